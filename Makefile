@@ -1,0 +1,61 @@
+# The commands that CI runs, under the same names. Everything needed beyond Go, make and a C compiler
+# (for the race detector) is pinned in tools/.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := test
+
+GOFUMPT := go tool -modfile=tools/go.mod gofumpt
+LINT    := go tool -modfile=tools/lint/go.mod golangci-lint
+MODULES := . tools tools/lint
+FUZZTIME ?= 10s
+
+.PHONY: fmt fmt-check vet lint tidy-check fix-check build test race fuzz ci
+
+fmt:
+	$(GOFUMPT) -w .
+
+fmt-check:
+	files=$$($(GOFUMPT) -l .); if [ -n "$$files" ]; then echo "not formatted (make fmt):"; echo "$$files"; exit 1; fi
+
+vet:
+	go vet ./...
+
+lint:
+	$(LINT) run ./...
+
+tidy-check:
+	for module in $(MODULES); do (cd $$module && go mod tidy -diff); done
+
+fix-check:
+	diff=$$(go fix -diff ./...) && [ -z "$$diff" ] || { echo "go fix ./... would change:"; echo "$$diff"; exit 1; }
+
+build:
+	go build -o bin/ ./cmd/...
+
+test:
+	go test ./...
+
+# Packages whose tests link FerretDB are left out under the race detector. Linking it takes minutes
+# then, and its race build switches to a debug mode of its own that behaves differently from what is
+# shipped. What those packages run is our own packages, and each of these has its tests in here.
+race:
+	packages=$$(go list -test -f '{{.ImportPath}} {{join .Deps " "}}' ./... | awk '$(RACEABLE)'); \
+	go test -race $$packages
+
+# Of `go list -test` this takes packages and their test binaries ("path" and "path.test"; the variants
+# "path [path.test]" are contained in the latter), and prints the packages of which neither links it.
+RACEABLE = $$2 ~ /^\[/ { next } \
+	{ sub(/\.test$$/, "", $$1); all[$$1]; if (/ github\.com\/FerretDB\/FerretDB\//) linked[$$1] } \
+	END { for (path in all) if (!(path in linked)) print path }
+
+# Asking a package for its fuzz targets links its tests, so only those are asked whose source has some.
+fuzz:
+	for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -r -n1 dirname | sort -u); do \
+		for target in $$(go test -list '^Fuzz' $$dir | grep '^Fuzz'); do \
+			echo "$$dir $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$dir; \
+		done; \
+	done
+
+ci: fmt-check vet lint tidy-check fix-check build test race fuzz
