@@ -1,0 +1,83 @@
+package events
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// Encode validates m and renders it as JSON. Characters like < are not
+// escaped: escaping would make a message up to six times as large.
+func Encode(m Message) ([]byte, error) {
+	if err := m.Validate(); err != nil {
+		return nil, err
+	}
+	var buf bytes.Buffer
+	buf.Grow(len(m.Data.Event) + 2048)
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(m); err != nil {
+		return nil, fmt.Errorf("encoding message: %w", describe(err))
+	}
+	return bytes.TrimSuffix(buf.Bytes(), []byte{'\n'}), nil
+}
+
+// Decode reads one message of the stream. An error means that the payload can
+// never be read by this program: it is no JSON, no message of this contract, or
+// of a newer schema version. Unknown fields are ignored.
+func Decode(payload []byte) (Message, error) {
+	var m Message
+	if !utf8.Valid(payload) {
+		return Message{}, errors.New("decoding message: payload is not UTF-8")
+	}
+	if err := json.Unmarshal(payload, &m); err != nil {
+		return Message{}, fmt.Errorf("decoding message: %w", describe(err))
+	}
+	if err := m.Validate(); err != nil {
+		return Message{}, fmt.Errorf("decoding message: %w", err)
+	}
+	return m, nil
+}
+
+// describe keeps what encoding/json says about the place of an error and drops
+// what it quotes of the payload, because errors reach logs.
+func describe(err error) error {
+	var syntax *json.SyntaxError
+	if errors.As(err, &syntax) {
+		return fmt.Errorf("invalid JSON at byte %d", syntax.Offset)
+	}
+	var mismatch *json.UnmarshalTypeError
+	if errors.As(err, &mismatch) {
+		return fmt.Errorf("field %q cannot be read as %s", mismatch.Field, mismatch.Type)
+	}
+	return errors.New("invalid value, or a time outside of the years 0 to 9999")
+}
+
+// Validate reports every way in which m breaks the contract.
+func (m Message) Validate() error {
+	var faults []string
+	need := func(ok bool, fault string) {
+		if !ok {
+			faults = append(faults, fault)
+		}
+	}
+	need(m.SpecVersion == SpecVersion, "specversion is not 1.0")
+	need(m.ID != "", "id is missing")
+	need(m.Source == Source(m.Livemode, m.StripeAccount), "source does not name the account and mode")
+	need(isSubject(m.Type), "type is missing or no subject")
+	need(!m.Time.IsZero(), "time is missing")
+	need(m.Data.SchemaVersion > 0, "data.schema_version is missing")
+	need(m.Data.SchemaVersion <= SchemaVersion,
+		fmt.Sprintf("data.schema_version is newer than %d: upgrade this program", SchemaVersion))
+	need(m.Data.Origin != "", "data.origin is missing")
+	need(!strings.HasPrefix(m.Type, subscriptionPrefix) || m.Data.Subscription != nil,
+		"data.subscription is missing")
+	need(m.Data.Subscription == nil || m.Data.Subscription.ID != "", "data.subscription.id is missing")
+	if faults == nil {
+		return nil
+	}
+	return fmt.Errorf("not a message of this contract: %s", strings.Join(faults, "; "))
+}

@@ -1,0 +1,34 @@
+package events
+
+import (
+	"errors"
+	"time"
+)
+
+// Entry is a message as the audit trail keeps it: the message, the ids by which
+// it is found again, and where it stands in the stream.
+type Entry struct {
+	Message
+	References
+	// StreamSequence is the message's sequence in the stream.
+	StreamSequence uint64
+	// StoredAt is when the stream stored it.
+	StoredAt time.Time
+}
+
+// Effect is what recording an entry did.
+type Effect string
+
+// The effects of recording an entry.
+const (
+	// Applied entries changed the state of their subscription.
+	Applied Effect = "applied"
+	// Recorded entries are in the audit trail and changed no state.
+	Recorded Effect = "recorded"
+	// Duplicate entries had been recorded before, and changed no state.
+	Duplicate Effect = "duplicate"
+)
+
+// ErrNewerRule is returned for state that a newer release has written: an older
+// one must not decide it again by older rules.
+var ErrNewerRule = errors.New("the state was written by a newer release: upgrade this subscriber")

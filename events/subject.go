@@ -1,0 +1,69 @@
+package events
+
+import "strings"
+
+// Subjects of the stream. [StreamSubjects] lists what the stream captures.
+const (
+	SubjectSubscriptions = "subscription.*"
+	SubjectStripe        = "stripe.>"
+	SubjectUserLinked    = "billbus.user.linked"
+
+	subscriptionPrefix = "subscription."
+	stripePrefix       = "stripe."
+	subjectUnknown     = "stripe.unknown"
+	stripeSubscription = "customer.subscription."
+	maxSubject         = 255
+)
+
+// StreamSubjects are the subjects that the stream captures.
+func StreamSubjects() []string {
+	return []string{SubjectSubscriptions, SubjectStripe, SubjectUserLinked}
+}
+
+// SubscriptionSubject is the subject of a Stripe event type that tells of a
+// subscription: customer.subscription.deleted becomes subscription.canceled,
+// any other customer.subscription.X becomes subscription.X. It reports false
+// for types that belong on stripe.>.
+func SubscriptionSubject(stripeType string) (string, bool) {
+	word, ok := strings.CutPrefix(stripeType, stripeSubscription)
+	if !ok || strings.Contains(word, ".") || word == "canceled" || word == "snapshot" {
+		return "", false
+	}
+	if word == "deleted" {
+		word = "canceled"
+	}
+	subject := subscriptionPrefix + word
+	if !isSubject(subject) {
+		return "", false
+	}
+	return subject, true
+}
+
+// StripeSubject is the subject of every other Stripe event type:
+// stripe.invoice.paid, or stripe.unknown where the type is no valid subject.
+func StripeSubject(stripeType string) string {
+	subject := stripePrefix + stripeType
+	if !isSubject(subject) {
+		return subjectUnknown
+	}
+	return subject
+}
+
+// isSubject reports whether a message can be published on s.
+func isSubject(s string) bool {
+	if len(s) > maxSubject {
+		return false
+	}
+	for token := range strings.SplitSeq(s, ".") {
+		if !isToken(token) {
+			return false
+		}
+	}
+	return true
+}
+
+// isToken is stricter than NATS: besides what the server refuses it leaves out
+// everything that Stripe has no use for in a type.
+func isToken(s string) bool {
+	return s != "" && strings.IndexFunc(s, func(r rune) bool { return notID(r) && r != '-' }) < 0
+}

@@ -1,0 +1,219 @@
+package events
+
+import "time"
+
+// Statuses of a subscription, verbatim from Stripe. A status that is not
+// listed here may occur.
+// See https://docs.stripe.com/api/subscriptions/object#subscription_object-status
+const (
+	StatusIncomplete        = "incomplete"
+	StatusIncompleteExpired = "incomplete_expired"
+	StatusTrialing          = "trialing"
+	StatusActive            = "active"
+	StatusPastDue           = "past_due"
+	StatusUnpaid            = "unpaid"
+	StatusPaused            = "paused"
+	StatusCanceled          = "canceled"
+)
+
+// What a status means for the user's access.
+const (
+	AccessGranted = "granted"
+	AccessGrace   = "grace"
+	AccessNone    = "none"
+)
+
+// Subscription is a Stripe subscription as of one event, the same whatever API
+// version rendered it. Field names are Stripe's in the newest API version; a
+// reference adds "_id". An absent field is unknown or not set.
+// See https://docs.stripe.com/api/subscriptions/object
+type Subscription struct {
+	ID string `json:"id"`
+	// UserID is the application's user, only if the subscription's own metadata
+	// names it.
+	UserID     string `json:"user_id,omitempty"`
+	CustomerID string `json:"customer_id,omitempty"`
+	// AccountID is the connected account; absent for the platform.
+	AccountID string `json:"account_id,omitempty"`
+	Livemode  bool   `json:"livemode"`
+	// Status is verbatim from Stripe.
+	Status string `json:"status,omitempty"`
+	// Access is what Status means: granted, grace or none; absent for a status
+	// unknown here. See [Access].
+	Access string `json:"access,omitempty"`
+	// EndsAt is when the subscription ended or is going to end. See [EndsAt].
+	EndsAt           time.Time `json:"ends_at,omitzero"`
+	Currency         string    `json:"currency,omitempty"`
+	CollectionMethod string    `json:"collection_method,omitempty"`
+	Created          time.Time `json:"created,omitzero"`
+	StartDate        time.Time `json:"start_date,omitzero"`
+	// CurrentPeriodStart and CurrentPeriodEnd are Stripe's own where the
+	// rendering has them, else the latest start and the earliest end over the
+	// items.
+	CurrentPeriodStart time.Time    `json:"current_period_start,omitzero"`
+	CurrentPeriodEnd   time.Time    `json:"current_period_end,omitzero"`
+	BillingCycleAnchor time.Time    `json:"billing_cycle_anchor,omitzero"`
+	BillingMode        *BillingMode `json:"billing_mode,omitempty"`
+	TrialStart         time.Time    `json:"trial_start,omitzero"`
+	TrialEnd           time.Time    `json:"trial_end,omitzero"`
+	// TrialEndBehavior is trial_settings.end_behavior.missing_payment_method.
+	TrialEndBehavior  string    `json:"trial_end_behavior,omitempty"`
+	CancelAt          time.Time `json:"cancel_at,omitzero"`
+	CancelAtPeriodEnd *bool     `json:"cancel_at_period_end,omitempty"`
+	// CanceledAt is when the cancellation was asked for.
+	CanceledAt             time.Time            `json:"canceled_at,omitzero"`
+	EndedAt                time.Time            `json:"ended_at,omitzero"`
+	CancellationDetails    *CancellationDetails `json:"cancellation_details,omitempty"`
+	PauseCollection        *PauseCollection     `json:"pause_collection,omitempty"`
+	StatusDetails          *StatusDetails       `json:"status_details,omitempty"`
+	DefaultPaymentMethodID string               `json:"default_payment_method_id,omitempty"`
+	DefaultSourceID        string               `json:"default_source_id,omitempty"`
+	LatestInvoiceID        string               `json:"latest_invoice_id,omitempty"`
+	ScheduleID             string               `json:"schedule_id,omitempty"`
+	PendingUpdate          *PendingUpdate       `json:"pending_update,omitempty"`
+	TestClockID            string               `json:"test_clock_id,omitempty"`
+	DaysUntilDue           *int64               `json:"days_until_due,omitempty"`
+	Description            string               `json:"description,omitempty"`
+	Metadata               map[string]string    `json:"metadata,omitempty"`
+	Discounts              []Discount           `json:"discounts,omitempty"`
+	// ItemsTruncated is true if Stripe listed only some of the items.
+	ItemsTruncated bool   `json:"items_truncated,omitempty"`
+	Items          []Item `json:"items,omitempty"`
+}
+
+// BillingMode says how Stripe computes prorations and invoices.
+// See https://docs.stripe.com/billing/subscriptions/billing-mode
+type BillingMode struct {
+	Type      string               `json:"type,omitempty"`
+	Flexible  *BillingModeFlexible `json:"flexible,omitempty"`
+	UpdatedAt time.Time            `json:"updated_at,omitzero"`
+}
+
+// BillingModeFlexible holds the options of the flexible billing mode.
+type BillingModeFlexible struct {
+	ProrationDiscounts string `json:"proration_discounts,omitempty"`
+}
+
+// CancellationDetails say why a subscription was or will be canceled.
+type CancellationDetails struct {
+	Reason   string `json:"reason,omitempty"`
+	Feedback string `json:"feedback,omitempty"`
+	Comment  string `json:"comment,omitempty"`
+}
+
+// PauseCollection is set while invoices are not collected. It does not change
+// the status: the status paused is another thing.
+// See https://docs.stripe.com/billing/subscriptions/pause-payment
+type PauseCollection struct {
+	Behavior  string    `json:"behavior,omitempty"`
+	ResumesAt time.Time `json:"resumes_at,omitzero"`
+}
+
+// StatusDetails explain the status paused.
+type StatusDetails struct {
+	Paused *PausedDetails `json:"paused,omitempty"`
+}
+
+// PausedDetails say when and why a subscription became paused.
+type PausedDetails struct {
+	Type           string              `json:"type,omitempty"`
+	TransitionedAt time.Time           `json:"transitioned_at,omitzero"`
+	Subscription   *PausedSubscription `json:"subscription,omitempty"`
+}
+
+// PausedSubscription holds the reason of a pause of type subscription.
+type PausedSubscription struct {
+	Type string `json:"type,omitempty"`
+}
+
+// PendingUpdate is set while a change waits for its payment.
+// See https://docs.stripe.com/billing/subscriptions/pending-updates
+type PendingUpdate struct {
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
+}
+
+// Discount is a discount of the subscription, with as much as the rendering
+// has: often only its id.
+// See https://docs.stripe.com/api/discounts/object
+type Discount struct {
+	ID              string `json:"id,omitempty"`
+	CouponID        string `json:"coupon_id,omitempty"`
+	PromotionCodeID string `json:"promotion_code_id,omitempty"`
+	// PercentOff is a decimal number, 0 to 100.
+	PercentOff string `json:"percent_off,omitempty"`
+	// AmountOff is in the smallest unit of Currency.
+	AmountOff *int64    `json:"amount_off,omitempty"`
+	Currency  string    `json:"currency,omitempty"`
+	Start     time.Time `json:"start,omitzero"`
+	End       time.Time `json:"end,omitzero"`
+}
+
+// Item is one priced part of a subscription. In renderings that have a plan
+// but no items the subscription's plan and quantity make one item without id.
+// See https://docs.stripe.com/api/subscription_items/object
+type Item struct {
+	ID        string `json:"id,omitempty"`
+	PriceID   string `json:"price_id,omitempty"`
+	ProductID string `json:"product_id,omitempty"`
+	LookupKey string `json:"lookup_key,omitempty"`
+	Nickname  string `json:"nickname,omitempty"`
+	Quantity  *int64 `json:"quantity,omitempty"`
+	// UnitAmount is in the smallest unit of Currency.
+	UnitAmount        *int64             `json:"unit_amount,omitempty"`
+	UnitAmountDecimal string             `json:"unit_amount_decimal,omitempty"`
+	BillingScheme     string             `json:"billing_scheme,omitempty"`
+	TiersMode         string             `json:"tiers_mode,omitempty"`
+	TransformQuantity *TransformQuantity `json:"transform_quantity,omitempty"`
+	Currency          string             `json:"currency,omitempty"`
+	// Interval is day, week, month or year; a period lasts IntervalCount of it.
+	Interval           string            `json:"interval,omitempty"`
+	IntervalCount      *int64            `json:"interval_count,omitempty"`
+	UsageType          string            `json:"usage_type,omitempty"`
+	MeterID            string            `json:"meter_id,omitempty"`
+	TaxBehavior        string            `json:"tax_behavior,omitempty"`
+	Created            time.Time         `json:"created,omitzero"`
+	CurrentPeriodStart time.Time         `json:"current_period_start,omitzero"`
+	CurrentPeriodEnd   time.Time         `json:"current_period_end,omitzero"`
+	Metadata           map[string]string `json:"metadata,omitempty"`
+}
+
+// TransformQuantity is applied to the quantity before billing.
+type TransformQuantity struct {
+	DivideBy *int64 `json:"divide_by,omitempty"`
+	Round    string `json:"round,omitempty"`
+}
+
+// Terminal reports whether the subscription has ended: Stripe never leaves the
+// statuses canceled and incomplete_expired.
+func (s *Subscription) Terminal() bool {
+	return s.Status == StatusCanceled || s.Status == StatusIncompleteExpired
+}
+
+// Access says what a status means for the user: granted, grace (payment is
+// overdue) or none; "" for a status unknown here. A user has access if any of
+// the user's subscriptions gives it.
+func Access(status string) string {
+	switch status {
+	case StatusActive, StatusTrialing:
+		return AccessGranted
+	case StatusPastDue:
+		return AccessGrace
+	case StatusIncomplete, StatusIncompleteExpired, StatusUnpaid, StatusPaused, StatusCanceled:
+		return AccessNone
+	}
+	return ""
+}
+
+// EndsAt is ended_at, else cancel_at, else current_period_end where
+// cancel_at_period_end is true, else the zero time.
+func EndsAt(s *Subscription) time.Time {
+	switch {
+	case !s.EndedAt.IsZero():
+		return s.EndedAt
+	case !s.CancelAt.IsZero():
+		return s.CancelAt
+	case s.CancelAtPeriodEnd != nil && *s.CancelAtPeriodEnd:
+		return s.CurrentPeriodEnd
+	}
+	return time.Time{}
+}
