@@ -1,0 +1,171 @@
+// Package config turns flags and environment variables into the settings of each program.
+//
+// Every setting stands once, in one table, with its default and its meaning: the flags, the help text
+// and the checks are all made from it. Values are read as text, a flag before its environment
+// variable, and only then converted and checked. Whatever is wrong is reported in one go, before
+// anything is connected to, so that a deployment is corrected once and not setting by setting. No
+// fault quotes a secret, and a Secret never prints.
+package config
+
+import (
+	"log/slog"
+	"time"
+)
+
+// NATS says how to reach the NATS servers and who we are there. At most one way to authenticate is set.
+type NATS struct {
+	URL          string // comma-separated; credentials written in it stand in the fields below instead, so it may be logged
+	CredsFile    string
+	NKeySeedFile string
+	User         string
+	Password     Secret
+	Token        Secret
+	CAFile       string
+	CertFile     string
+	KeyFile      string
+}
+
+// Stream says what the JetStream stream is called and how it is made where it is missing.
+type Stream struct {
+	Name            string
+	Replicas        int
+	MaxAge          time.Duration // 0 keeps everything
+	MaxBytes        int64         // -1 is no limit
+	DuplicateWindow time.Duration // never above a MaxAge that is set
+	Provision       string        // "create" or "check"
+}
+
+// Log says what is logged and in which form.
+type Log struct {
+	Level  slog.Level
+	Format string // "json", "text", or "" where it is not set: text on a terminal, else json
+}
+
+// Webhook says where webhooks come in and which of them are admitted.
+type Webhook struct {
+	Addr           string
+	Path           string
+	Secrets        []NamedSecret
+	SecretsFile    string // where Secrets came from, to be read again on change; "" if from no file
+	Tolerance      time.Duration
+	MaxBytes       int64
+	Livemode       string   // "live", "test" or "any"
+	Accounts       []string // "any" alone, or "platform" and acct_… in any mixture
+	RedactKeys     []string
+	UserIDKeys     []string
+	PublishTimeout time.Duration
+}
+
+// Mongo says which database holds state and audit.
+type Mongo struct {
+	URI      Secret // it may hold a password
+	Database string
+}
+
+// Bridge is what the bridge program was told. For "provision" only NATS, Stream, Log and DryRun are set.
+type Bridge struct {
+	Command         string // "serve" or "provision"
+	DryRun          bool
+	Webhook         Webhook
+	NATS            NATS
+	Stream          Stream
+	AdminAddr       string
+	Log             Log
+	ShutdownTimeout time.Duration
+	Warnings        []string // legal settings that will surprise somebody; to be logged once
+}
+
+// Subscriber is what the subscriber program was told.
+type Subscriber struct {
+	Command         string // "run"
+	NATS            NATS
+	Stream          Stream
+	Mongo           Mongo
+	ConsumerName    string
+	MaxInFlight     int
+	AdminAddr       string
+	Log             Log
+	ShutdownTimeout time.Duration
+	Warnings        []string
+}
+
+// Standalone is what the standalone program was told. Webhook.Secrets is empty if none was set.
+type Standalone struct {
+	Webhook         Webhook
+	Stream          Stream
+	Database        string
+	ConsumerName    string
+	MaxInFlight     int
+	DataDir         string
+	NATSAddr        string
+	MongoAddr       string
+	AdminAddr       string
+	Log             Log
+	ShutdownTimeout time.Duration
+	Warnings        []string
+}
+
+// LoadBridge reads the settings of the bridge. The error is a *Help or a *Faults.
+func LoadBridge(args []string, getenv func(string) string) (Bridge, error) {
+	r, err := read(bridge(), args, getenv)
+	if err != nil {
+		return Bridge{}, err
+	}
+	c := Bridge{Command: r.command, DryRun: r.dryRun, NATS: r.nats(), Stream: r.stream(), Log: r.log()}
+	if r.command == "serve" {
+		c.Webhook = r.webhook()
+		r.webhookSecrets(&c.Webhook, true)
+		c.AdminAddr = r.addr("ADMIN_ADDR")
+		c.ShutdownTimeout = r.duration("SHUTDOWN_TIMEOUT", positive)
+	}
+	c.Warnings = r.warnings
+	if err := r.err(); err != nil {
+		return Bridge{}, err
+	}
+	return c, nil
+}
+
+// LoadSubscriber reads the settings of the subscriber. The error is a *Help or a *Faults.
+func LoadSubscriber(args []string, getenv func(string) string) (Subscriber, error) {
+	r, err := read(subscriber(), args, getenv)
+	if err != nil {
+		return Subscriber{}, err
+	}
+	c := Subscriber{
+		Command: r.command, NATS: r.nats(), Stream: r.stream(), Mongo: r.mongo(), Log: r.log(),
+		ConsumerName:    r.name("CONSUMER_NAME"),
+		MaxInFlight:     int(r.integer("MAX_IN_FLIGHT", 2, 10_000)),
+		AdminAddr:       r.addr("ADMIN_ADDR"),
+		ShutdownTimeout: r.duration("SHUTDOWN_TIMEOUT", positive),
+	}
+	c.Warnings = r.warnings
+	if err := r.err(); err != nil {
+		return Subscriber{}, err
+	}
+	return c, nil
+}
+
+// LoadStandalone reads the settings of the program that is everything in one process. The error is
+// a *Help or a *Faults.
+func LoadStandalone(args []string, getenv func(string) string) (Standalone, error) {
+	r, err := read(standalone(), args, getenv)
+	if err != nil {
+		return Standalone{}, err
+	}
+	c := Standalone{
+		Webhook: r.webhook(), Stream: r.stream(), Log: r.log(), Database: r.database(),
+		ConsumerName:    r.name("CONSUMER_NAME"),
+		MaxInFlight:     int(r.integer("MAX_IN_FLIGHT", 2, 10_000)),
+		DataDir:         r.present("DATA_DIR"),
+		NATSAddr:        r.addr("STANDALONE_NATS_ADDR"),
+		MongoAddr:       r.addr("STANDALONE_MONGODB_ADDR"),
+		AdminAddr:       r.addr("ADMIN_ADDR"),
+		ShutdownTimeout: r.duration("SHUTDOWN_TIMEOUT", positive),
+	}
+	r.webhookSecrets(&c.Webhook, false)
+	c.Warnings = r.warnings
+	if err := r.err(); err != nil {
+		return Standalone{}, err
+	}
+	return c, nil
+}

@@ -1,0 +1,163 @@
+package config_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/billbus/billbus/config"
+)
+
+// env is an environment.
+type env map[string]string
+
+func (e env) get(name string) string { return e[name] }
+
+// with returns the environment with more variables, given as NAME, value.
+func (e env) with(pairs ...string) env {
+	more := env{}
+	maps.Copy(more, e)
+	for i := 0; i < len(pairs); i += 2 {
+		more[pairs[i]] = pairs[i+1]
+	}
+	return more
+}
+
+// minimal is the least that the bridge needs.
+func minimal() env {
+	return env{"STRIPE_WEBHOOK_SECRETS": "whsec_hunter2", "WEBHOOK_LIVEMODE": "live"}
+}
+
+func write(t *testing.T, content string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// faults returns the lines of the error without its heading.
+func faults(t *testing.T, err error) []string {
+	t.Helper()
+	var all *config.Faults
+	if !errors.As(err, &all) {
+		t.Fatalf("got %v, want faults", err)
+	}
+	return all.Lines
+}
+
+func TestBridgeDefaults(t *testing.T) {
+	t.Parallel()
+	got, err := config.LoadBridge(nil, minimal().get)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := config.Bridge{
+		Command: "serve",
+		Webhook: config.Webhook{
+			Addr: ":8080", Path: "/webhooks/stripe", Secrets: named("default", "whsec_hunter2"),
+			Tolerance: 5 * time.Minute, MaxBytes: 1_000_000, Livemode: "live", Accounts: []string{"platform"},
+			RedactKeys: []string{"hosted_invoice_url", "invoice_pdf", "receipt_url"},
+			UserIDKeys: []string{"user_id", "userId", "userid", "uid"}, PublishTimeout: 3 * time.Second,
+		},
+		NATS:            config.NATS{URL: "nats://127.0.0.1:4222"},
+		Stream:          config.Stream{Name: "BILLBUS", Replicas: 1, MaxBytes: -1, DuplicateWindow: 72 * time.Hour, Provision: "create"},
+		AdminAddr:       "127.0.0.1:9090",
+		Log:             config.Log{Level: slog.LevelInfo},
+		ShutdownTimeout: 20 * time.Second,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("bridge (-want +got):\n%s", diff)
+	}
+}
+
+func TestSubscriberDefaults(t *testing.T) {
+	t.Parallel()
+	got, err := config.LoadSubscriber([]string{"run"}, env{}.get)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := config.Subscriber{
+		Command:      "run",
+		NATS:         config.NATS{URL: "nats://127.0.0.1:4222"},
+		Stream:       config.Stream{Name: "BILLBUS", Replicas: 1, MaxBytes: -1, DuplicateWindow: 72 * time.Hour, Provision: "create"},
+		Mongo:        config.Mongo{URI: config.NewSecret("mongodb://127.0.0.1:27017"), Database: "billbus"},
+		ConsumerName: "billbus-subscriber", MaxInFlight: 256, AdminAddr: "127.0.0.1:9091",
+		Log: config.Log{Level: slog.LevelInfo}, ShutdownTimeout: 20 * time.Second,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("subscriber (-want +got):\n%s", diff)
+	}
+}
+
+func TestStandaloneDefaults(t *testing.T) {
+	t.Parallel()
+	// Another program's settings may stand in the same environment.
+	got, err := config.LoadStandalone(nil, env{"STREAM_REPLICAS": "3", "PROVISION": "check", "NATS_URL": "x:y:z"}.get)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := config.Standalone{
+		Webhook: config.Webhook{
+			Addr: ":8080", Path: "/webhooks/stripe",
+			Tolerance: 5 * time.Minute, MaxBytes: 1_000_000, Livemode: "any", Accounts: []string{"platform"},
+			RedactKeys: []string{"hosted_invoice_url", "invoice_pdf", "receipt_url"},
+			UserIDKeys: []string{"user_id", "userId", "userid", "uid"}, PublishTimeout: 3 * time.Second,
+		},
+		Stream:   config.Stream{Name: "BILLBUS", Replicas: 1, MaxBytes: -1, DuplicateWindow: 72 * time.Hour, Provision: "create"},
+		Database: "billbus", ConsumerName: "billbus-subscriber", MaxInFlight: 256, DataDir: "./data",
+		NATSAddr: "127.0.0.1:4222", MongoAddr: "127.0.0.1:27017", AdminAddr: "127.0.0.1:9090",
+		Log: config.Log{Level: slog.LevelInfo}, ShutdownTimeout: 20 * time.Second,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("standalone (-want +got):\n%s", diff)
+	}
+}
+
+func TestProvisionNeedsNeitherSecretsNorLivemode(t *testing.T) {
+	t.Parallel()
+	got, err := config.LoadBridge([]string{"provision", "--dry-run", "--stream-replicas", "3"}, env{}.get)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := config.Bridge{
+		Command: "provision", DryRun: true, NATS: config.NATS{URL: "nats://127.0.0.1:4222"},
+		Stream: config.Stream{Name: "BILLBUS", Replicas: 3, MaxBytes: -1, DuplicateWindow: 72 * time.Hour, Provision: "create"},
+		Log:    config.Log{Level: slog.LevelInfo},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("bridge (-want +got):\n%s", diff)
+	}
+}
+
+// TestNoConfigurationPrintsASecret prints everything in every way.
+func TestNoConfigurationPrintsASecret(t *testing.T) {
+	t.Parallel()
+	e := minimal().with("NATS_URL", "nats://bob:hunter2@a", "MONGODB_URI", "mongodb://bob:hunter2@a")
+	b, err1 := config.LoadBridge(nil, e.get)
+	s, err2 := config.LoadSubscriber(nil, e.get)
+	a, err3 := config.LoadStandalone(nil, e.get)
+	if err := errors.Join(err1, err2, err3); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []any{b, s, a, &b, &s, &a} {
+		encoded, err := json.Marshal(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := fmt.Sprintf("%v %+v %#v %s", c, c, c, encoded)
+		if strings.Contains(all, "hunter2") {
+			t.Errorf("got a secret in %s", all)
+		}
+	}
+}

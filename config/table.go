@@ -1,0 +1,179 @@
+package config
+
+import (
+	"slices"
+	"strings"
+)
+
+// scope is a set of commands.
+type scope uint8
+
+const (
+	serve scope = 1 << iota
+	provision
+	run
+	alone
+)
+
+const (
+	ingress = serve | alone
+	remote  = serve | provision | run // what talks to servers elsewhere
+	long    = serve | run | alone     // what stays up
+	every   = remote | alone
+)
+
+// setting is one row of the table. A program has at most one row of each name; where programs differ
+// in a default there are several.
+type setting struct {
+	env     string
+	in      scope
+	value   string // the default
+	shown   string // what help shows as the default, where that says more than the value
+	meaning string
+}
+
+// flag returns the setting's flag without its dashes.
+func (s setting) flag() string {
+	return strings.ToLower(strings.ReplaceAll(s.env, "_", "-"))
+}
+
+// shownDefault returns what help shows as the default.
+func (s setting) shownDefault() string {
+	switch {
+	case s.shown != "":
+		return s.shown
+	case s.value == "":
+		return "none"
+	default:
+		return s.value
+	}
+}
+
+// table returns every setting there is.
+func table() []setting {
+	return []setting{
+		{env: "LISTEN_ADDR", in: ingress, value: ":8080", meaning: "where webhooks come in, host:port"},
+		{env: "WEBHOOK_PATH", in: ingress, value: "/webhooks/stripe", meaning: "path of the webhook endpoint; a query string is ignored"},
+		{env: "STRIPE_WEBHOOK_SECRETS", in: serve, shown: "required", meaning: "signing secrets, [name=]whsec_…, comma- or newline-separated"},
+		{env: "STRIPE_WEBHOOK_SECRETS", in: alone, shown: "made at start", meaning: "signing secrets, [name=]whsec_…, comma- or newline-separated"},
+		{env: "STRIPE_WEBHOOK_SECRETS_FILE", in: ingress, meaning: "file that holds them; read again on change and on SIGHUP"},
+		{env: "WEBHOOK_LIVEMODE", in: serve, shown: "required", meaning: "mode whose events are admitted: live, test or any"},
+		{env: "WEBHOOK_LIVEMODE", in: alone, value: "any", meaning: "mode whose events are admitted: live, test or any"},
+		{env: "WEBHOOK_ACCOUNTS", in: ingress, value: "platform", meaning: "accounts admitted: any, or a list of platform and acct_…"},
+		{env: "WEBHOOK_TOLERANCE", in: ingress, value: "5m", meaning: "how far a signature's time may be off, past and future"},
+		{env: "WEBHOOK_MAX_BYTES", in: ingress, value: "1000000", meaning: "largest body accepted"},
+		{env: "PUBLISH_TIMEOUT", in: ingress, value: "3s", meaning: "how long a webhook waits for the stream before it is answered 503"},
+		{env: "USER_ID_METADATA_KEYS", in: ingress, value: "user_id,userId,userid,uid", meaning: "metadata keys that hold the application's user id, in this order"},
+		{env: "REDACT_KEYS", in: ingress, value: "hosted_invoice_url,invoice_pdf,receipt_url", meaning: "keys whose values are redacted, besides those that always are"},
+
+		{env: "NATS_URL", in: remote, value: "nats://127.0.0.1:4222", meaning: "NATS servers, comma-separated"},
+		{env: "NATS_CREDS_FILE", in: remote, meaning: "credentials file to log in with"},
+		{env: "NATS_NKEY_SEED_FILE", in: remote, meaning: "file of an nkey seed to log in with"},
+		{env: "NATS_USER", in: remote, meaning: "user to log in as"},
+		{env: "NATS_PASSWORD", in: remote, meaning: "the user's password"},
+		{env: "NATS_PASSWORD_FILE", in: remote, meaning: "file that holds the password"},
+		{env: "NATS_TOKEN", in: remote, meaning: "token to log in with"},
+		{env: "NATS_TOKEN_FILE", in: remote, meaning: "file that holds the token"},
+		{env: "NATS_CA_FILE", in: remote, meaning: "certificates that the servers' ones are checked against (PEM)"},
+		{env: "NATS_CERT_FILE", in: remote, meaning: "client certificate (PEM)"},
+		{env: "NATS_KEY_FILE", in: remote, meaning: "its key (PEM)"},
+		{env: "STANDALONE_NATS_ADDR", in: alone, value: "127.0.0.1:4222", meaning: "where the embedded NATS server listens, host:port"},
+
+		{env: "STREAM_NAME", in: every, value: "BILLBUS", meaning: "the JetStream stream"},
+		{env: "STREAM_REPLICAS", in: remote, value: "1", meaning: "copies of the stream, 1 to 5"},
+		{env: "STREAM_MAX_AGE", in: every, value: "0", shown: "0 (keep)", meaning: "how long messages are kept; a warning below 34d"},
+		{env: "STREAM_MAX_BYTES", in: every, value: "-1", shown: "-1 (no limit)", meaning: "size of the stream; when it is full, publishing fails"},
+		{env: "STREAM_DUPLICATE_WINDOW", in: every, value: "72h", meaning: "how long a repeated event id is recognized; STREAM_MAX_AGE if that is less"},
+		{env: "PROVISION", in: serve | run, value: "create", meaning: "create what is missing at start, or only check it: create or check"},
+		{env: "CONSUMER_NAME", in: run | alone, value: "billbus-subscriber", meaning: "the durable consumer"},
+		{env: "MAX_IN_FLIGHT", in: run | alone, value: "256", meaning: "messages worked on at once, 2 to 10000"},
+
+		{env: "MONGODB_URI", in: run, value: "mongodb://127.0.0.1:27017", meaning: "the MongoDB server or replica set"},
+		{env: "MONGODB_URI_FILE", in: run, meaning: "file that holds the URI"},
+		{env: "STANDALONE_MONGODB_ADDR", in: alone, value: "127.0.0.1:27017", meaning: "where the embedded document database listens, host:port"},
+		{env: "MONGODB_DATABASE", in: run | alone, value: "billbus", meaning: "database for state and audit"},
+		{env: "DATA_DIR", in: alone, value: "./data", meaning: "folder of the embedded servers' data"},
+
+		{env: "ADMIN_ADDR", in: serve | alone, value: "127.0.0.1:9090", meaning: "health, readiness and metrics, host:port"},
+		{env: "ADMIN_ADDR", in: run, value: "127.0.0.1:9091", meaning: "health, readiness and metrics, host:port"},
+		{env: "LOG_LEVEL", in: every, value: "info", meaning: "debug, info, warn or error"},
+		{env: "LOG_FORMAT", in: every, shown: "json, or text on a terminal", meaning: "json or text"},
+		{env: "SHUTDOWN_TIMEOUT", in: long, value: "20s", meaning: "how long work in flight may take to finish at the end"},
+	}
+}
+
+// command is one thing that a program does.
+type command struct {
+	name    string
+	in      scope
+	usage   string
+	meaning string
+}
+
+// program is what the user started. Its first command is the one meant where none is named.
+type program struct {
+	name     string
+	purpose  string
+	commands []command
+	dryRun   bool // some command has --dry-run
+}
+
+func bridge() program {
+	return program{
+		name:    "bridge",
+		purpose: "receives Stripe webhooks, verifies them and publishes them to NATS JetStream",
+		dryRun:  true,
+		commands: []command{
+			{"serve", serve, "bridge [serve] [flags]", "take webhooks in until told to stop"},
+			{"provision", provision, "bridge provision [--dry-run] [flags]", "create or alter streams and buckets (NATS, stream and log settings only); --dry-run only prints what would change"},
+		},
+	}
+}
+
+func subscriber() program {
+	return program{
+		name:     "subscriber",
+		purpose:  "keeps subscription state and an audit trail in MongoDB, from the messages of the stream",
+		commands: []command{{"run", run, "subscriber [run] [flags]", "store messages until told to stop"}},
+	}
+}
+
+func standalone() program {
+	return program{
+		name:     "standalone",
+		purpose:  "is the bridge, the subscriber, NATS and a document database in one process, for trying and developing",
+		commands: []command{{"", alone, "standalone [flags]", "run until told to stop"}},
+	}
+}
+
+// scope returns all commands of the program.
+func (p program) scope() scope {
+	var all scope
+	for _, c := range p.commands {
+		all |= c.in
+	}
+	return all
+}
+
+// settings returns the rows that any of the program's commands has.
+func (p program) settings() []setting {
+	return slices.DeleteFunc(table(), func(s setting) bool { return s.in&p.scope() == 0 })
+}
+
+// find returns the command of that name.
+func (p program) find(name string) (command, bool) {
+	i := slices.IndexFunc(p.commands, func(c command) bool { return c.name == name && name != "" })
+	if i < 0 {
+		return command{}, false
+	}
+	return p.commands[i], true
+}
+
+// names lists the commands for a person.
+func (p program) names() string {
+	var names []string
+	for _, c := range p.commands {
+		names = append(names, c.name)
+	}
+	return strings.Join(names, ", ")
+}
