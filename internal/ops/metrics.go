@@ -1,0 +1,134 @@
+package ops
+
+import (
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Metrics counts what one program does. Labels are outcomes, reasons and names from the
+// configuration: never a customer or the text of an error, of which there is no end.
+type Metrics struct {
+	registry *prometheus.Registry
+
+	webhooks      *prometheus.CounterVec
+	webhookTime   prometheus.Histogram
+	rejections    *prometheus.CounterVec
+	verifications *prometheus.CounterVec
+	publishTime   prometheus.Histogram
+	messages      *prometheus.CounterVec
+	applyTime     prometheus.Histogram
+	lag           prometheus.Histogram
+	redeliveries  prometheus.Counter
+	userIDs       *prometheus.CounterVec
+	pending       lateGauge
+	deadLetters   lateGauge
+}
+
+// NewMetrics returns metrics in a registry of their own, beside those of Go and the process.
+func NewMetrics() *Metrics {
+	m := &Metrics{
+		registry:      prometheus.NewRegistry(),
+		webhooks:      counters("billbus_webhooks_total", "Webhooks answered.", "outcome"),
+		webhookTime:   histogram("billbus_webhook_duration_seconds", "From a webhook's arrival to its answer.", requestBuckets()),
+		rejections:    counters("billbus_webhook_rejections_total", "Webhooks refused.", "reason"),
+		verifications: counters("billbus_secret_verifications_total", "Webhooks verified, by name of the secret.", "secret"),
+		publishTime:   histogram("billbus_publish_duration_seconds", "From publishing a message to the stream's answer.", requestBuckets()),
+		messages:      counters("billbus_messages_total", "Messages worked on.", "outcome"),
+		applyTime:     histogram("billbus_apply_duration_seconds", "Storing one message.", requestBuckets()),
+		lag:           histogram("billbus_event_lag_seconds", "From an event's creation at Stripe to its state being stored.", lagBuckets()),
+		redeliveries:  prometheus.NewCounter(prometheus.CounterOpts{Name: "billbus_consumer_redeliveries_total", Help: "Messages delivered again."}),
+		userIDs:       counters("billbus_user_id_total", "User ids resolved, by where they were found.", "source"),
+		pending:       gauge("billbus_consumer_pending", "Messages of the stream not yet delivered to the consumer."),
+		deadLetters:   gauge("billbus_dead_letters", "Dead letters now in their stream."),
+	}
+	m.registry.MustRegister(
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		m.webhooks, m.webhookTime, m.rejections, m.verifications, m.publishTime,
+		m.messages, m.applyTime, m.lag, m.redeliveries, m.userIDs,
+	)
+	return m
+}
+
+// Handler serves the metrics to Prometheus.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}
+
+// WebhookDone counts a webhook that was answered, and how long that took.
+func (m *Metrics) WebhookDone(outcome string, d time.Duration) {
+	m.webhooks.WithLabelValues(outcome).Inc()
+	m.webhookTime.Observe(d.Seconds())
+}
+
+// WebhookRejected counts a webhook that was refused.
+func (m *Metrics) WebhookRejected(reason string) { m.rejections.WithLabelValues(reason).Inc() }
+
+// SecretVerified counts a webhook that the secret of this name verified: an old secret may go once
+// its count stands still.
+func (m *Metrics) SecretVerified(name string) { m.verifications.WithLabelValues(name).Inc() }
+
+// PublishDone notes how long the stream took to answer.
+func (m *Metrics) PublishDone(d time.Duration) { m.publishTime.Observe(d.Seconds()) }
+
+// MessageDone counts a message that was worked on, and how long that took.
+func (m *Metrics) MessageDone(outcome string, d time.Duration) {
+	m.messages.WithLabelValues(outcome).Inc()
+	m.applyTime.Observe(d.Seconds())
+}
+
+// EventLag notes the time from an event's creation to its state being stored. Where our clock is
+// behind Stripe's that would be negative and spoil the sum: it counts as none.
+func (m *Metrics) EventLag(d time.Duration) { m.lag.Observe(max(d, 0).Seconds()) }
+
+// Redelivered counts a message that was delivered before.
+func (m *Metrics) Redelivered() { m.redeliveries.Inc() }
+
+// SetConsumerPending notes how many messages wait in the stream.
+func (m *Metrics) SetConsumerPending(n uint64) { m.pending.set(m.registry, n) }
+
+// SetDeadLetters notes how many dead letters there are.
+func (m *Metrics) SetDeadLetters(n uint64) { m.deadLetters.set(m.registry, n) }
+
+// UserID counts a user id by where it was found.
+func (m *Metrics) UserID(source string) { m.userIDs.WithLabelValues(source).Inc() }
+
+// requestBuckets go from the millisecond that a publish to a healthy stream takes, over the 3 s after
+// which a publish gives up by default, to the 10 s and more after which Stripe stops waiting.
+func requestBuckets() []float64 {
+	return []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2, 3, 5, 10, 20}
+}
+
+// lagBuckets start at Stripe's whole seconds, below which nothing can be told apart, and end beyond
+// the three days for which Stripe retries.
+func lagBuckets() []float64 {
+	const minute, hour, day = 60, 3600, 86400
+	return []float64{1, 2, 5, 10, 30, minute, 5 * minute, 15 * minute, hour, 6 * hour, day, 3 * day, 7 * day}
+}
+
+func counters(name, help, label string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label})
+}
+
+func histogram(name, help string, buckets []float64) prometheus.Histogram {
+	return prometheus.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets})
+}
+
+// lateGauge shows up once it is set: a gauge that says 0 before anybody looked says that all is well.
+type lateGauge struct {
+	once  *sync.Once
+	gauge prometheus.Gauge
+}
+
+func gauge(name, help string) lateGauge {
+	return lateGauge{once: new(sync.Once), gauge: prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})}
+}
+
+func (g lateGauge) set(registry *prometheus.Registry, n uint64) {
+	g.gauge.Set(float64(n))
+	g.once.Do(func() { registry.MustRegister(g.gauge) })
+}

@@ -1,0 +1,110 @@
+package ops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Listen opens a TCP address. It is separate from serving, so that a port that is taken fails the
+// start; the error names the setting to change.
+func Listen(setting, addr string) (net.Listener, error) {
+	ln, err := net.Listen("tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("the port of %s is taken: stop what listens there or set %s to another address: %w", addr, setting, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listening on %s (set by %s): %w", addr, setting, err)
+	}
+	return ln, nil
+}
+
+// Serve answers requests until ctx ends, then takes no new ones and waits up to grace for those in
+// flight, whose contexts do not end with ctx. It closes the listener.
+func Serve(ctx context.Context, ln net.Listener, h http.Handler, grace time.Duration, log *slog.Logger) error {
+	srv, busy := newServer(h, log)
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(ln) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("serving on %s: %w", ln.Addr(), err)
+	case <-ctx.Done():
+	}
+	unfinished := stop(ctx, srv, busy, grace)
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serving on %s: %w", ln.Addr(), err)
+	}
+	if unfinished != nil {
+		return fmt.Errorf("requests on %s did not finish within %s: %w", ln.Addr(), grace, unfinished)
+	}
+	return nil
+}
+
+func newServer(h http.Handler, log *slog.Logger) (*http.Server, *busyConns) {
+	busy := &busyConns{conns: map[net.Conn]struct{}{}}
+	srv := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		// A signature header of a thousand entries is 69 KB. What is refused here never reaches the
+		// handler, and so neither the log nor the metrics.
+		MaxHeaderBytes: 256 << 10,
+		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		ConnState:      busy.note,
+	}
+	return srv, busy
+}
+
+// stop closes the listener, waits for the requests in flight, and cuts off what
+// has not finished within grace. Shutdown alone would also wait five seconds for
+// every connection that a client opened and has not used yet.
+func stop(ctx context.Context, srv *http.Server, busy *busyConns, grace time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancel()
+	shut := make(chan error, 1)
+	go func() { shut <- srv.Shutdown(ctx) }()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-shut:
+			return errors.Join(err, srv.Close())
+		case <-tick.C:
+		}
+		if busy.none() {
+			cancel() // what Shutdown still waits for is unused
+			<-shut
+			return srv.Close()
+		}
+	}
+}
+
+// busyConns are the connections with a request in flight: from its first byte
+// until its answer has been written.
+type busyConns struct {
+	mu    sync.Mutex
+	conns map[net.Conn]struct{}
+}
+
+func (b *busyConns) note(conn net.Conn, state http.ConnState) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if state == http.StateActive {
+		b.conns[conn] = struct{}{}
+		return
+	}
+	delete(b.conns, conn)
+}
+
+func (b *busyConns) none() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.conns) == 0
+}
