@@ -1,0 +1,145 @@
+// Package stripehook decides whether a webhook was signed by Stripe, and with
+// which of our signing secrets. It is the only package that knows Stripe's SDK
+// for that purpose.
+//
+// The SDK's check is sound as far as it goes. Around it stand the guards that
+// it lacks: it accepts an empty secret, takes one secret at a time, accepts any
+// timestamp in the future, and says that a request is stale before it knows
+// whether the sender holds the secret. Here the signature is checked first,
+// against every secret, and the clock afterwards, in both directions.
+package stripehook
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/stripe/stripe-go/v76/webhook"
+
+	"github.com/billbus/billbus/internal/fault"
+)
+
+// Reasons why a request was rejected, for metrics. The sender is never told.
+const (
+	ReasonMissing   = "missing"   // there is no signature header
+	ReasonMalformed = "malformed" // the header cannot be read, or says two things
+	ReasonNoMatch   = "no_match"  // no signature in it is by one of our secrets
+	ReasonStale     = "stale"     // signed by us, but too long ago
+	ReasonFuture    = "future"    // signed by us, but for a time to come
+)
+
+// maxHeader is the most that is read. A thousand signatures are 69 KB.
+const maxHeader = 128 << 10
+
+// Verifier checks signatures. It is safe for concurrent use, also with Replace.
+type Verifier struct {
+	keys      atomic.Pointer[[]Key] // never altered once stored
+	tolerance time.Duration
+	now       func() time.Time
+}
+
+// New makes a verifier that accepts what any of the keys signed, if its clock
+// is at most the tolerance away from now, in either direction.
+func New(keys []Key, tolerance time.Duration, now func() time.Time) (*Verifier, error) {
+	if tolerance <= 0 {
+		return nil, fmt.Errorf("webhook tolerance %s: must be positive", tolerance)
+	}
+	v := &Verifier{tolerance: tolerance, now: now}
+	if err := v.Replace(keys); err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+// Replace puts other keys in the place of all present ones. A request that is
+// being verified sees the old keys or the new ones, never a mixture. If it
+// returns an error, the old ones stay.
+func (v *Verifier) Replace(keys []Key) error {
+	if err := check(keys); err != nil {
+		return err
+	}
+	keys = slices.Clone(keys)
+	v.keys.Store(&keys)
+	return nil
+}
+
+// Verify returns the name of the key that signed the payload. An error is
+// marked as rejected, with one of the reasons above, and quotes neither the
+// header nor a key.
+func (v *Verifier) Verify(payload []byte, header string) (string, error) {
+	if header == "" {
+		return "", reject(ReasonMissing, "no signature header")
+	}
+	stamp, ok := timestamp(header)
+	if !ok {
+		return "", reject(ReasonMalformed, "malformed signature header")
+	}
+	name, ok := v.match(payload, header)
+	if !ok {
+		return "", reject(ReasonNoMatch, "no signature by a known key")
+	}
+	if err := v.checkClock(stamp); err != nil {
+		return "", err
+	}
+	return name, nil
+}
+
+func (v *Verifier) match(payload []byte, header string) (string, bool) {
+	for _, key := range *v.keys.Load() {
+		if webhook.ValidatePayloadIgnoringTolerance(payload, header, key.Secret) == nil {
+			return key.Name, true
+		}
+	}
+	return "", false
+}
+
+func (v *Verifier) checkClock(stamp time.Time) error {
+	now := v.now()
+	switch {
+	case now.Sub(stamp) > v.tolerance:
+		return reject(ReasonStale, "signature is too old")
+	case stamp.Sub(now) > v.tolerance:
+		return reject(ReasonFuture, "signature is from the future")
+	}
+	return nil
+}
+
+// timestamp reads t as the SDK does, which signs the last one. A header with
+// different ones is refused: two readers could take it for different times.
+func timestamp(header string) (time.Time, bool) {
+	if len(header) > maxHeader {
+		return time.Time{}, false
+	}
+	var seconds int64
+	found := false
+	for pair := range strings.SplitSeq(header, ",") {
+		name, text, ok := strings.Cut(pair, "=")
+		if !ok || strings.Contains(text, "=") {
+			return time.Time{}, false
+		}
+		if name != "t" {
+			continue
+		}
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || found && n != seconds {
+			return time.Time{}, false
+		}
+		seconds, found = n, true
+	}
+	return clamp(seconds), found
+}
+
+// clamp keeps a time from overflowing the arithmetic of package time, where the
+// farthest future would become the past. It moves no time that is acceptable.
+func clamp(seconds int64) time.Time {
+	const farAway = 1 << 40 // some 35,000 years
+	return time.Unix(max(-farAway, min(seconds, farAway)), 0)
+}
+
+func reject(reason, text string) error {
+	return fault.New(fault.Rejected, reason, errors.New(text))
+}

@@ -1,0 +1,73 @@
+package stripehook
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"slices"
+	"time"
+)
+
+// Watch keeps the keys of v as read returns them, until ctx is done: it reads
+// every so often (which must be positive), and whenever hup receives. An orchestrator swaps a mounted
+// secret by a symlink, which file notifications miss and reading does not.
+//
+// A change is logged with the names of the keys. While read fails, or what it
+// returns is refused, the old keys stay, and each distinct fault is logged
+// once, so that a broken file neither stops webhooks nor fills the log. Errors
+// of read reach the log and must quote no secret.
+func Watch(ctx context.Context, read func() ([]Key, error), v *Verifier, every time.Duration, hup <-chan os.Signal, log *slog.Logger) {
+	w := watcher{read: read, verifier: v, log: log}
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			w.reload(false)
+		case <-hup:
+			w.reload(true)
+		}
+	}
+}
+
+type watcher struct {
+	read      func() ([]Key, error)
+	verifier  *Verifier
+	log       *slog.Logger
+	lastFault string
+}
+
+// reload says something in any case if it was asked for.
+func (w *watcher) reload(asked bool) {
+	keys, err := w.read()
+	changed := !slices.Equal(keys, *w.verifier.keys.Load())
+	if err == nil && (changed || asked) {
+		err = w.verifier.Replace(keys)
+	}
+	if err != nil {
+		w.failed(err, asked)
+		return
+	}
+	w.lastFault = ""
+	if changed || asked {
+		w.log.Info("signing secrets loaded", "secrets", names(keys))
+	}
+}
+
+func (w *watcher) failed(err error, asked bool) {
+	if err.Error() == w.lastFault && !asked {
+		return
+	}
+	w.lastFault = err.Error()
+	w.log.Error("signing secrets not loaded, the old ones stay", "error", err)
+}
+
+func names(keys []Key) []string {
+	list := make([]string, len(keys))
+	for i, k := range keys {
+		list[i] = k.Name
+	}
+	return list
+}
