@@ -1,0 +1,185 @@
+// Package normalize turns Stripe's JSON, in whatever API version it was
+// rendered, into the one message of package events.
+//
+// It goes by the shape of the JSON, never by the version string: a field is
+// taken from wherever a version keeps it, and what has an odd type is left out
+// and named in the warnings. Only what is no Stripe event at all is an error. A
+// library's structs cannot do this: they follow one version, and turn a newer
+// subscription into zero dates without an error.
+//
+// The bytes are read in this order: hash, repair of invalid UTF-8, check and
+// compaction, redaction, and then everything else from the redacted bytes, so
+// that no secret can reach a field. Redaction edits bytes; numbers, key order
+// and escapes stay as Stripe wrote them.
+package normalize
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/billbus/billbus/events"
+)
+
+// ErrNotEvent is what every error of [Normalizer.Event] wraps. The text says
+// what is missing and quotes nothing of the body.
+var ErrNotEvent = errors.New("not a Stripe event")
+
+// Modes and accounts that can be admitted, besides ids of connected accounts.
+const (
+	Live     = "live"
+	Test     = "test"
+	Any      = "any"
+	Platform = "platform"
+)
+
+// Options say what is admitted to subscription.*, what is redacted, and where
+// the application keeps its user id.
+type Options struct {
+	// Livemode is the mode whose events are admitted: live, test or any.
+	Livemode string
+	// Accounts are those whose events are admitted: platform, any, acct_….
+	Accounts []string
+	// RedactKeys are redacted wherever they occur, besides what always is.
+	RedactKeys []string
+	// UserIDKeys are the metadata keys that may hold the user id, in order.
+	UserIDKeys []string
+}
+
+// Receipt is what is known of an event besides its bytes.
+type Receipt struct {
+	// Endpoint is the name of the signing secret that verified the event.
+	Endpoint   string
+	Origin     events.Origin
+	ReceivedAt time.Time
+}
+
+// Normalizer makes messages. It is safe for concurrent use.
+type Normalizer struct {
+	livemode   string
+	accounts   []string
+	redactKeys map[string]bool
+	userIDKeys []string
+}
+
+// New checks the options and reports every fault in them at once.
+func New(o Options) (*Normalizer, error) {
+	if err := errors.Join(checkMode(o.Livemode), checkAccounts(o.Accounts), checkKeys(o)); err != nil {
+		return nil, err
+	}
+	n := &Normalizer{
+		livemode:   o.Livemode,
+		accounts:   slices.Clone(o.Accounts),
+		redactKeys: map[string]bool{"client_secret": true},
+		userIDKeys: slices.Clone(o.UserIDKeys),
+	}
+	for _, key := range o.RedactKeys {
+		n.redactKeys[key] = true
+	}
+	return n, nil
+}
+
+// Event makes the message of one Stripe event. An error always means that raw
+// is not a Stripe event, and wraps [ErrNotEvent].
+func (n *Normalizer) Event(raw []byte, r Receipt) (events.Message, error) {
+	s := newSink()
+	doc, err := parse(repair(raw, &s.warn))
+	if err != nil {
+		return events.Message{}, notEvent(err.Error())
+	}
+	body, redactions, err := redact(doc, n.redactKeys)
+	if err != nil {
+		return events.Message{}, notEvent(err.Error())
+	}
+	env, err := readEnvelope(body, s)
+	if err != nil {
+		return events.Message{}, err
+	}
+	msg := env.message(r)
+	sum := sha256.Sum256(raw)
+	msg.Data.EventSHA256 = hex.EncodeToString(sum[:])
+	msg.ID = eventID(env.id, msg.Data.EventSHA256)
+	msg.Data.Event = []byte(body)
+	n.place(&msg, env, s)
+	msg.Data.Redactions = redactions
+	msg.Data.Warnings = s.warn.list()
+	return msg, nil
+}
+
+// place decides the subject: subscription.* for what is admitted and names a
+// subscription, stripe.> for everything else.
+func (n *Normalizer) place(msg *events.Message, env envelope, s *sink) {
+	msg.Data.Ignored = n.ignored(env)
+	subject, ok := events.SubscriptionSubject(env.kind)
+	ok = ok && !env.thin && msg.Data.Ignored == ""
+	if ok && env.subject == "" {
+		s.warn.fault("data.object.id", "missing, so the subscription is unknown")
+	}
+	if !ok || env.subject == "" {
+		msg.Type = events.StripeSubject(env.kind)
+		return
+	}
+	msg.Type = subject
+	msg.Data.Subscription = n.subscription(env.object, env.account, env.livemode, s)
+}
+
+func (n *Normalizer) ignored(env envelope) string {
+	account := env.account
+	if account == "" {
+		account = Platform
+	}
+	switch {
+	case n.livemode != Any && n.livemode != events.Mode(env.livemode):
+		return events.IgnoredLivemode
+	case !slices.Contains(n.accounts, Any) && !slices.Contains(n.accounts, account):
+		return events.IgnoredAccount
+	}
+	return ""
+}
+
+func notEvent(why string) error { return fmt.Errorf("%w: %s", ErrNotEvent, why) }
+
+func checkMode(mode string) error {
+	if mode == Live || mode == Test || mode == Any {
+		return nil
+	}
+	return fmt.Errorf("livemode %q: want live, test or any", mode)
+}
+
+func checkAccounts(accounts []string) error {
+	if len(accounts) == 0 {
+		return errors.New("accounts: want platform, any or a list of acct_…")
+	}
+	var faults []error
+	for _, a := range accounts {
+		id, isID := strings.CutPrefix(a, "acct_")
+		if a != Platform && a != Any && (!isID || id == "" || events.SafeID(a) != a) {
+			faults = append(faults, fmt.Errorf("account %q: want platform, any or acct_…", a))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// checkKeys refuses to redact what makes an event recognizable or names its
+// user: such an event would be refused, or all users would be one.
+func checkKeys(o Options) error {
+	var faults []error
+	for _, key := range o.RedactKeys {
+		switch {
+		case strings.TrimSpace(key) == "":
+			faults = append(faults, errors.New("redact keys: one is empty"))
+		case slices.Contains(envelopeKeys(), key):
+			faults = append(faults, fmt.Errorf("redact key %q: needed to tell what an event is", key))
+		case slices.Contains(o.UserIDKeys, key):
+			faults = append(faults, fmt.Errorf("redact key %q: also names the user id", key))
+		}
+	}
+	if slices.ContainsFunc(o.UserIDKeys, func(key string) bool { return strings.TrimSpace(key) == "" }) {
+		faults = append(faults, errors.New("user id keys: one is empty"))
+	}
+	return errors.Join(faults...)
+}

@@ -1,0 +1,207 @@
+package normalize
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"iter"
+	"unicode/utf8"
+)
+
+// value is one JSON value without insignificant whitespace; nil is a value that
+// is not there. Values come from [parse], or are cut out of one that did, and
+// the functions of this file rely on that: they check no syntax.
+//
+// This exists beside encoding/json because that one matches keys without
+// regard to case, cannot edit bytes, and allocates for everything it reads.
+type value []byte
+
+// object is an object whose members were listed, so that many of them can be
+// looked up without going through the bytes again.
+type object struct {
+	src     value
+	members []member
+}
+
+// member says where a key and its value stand. Offsets instead of slices keep
+// the list free of pointers, which the garbage collector would have to follow;
+// 32 bits are enough for any body that a server accepts.
+type member struct {
+	name, colon, end uint32
+	escaped          bool
+}
+
+// parse checks that raw is one JSON value, nested at most 10,000 levels, and
+// removes the whitespace around its tokens.
+func parse(raw []byte) (value, error) {
+	var buf bytes.Buffer
+	if err := json.Compact(&buf, raw); err != nil {
+		return nil, errors.New("invalid JSON")
+	}
+	return buf.Bytes(), nil
+}
+
+// repair makes raw valid UTF-8, since neither JSON nor MongoDB takes anything
+// else.
+func repair(raw []byte, warn *notes) []byte {
+	if utf8.Valid(raw) {
+		return raw
+	}
+	warn.fault("body", "invalid UTF-8, replaced by U+FFFD")
+	return bytes.ToValidUTF8(raw, []byte("\uFFFD"))
+}
+
+func (v value) isNull() bool   { return len(v) == 0 || v[0] == 'n' }
+func (v value) isObject() bool { return len(v) > 0 && v[0] == '{' }
+func (v value) isArray() bool  { return len(v) > 0 && v[0] == '[' }
+func (v value) isString() bool { return len(v) > 0 && v[0] == '"' }
+
+// isEmpty reports whether v is an object or array with nothing in it.
+func (v value) isEmpty() bool { return len(v) == 2 && (v[0] == '{' || v[0] == '[') }
+
+// members goes through an object, duplicates included; through nothing if v is
+// no object.
+func (v value) members() iter.Seq2[[]byte, value] {
+	return func(yield func([]byte, value) bool) {
+		if !v.isObject() {
+			return
+		}
+		for i := 1; v[i] != '}'; {
+			colon := stringEnd(v, i)
+			stop := end(v, colon+1)
+			if !yield(unquote(v[i:colon]), v[colon+1:stop]) {
+				return
+			}
+			i = next(v, stop)
+		}
+	}
+}
+
+// elements goes through an array; through nothing if v is no array.
+func (v value) elements() iter.Seq2[int, value] {
+	return func(yield func(int, value) bool) {
+		if !v.isArray() {
+			return
+		}
+		for i, n := 1, 0; v[i] != ']'; n++ {
+			stop := end(v, i)
+			if !yield(n, v[i:stop]) {
+				return
+			}
+			i = next(v, stop)
+		}
+	}
+}
+
+// object lists the members of v at the end of a slab that many objects share;
+// none if v is no object.
+func (v value) object(slab *[]member) object {
+	if !v.isObject() {
+		return object{}
+	}
+	first := len(*slab)
+	for i := 1; v[i] != '}'; {
+		colon := stringEnd(v, i)
+		stop := end(v, colon+1)
+		escaped := bytes.IndexByte(v[i:colon], '\\') >= 0
+		*slab = append(*slab, member{uint32(i), uint32(colon), uint32(stop), escaped})
+		i = next(v, stop)
+	}
+	return object{src: v, members: (*slab)[first:len(*slab):len(*slab)]}
+}
+
+// get returns the value of a key, the last one if the key occurs repeatedly.
+func (o object) get(name string) value {
+	for i := len(o.members) - 1; i >= 0; i-- {
+		if m := o.members[i]; o.named(m, name) {
+			return o.src[m.colon+1 : m.end]
+		}
+	}
+	return nil
+}
+
+func (o object) named(m member, name string) bool {
+	quoted := o.src[m.name:m.colon]
+	if m.escaped {
+		return string(unquote(quoted)) == name
+	}
+	return string(quoted[1:len(quoted)-1]) == name
+}
+
+// get is for a single look-up in an object.
+func (v value) get(name string) value {
+	var found value
+	for key, val := range v.members() {
+		if string(key) == name {
+			found = val
+		}
+	}
+	return found
+}
+
+// text is the unescaped content of a string.
+func (v value) text() (string, bool) {
+	if !v.isString() {
+		return "", false
+	}
+	return string(unquote(v)), true
+}
+
+// unquote returns the content of a JSON string: a part of it where there is
+// nothing to unescape.
+func unquote(v value) []byte {
+	if bytes.IndexByte(v, '\\') < 0 {
+		return v[1 : len(v)-1]
+	}
+	var s string
+	if err := json.Unmarshal(v, &s); err != nil {
+		panic("normalize: unquote of something that is no JSON string")
+	}
+	return []byte(s)
+}
+
+// end returns the index after the value that starts at b[i].
+func end(b []byte, i int) int {
+	switch b[i] {
+	case '"':
+		return stringEnd(b, i)
+	case '{', '[':
+		return nestedEnd(b, i)
+	}
+	for i < len(b) && b[i] != ',' && b[i] != '}' && b[i] != ']' {
+		i++
+	}
+	return i
+}
+
+func stringEnd(b []byte, i int) int {
+	for i++; b[i] != '"'; i++ {
+		if b[i] == '\\' {
+			i++
+		}
+	}
+	return i + 1
+}
+
+func nestedEnd(b []byte, i int) int {
+	for depth := 0; ; i++ {
+		switch b[i] {
+		case '"':
+			i = stringEnd(b, i) - 1
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		}
+	}
+}
+
+// next returns where the next member or element starts, given where one ended.
+func next(b []byte, i int) int {
+	if b[i] == ',' {
+		return i + 1
+	}
+	return i
+}

@@ -1,0 +1,97 @@
+package normalize
+
+import (
+	"bytes"
+	"encoding/json"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// FuzzView reads whole documents through the view and through encoding/json.
+func FuzzView(f *testing.F) {
+	for _, seed := range []string{
+		`null`, `true`, `-0.5e-7`, `""`, `"a\"\\\u0041\ud83d\ude00"`, `[]`, `{}`, `[[],{},"]}",[1,2,[3]]]`,
+		`{"a":1,"a":2,"\u0061":3,"":{"]":"}"}}`, ` { "a" : [ 1 , { } ] } `, `{"a":`, `1 2`, "\"\xff\"",
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		raw = repair(raw, new(notes))
+		v, err := parse(raw)
+		if (err == nil) != json.Valid(raw) {
+			t.Fatalf("parse: got %v, encoding/json says valid: %t", err, json.Valid(raw))
+		}
+		if err != nil {
+			return
+		}
+		dec := json.NewDecoder(bytes.NewReader(raw))
+		dec.UseNumber()
+		var want any
+		if err := dec.Decode(&want); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, decode(t, v)); diff != "" {
+			t.Fatal(diff)
+		}
+	})
+}
+
+func decode(t *testing.T, v value) any {
+	t.Helper()
+	switch {
+	case v.isNull():
+		return nil
+	case v.isObject():
+		return decodeObject(t, v)
+	case v.isArray():
+		list := []any{}
+		for i, each := range v.elements() {
+			if i != len(list) {
+				t.Fatalf("element %d has index %d", len(list), i)
+			}
+			list = append(list, decode(t, each))
+		}
+		return list
+	case v.isString():
+		s, _ := v.text()
+		return s
+	case v.isNumber():
+		return json.Number(v)
+	}
+	b, ok := flag(v)
+	if !ok {
+		t.Fatalf("%s is of no kind", v)
+	}
+	return b
+}
+
+func decodeObject(t *testing.T, v value) any {
+	t.Helper()
+	var slab []member
+	o := v.object(&slab)
+	m := make(map[string]any)
+	for name, each := range v.members() {
+		m[string(name)] = decode(t, each)
+		if !bytes.Equal(o.get(string(name)), v.get(string(name))) {
+			t.Fatalf("the two ways to get %q differ", name)
+		}
+	}
+	return m
+}
+
+func TestPathsAreShort(t *testing.T) {
+	t.Parallel()
+	steps := []step{{name: []byte("data")}, {name: []byte("a")}, {index: 3}, {name: []byte("")}, {name: []byte("b")}}
+	if got, want := pathOf(steps), "data.a[3]..b"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	var long []step
+	for range 100 {
+		long = append(long, step{name: []byte("n")}, step{index: 1})
+	}
+	half := "n[1].n[1].n[1].n[1].n[1].n[1].n[1].n[1]"
+	if got, want := pathOf(long), half+"…."+half; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
