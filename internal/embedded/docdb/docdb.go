@@ -1,0 +1,68 @@
+// Package docdb runs FerretDB on SQLite inside the process: it speaks MongoDB's
+// wire protocol and serves the same code, for trying, developing and testing.
+// It is good for up to a few thousand documents; production runs on a MongoDB
+// replica set.
+//
+// Linking it costs a minute on two cores, so only standalone and the
+// end-to-end tests import it.
+package docdb
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/FerretDB/FerretDB/ferretdb"
+)
+
+// Config says where the database listens and keeps its data.
+type Config struct {
+	Addr string // host:port; port 0 picks a free one
+	Dir  string // folder of the SQLite files
+}
+
+// Server is a running database.
+type Server struct {
+	db   *ferretdb.FerretDB
+	stop context.CancelFunc
+	done chan struct{}
+}
+
+// Start runs a database and returns when it accepts connections.
+func Start(cfg Config) (*Server, error) {
+	dir, err := filepath.Abs(cfg.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("folder of embedded document database: %w", err)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("folder of embedded document database: %w", err)
+	}
+	db, err := ferretdb.New(&ferretdb.Config{
+		Listener:  ferretdb.ListenerConfig{TCP: cfg.Addr},
+		Handler:   "sqlite",
+		SQLiteURL: "file:" + dir + "/",
+		// FerretDB logs whole documents when a command fails: payloads.
+		Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("starting embedded document database: %w", err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	s := &Server{db: db, stop: stop, done: make(chan struct{})}
+	go func() {
+		defer close(s.done)
+		_ = db.Run(ctx) // returns nil when ctx is done
+	}()
+	return s, nil
+}
+
+// URI is where clients connect.
+func (s *Server) URI() string { return s.db.MongoDBURI() }
+
+// Close stops the database and waits until it has stopped.
+func (s *Server) Close() {
+	s.stop()
+	<-s.done
+}

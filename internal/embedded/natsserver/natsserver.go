@@ -1,0 +1,100 @@
+// Package natsserver runs a NATS server with JetStream inside the process: the
+// one of standalone, and the one of tests. It is for trying, developing and
+// testing; production runs on a NATS cluster.
+package natsserver
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+const (
+	readyTimeout = 10 * time.Second
+	// maxPayload leaves room for the largest webhook beside its normalized form.
+	maxPayload = 4 << 20
+)
+
+// Config says where the server listens and keeps its data.
+type Config struct {
+	Addr string // host:port; port 0 picks a free one
+	Dir  string // JetStream's folder
+	// SyncAlways makes every acknowledged message survive a power cut, at the
+	// cost of most of the throughput.
+	SyncAlways bool
+	// Password, if set, is demanded of user "billbus".
+	Password string
+}
+
+// Server is a running server.
+type Server struct {
+	srv *server.Server
+}
+
+// Start runs a server and returns when it accepts connections.
+func Start(cfg Config) (*Server, error) {
+	opts, err := cfg.options()
+	if err != nil {
+		return nil, err
+	}
+	// The server reports a taken port to its own log only, so try it first.
+	if err := tryListen(cfg.Addr); err != nil {
+		return nil, err
+	}
+	srv, err := server.NewServer(opts)
+	if err != nil {
+		return nil, fmt.Errorf("configuring embedded NATS server: %w", err)
+	}
+	srv.Start()
+	if !srv.ReadyForConnections(readyTimeout) {
+		srv.Shutdown()
+		return nil, errors.New("embedded NATS server did not become ready: is its data folder writable?")
+	}
+	return &Server{srv: srv}, nil
+}
+
+func (cfg Config) options() (*server.Options, error) {
+	host, portText, err := net.SplitHostPort(cfg.Addr)
+	if err != nil {
+		return nil, fmt.Errorf("address of embedded NATS server: %w", err)
+	}
+	port, err := strconv.Atoi(portText)
+	if err != nil {
+		return nil, fmt.Errorf("address of embedded NATS server: %w", err)
+	}
+	if port == 0 {
+		port = server.RANDOM_PORT
+	}
+	opts := &server.Options{
+		ServerName: "billbus-embedded",
+		Host:       host, Port: port,
+		JetStream: true, StoreDir: cfg.Dir, SyncAlways: cfg.SyncAlways,
+		MaxPayload: maxPayload,
+		NoLog:      true, NoSigs: true,
+	}
+	if cfg.Password != "" {
+		opts.Username, opts.Password = "billbus", cfg.Password
+	}
+	return opts, nil
+}
+
+func tryListen(addr string) error {
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return fmt.Errorf("starting embedded NATS server: %w", err)
+	}
+	return ln.Close()
+}
+
+// URL is where clients connect.
+func (s *Server) URL() string { return s.srv.ClientURL() }
+
+// Close stops the server and waits until its data is on disk.
+func (s *Server) Close() {
+	s.srv.Shutdown()
+	s.srv.WaitForShutdown()
+}
