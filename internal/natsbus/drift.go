@@ -1,0 +1,111 @@
+package natsbus
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Drift is one way in which something that exists differs from what this
+// program needs.
+type Drift struct {
+	Object string // "stream BILLBUS"
+	Field  string // "subjects"
+	Have   string // "" where the object is missing
+	Want   string
+	// Fatal drift could lose or miss messages: the program is not ready.
+	Fatal bool
+}
+
+// String is the drift in one line.
+func (d Drift) String() string {
+	if d.Field == "" {
+		return d.Object + " is missing"
+	}
+	return fmt.Sprintf("%s: %s is %s, want %s", d.Object, d.Field, d.Have, d.Want)
+}
+
+type differ struct {
+	object string
+	drifts []Drift
+}
+
+func (d *differ) compare(field string, have, want any, fatal bool) {
+	h, w := fmt.Sprint(have), fmt.Sprint(want)
+	if h != w {
+		d.drifts = append(d.drifts, Drift{Object: d.object, Field: field, Have: h, Want: w, Fatal: fatal})
+	}
+}
+
+const fatal, tolerable = true, false
+
+func streamDrift(have, want jetstream.StreamConfig) []Drift {
+	d := &differ{object: "stream " + want.Name}
+	d.compare("subjects", sorted(have.Subjects), sorted(want.Subjects), fatal)
+	d.compare("storage", have.Storage, want.Storage, fatal)
+	d.compare("retention", have.Retention, want.Retention, fatal)
+	d.compare("discard", have.Discard, want.Discard, fatal)
+	d.compare("no_ack", have.NoAck, false, fatal)
+	d.compare("sealed", have.Sealed, false, fatal)
+	// With a limit per subject the server drops the oldest message of the
+	// subject, whatever the discard policy says.
+	d.compare("max_msgs_per_subject", unlimited(have.MaxMsgsPerSubject), int64(-1), fatal)
+	d.compare("subject_transform", have.SubjectTransform != nil, false, fatal)
+	d.compare("mirror", have.Mirror != nil, false, fatal)
+	d.compare("max_msgs", unlimited(have.MaxMsgs), int64(-1), tolerable)
+	d.compare("max_msg_size", unlimited(int64(have.MaxMsgSize)), int64(-1), tolerable)
+	d.compare("max_bytes", unlimited(have.MaxBytes), unlimited(want.MaxBytes), tolerable)
+	d.compare("max_age", have.MaxAge, want.MaxAge, tolerable)
+	d.compare("num_replicas", max(have.Replicas, 1), max(want.Replicas, 1), tolerable)
+	d.compare("duplicate_window", have.Duplicates, want.Duplicates, tolerable)
+	return d.drifts
+}
+
+// merged is what a stream becomes when drift is removed: what we own is ours,
+// what an operator added besides (placement, republish, compression) stays.
+func merged(have, want jetstream.StreamConfig) jetstream.StreamConfig {
+	next := have
+	next.Description, next.Subjects = want.Description, want.Subjects
+	next.Storage, next.Retention, next.Discard = want.Storage, want.Retention, want.Discard
+	next.NoAck, next.SubjectTransform, next.Mirror = false, nil, nil
+	next.MaxMsgsPerSubject, next.MaxMsgs, next.MaxMsgSize = -1, -1, -1
+	next.MaxBytes, next.MaxAge, next.Replicas, next.Duplicates = want.MaxBytes, want.MaxAge, want.Replicas, want.Duplicates
+	return next
+}
+
+func consumerDrift(stream string, have, want jetstream.ConsumerConfig) []Drift {
+	d := &differ{object: "consumer " + want.Durable + " of stream " + stream}
+	d.compare("ack_policy", have.AckPolicy, want.AckPolicy, fatal)
+	d.compare("filter", filters(have), filters(want), fatal)
+	d.compare("max_deliver", have.MaxDeliver, want.MaxDeliver, fatal)
+	d.compare("headers_only", have.HeadersOnly, false, fatal)
+	d.compare("deliver_subject", have.DeliverSubject, "", fatal)
+	d.compare("deliver_policy", have.DeliverPolicy, want.DeliverPolicy, tolerable)
+	d.compare("ack_wait", have.AckWait, want.AckWait, tolerable)
+	d.compare("max_ack_pending", have.MaxAckPending, want.MaxAckPending, tolerable)
+	d.compare("inactive_threshold", have.InactiveThreshold, want.InactiveThreshold, tolerable)
+	d.compare("replay_policy", have.ReplayPolicy, want.ReplayPolicy, tolerable)
+	d.compare("paused", have.PauseUntil != nil, false, tolerable)
+	return d.drifts
+}
+
+func filters(c jetstream.ConsumerConfig) string {
+	if c.FilterSubject != "" {
+		return c.FilterSubject
+	}
+	return sorted(c.FilterSubjects)
+}
+
+func sorted(subjects []string) string {
+	return strings.Join(slices.Sorted(slices.Values(subjects)), " ")
+}
+
+// unlimited makes the two ways of saying "no limit" one.
+func unlimited(n int64) int64 {
+	if n <= 0 {
+		return -1
+	}
+	return n
+}

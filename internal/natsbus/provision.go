@@ -1,0 +1,237 @@
+package natsbus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// ProvisionMode says what a program may do about what it needs in JetStream.
+type ProvisionMode string
+
+// The provision modes.
+const (
+	ProvisionCreate ProvisionMode = "create" // create what is missing, alter nothing
+	ProvisionCheck  ProvisionMode = "check"  // create nothing
+)
+
+const (
+	recheckInterval = 30 * time.Second
+	retryInterval   = time.Second
+)
+
+// Error codes of the server that have a cure worth naming.
+// See https://github.com/nats-io/nats-server/blob/main/server/errors.json
+const (
+	errDuplicateWindow = 10052 // stream invalid config: duplicate window above max age
+	errSubjectOverlap  = 10065 // subjects overlap with an existing stream
+)
+
+// Provisioner creates what is missing in JetStream, reports drift, and knows
+// whether the program can do its job.
+type Provisioner struct {
+	bus      *Bus
+	mode     ProvisionMode
+	settings StreamSettings
+	consumer string // "" where the program has none
+	log      *slog.Logger
+	wake     chan struct{}
+
+	mu     sync.Mutex
+	state  error // nil: ready
+	logged string
+}
+
+var errUnchecked = errors.New("streams not checked yet")
+
+// NewProvisioner prepares; [Provisioner.Run] does the work. consumer is the
+// durable consumer that the program needs, or "".
+func NewProvisioner(bus *Bus, mode ProvisionMode, settings StreamSettings, consumer string, log *slog.Logger) *Provisioner {
+	return &Provisioner{
+		bus: bus, mode: mode, settings: settings, consumer: consumer, log: log,
+		wake: make(chan struct{}, 1), state: errUnchecked,
+	}
+}
+
+// Run provisions at start, after every reconnect and from time to time, until
+// ctx is done.
+func (p *Provisioner) Run(ctx context.Context) {
+	p.bus.OnConnect(p.Wake)
+	for ctx.Err() == nil {
+		wait := recheckInterval
+		if p.pass(ctx) != nil {
+			wait = retryInterval
+		}
+		select {
+		case <-ctx.Done():
+		case <-p.wake:
+		case <-time.After(wait):
+		}
+	}
+}
+
+// Wake asks for another pass at once, for instance after a publish found no
+// stream.
+func (p *Provisioner) Wake() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Check reports why the program is not ready.
+func (p *Provisioner) Check(context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.state
+}
+
+func (p *Provisioner) pass(ctx context.Context) error {
+	if err := p.bus.Check(ctx); err != nil {
+		return p.record(err, nil)
+	}
+	drifts, err := p.ensure(ctx)
+	return p.record(err, drifts)
+}
+
+func (p *Provisioner) record(err error, drifts []Drift) error {
+	var stops, warns []string
+	for _, d := range drifts {
+		if d.Fatal {
+			stops = append(stops, d.String())
+		} else {
+			warns = append(warns, d.String())
+		}
+	}
+	if err == nil && stops != nil {
+		err = fmt.Errorf("%s (run `bridge provision` to see and apply what is needed)", strings.Join(stops, "; "))
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.state = err
+	p.logOnce(err, warns)
+	return err
+}
+
+// logOnce logs a finding when it is new: passes repeat.
+func (p *Provisioner) logOnce(err error, warns []string) {
+	finding := fmt.Sprint(err, warns)
+	if finding == p.logged {
+		return
+	}
+	p.logged = finding
+	for _, warn := range warns {
+		p.log.Warn("JetStream differs from the settings", "drift", warn)
+	}
+	if err != nil {
+		p.log.Warn("not ready", "check", "streams", "error", err)
+		return
+	}
+	p.log.Info("streams are ready", "stream", p.settings.Name)
+}
+
+func (p *Provisioner) ensure(ctx context.Context) ([]Drift, error) {
+	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	defer cancel()
+	var all []Drift
+	for _, want := range p.streams() {
+		drifts, err := p.ensureStream(ctx, want)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, drifts...)
+	}
+	if p.consumer == "" || missing(all) {
+		return all, nil
+	}
+	drifts, err := p.ensureConsumer(ctx)
+	return append(all, drifts...), err
+}
+
+func missing(drifts []Drift) bool {
+	for _, d := range drifts {
+		if d.Field == "" {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *Provisioner) streams() []jetstream.StreamConfig {
+	return []jetstream.StreamConfig{p.settings.config(), p.settings.deadLetters()}
+}
+
+func (p *Provisioner) ensureStream(ctx context.Context, want jetstream.StreamConfig) ([]Drift, error) {
+	have, err := p.bus.streamConfig(ctx, want.Name)
+	if err == nil {
+		return streamDrift(have, want), nil
+	}
+	if !errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil, err
+	}
+	if p.mode == ProvisionCheck {
+		return []Drift{{Object: "stream " + want.Name, Fatal: true}}, nil
+	}
+	return p.bus.createStream(ctx, want, p.log)
+}
+
+func (b *Bus) streamConfig(ctx context.Context, name string) (jetstream.StreamConfig, error) {
+	stream, err := b.js.Stream(ctx, name)
+	if err != nil {
+		return jetstream.StreamConfig{}, fmt.Errorf("looking up stream %s: %w", name, err)
+	}
+	return stream.CachedInfo().Config, nil
+}
+
+func (b *Bus) createStream(ctx context.Context, want jetstream.StreamConfig, log *slog.Logger) ([]Drift, error) {
+	_, err := b.js.CreateStream(ctx, want)
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNameAlreadyInUse): // a sibling was first, with other settings
+		have, err := b.streamConfig(ctx, want.Name)
+		return streamDrift(have, want), err
+	case err != nil:
+		return nil, fmt.Errorf("creating stream %s: %w", want.Name, cure(err))
+	}
+	log.Info("created stream", "stream", want.Name, "subjects", want.Subjects)
+	return nil, nil
+}
+
+func cure(err error) error {
+	var api *jetstream.APIError
+	if !errors.As(err, &api) {
+		return err
+	}
+	switch api.ErrorCode {
+	case errSubjectOverlap:
+		return fmt.Errorf("%w: another stream of this account already holds one of its subjects; remove it there, or use another account", err)
+	case errDuplicateWindow:
+		return fmt.Errorf("%w: set STREAM_DUPLICATE_WINDOW to at most STREAM_MAX_AGE", err)
+	}
+	return err
+}
+
+func (p *Provisioner) ensureConsumer(ctx context.Context) ([]Drift, error) {
+	want := consumerConfig(p.consumer)
+	consumer, err := p.bus.js.Consumer(ctx, p.settings.Name, p.consumer)
+	if err == nil {
+		return consumerDrift(p.settings.Name, consumer.CachedInfo().Config, want), nil
+	}
+	if !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return nil, fmt.Errorf("looking up consumer %s: %w", p.consumer, err)
+	}
+	if p.mode == ProvisionCheck {
+		return []Drift{{Object: "consumer " + p.consumer, Fatal: true}}, nil
+	}
+	_, err = p.bus.js.CreateConsumer(ctx, p.settings.Name, want)
+	if err != nil && !errors.Is(err, jetstream.ErrConsumerExists) {
+		return nil, fmt.Errorf("creating consumer %s: %w", p.consumer, err)
+	}
+	p.log.Info("created consumer", "stream", p.settings.Name, "consumer", p.consumer)
+	return nil, nil
+}

@@ -1,0 +1,213 @@
+package natsbus_test
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/billbus/billbus/internal/natsbus"
+)
+
+const consumer = "billbus-subscriber"
+
+// provision runs a provisioner until the test ends.
+func provision(t *testing.T, bus *natsbus.Bus, mode natsbus.ProvisionMode, s natsbus.StreamSettings, consumer string) *natsbus.Provisioner {
+	t.Helper()
+	p := natsbus.NewProvisioner(bus, mode, s, consumer, slog.New(slog.DiscardHandler))
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); p.Run(ctx) }()
+	t.Cleanup(func() { stop(); <-done })
+	return p
+}
+
+func ready(p *natsbus.Provisioner) func() bool {
+	return func() bool { return p.Check(context.Background()) == nil }
+}
+
+// refused waits until a provisioner says why it is not ready, in words that
+// contain want.
+func refused(t *testing.T, p *natsbus.Provisioner, want string) {
+	t.Helper()
+	eventually(t, "not ready because of "+want, func() bool {
+		err := p.Check(context.Background())
+		return err != nil && strings.Contains(err.Error(), want)
+	})
+}
+
+func TestProvisionCreatesWhatIsMissing(t *testing.T) {
+	srv := startServer(t)
+	p := provision(t, open(t, srv.URL()), natsbus.ProvisionCreate, settings(), consumer)
+	eventually(t, "ready", ready(p))
+	js := jetStream(t, srv.URL())
+	stream, err := js.Stream(t.Context(), "BILLBUS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := stream.CachedInfo().Config
+	if cfg.Storage != jetstream.FileStorage || cfg.Retention != jetstream.LimitsPolicy || cfg.Discard != jetstream.DiscardNew {
+		t.Errorf("got storage %v, retention %v, discard %v", cfg.Storage, cfg.Retention, cfg.Discard)
+	}
+	if got, want := strings.Join(cfg.Subjects, " "), "subscription.* stripe.> billbus.user.linked"; got != want {
+		t.Errorf("got subjects %q, want %q", got, want)
+	}
+	if cfg.Duplicates != 72*time.Hour {
+		t.Errorf("got duplicate window %v, want 72h", cfg.Duplicates)
+	}
+	c, err := js.Consumer(t.Context(), "BILLBUS", consumer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := c.CachedInfo().Config
+	if got.AckPolicy != jetstream.AckExplicitPolicy || got.MaxAckPending != -1 || got.MaxDeliver != -1 || got.DeliverPolicy != jetstream.DeliverAllPolicy {
+		t.Errorf("got consumer %+v", got)
+	}
+	if _, err := js.Stream(t.Context(), natsbus.DeadLetterStream); err != nil {
+		t.Errorf("dead letter stream: %v", err)
+	}
+}
+
+func TestProvisionCreatesAgainWhatWasDeleted(t *testing.T) {
+	srv := startServer(t)
+	p := provision(t, open(t, srv.URL()), natsbus.ProvisionCreate, settings(), consumer)
+	eventually(t, "ready", ready(p))
+	js := jetStream(t, srv.URL())
+	if err := js.DeleteStream(t.Context(), "BILLBUS"); err != nil {
+		t.Fatal(err)
+	}
+	p.Wake()
+	eventually(t, "stream and consumer are back", func() bool {
+		_, err := js.Consumer(context.Background(), "BILLBUS", consumer)
+		return err == nil
+	})
+}
+
+func TestProvisionCheckCreatesNothing(t *testing.T) {
+	srv := startServer(t)
+	p := provision(t, open(t, srv.URL()), natsbus.ProvisionCheck, settings(), consumer)
+	refused(t, p, "stream BILLBUS is missing")
+	refused(t, p, "bridge provision")
+	if _, err := jetStream(t, srv.URL()).Stream(t.Context(), "BILLBUS"); err == nil {
+		t.Error("stream was created")
+	}
+}
+
+func TestProvisionIsNotReadyOnDriftThatLosesMessages(t *testing.T) {
+	for name, alter := range map[string]func(*jetstream.StreamConfig){
+		"subjects":             func(c *jetstream.StreamConfig) { c.Subjects = []string{"subscription.*"} },
+		"storage":              func(c *jetstream.StreamConfig) { c.Storage = jetstream.MemoryStorage },
+		"retention":            func(c *jetstream.StreamConfig) { c.Retention = jetstream.InterestPolicy },
+		"discard":              func(c *jetstream.StreamConfig) { c.Discard = jetstream.DiscardOld },
+		"max_msgs_per_subject": func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = 10 },
+		"no_ack":               func(c *jetstream.StreamConfig) { c.NoAck = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := startServer(t)
+			cfg := jetstream.StreamConfig{
+				Name: "BILLBUS", Subjects: []string{"subscription.*", "stripe.>", "billbus.user.linked"},
+				Discard: jetstream.DiscardNew, Duplicates: 72 * time.Hour,
+			}
+			alter(&cfg)
+			if _, err := jetStream(t, srv.URL()).CreateStream(t.Context(), cfg); err != nil {
+				t.Fatal(err)
+			}
+			refused(t, provision(t, open(t, srv.URL()), natsbus.ProvisionCreate, settings(), ""), name)
+		})
+	}
+}
+
+func TestProvisionIsReadyOnOtherDrift(t *testing.T) {
+	srv := startServer(t)
+	eventually(t, "ready", ready(provision(t, open(t, srv.URL()), natsbus.ProvisionCreate, settings(), "")))
+	other := settings()
+	other.MaxAge, other.DuplicateWindow = 40*24*time.Hour, time.Hour
+	eventually(t, "ready", ready(provision(t, open(t, srv.URL()), natsbus.ProvisionCreate, other, "")))
+	stream, err := jetStream(t, srv.URL()).Stream(t.Context(), "BILLBUS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := stream.CachedInfo().Config.MaxAge; got != 0 {
+		t.Errorf("max age was altered to %v", got)
+	}
+}
+
+func TestProvisionIsNotReadyOnConsumerDrift(t *testing.T) {
+	srv := startServer(t)
+	eventually(t, "ready", ready(provision(t, open(t, srv.URL()), natsbus.ProvisionCreate, settings(), "")))
+	_, err := jetStream(t, srv.URL()).CreateConsumer(t.Context(), "BILLBUS", jetstream.ConsumerConfig{
+		Durable: consumer, AckPolicy: jetstream.AckNonePolicy, FilterSubject: "stripe.>",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := provision(t, open(t, srv.URL()), natsbus.ProvisionCreate, settings(), consumer)
+	refused(t, p, "ack_policy")
+	refused(t, p, "filter")
+}
+
+func TestProvisionNamesTheCureWhenAnotherStreamHoldsASubject(t *testing.T) {
+	srv := startServer(t)
+	_, err := jetStream(t, srv.URL()).CreateStream(t.Context(), jetstream.StreamConfig{Name: "OTHER", Subjects: []string{"stripe.invoice.*"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused(t, provision(t, open(t, srv.URL()), natsbus.ProvisionCreate, settings(), ""), "another stream of this account")
+}
+
+func TestAlterRemovesDrift(t *testing.T) {
+	srv := startServer(t)
+	js := jetStream(t, srv.URL())
+	_, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "BILLBUS", Subjects: []string{"subscription.*"}, Duplicates: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bus := open(t, srv.URL())
+	before, err := bus.Plan(t.Context(), settings())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(before) != 4 { // subjects, discard, duplicate window, and the dead letters
+		t.Errorf("got plan %v, want four differences", before)
+	}
+	if err := bus.Alter(t.Context(), settings()); err != nil {
+		t.Fatal(err)
+	}
+	after, err := bus.Plan(t.Context(), settings())
+	if err != nil || len(after) != 0 {
+		t.Errorf("got plan %v, %v after altering, want none", after, err)
+	}
+}
+
+func TestOpenWaitsForAServerThatComesLater(t *testing.T) {
+	first := startServer(t)
+	addr := strings.TrimPrefix(first.URL(), "nats://")
+	first.Close()
+	bus := open(t, "nats://"+addr)
+	p := provision(t, bus, natsbus.ProvisionCreate, settings(), consumer)
+	if bus.Check(t.Context()) == nil {
+		t.Fatal("connected to a server that is not there")
+	}
+	startServerAt(t, addr, t.TempDir())
+	eventually(t, "ready", ready(p))
+}
+
+func TestOpenReportsWrongCredentials(t *testing.T) {
+	srv, err := natsserverWithPassword(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrong := openAs(t, natsbus.Auth{URL: srv.URL(), User: "billbus", Password: "wrong-password"})
+	eventually(t, "an authorization error", func() bool {
+		err := wrong.Check(context.Background())
+		return err != nil && strings.Contains(strings.ToLower(err.Error()), "authorization")
+	})
+	if strings.Contains(wrong.Check(t.Context()).Error(), "wrong-password") {
+		t.Error("the error shows the password")
+	}
+	right := openAs(t, natsbus.Auth{URL: srv.URL(), User: "billbus", Password: "right-password"})
+	eventually(t, "connected", func() bool { return right.Check(context.Background()) == nil })
+}
