@@ -1,0 +1,111 @@
+package mongostore
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/internal/fault"
+)
+
+// maxDocument is the server's limit of 16 MB, minus what the command needs.
+const maxDocument = 16<<20 - 16<<10
+
+// auditDocument is one document of webhook_events: one event that was stored in
+// the stream. Payload and message are strings, because field names with dots
+// and dollars are trouble, and because a string comes back as it went in.
+type auditDocument struct {
+	Key             string    `bson:"_id"`
+	EventID         string    `bson:"event_id"`
+	Type            string    `bson:"type"`
+	Created         time.Time `bson:"created"`
+	APIVersion      string    `bson:"api_version,omitempty"`
+	Livemode        bool      `bson:"livemode"`
+	AccountID       string    `bson:"account_id,omitempty"`
+	Endpoint        string    `bson:"endpoint,omitempty"`
+	ObjectID        string    `bson:"object_id,omitempty"`
+	SubscriptionID  string    `bson:"subscription_id,omitempty"`
+	CustomerID      string    `bson:"customer_id,omitempty"`
+	RequestID       string    `bson:"request_id,omitempty"`
+	IdempotencyKey  string    `bson:"idempotency_key,omitempty"`
+	ReceivedAt      time.Time `bson:"received_at"`
+	StoredAt        time.Time `bson:"stored_at"`
+	StreamSequence  int64     `bson:"stream_sequence"`
+	Payload         string    `bson:"payload,omitempty"`
+	Message         string    `bson:"message"`
+	EventSHA256     string    `bson:"event_sha256,omitempty"`
+	Redactions      []string  `bson:"redactions,omitempty"`
+	Origin          string    `bson:"origin"`
+	SubscriptionKey string    `bson:"subscription_key,omitempty"`
+	Terminal        bool      `bson:"terminal"`
+}
+
+// encodeAudit renders an entry's audit document. It fails only for an entry
+// that can never be stored.
+func encodeAudit(e events.Entry) (bson.Raw, error) {
+	message, err := encodeData(e.Data)
+	if err != nil {
+		return nil, fault.New(fault.Permanent, "unencodable", err)
+	}
+	fact, counts := events.FactOf(e.Message)
+	doc := auditDocument{
+		Key: e.Key(), EventID: e.ID, Type: e.StripeType, Created: e.Time,
+		APIVersion: e.StripeAPIVersion, Livemode: e.Livemode, AccountID: e.StripeAccount, Endpoint: e.StripeEndpoint,
+		ObjectID: e.ObjectID, SubscriptionID: e.SubscriptionID, CustomerID: e.CustomerID,
+		RequestID: e.RequestID, IdempotencyKey: e.IdempotencyKey,
+		ReceivedAt: e.Data.ReceivedAt, StoredAt: e.StoredAt, StreamSequence: int64(e.StreamSequence),
+		Payload: string(e.Data.Event), Message: message,
+		EventSHA256: e.Data.EventSHA256, Redactions: e.Data.Redactions, Origin: string(e.Data.Origin),
+		Terminal: fact.Terminal,
+	}
+	if counts {
+		doc.SubscriptionKey = e.SubscriptionKey()
+	}
+	return marshal(doc)
+}
+
+// marshal encodes a document and refuses one that the server would refuse, so
+// that it does not fail the command that carries the others.
+func marshal(doc any) (bson.Raw, error) {
+	raw, err := bson.Marshal(doc)
+	if err != nil {
+		return nil, fault.New(fault.Permanent, "unencodable", fmt.Errorf("encoding document: %w", err))
+	}
+	if len(raw) > maxDocument {
+		return nil, fault.New(fault.Permanent, "too_large", errors.New("document is larger than MongoDB's limit of 16 MB"))
+	}
+	return raw, nil
+}
+
+// encodeData renders a message's data without Stripe's event, which stands in
+// payload.
+func encodeData(d events.Data) (string, error) {
+	d.Event = nil
+	var buf strings.Builder
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false) // as in the stream: escaping makes up to six times as much
+	if err := enc.Encode(d); err != nil {
+		return "", errors.New("message holds a time outside of the years 0 to 9999")
+	}
+	return strings.TrimSuffix(buf.String(), "\n"), nil
+}
+
+// toMessage restores the message that was recorded, without Stripe's event.
+func (d auditDocument) toMessage() (events.Message, error) {
+	m := events.Message{
+		SpecVersion: events.SpecVersion, ID: d.EventID, Source: events.Source(d.Livemode, d.AccountID),
+		Time: d.Created.UTC(), DataContentType: events.DataContentType,
+		StripeType: d.Type, StripeAPIVersion: d.APIVersion, StripeAccount: d.AccountID, StripeEndpoint: d.Endpoint,
+		Livemode: d.Livemode,
+	}
+	if err := json.Unmarshal([]byte(d.Message), &m.Data); err != nil {
+		return events.Message{}, fault.New(fault.Permanent, "audit_unreadable",
+			fmt.Errorf("audit document of %s does not hold a message", events.SafeID(d.EventID)))
+	}
+	return m, nil
+}

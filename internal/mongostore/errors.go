@@ -1,0 +1,107 @@
+package mongostore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"github.com/billbus/billbus/internal/fault"
+)
+
+// Error codes of the server.
+// See https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
+const (
+	codeDuplicateKey     = 11000
+	codeValidation       = 121
+	codeTooLarge         = 10334
+	codeTooLargeReplaced = 17419
+	codeTooLargeUpdated  = 17420
+	codeKeyTooLong       = 17280
+)
+
+// perDocument splits the error of an unordered bulk write into one error for
+// each document, nil where it was written. A write concern error, or an error
+// of the command as a whole, leaves the outcome of every document unknown.
+func perDocument(err error, n int) []error {
+	failures := make([]error, n)
+	var bulk mongo.BulkWriteException
+	if err == nil {
+		return failures
+	}
+	if !errors.As(err, &bulk) || bulk.WriteConcernError != nil {
+		for i := range failures {
+			failures[i] = unknownOutcome{err}
+		}
+		return failures
+	}
+	for _, we := range bulk.WriteErrors {
+		if we.Index >= 0 && we.Index < n {
+			failures[we.Index] = we.WriteError
+		}
+	}
+	return failures
+}
+
+// unknownOutcome keeps a duplicate key that stands beside a write concern error
+// from being taken for proof that the document is durable.
+type unknownOutcome struct{ err error }
+
+func (u unknownOutcome) Error() string { return u.err.Error() }
+
+func isDuplicate(err error) bool {
+	var we mongo.WriteError
+	return errors.As(err, &we) && we.Code == codeDuplicateKey
+}
+
+// explain says what a failure means. Only an error that concerns the document
+// itself, and always will, is permanent.
+func explain(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	wrapped := fmt.Errorf("%s: %w", doing, describe(err))
+	var we mongo.WriteError
+	if errors.As(err, &we) {
+		switch we.Code {
+		case codeValidation, codeTooLarge, codeTooLargeReplaced, codeTooLargeUpdated, codeKeyTooLong:
+			return fault.New(fault.Permanent, "mongodb_refused", wrapped)
+		}
+		return fault.New(fault.Transient, "mongodb_failed", wrapped)
+	}
+	return fault.New(fault.Transient, "mongodb_unreachable", wrapped)
+}
+
+// describe keeps the code and name of an error and drops the server's text,
+// which quotes documents.
+func describe(err error) error {
+	if unknown, ok := errors.AsType[unknownOutcome](err); ok {
+		return describe(unknown.err)
+	}
+	if we, ok := errors.AsType[mongo.WriteError](err); ok {
+		return fmt.Errorf("MongoDB refused the write with code %d", we.Code)
+	}
+	if bulk, ok := errors.AsType[mongo.BulkWriteException](err); ok && bulk.WriteConcernError != nil {
+		return fmt.Errorf("MongoDB could not confirm the write: code %d %s", bulk.WriteConcernError.Code, bulk.WriteConcernError.Name)
+	}
+	if ce, ok := errors.AsType[mongo.CommandError](err); ok && ce.Code != 0 {
+		return fmt.Errorf("MongoDB failed with code %d %s", ce.Code, ce.Name)
+	}
+	switch {
+	case errors.Is(err, mongo.ErrNoDocuments):
+		return mongo.ErrNoDocuments
+	case errors.Is(err, context.DeadlineExceeded), mongo.IsTimeout(err):
+		return errors.New("timeout")
+	case mongo.IsNetworkError(err):
+		return errors.New("network error")
+	}
+	return errors.New("driver error")
+}
+
+const codeNamespaceNotFound = 26
+
+func isNamespaceNotFound(err error) bool {
+	ce, ok := errors.AsType[mongo.CommandError](err)
+	return ok && ce.Code == codeNamespaceNotFound
+}
