@@ -1,0 +1,309 @@
+package handlers
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/internal/fault"
+)
+
+const (
+	signatureHeader = "Stripe-Signature"
+	// retryAfter is a hint in seconds; Stripe keeps its own schedule.
+	retryAfter = "5"
+	// bodyTimeout bounds how long a sender may take over its body.
+	bodyTimeout = 10 * time.Second
+	// slotTimeout is how long a webhook waits for its turn when many are being
+	// published; with the publish itself the answer stays within seconds.
+	slotTimeout = 300 * time.Millisecond
+)
+
+// Headers of a message in the stream.
+const (
+	HeaderContentType = "Content-Type"
+	HeaderLivemode    = "Billbus-Livemode"
+	HeaderAccount     = "Billbus-Account"
+	HeaderEndpoint    = "Billbus-Endpoint"
+	HeaderTraceparent = "traceparent"
+)
+
+// Verifier says whether Stripe signed a body, and by which secret. Its errors
+// are marked with a reason.
+type Verifier interface {
+	Verify(payload []byte, signature string) (name string, err error)
+}
+
+// Normalizer makes a message of a verified body. Every error of it means that
+// the body is not a Stripe event.
+type Normalizer interface {
+	Normalize(body []byte, endpoint string, receivedAt time.Time) (events.Message, error)
+}
+
+// WebhookMetrics counts what became of webhooks.
+type WebhookMetrics interface {
+	WebhookDone(outcome string, d time.Duration)
+	WebhookRejected(reason string)
+	SecretVerified(name string)
+	PublishDone(d time.Duration)
+}
+
+// WebhookConfig is what a [Webhook] works with. All fields are needed.
+type WebhookConfig struct {
+	Path          string
+	MaxBytes      int64
+	MaxConcurrent int // webhooks that are published at once
+	Verifier      Verifier
+	Normalizer    Normalizer
+	// Publisher returns nil only when the message is durable.
+	Publisher message.Publisher
+	// MaxMessage is the largest payload that the server takes, 0 if unknown.
+	MaxMessage func() int
+	Now        func() time.Time
+	Metrics    WebhookMetrics
+	Log        *slog.Logger
+}
+
+// Webhook receives Stripe's webhooks: it reads, verifies, normalizes and
+// publishes, and answers 200 only for what the stream has stored.
+// See https://docs.stripe.com/webhooks
+type Webhook struct {
+	cfg   WebhookConfig
+	slots chan struct{}
+}
+
+// NewWebhook checks cfg.
+func NewWebhook(cfg WebhookConfig) (*Webhook, error) {
+	if cfg.Path == "" || cfg.MaxBytes < 1 || cfg.MaxConcurrent < 1 || cfg.Verifier == nil || cfg.Normalizer == nil ||
+		cfg.Publisher == nil || cfg.MaxMessage == nil || cfg.Now == nil || cfg.Metrics == nil || cfg.Log == nil {
+		return nil, errors.New("handlers: webhook lacks a collaborator")
+	}
+	return &Webhook{cfg: cfg, slots: make(chan struct{}, cfg.MaxConcurrent)}, nil
+}
+
+// answer is what a request gets, and what is said about it in log and metrics.
+type answer struct {
+	status  int
+	body    string
+	outcome string
+	reason  string // of a rejection or a failure
+	message events.Message
+	err     error // for the log, never for the sender
+}
+
+// ServeHTTP implements http.Handler.
+func (h *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := h.cfg.Now()
+	a := h.handle(w, r, start)
+	h.write(w, a)
+	h.report(a, h.cfg.Now().Sub(start))
+}
+
+func (h *Webhook) handle(w http.ResponseWriter, r *http.Request, start time.Time) answer {
+	if refused, ok := h.refuse(r); ok {
+		return refused
+	}
+	body, err := h.read(w, r)
+	if err != nil {
+		return unreadable(err)
+	}
+	endpoint, err := h.cfg.Verifier.Verify(body, r.Header.Get(signatureHeader))
+	if err != nil {
+		return reject(http.StatusBadRequest, "signature verification failed", fault.Reason(err))
+	}
+	h.cfg.Metrics.SecretVerified(endpoint)
+	msg, err := h.cfg.Normalizer.Normalize(body, endpoint, start)
+	if err != nil {
+		return reject(http.StatusBadRequest, "not a Stripe event", "not_an_event")
+	}
+	if err := h.publish(r, msg); err != nil {
+		return unavailable(msg, err)
+	}
+	return accepted(msg)
+}
+
+// refuse answers what is no webhook at all. There is no mux: it would answer
+// unclean paths with a redirect, which Stripe takes for a failure.
+func (h *Webhook) refuse(r *http.Request) (answer, bool) {
+	encoding := r.Header.Get("Content-Encoding")
+	switch {
+	case r.URL.Path != h.cfg.Path:
+		return reject(http.StatusNotFound, "not found", "path"), true
+	case r.Method != http.MethodPost:
+		return reject(http.StatusMethodNotAllowed, "method not allowed", "method"), true
+	case encoding != "" && !strings.EqualFold(encoding, "identity"):
+		return reject(http.StatusUnsupportedMediaType, "content encoding not supported", "encoding"), true
+	case r.ContentLength > h.cfg.MaxBytes:
+		return reject(http.StatusRequestEntityTooLarge, "too large", "too_large"), true
+	}
+	return answer{}, false
+}
+
+func (h *Webhook) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	// A response writer without deadlines, as in tests, has none to set.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
+	return io.ReadAll(http.MaxBytesReader(w, r.Body, h.cfg.MaxBytes))
+}
+
+func unreadable(err error) answer {
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		return reject(http.StatusRequestEntityTooLarge, "too large", "too_large")
+	}
+	return reject(http.StatusBadRequest, "body could not be read", "body")
+}
+
+// publish returns nil only when the message is in the stream.
+func (h *Webhook) publish(r *http.Request, msg events.Message) error {
+	if !h.acquire() {
+		return fault.New(fault.Transient, "saturated", errors.New("too many webhooks at once"))
+	}
+	defer func() { <-h.slots }()
+	msg, payload, err := fit(msg, h.cfg.MaxMessage())
+	if err != nil {
+		return fault.New(fault.Transient, "unencodable", err)
+	}
+	out := message.NewMessage(events.MessageID(msg.StripeAccount, msg.ID), payload)
+	setHeaders(out.Metadata, msg, r.Header.Get(HeaderTraceparent))
+	start := h.cfg.Now()
+	err = h.cfg.Publisher.Publish(msg.Type, out)
+	h.cfg.Metrics.PublishDone(h.cfg.Now().Sub(start))
+	return err
+}
+
+func (h *Webhook) acquire() bool {
+	select {
+	case h.slots <- struct{}{}:
+		return true
+	default:
+	}
+	timer := time.NewTimer(slotTimeout)
+	defer timer.Stop()
+	select {
+	case h.slots <- struct{}{}:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+// fit encodes a message so that the server takes it: without Stripe's event if
+// need be, and in the last resort without the subscription, which then is an
+// event like any other. limit 0 is unknown.
+func fit(msg events.Message, limit int) (events.Message, []byte, error) {
+	payload, err := events.Encode(msg)
+	if err != nil || limit == 0 || len(payload) <= limit {
+		return msg, payload, err
+	}
+	msg.Data.Event, msg.Data.EventOmitted = nil, events.OmittedSize
+	payload, err = events.Encode(msg)
+	if err != nil || len(payload) <= limit {
+		return msg, payload, err
+	}
+	msg.Data.Subscription, msg.Type = nil, events.StripeSubject(msg.StripeType)
+	msg.Data.Warnings = append(msg.Data.Warnings, "subscription: too large for a message")
+	payload, err = events.Encode(msg)
+	return msg, payload, err
+}
+
+func setHeaders(headers message.Metadata, msg events.Message, traceparent string) {
+	headers.Set(HeaderContentType, events.ContentType)
+	headers.Set(HeaderLivemode, strconv.FormatBool(msg.Livemode))
+	headers.Set(HeaderEndpoint, msg.StripeEndpoint)
+	if msg.StripeAccount != "" {
+		headers.Set(HeaderAccount, events.SafeID(msg.StripeAccount))
+	}
+	if wellFormed(traceparent) {
+		headers.Set(HeaderTraceparent, traceparent)
+	}
+}
+
+var (
+	traceparentForm = regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
+	traceparentNone = regexp.MustCompile(`^ff|-0{32}-|-0{16}-`)
+)
+
+// wellFormed checks a trace context header, which anybody can send.
+// See https://www.w3.org/TR/trace-context/#traceparent-header
+func wellFormed(traceparent string) bool {
+	return traceparentForm.MatchString(traceparent) && !traceparentNone.MatchString(traceparent)
+}
+
+func reject(status int, text, reason string) answer {
+	return answer{status: status, body: fmt.Sprintf(`{"error":%q}`, text), outcome: "rejected", reason: reason}
+}
+
+func unavailable(msg events.Message, err error) answer {
+	return answer{
+		status: http.StatusServiceUnavailable, body: `{"error":"temporarily unavailable"}`,
+		outcome: "unavailable", reason: fault.Reason(err), message: msg, err: err,
+	}
+}
+
+func accepted(msg events.Message) answer {
+	id := quote(msg.ID)
+	a := answer{status: http.StatusOK, body: `{"received":true,"id":` + id + `}`, outcome: "stored", message: msg}
+	if msg.Data.Ignored != "" {
+		a.body = `{"received":true,"id":` + id + `,"ignored":` + quote(msg.Data.Ignored) + `}`
+		a.outcome = "ignored"
+	}
+	return a
+}
+
+// quote renders a string as JSON.
+func quote(s string) string {
+	raw, err := json.Marshal(s)
+	if err != nil {
+		return `""`
+	}
+	return string(raw)
+}
+
+func (h *Webhook) write(w http.ResponseWriter, a answer) {
+	header := w.Header()
+	header.Set("Content-Type", "application/json")
+	header.Set("Content-Length", strconv.Itoa(len(a.body)))
+	switch a.status {
+	case http.StatusMethodNotAllowed:
+		header.Set("Allow", http.MethodPost)
+	case http.StatusServiceUnavailable:
+		header.Set("Retry-After", retryAfter)
+	case http.StatusRequestEntityTooLarge:
+		header.Set("Connection", "close")
+	}
+	w.WriteHeader(a.status)
+	// A sender that has gone away will send again.
+	_, _ = io.WriteString(w, a.body)
+}
+
+// report writes the one line of a webhook. Ids and subjects are in a form that
+// holds nothing of the payload.
+func (h *Webhook) report(a answer, took time.Duration) {
+	h.cfg.Metrics.WebhookDone(a.outcome, took)
+	attrs := []any{"outcome", a.outcome, "status", a.status, "duration_ms", float64(took.Microseconds()) / 1000}
+	if a.reason != "" {
+		attrs = append(attrs, "reason", a.reason)
+	}
+	if a.message.ID != "" {
+		attrs = append(attrs, "event_id", events.SafeID(a.message.ID), "subject", a.message.Type, "endpoint", a.message.StripeEndpoint)
+	}
+	switch a.outcome {
+	case "rejected":
+		h.cfg.Metrics.WebhookRejected(a.reason)
+		h.cfg.Log.Warn("webhook", attrs...)
+	case "unavailable":
+		h.cfg.Log.Error("webhook", append(attrs, "error", a.err)...)
+	default:
+		h.cfg.Log.Info("webhook", attrs...)
+	}
+}
