@@ -1,0 +1,64 @@
+// Command bridge verifies Stripe webhooks and publishes one normalized message
+// per webhook to NATS JetStream.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/billbus/billbus/config"
+	"github.com/billbus/billbus/internal/bridge"
+	"github.com/billbus/billbus/internal/ops"
+)
+
+func main() {
+	ctx, stop := ops.Until(context.Background())
+	defer stop()
+	err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
+	if err != nil && config.ExitCode(err) != 0 {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	os.Exit(config.ExitCode(err))
+}
+
+func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
+	cfg, err := config.LoadBridge(args, getenv)
+	if help, ok := errors.AsType[*config.Help](err); ok {
+		fmt.Fprint(stdout, help.Text)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	log := ops.NewLogger(stderr, cfg.Log.Level, cfg.Log.Format)
+	for _, warning := range cfg.Warnings {
+		log.Warn("settings", "warning", warning)
+	}
+	if cfg.Command == "provision" {
+		return bridge.Provision(ctx, cfg, stdout, log)
+	}
+	return serve(ctx, cfg, log)
+}
+
+func serve(ctx context.Context, cfg config.Bridge, log *slog.Logger) error {
+	admin, err := ops.Listen("ADMIN_ADDR", cfg.AdminAddr)
+	if err != nil {
+		return err
+	}
+	hup, ignore := ops.Hangup()
+	defer ignore()
+	health, metrics := ops.NewHealth(), ops.NewMetrics()
+	b, err := bridge.Open(cfg, bridge.Deps{Log: log, Metrics: metrics, Health: health, Now: time.Now, Hangup: hup})
+	if err != nil {
+		return errors.Join(err, admin.Close())
+	}
+	log.Info("bridge listens", "version", config.Version("bridge"), "addr", b.Addr().String(), "path", cfg.Webhook.Path, "admin", admin.Addr().String())
+	err = ops.WithAdmin(ctx, admin, health, metrics, log, b.Run)
+	log.Info("bridge stopped")
+	return err
+}

@@ -1,0 +1,164 @@
+// Package bridge assembles the ingress: webhooks in, messages out.
+//
+// It stands apart from cmd/bridge because standalone runs the same assembly
+// beside the subscriber, in one process.
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/billbus/billbus/config"
+	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/handlers"
+	"github.com/billbus/billbus/internal/natsbus"
+	"github.com/billbus/billbus/internal/normalize"
+	"github.com/billbus/billbus/internal/ops"
+	"github.com/billbus/billbus/internal/stripehook"
+	"github.com/billbus/billbus/internal/wire"
+)
+
+const (
+	// maxConcurrent bounds memory: each webhook may hold a few megabytes.
+	maxConcurrent = 256
+	reloadEvery   = time.Second
+)
+
+// Deps are what the process shares between its parts.
+type Deps struct {
+	Log     *slog.Logger
+	Metrics *ops.Metrics
+	Health  *ops.Health
+	Now     func() time.Time
+	Hangup  <-chan os.Signal // asks for the secrets to be read again
+}
+
+// Bridge is an ingress that listens but does not serve yet.
+type Bridge struct {
+	cfg       config.Bridge
+	deps      Deps
+	listener  net.Listener
+	verifier  *stripehook.Verifier
+	bus       *natsbus.Bus
+	streams   *natsbus.Provisioner
+	publisher *watchedPublisher
+	webhook   *handlers.Webhook
+}
+
+// Open checks everything that can be checked, takes the port, and starts to
+// connect to NATS without waiting for it. What is opened is closed by Run, or by
+// Close if Run is never called.
+func Open(cfg config.Bridge, deps Deps) (*Bridge, error) {
+	verifier, err := stripehook.New(keys(cfg.Webhook.Secrets), cfg.Webhook.Tolerance, deps.Now)
+	if err != nil {
+		return nil, fmt.Errorf("STRIPE_WEBHOOK_SECRETS: %w", err)
+	}
+	normalizer, err := normalize.New(normalize.Options{
+		Livemode: cfg.Webhook.Livemode, Accounts: cfg.Webhook.Accounts,
+		RedactKeys: cfg.Webhook.RedactKeys, UserIDKeys: cfg.Webhook.UserIDKeys,
+	})
+	if err != nil {
+		return nil, err
+	}
+	listener, err := ops.Listen("LISTEN_ADDR", cfg.Webhook.Addr)
+	if err != nil {
+		return nil, err
+	}
+	b := &Bridge{cfg: cfg, deps: deps, listener: listener, verifier: verifier}
+	if err := b.connect(webhookEvents{normalizer}); err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	b.checks()
+	return b, nil
+}
+
+func (b *Bridge) connect(normalizer handlers.Normalizer) error {
+	bus, err := natsbus.Open(wire.Auth(b.cfg.NATS), "billbus-bridge", b.deps.Log)
+	if err != nil {
+		return err
+	}
+	publisher, err := bus.NewPublisher(b.cfg.Stream.Name, b.cfg.Webhook.PublishTimeout)
+	if err != nil {
+		bus.Close()
+		return err
+	}
+	b.bus, b.publisher = bus, &watchedPublisher{next: publisher, now: b.deps.Now}
+	b.streams = natsbus.NewProvisioner(bus, natsbus.ProvisionMode(b.cfg.Stream.Provision), wire.Settings(b.cfg.Stream), "", b.deps.Log)
+	b.webhook, err = handlers.NewWebhook(handlers.WebhookConfig{
+		Path: b.cfg.Webhook.Path, MaxBytes: b.cfg.Webhook.MaxBytes, MaxConcurrent: maxConcurrent,
+		Verifier: b.verifier, Normalizer: normalizer, Publisher: b.publisher, MaxMessage: bus.MaxMessage,
+		Now: b.deps.Now, Metrics: b.deps.Metrics, Log: b.deps.Log,
+	})
+	return err
+}
+
+func (b *Bridge) checks() {
+	b.deps.Health.Check("nats", b.bus.Check)
+	b.deps.Health.Check("streams", b.streams.Check)
+	b.deps.Health.Check("publish", b.publisher.Check)
+}
+
+// Addr is where the ingress listens.
+func (b *Bridge) Addr() net.Addr { return b.listener.Addr() }
+
+// Close gives up what Open took.
+func (b *Bridge) Close() error {
+	b.bus.Close()
+	return b.listener.Close()
+}
+
+// Run serves until ctx is done: then it stops taking webhooks, finishes those
+// in flight, and closes the connection.
+func (b *Bridge) Run(ctx context.Context) error {
+	defer b.bus.Close()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { b.streams.Run(ctx); return nil })
+	group.Go(func() error { b.watchSecrets(ctx); return nil })
+	group.Go(func() error { return wire.UntilClosed(ctx, b.bus) })
+	group.Go(func() error {
+		return ops.Serve(ctx, b.listener, b.webhook, b.cfg.ShutdownTimeout, b.deps.Log)
+	})
+	return group.Wait()
+}
+
+func (b *Bridge) watchSecrets(ctx context.Context) {
+	file := b.cfg.Webhook.SecretsFile
+	if file == "" {
+		return
+	}
+	read := func() ([]stripehook.Key, error) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, errors.New("STRIPE_WEBHOOK_SECRETS_FILE cannot be read")
+		}
+		secrets, err := config.ParseWebhookSecrets(string(text))
+		return keys(secrets), err
+	}
+	stripehook.Watch(ctx, read, b.verifier, reloadEvery, b.deps.Hangup, b.deps.Log)
+}
+
+// webhookEvents makes messages of what Stripe posts.
+type webhookEvents struct {
+	normalizer *normalize.Normalizer
+}
+
+func (w webhookEvents) Normalize(body []byte, endpoint string, receivedAt time.Time) (events.Message, error) {
+	return w.normalizer.Event(body, normalize.Receipt{
+		Endpoint: endpoint, Origin: events.OriginWebhook, ReceivedAt: receivedAt,
+	})
+}
+
+func keys(secrets []config.NamedSecret) []stripehook.Key {
+	list := make([]stripehook.Key, len(secrets))
+	for i, s := range secrets {
+		list[i] = stripehook.Key{Name: s.Name, Secret: s.Value.Reveal()}
+	}
+	return list
+}

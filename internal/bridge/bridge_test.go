@@ -1,0 +1,431 @@
+package bridge_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/internal/bridge"
+	"github.com/billbus/billbus/internal/ops"
+)
+
+const refusal = `{"error":"signature verification failed"}`
+
+func TestWebhookIsStoredBeforeItIsAnswered(t *testing.T) {
+	r := started(t)
+	got := r.postEvent(t, "evt_1")
+	if got.status != http.StatusOK || got.body != `{"received":true,"id":"evt_1"}` {
+		t.Fatalf("got %d %s", got.status, got.body)
+	}
+	msg, err := r.stream(t).GetMsg(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if msg.Subject != "subscription.updated" {
+		t.Errorf("got subject %s", msg.Subject)
+	}
+	for header, want := range map[string]string{
+		"Nats-Msg-Id": "evt_1", "Content-Type": "application/cloudevents+json", "Billbus-Livemode": "false",
+		"Billbus-Endpoint": "main", "Billbus-Account": "",
+	} {
+		if got := msg.Header.Get(header); got != want {
+			t.Errorf("got header %s %q, want %q", header, got, want)
+		}
+	}
+	m, err := events.Decode(msg.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Data.Subscription.ID != "sub_1" || m.Data.Subscription.Status != "active" || m.Type != "subscription.updated" {
+		t.Errorf("got %+v", m)
+	}
+}
+
+func TestTheSameEventIsStoredOnce(t *testing.T) {
+	r := started(t)
+	var work sync.WaitGroup
+	for range 100 {
+		work.Go(func() {
+			if got := r.postEvent(t, "evt_1"); got.status != http.StatusOK {
+				t.Errorf("got %d %s", got.status, got.body)
+			}
+		})
+	}
+	work.Wait()
+	if got := r.stored(t); got != 1 {
+		t.Errorf("got %d messages, want 1", got)
+	}
+}
+
+func TestSignatureIsRefusedWithOneAnswer(t *testing.T) {
+	r := started(t)
+	body := event("evt_1")
+	now := time.Now()
+	good := sign(body, secret, now)
+	var thousand strings.Builder
+	fmt.Fprintf(&thousand, "t=%d", now.Unix())
+	for i := range 1000 {
+		fmt.Fprintf(&thousand, ",v1=%064x", i)
+	}
+	reasons := map[string]int{}
+	for name, c := range map[string]struct{ signature, reason string }{
+		"absent":                {"", "missing"},
+		"garbage":               {"garbage", "malformed"},
+		"only v0":               {strings.Replace(good, "v1=", "v0=", 1), "no_match"},
+		"wrong secret":          {sign(body, "whsec_other_0123456789", now), "no_match"},
+		"one byte changed":      {sign(append(bytes.Clone(body), ' '), secret, now), "no_match"},
+		"stale by 301 s":        {sign(body, secret, now.Add(-301*time.Second)), "stale"},
+		"10 minutes ahead":      {sign(body, secret, now.Add(10*time.Minute)), "future"},
+		"signed with empty key": {sign(body, "", now), "no_match"},
+		"thousand v1 entries":   {thousand.String(), "no_match"},
+	} {
+		got := r.post(t, body, c.signature)
+		if got.status != http.StatusBadRequest || got.body != refusal {
+			t.Errorf("%s: got %d %s", name, got.status, got.body)
+		}
+		reasons[c.reason]++
+	}
+	for reason, n := range reasons {
+		if line := fmt.Sprintf("billbus_webhook_rejections_total{reason=%q} %d", reason, n); !r.metric(t, line) {
+			t.Errorf("metric is missing: %s", line)
+		}
+	}
+	if got := r.stored(t); got != 0 {
+		t.Errorf("got %d messages, want none", got)
+	}
+}
+
+func TestSignatureAmongAThousandIsFound(t *testing.T) {
+	r := started(t)
+	body, now := event("evt_1"), time.Now()
+	var header strings.Builder
+	fmt.Fprintf(&header, "t=%d", now.Unix())
+	for i := range 999 {
+		fmt.Fprintf(&header, ",v1=%064x", i)
+	}
+	header.WriteString(",v1=" + mac(body, secret, now))
+	if got := r.post(t, body, header.String()); got.status != http.StatusOK {
+		t.Errorf("got %d %s", got.status, got.body)
+	}
+}
+
+func TestBodyThatIsNoEventIsRefused(t *testing.T) {
+	r := started(t)
+	for _, body := range []string{
+		`null`, `{}`, `[]`, `"x"`, `1`, ``, `{"id":"evt_1","object":"event","type":"a.b","created":1`,
+		`{"object":"event","type":"a.b","created":1760000000}`,
+		`{"id":"evt_1","object":"event","type":"a.b","created":"yesterday"}`,
+		`{"id":"evt_1","object":"charge","type":"a.b","created":1760000000}`,
+	} {
+		got := r.post(t, []byte(body), sign([]byte(body), secret, time.Now()))
+		if got.status != http.StatusBadRequest || got.body != `{"error":"not a Stripe event"}` {
+			t.Errorf("%s: got %d %s", body, got.status, got.body)
+		}
+	}
+	if got := r.stored(t); got != 0 {
+		t.Errorf("got %d messages, want none", got)
+	}
+}
+
+func TestBodyOverTheLimitIsRefusedInBoundedMemory(t *testing.T) {
+	r := started(t)
+	const size = 200 << 20
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for name, length := range map[string]int64{"with Content-Length": size, "without Content-Length": -1} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.url, io.LimitReader(zeros{}, size))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.ContentLength = length
+		req.Header.Set("Stripe-Signature", sign(nil, secret, time.Now()))
+		resp, err := http.DefaultTransport.RoundTrip(req)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusRequestEntityTooLarge {
+			t.Errorf("%s: got %d", name, resp.StatusCode)
+		}
+	}
+	runtime.ReadMemStats(&after)
+	if used := after.TotalAlloc - before.TotalAlloc; used > 50<<20 {
+		t.Errorf("allocated %d MB for refused bodies", used>>20)
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+func TestRequestThatIsNoWebhookIsRefused(t *testing.T) {
+	r := started(t)
+	for name, c := range map[string]struct {
+		change func(*http.Request)
+		status int
+	}{
+		"GET":          {func(q *http.Request) { q.Method = http.MethodGet }, http.StatusMethodNotAllowed},
+		"gzip":         {func(q *http.Request) { q.Header.Set("Content-Encoding", "gzip") }, http.StatusUnsupportedMediaType},
+		"other path":   {func(q *http.Request) { q.URL.Path = "/" }, http.StatusNotFound},
+		"unclean path": {func(q *http.Request) { q.URL.Path = "//webhooks/../webhooks/stripe" }, http.StatusNotFound},
+		"query string": {func(q *http.Request) { q.URL.RawQuery = "a=b" }, http.StatusOK},
+	} {
+		body := event("evt_1")
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.url, bytes.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Stripe-Signature", sign(body, secret, time.Now()))
+		c.change(req)
+		if got := do(t, req); got.status != c.status {
+			t.Errorf("%s: got %d %s, want %d", name, got.status, got.body, c.status)
+		}
+	}
+}
+
+func TestEventOfAnotherModeOrAccountIsKeptApart(t *testing.T) {
+	r := started(t)
+	live := bytes.Replace(event("evt_live"), []byte(`"livemode": false`), []byte(`"livemode": true`), 1)
+	connected := bytes.Replace(event("evt_conn"), []byte(`"object": "event"`), []byte(`"object": "event", "account": "acct_1"`), 1)
+	for reason, body := range map[string][]byte{"livemode": live, "account": connected} {
+		got := r.post(t, body, sign(body, secret, time.Now()))
+		if got.status != http.StatusOK || !strings.Contains(got.body, `"ignored":"`+reason+`"`) {
+			t.Errorf("%s: got %d %s", reason, got.status, got.body)
+		}
+	}
+	for seq := uint64(1); seq <= 2; seq++ {
+		msg, err := r.stream(t).GetMsg(t.Context(), seq)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := events.Decode(msg.Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if msg.Subject != "stripe.customer.subscription.updated" || m.Data.Ignored == "" {
+			t.Errorf("got %s with ignored %q", msg.Subject, m.Data.Ignored)
+		}
+	}
+}
+
+func TestTwoSecretsVerify(t *testing.T) {
+	r := started(t, "STRIPE_WEBHOOK_SECRETS=old=whsec_old_0123456789,new=whsec_new_0123456789")
+	for i, key := range []string{"whsec_old_0123456789", "whsec_new_0123456789"} {
+		body := event(fmt.Sprintf("evt_%d", i))
+		if got := r.post(t, body, sign(body, key, time.Now())); got.status != http.StatusOK {
+			t.Errorf("got %d %s", got.status, got.body)
+		}
+	}
+	for _, name := range []string{"old", "new"} {
+		if line := fmt.Sprintf(`billbus_secret_verifications_total{secret=%q} 1`, name); !r.metric(t, line) {
+			t.Errorf("metric is missing: %s", line)
+		}
+	}
+}
+
+func TestSecretFileIsReplacedUnderLoadWithoutARefusal(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "secrets")
+	write := func(text string) {
+		next := file + ".next"
+		if err := os.WriteFile(next, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(next, file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const first, second = "whsec_first_0123456789", "whsec_second_0123456789"
+	write("first=" + first)
+	r := started(t, "STRIPE_WEBHOOK_SECRETS_FILE="+file)
+	var signer atomic.Value
+	signer.Store(first)
+	ctx, stop := context.WithCancel(t.Context())
+	var load sync.WaitGroup
+	var sent atomic.Int64
+	for worker := range 4 {
+		load.Go(func() {
+			for i := 0; ctx.Err() == nil; i++ {
+				body := event(fmt.Sprintf("evt_%d_%d", worker, i))
+				if got := r.post(t, body, sign(body, signer.Load().(string), time.Now())); got.status != http.StatusOK {
+					t.Errorf("got %d %s", got.status, got.body)
+					return
+				}
+				sent.Add(1)
+			}
+		})
+	}
+	flows := func() {
+		before := sent.Load()
+		eventually(t, "more webhooks pass", func() bool { return sent.Load() > before+50 || t.Failed() })
+	}
+	reload := func(text string, key string) {
+		write(text)
+		r.hangup <- os.Interrupt
+		probe := event("evt_probe_" + hex.EncodeToString([]byte(key)))
+		eventually(t, "the new secret verifies", func() bool {
+			return r.post(t, probe, sign(probe, key, time.Now())).status == http.StatusOK
+		})
+		flows()
+	}
+	reload("first="+first+"\nsecond="+second, second)
+	signer.Store(second)
+	flows() // nothing that the first secret signed is still under way
+	reload("second="+second, second)
+	stop()
+	load.Wait()
+	probe := event("evt_late")
+	eventually(t, "the old secret is refused", func() bool {
+		return r.post(t, probe, sign(probe, first, time.Now())).status == http.StatusBadRequest
+	})
+}
+
+func TestBridgeStartsWithoutNATSAndWorksWhenItComes(t *testing.T) {
+	first := startNATS(t, "127.0.0.1:0", t.TempDir())
+	addr := strings.TrimPrefix(first.URL(), "nats://")
+	first.Close()
+	r := run(t, settings(t, "nats://"+addr))
+	if r.ready() {
+		t.Fatal("ready without NATS")
+	}
+	start := time.Now()
+	got := r.postEvent(t, "evt_1")
+	if got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" {
+		t.Errorf("got %d %s with Retry-After %q", got.status, got.body, got.header.Get("Retry-After"))
+	}
+	if took := time.Since(start); took > 3500*time.Millisecond {
+		t.Errorf("the answer took %v", took)
+	}
+	dir := t.TempDir()
+	second := startNATS(t, addr, dir)
+	eventually(t, "stored once NATS is there", func() bool { return r.postEvent(t, "evt_1").status == http.StatusOK })
+	eventually(t, "ready", r.ready)
+	second.Close()
+	eventually(t, "not ready", func() bool { return !r.ready() })
+	if got := r.postEvent(t, "evt_2"); got.status != http.StatusServiceUnavailable {
+		t.Errorf("got %d while NATS is away", got.status)
+	}
+	startNATS(t, addr, dir)
+	eventually(t, "stored once NATS is back", func() bool { return r.postEvent(t, "evt_2").status == http.StatusOK })
+	if got := r.stored(t); got != 2 {
+		t.Errorf("got %d messages, want 2", got)
+	}
+}
+
+func TestFullStreamIsUnavailableNotLost(t *testing.T) {
+	r := started(t, "STREAM_MAX_BYTES=20000")
+	var accepted uint64
+	status := http.StatusOK
+	for i := 0; status == http.StatusOK && i < 100; i++ {
+		if status = r.postEvent(t, fmt.Sprintf("evt_%d", i)).status; status == http.StatusOK {
+			accepted++
+		}
+	}
+	if status != http.StatusServiceUnavailable || r.ready() {
+		t.Errorf("got status %d, ready %v from a full stream", status, r.ready())
+	}
+	if got := r.stored(t); got != accepted || accepted == 0 {
+		t.Errorf("answered 200 for %d events, stored %d", accepted, got)
+	}
+}
+
+func TestShutdownUnderLoadStoresWhatWasAnswered(t *testing.T) {
+	r := started(t)
+	accepted := make(chan string, 100000)
+	var load sync.WaitGroup
+	for worker := range 8 {
+		load.Go(func() {
+			for i := range 10000 {
+				id := fmt.Sprintf("evt_%d_%d", worker, i)
+				status, err := r.tryPost(id)
+				if err != nil {
+					return // the listener is closed
+				}
+				if status == http.StatusOK {
+					accepted <- id
+				}
+			}
+		})
+	}
+	eventually(t, "some are accepted", func() bool { return len(accepted) > 200 })
+	if err := r.stop(); err != nil {
+		t.Errorf("stopped with %v", err)
+	}
+	load.Wait()
+	close(accepted)
+	want := map[string]bool{}
+	for id := range accepted {
+		want[id] = true
+	}
+	stream := r.stream(t)
+	for seq := uint64(1); seq <= stream.CachedInfo().State.LastSeq; seq++ {
+		msg, err := stream.GetMsg(t.Context(), seq)
+		if err != nil {
+			t.Fatal(err)
+		}
+		delete(want, msg.Header.Get("Nats-Msg-Id"))
+	}
+	if len(want) > 0 {
+		t.Errorf("%d events were answered 200 and are not in the stream", len(want))
+	}
+}
+
+func (r *running) tryPost(id string) (int, error) {
+	body := event(id)
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, r.url, bytes.NewReader(body))
+	if err != nil {
+		return 0, err
+	}
+	req.Header.Set("Stripe-Signature", sign(body, secret, time.Now()))
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		return 0, err
+	}
+	_, err = io.Copy(io.Discard, resp.Body)
+	_ = resp.Body.Close()
+	return resp.StatusCode, err
+}
+
+func TestOpenNamesTheSettingOfAPortInUse(t *testing.T) {
+	taken, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	cfg := settings(t, "nats://127.0.0.1:1", "LISTEN_ADDR="+taken.Addr().String())
+	_, err = bridge.Open(cfg, bridge.Deps{Log: nil, Metrics: ops.NewMetrics(), Health: ops.NewHealth(), Now: time.Now})
+	if err == nil || !strings.Contains(err.Error(), "LISTEN_ADDR") {
+		t.Errorf("got %v, want an error that names LISTEN_ADDR", err)
+	}
+}
+
+func TestLogHoldsNoPayloadAndNoSecret(t *testing.T) {
+	r := started(t)
+	r.postEvent(t, "evt_1")
+	r.post(t, event("evt_2"), "t=1,v1=00")
+	bad := []byte(`{"id":"evt_3","email":"private@example.com"`)
+	r.post(t, bad, sign(bad, secret, time.Now()))
+	if err := r.stop(); err != nil {
+		t.Fatal(err)
+	}
+	for _, private := range []string{"private@example.com", secret, "cus_1", "metadata"} {
+		if strings.Contains(r.log.String(), private) {
+			t.Errorf("the log contains %q", private)
+		}
+	}
+	if !strings.Contains(r.log.String(), `"event_id":"evt_1"`) {
+		t.Error("the log does not name the event: the test reads the wrong log")
+	}
+}

@@ -1,0 +1,59 @@
+package bridge
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/billbus/billbus/config"
+	"github.com/billbus/billbus/internal/natsbus"
+	"github.com/billbus/billbus/internal/wire"
+)
+
+const provisionTimeout = 30 * time.Second
+
+// Provision creates and alters the streams, and prints what differs; with
+// dryRun it only prints. It is the only command that alters what exists.
+func Provision(ctx context.Context, cfg config.Bridge, out io.Writer, log *slog.Logger) error {
+	ctx, cancel := context.WithTimeout(ctx, provisionTimeout)
+	defer cancel()
+	bus, err := natsbus.Open(wire.Auth(cfg.NATS), "billbus-provision", log)
+	if err != nil {
+		return err
+	}
+	defer bus.Close()
+	if err := bus.WaitConnected(ctx); err != nil {
+		return err
+	}
+	drifts, err := bus.Plan(ctx, wire.Settings(cfg.Stream))
+	if err != nil {
+		return err
+	}
+	if err := printPlan(out, drifts); err != nil || len(drifts) == 0 || cfg.DryRun {
+		return err
+	}
+	if err := bus.Alter(ctx, wire.Settings(cfg.Stream)); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(out, "applied")
+	return err
+}
+
+func printPlan(out io.Writer, drifts []natsbus.Drift) error {
+	if len(drifts) == 0 {
+		_, err := fmt.Fprintln(out, "nothing to do: the streams are as the settings say")
+		return err
+	}
+	for _, d := range drifts {
+		line := fmt.Sprintf("~ %s: %s: %s -> %s", d.Object, d.Field, d.Have, d.Want)
+		if d.Field == "" {
+			line = "+ " + d.Object
+		}
+		if _, err := fmt.Fprintln(out, line); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,49 @@
+package bridge_test
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/billbus/billbus/config"
+	"github.com/billbus/billbus/internal/bridge"
+)
+
+func provision(t *testing.T, url string, args ...string) string {
+	t.Helper()
+	env := map[string]string{"NATS_URL": url}
+	cfg, err := config.LoadBridge(append([]string{"provision"}, args...), func(key string) string { return env[key] })
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := bridge.Provision(t.Context(), cfg, &out, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+func TestProvisionPrintsAndAppliesTheDifference(t *testing.T) {
+	url := startNATS(t, "127.0.0.1:0", t.TempDir()).URL()
+	const missing = "+ stream BILLBUS\n+ stream BILLBUS_DLQ\n"
+	if got := provision(t, url, "--dry-run"); got != missing {
+		t.Errorf("dry run: got %q", got)
+	}
+	if got := provision(t, url); got != missing+"applied\n" {
+		t.Errorf("got %q", got)
+	}
+	if got := provision(t, url); !strings.HasPrefix(got, "nothing to do") {
+		t.Errorf("again: got %q", got)
+	}
+	const altered = "~ stream BILLBUS: max_age: 0s -> 960h0m0s\n"
+	if got := provision(t, url, "--stream-max-age=40d", "--dry-run"); got != altered {
+		t.Errorf("dry run: got %q", got)
+	}
+	if got := provision(t, url, "--stream-max-age=40d"); got != altered+"applied\n" {
+		t.Errorf("got %q", got)
+	}
+	if got := provision(t, url, "--stream-max-age=40d"); !strings.HasPrefix(got, "nothing to do") {
+		t.Errorf("again: got %q", got)
+	}
+}

@@ -1,0 +1,143 @@
+// Package standalone runs everything in one process: the embedded servers, the
+// bridge and the subscriber, on one data folder.
+package standalone
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"github.com/billbus/billbus/config"
+	"github.com/billbus/billbus/internal/bridge"
+	"github.com/billbus/billbus/internal/embedded/docdb"
+	"github.com/billbus/billbus/internal/embedded/natsserver"
+	"github.com/billbus/billbus/internal/ops"
+	"github.com/billbus/billbus/internal/subscriber"
+)
+
+// Run runs standalone until ctx is done. It prints to out where everything is;
+// the log goes elsewhere, so that the secret it prints never reaches a log.
+func Run(ctx context.Context, cfg config.Standalone, out io.Writer, log *slog.Logger) error {
+	unlock, err := lock(cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	made, err := ensureSecret(&cfg)
+	if err != nil {
+		return err
+	}
+	admin, err := ops.Listen("ADMIN_ADDR", cfg.AdminAddr)
+	if err != nil {
+		return err
+	}
+	servers, err := start(cfg)
+	if err != nil {
+		return errors.Join(err, admin.Close())
+	}
+	defer servers.close()
+	return servers.run(ctx, cfg, admin, made, out, log)
+}
+
+// lock keeps a second standalone from the same data folder: two servers would
+// write to the same files.
+func lock(dir string) (func(), error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("DATA_DIR: %w", err)
+	}
+	mutex := flock.New(filepath.Join(dir, "lock"))
+	locked, err := mutex.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("DATA_DIR: locking: %w", err)
+	}
+	if !locked {
+		return nil, fmt.Errorf("DATA_DIR: %s is in use by another standalone: stop that one, or choose another folder", dir)
+	}
+	return func() { _ = mutex.Unlock() }, nil
+}
+
+type servers struct {
+	nats *natsserver.Server
+	docs *docdb.Server
+}
+
+func start(cfg config.Standalone) (*servers, error) {
+	nats, err := natsserver.Start(natsserver.Config{
+		Addr: cfg.NATSAddr, Dir: filepath.Join(cfg.DataDir, "nats"), SyncAlways: true,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("STANDALONE_NATS_ADDR: %w", err)
+	}
+	docs, err := docdb.Start(docdb.Config{Addr: cfg.MongoAddr, Dir: filepath.Join(cfg.DataDir, "documents")})
+	if err != nil {
+		nats.Close()
+		return nil, fmt.Errorf("STANDALONE_MONGODB_ADDR: %w", err)
+	}
+	return &servers{nats: nats, docs: docs}, nil
+}
+
+func (s *servers) close() {
+	s.docs.Close()
+	s.nats.Close()
+}
+
+// run runs bridge and subscriber. When ctx is done the bridge stops first, so
+// that the subscriber still takes what it published.
+func (s *servers) run(ctx context.Context, cfg config.Standalone, admin net.Listener, made bool, out io.Writer, log *slog.Logger) error {
+	health, metrics := ops.NewHealth(), ops.NewMetrics()
+	b, err := bridge.Open(s.bridgeConfig(cfg), bridge.Deps{Log: log, Metrics: metrics, Health: health, Now: time.Now})
+	if err != nil {
+		return errors.Join(err, admin.Close())
+	}
+	sub, err := subscriber.Open(s.subscriberConfig(cfg), subscriber.Deps{Log: log, Metrics: metrics, Health: health, Now: time.Now})
+	if err != nil {
+		return errors.Join(err, admin.Close(), b.Close())
+	}
+	if err := s.greet(out, cfg, b.Addr(), admin.Addr(), made); err != nil {
+		return errors.Join(err, admin.Close(), b.Close(), sub.Close())
+	}
+	return ops.WithAdmin(ctx, admin, health, metrics, log, func(ctx context.Context) error {
+		return inOrder(ctx, b.Run, sub.Run)
+	})
+}
+
+// inOrder runs first and second, and stops second when first has stopped. If
+// second ends by itself, first is stopped.
+func inOrder(ctx context.Context, first, second func(context.Context) error) error {
+	firstCtx, stopFirst := context.WithCancel(ctx)
+	defer stopFirst()
+	secondCtx, stopSecond := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopSecond()
+	ended := make(chan error, 1)
+	go func() {
+		defer stopFirst()
+		ended <- second(secondCtx)
+	}()
+	err := first(firstCtx)
+	stopSecond()
+	return errors.Join(err, <-ended)
+}
+
+func (s *servers) bridgeConfig(cfg config.Standalone) config.Bridge {
+	return config.Bridge{
+		Command: "serve", Webhook: cfg.Webhook, Stream: cfg.Stream,
+		NATS: config.NATS{URL: s.nats.URL()}, ShutdownTimeout: cfg.ShutdownTimeout,
+	}
+}
+
+func (s *servers) subscriberConfig(cfg config.Standalone) config.Subscriber {
+	return config.Subscriber{
+		Command: "run", Stream: cfg.Stream,
+		NATS:         config.NATS{URL: s.nats.URL()},
+		Mongo:        config.Mongo{URI: config.NewSecret(s.docs.URI()), Database: cfg.Database},
+		ConsumerName: cfg.ConsumerName, MaxInFlight: cfg.MaxInFlight, ShutdownTimeout: cfg.ShutdownTimeout,
+	}
+}

@@ -1,0 +1,181 @@
+// Package subscriber assembles the consumer: messages in, state and audit out.
+//
+// It stands apart from cmd/subscriber because standalone runs the same assembly
+// beside the bridge, in one process.
+package subscriber
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/ThreeDotsLabs/watermill/message"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/billbus/billbus/config"
+	"github.com/billbus/billbus/handlers"
+	"github.com/billbus/billbus/internal/mongostore"
+	"github.com/billbus/billbus/internal/natsbus"
+	"github.com/billbus/billbus/internal/normalize"
+	"github.com/billbus/billbus/internal/ops"
+	"github.com/billbus/billbus/internal/wire"
+)
+
+const (
+	gaugeInterval = 5 * time.Second
+	// everything is the topic: the durable consumer takes the whole stream.
+	everything = ">"
+)
+
+// Deps are what the process shares between its parts.
+type Deps struct {
+	Log     *slog.Logger
+	Metrics *ops.Metrics
+	Health  *ops.Health
+	Now     func() time.Time
+}
+
+// Subscriber consumes the stream once Run is called.
+type Subscriber struct {
+	cfg     config.Subscriber
+	deps    Deps
+	store   *mongostore.Store
+	bus     *natsbus.Bus
+	streams *natsbus.Provisioner
+	letters *natsbus.DeadLetters
+	router  *message.Router
+}
+
+// Open checks what can be checked, and starts to connect to MongoDB and NATS
+// without waiting for them. What is opened is closed by Run, or by Close if Run
+// is never called.
+func Open(cfg config.Subscriber, deps Deps) (*Subscriber, error) {
+	store, err := mongostore.Open(mongostore.Config{
+		URI: cfg.Mongo.URI.Reveal(), Database: cfg.Mongo.Database,
+		// Half of what is in flight gathers while the other half is written.
+		MaxBatch: max(cfg.MaxInFlight/2, 1), Now: deps.Now, Log: deps.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s := &Subscriber{cfg: cfg, deps: deps, store: store}
+	if err := s.connect(); err != nil {
+		return nil, errors.Join(err, s.closeStore())
+	}
+	s.deps.Health.Check("nats", s.bus.Check)
+	s.deps.Health.Check("consumer", s.streams.Check)
+	s.deps.Health.Check("mongodb", s.store.Check)
+	return s, nil
+}
+
+func (s *Subscriber) connect() error {
+	bus, err := natsbus.Open(wire.Auth(s.cfg.NATS), "billbus-subscriber", s.deps.Log)
+	if err != nil {
+		return err
+	}
+	s.bus, s.letters = bus, bus.NewDeadLetters(s.deps.Now)
+	s.streams = natsbus.NewProvisioner(bus, natsbus.ProvisionMode(s.cfg.Stream.Provision),
+		wire.Settings(s.cfg.Stream), s.cfg.ConsumerName, s.deps.Log)
+	if s.router, err = s.newRouter(); err != nil {
+		bus.Close()
+	}
+	return err
+}
+
+// newRouter is watermill's: it runs the handler, one goroutine for each message.
+// It gets no logger, because it logs the errors of handlers, each of which has
+// had its one line already.
+func (s *Subscriber) newRouter() (*message.Router, error) {
+	sub, err := s.bus.NewSubscriber(natsbus.SubscriberConfig{
+		Stream: s.cfg.Stream.Name, Consumer: s.cfg.ConsumerName, MaxInFlight: s.cfg.MaxInFlight,
+		CloseTimeout: s.cfg.ShutdownTimeout * 3 / 4,
+		DeadLetter:   s.letters.Keep,
+		Settled:      s.settled,
+		Log:          s.deps.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	record, err := handlers.NewRecord(handlers.RecordConfig{
+		Recorder: s.store, Position: position, References: normalize.References,
+		Now: s.deps.Now, Metrics: s.deps.Metrics, Log: s.deps.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: s.cfg.ShutdownTimeout}, watermill.NopLogger{})
+	if err != nil {
+		return nil, err
+	}
+	router.AddConsumerHandler("record", everything, sub, natsbus.Outcome(record.Handle))
+	return router, nil
+}
+
+// Close gives up what Open took.
+func (s *Subscriber) Close() error {
+	s.bus.Close()
+	return s.closeStore()
+}
+
+// Run consumes until ctx is done: then it fetches no more, finishes and
+// acknowledges what is in flight, and closes its connections.
+func (s *Subscriber) Run(ctx context.Context) (err error) {
+	defer func() { err = errors.Join(err, s.closeStore()) }()
+	defer s.bus.Close()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { s.streams.Run(ctx); return nil })
+	group.Go(func() error { s.store.Provision(ctx, s.create()); return nil })
+	group.Go(func() error { s.gauges(ctx); return nil })
+	group.Go(func() error { return wire.UntilClosed(ctx, s.bus) })
+	group.Go(func() error { return consume(ctx, s.router) })
+	return group.Wait()
+}
+
+func (s *Subscriber) create() bool {
+	return natsbus.ProvisionMode(s.cfg.Stream.Provision) == natsbus.ProvisionCreate
+}
+
+func (s *Subscriber) settled(place natsbus.Place, _ error) {
+	if place.Deliveries > 1 {
+		s.deps.Metrics.Redelivered()
+	}
+}
+
+// gauges reads what only the server knows, from time to time.
+func (s *Subscriber) gauges(ctx context.Context) {
+	tick := time.NewTicker(gaugeInterval)
+	defer tick.Stop()
+	for {
+		if pending, err := s.bus.Pending(ctx, s.cfg.Stream.Name, s.cfg.ConsumerName); err == nil {
+			s.deps.Metrics.SetConsumerPending(pending)
+		}
+		if n, err := s.letters.Count(ctx); err == nil {
+			s.deps.Metrics.SetDeadLetters(n)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (s *Subscriber) closeStore() error {
+	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.ShutdownTimeout)
+	defer cancel()
+	return s.store.Close(ctx)
+}
+
+// consume runs the router until ctx is done and everything in flight has ended.
+func consume(ctx context.Context, router *message.Router) error {
+	stop := context.AfterFunc(ctx, func() { _ = router.Close() })
+	defer stop()
+	return router.Run(context.WithoutCancel(ctx))
+}
+
+func position(msg *message.Message) handlers.Position {
+	place, _ := natsbus.PlaceOf(msg)
+	return handlers.Position{Sequence: place.Sequence, StoredAt: place.StoredAt}
+}
