@@ -25,6 +25,7 @@ func execute(t *testing.T, name string, env []string, args ...string) (code int,
 }
 
 func TestEveryConfigurationFaultIsReportedAtOnce(t *testing.T) {
+	t.Parallel()
 	const private = "hunter2private"
 	addr := freeAddr(t)
 	code, _, stderr := execute(t, "bridge", []string{
@@ -49,6 +50,7 @@ func TestEveryConfigurationFaultIsReportedAtOnce(t *testing.T) {
 }
 
 func TestPortInUseIsRefusedWithTheSetting(t *testing.T) {
+	t.Parallel()
 	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -61,6 +63,7 @@ func TestPortInUseIsRefusedWithTheSetting(t *testing.T) {
 }
 
 func TestHelpAndVersion(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"bridge", "subscriber"} {
 		code, stdout, _ := execute(t, name, nil, "--help")
 		if code != 0 || !strings.Contains(stdout, "NATS_URL") || !strings.Contains(stdout, "--nats-url") {

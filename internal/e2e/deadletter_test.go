@@ -9,6 +9,7 @@ import (
 )
 
 func TestUnreadableMessagesBecomeDeadLettersOnce(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t).up(t)
 	js := jetStream(t, c.natsURL)
 	for _, payload := range []string{

@@ -7,13 +7,16 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
 
 func TestKillingAnyProcessLosesNothing(t *testing.T) {
+	t.Parallel()
 	for _, victim := range []string{"bridge", "subscriber", "nats", "documents"} {
 		t.Run(victim, func(t *testing.T) {
+			t.Parallel()
 			c := newCluster(t).up(t)
 			l := startLoad(t, c.webhookURL, 4)
 			l.more(t, 100)
@@ -44,6 +47,7 @@ func outage(t *testing.T) time.Duration {
 }
 
 func TestDatabaseAwayUnderLoadLosesNothing(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t).up(t)
 	l := startLoad(t, c.webhookURL, 2)
 	l.more(t, 50)
@@ -63,6 +67,7 @@ func TestDatabaseAwayUnderLoadLosesNothing(t *testing.T) {
 }
 
 func TestNATSAwayIsBridgedByStripesRetries(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t).up(t)
 	l := startLoad(t, c.webhookURL, 2)
 	l.more(t, 50)
@@ -83,6 +88,7 @@ func TestNATSAwayIsBridgedByStripesRetries(t *testing.T) {
 }
 
 func TestTerminationUnderLoadIsClean(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t).up(t)
 	l := startLoad(t, c.webhookURL, 4)
 	for range 3 {
@@ -91,6 +97,8 @@ func TestTerminationUnderLoadIsClean(t *testing.T) {
 			t.Errorf("subscriber: %v", err)
 		}
 		c.subscriber.start(t)
+		// Before it is ready it may not have come to the point of minding signals.
+		eventually(t, "subscriber is ready again", func() bool { return status(c.subAdmin+"/readyz") == http.StatusOK })
 	}
 	l.more(t, 50)
 	if err := c.bridge.terminate(t); err != nil {
@@ -98,6 +106,26 @@ func TestTerminationUnderLoadIsClean(t *testing.T) {
 	}
 	c.check(t, l.stop(t))
 	storedOnce(t, c.subscriber.log)
+}
+
+func TestTerminationDoesNotWaitForADatabaseThatHangs(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, "SHUTDOWN_TIMEOUT=4s").up(t)
+	l := startLoad(t, c.webhookURL, 4)
+	l.more(t, 50)
+	c.documents.signal(t, syscall.SIGSTOP)
+	l.more(t, 50)
+	start := time.Now()
+	if err := c.subscriber.terminate(t); err != nil {
+		t.Errorf("subscriber: %v", err)
+	}
+	took := time.Since(start)
+	c.documents.signal(t, syscall.SIGCONT)
+	if took > 15*time.Second {
+		t.Errorf("stopping took %v with a shutdown timeout of 4 s", took)
+	}
+	c.subscriber.start(t)
+	c.check(t, l.stop(t))
 }
 
 // storedOnce reads the subscriber's log: no message that was stored may have
@@ -134,6 +162,7 @@ func storedOnce(t *testing.T, path string) {
 }
 
 func TestSecondSubscriberGoesOnWhenTheFirstStops(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t).up(t)
 	second := *c.subscriber
 	second.name, second.log, second.cmd = "second", c.subscriber.log+".second", nil
@@ -150,6 +179,7 @@ func TestSecondSubscriberGoesOnWhenTheFirstStops(t *testing.T) {
 }
 
 func TestLogsHoldNothingPrivate(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, "LOG_LEVEL=debug").up(t)
 	l := startLoad(t, c.webhookURL, 2)
 	l.more(t, 30)
@@ -178,6 +208,7 @@ func TestLogsHoldNothingPrivate(t *testing.T) {
 }
 
 func TestRepetitionChangesNothing(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, "STREAM_DUPLICATE_WINDOW=1s").up(t)
 	body := event("evt_again", "sub_again", 5)
 	done := make(chan int, 100)

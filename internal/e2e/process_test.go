@@ -2,11 +2,13 @@ package e2e_test
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -53,12 +55,17 @@ func (p *process) kill(t *testing.T) {
 	p.cmd = nil
 }
 
+func (p *process) signal(t *testing.T, sig os.Signal) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(sig); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // terminate asks the process to stop and returns how it exited.
 func (p *process) terminate(t *testing.T) error {
 	t.Helper()
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
+	p.signal(t, syscall.SIGTERM)
 	select {
 	case err := <-p.done:
 		p.cmd = nil
@@ -130,14 +137,27 @@ func status(url string) int {
 	return resp.StatusCode
 }
 
+// nextPort counts through ports below those that the system hands out by
+// itself, so that no client's port is taken for a server that is restarted.
+var nextPort = func() func() int64 {
+	var n atomic.Int64
+	n.Store(15000 + int64(os.Getpid()%1000)*10)
+	return func() int64 { return n.Add(1) }
+}()
+
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		addr := fmt.Sprintf("127.0.0.1:%d", nextPort())
+		ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", addr)
+		if err != nil {
+			continue
+		}
+		_ = ln.Close()
+		return addr
 	}
-	defer func() { _ = ln.Close() }()
-	return ln.Addr().String()
+	t.Fatal("no free port")
+	return ""
 }
 
 // eventually waits for a condition that another process brings about.

@@ -84,6 +84,7 @@ func runStandalone(t *testing.T, dir string, more ...string) *alone {
 // 200, audited once, on the stream for any consumer, and as a record where it
 // tells of a subscription.
 func TestRecordedEvents(t *testing.T) {
+	t.Parallel()
 	files := corpus.Load(t)
 	a := runStandalone(t, t.TempDir())
 	nc, err := nats.Connect(a.natsURL)
@@ -217,6 +218,7 @@ func sameText(got any, want string) bool {
 }
 
 func TestEventOfAnotherAccountIsAuditedApart(t *testing.T) {
+	t.Parallel()
 	a := runStandalone(t, t.TempDir(), "WEBHOOK_LIVEMODE=test")
 	connected := bytes.Replace(event("evt_conn", "sub_1", 1), []byte(`"object":"event"`), []byte(`"object":"event","account":"acct_1"`), 1)
 	live := bytes.Replace(event("evt_live", "sub_1", 2), []byte(`"livemode":false`), []byte(`"livemode":true`), 1)
@@ -243,6 +245,7 @@ func TestEventOfAnotherAccountIsAuditedApart(t *testing.T) {
 }
 
 func TestStandaloneKeepsItsDataAndItsSecret(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	first := runStandalone(t, dir, "STRIPE_WEBHOOK_SECRETS=")
 	made, err := os.ReadFile(filepath.Join(dir, "signing_secret"))
@@ -284,6 +287,7 @@ func TestStandaloneKeepsItsDataAndItsSecret(t *testing.T) {
 }
 
 func TestTwoStandalonesOnOneFolderSaySo(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	runStandalone(t, dir)
 	cfg, err := config.LoadStandalone(nil, func(key string) string { return map[string]string{"DATA_DIR": dir}[key] })

@@ -55,6 +55,8 @@ type Store struct {
 	closing chan struct{}
 	done    chan struct{}
 	once    sync.Once
+	work    context.Context // done: give up the commit under way
+	abort   context.CancelFunc
 }
 
 // Open prepares a store and returns at once, whether or not the database can be
@@ -75,6 +77,7 @@ func Open(cfg Config) (*Store, error) {
 		cfg: cfg, client: client,
 		queue: make(chan request), closing: make(chan struct{}), done: make(chan struct{}),
 	}
+	s.work, s.abort = context.WithCancel(context.Background())
 	db := client.Database(cfg.Database, strict())
 	s.subscriptions, s.events = db.Collection(Subscriptions), db.Collection(WebhookEvents)
 	go s.run()
@@ -123,10 +126,18 @@ func (s *Store) Record(ctx context.Context, entry events.Entry) (events.Effect, 
 	}
 }
 
+// Abort gives up: the commit under way fails, and nothing more is accepted. It
+// is for a shutdown that has waited long enough for a database that hangs.
+func (s *Store) Abort() {
+	s.abort()
+	s.once.Do(func() { close(s.closing) })
+}
+
 // Close writes what was accepted, and disconnects.
 func (s *Store) Close(ctx context.Context) error {
 	s.once.Do(func() { close(s.closing) })
 	<-s.done
+	s.abort()
 	return s.client.Disconnect(ctx)
 }
 
@@ -174,7 +185,7 @@ func (s *Store) gather(first request) []request {
 }
 
 func (s *Store) commitBatch(batch []request) {
-	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
+	ctx, cancel := context.WithTimeout(s.work, commitTimeout)
 	defer cancel()
 	for i, res := range s.commit(ctx, batch) {
 		batch[i].done <- res

@@ -33,7 +33,7 @@ func (b *Bus) Plan(ctx context.Context, settings StreamSettings) ([]Drift, error
 	for _, want := range []jetstream.StreamConfig{settings.config(), settings.deadLetters()} {
 		have, err := b.streamConfig(ctx, want.Name)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
-			all = append(all, Drift{Object: "stream " + want.Name, Fatal: true})
+			all = append(all, missingStream(want.Name))
 			continue
 		}
 		if err != nil {

@@ -17,7 +17,15 @@ type Drift struct {
 	Want   string
 	// Fatal drift could lose or miss messages: the program is not ready.
 	Fatal bool
+	// Cure is what the operator can do about it.
+	Cure string
 }
+
+const (
+	cureProvision = "run `bridge provision` to see and apply what is needed"
+	cureSubscribe = "start a subscriber with PROVISION=create once"
+	cureConsumer  = "delete the consumer, which a subscriber with PROVISION=create makes again; it then reads the stream from its beginning, which changes no state"
+)
 
 // String is the drift in one line.
 func (d Drift) String() string {
@@ -28,21 +36,25 @@ func (d Drift) String() string {
 }
 
 type differ struct {
-	object string
-	drifts []Drift
+	object, cure string
+	drifts       []Drift
 }
 
 func (d *differ) compare(field string, have, want any, fatal bool) {
 	h, w := fmt.Sprint(have), fmt.Sprint(want)
 	if h != w {
-		d.drifts = append(d.drifts, Drift{Object: d.object, Field: field, Have: h, Want: w, Fatal: fatal})
+		d.drifts = append(d.drifts, Drift{Object: d.object, Field: field, Have: h, Want: w, Fatal: fatal, Cure: d.cure})
 	}
+}
+
+func missingStream(name string) Drift {
+	return Drift{Object: "stream " + name, Fatal: true, Cure: cureProvision}
 }
 
 const fatal, tolerable = true, false
 
 func streamDrift(have, want jetstream.StreamConfig) []Drift {
-	d := &differ{object: "stream " + want.Name}
+	d := &differ{object: "stream " + want.Name, cure: cureProvision}
 	d.compare("subjects", sorted(have.Subjects), sorted(want.Subjects), fatal)
 	d.compare("storage", have.Storage, want.Storage, fatal)
 	d.compare("retention", have.Retention, want.Retention, fatal)
@@ -76,7 +88,7 @@ func merged(have, want jetstream.StreamConfig) jetstream.StreamConfig {
 }
 
 func consumerDrift(stream string, have, want jetstream.ConsumerConfig) []Drift {
-	d := &differ{object: "consumer " + want.Durable + " of stream " + stream}
+	d := &differ{object: "consumer " + want.Durable + " of stream " + stream, cure: cureConsumer}
 	d.compare("ack_policy", have.AckPolicy, want.AckPolicy, fatal)
 	d.compare("filter", filters(have), filters(want), fatal)
 	d.compare("max_deliver", have.MaxDeliver, want.MaxDeliver, fatal)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
 
@@ -101,16 +100,16 @@ func (p *Provisioner) pass(ctx context.Context) error {
 }
 
 func (p *Provisioner) record(err error, drifts []Drift) error {
-	var stops, warns []string
+	var warns []string
 	for _, d := range drifts {
-		if d.Fatal {
-			stops = append(stops, d.String())
-		} else {
+		switch {
+		case !d.Fatal:
 			warns = append(warns, d.String())
+		case err == nil:
+			err = fmt.Errorf("%s: %s", d, d.Cure)
+		default:
+			err = fmt.Errorf("%w; %s: %s", err, d, d.Cure)
 		}
-	}
-	if err == nil && stops != nil {
-		err = fmt.Errorf("%s (run `bridge provision` to see and apply what is needed)", strings.Join(stops, "; "))
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -176,7 +175,7 @@ func (p *Provisioner) ensureStream(ctx context.Context, want jetstream.StreamCon
 		return nil, err
 	}
 	if p.mode == ProvisionCheck {
-		return []Drift{{Object: "stream " + want.Name, Fatal: true}}, nil
+		return []Drift{missingStream(want.Name)}, nil
 	}
 	return p.bus.createStream(ctx, want, p.log)
 }
@@ -226,7 +225,7 @@ func (p *Provisioner) ensureConsumer(ctx context.Context) ([]Drift, error) {
 		return nil, fmt.Errorf("looking up consumer %s: %w", p.consumer, err)
 	}
 	if p.mode == ProvisionCheck {
-		return []Drift{{Object: "consumer " + p.consumer, Fatal: true}}, nil
+		return []Drift{{Object: "consumer " + p.consumer, Fatal: true, Cure: cureSubscribe}}, nil
 	}
 	_, err = p.bus.js.CreateConsumer(ctx, p.settings.Name, want)
 	if err != nil && !errors.Is(err, jetstream.ErrConsumerExists) {

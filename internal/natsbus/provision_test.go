@@ -147,6 +147,13 @@ func TestProvisionIsNotReadyOnConsumerDrift(t *testing.T) {
 	p := provision(t, open(t, srv.URL()), natsbus.ProvisionCreate, settings(), consumer)
 	refused(t, p, "ack_policy")
 	refused(t, p, "filter")
+	refused(t, p, "delete the consumer")
+}
+
+func TestProvisionCheckNamesWhatMakesTheConsumer(t *testing.T) {
+	srv := startServer(t)
+	eventually(t, "ready", ready(provision(t, open(t, srv.URL()), natsbus.ProvisionCreate, settings(), "")))
+	refused(t, provision(t, open(t, srv.URL()), natsbus.ProvisionCheck, settings(), consumer), "PROVISION=create")
 }
 
 func TestProvisionNamesTheCureWhenAnotherStreamHoldsASubject(t *testing.T) {

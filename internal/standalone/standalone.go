@@ -92,8 +92,10 @@ func (s *servers) close() {
 // run runs bridge and subscriber. When ctx is done the bridge stops first, so
 // that the subscriber still takes what it published.
 func (s *servers) run(ctx context.Context, cfg config.Standalone, admin net.Listener, made bool, out io.Writer, log *slog.Logger) error {
+	hup, ignore := ops.Hangup()
+	defer ignore()
 	health, metrics := ops.NewHealth(), ops.NewMetrics()
-	b, err := bridge.Open(s.bridgeConfig(cfg), bridge.Deps{Log: log, Metrics: metrics, Health: health, Now: time.Now})
+	b, err := bridge.Open(s.bridgeConfig(cfg), bridge.Deps{Log: log, Metrics: metrics, Health: health, Now: time.Now, Hangup: hup})
 	if err != nil {
 		return errors.Join(err, admin.Close())
 	}

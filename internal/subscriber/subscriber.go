@@ -90,7 +90,7 @@ func (s *Subscriber) connect() error {
 func (s *Subscriber) newRouter() (*message.Router, error) {
 	sub, err := s.bus.NewSubscriber(natsbus.SubscriberConfig{
 		Stream: s.cfg.Stream.Name, Consumer: s.cfg.ConsumerName, MaxInFlight: s.cfg.MaxInFlight,
-		CloseTimeout: s.cfg.ShutdownTimeout * 3 / 4,
+		CloseTimeout: s.patience(),
 		DeadLetter:   s.letters.Keep,
 		Settled:      s.settled,
 		Log:          s.deps.Log,
@@ -125,6 +125,7 @@ func (s *Subscriber) Run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, s.closeStore()) }()
 	defer s.bus.Close()
 	group, ctx := errgroup.WithContext(ctx)
+	context.AfterFunc(ctx, func() { time.AfterFunc(s.patience(), s.store.Abort) })
 	group.Go(func() error { s.streams.Run(ctx); return nil })
 	group.Go(func() error { s.store.Provision(ctx, s.create()); return nil })
 	group.Go(func() error { s.gauges(ctx); return nil })
@@ -132,6 +133,10 @@ func (s *Subscriber) Run(ctx context.Context) (err error) {
 	group.Go(func() error { return consume(ctx, s.router) })
 	return group.Wait()
 }
+
+// patience is how long a shutdown waits for work in flight; the rest of the
+// time is for handing back what did not end.
+func (s *Subscriber) patience() time.Duration { return s.cfg.ShutdownTimeout * 3 / 4 }
 
 func (s *Subscriber) create() bool {
 	return natsbus.ProvisionMode(s.cfg.Stream.Provision) == natsbus.ProvisionCreate
