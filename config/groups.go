@@ -160,12 +160,16 @@ func (r *reader) accounts() []string {
 func (r *reader) redactKeys() []string {
 	const env = "REDACT_KEYS"
 	structural := []string{
-		"id", "object", "type", "created", "data", "livemode", "account", "api_version", "status", "items", "customer",
+		"id", "object", "type", "created", "data", "livemode", "account", "context", "user_id", "related_object",
+		"api_version", "status", "items", "customer",
 	}
-	keys := r.list(env)
+	keys, userKeys := r.list(env), r.list("USER_ID_METADATA_KEYS")
 	for _, key := range keys {
-		if slices.Contains(structural, key) {
+		switch {
+		case slices.Contains(structural, key):
 			r.fault(env, "%s cannot be redacted: events are not understood without it", key)
+		case slices.Contains(userKeys, key):
+			r.fault(env, "%s cannot be redacted: USER_ID_METADATA_KEYS has it, and all users would be one", key)
 		}
 	}
 	return keys

@@ -98,6 +98,8 @@ func TestValueFaults(t *testing.T) {
 		{"huge body", env{"WEBHOOK_MAX_BYTES": "16777217"}, "WEBHOOK_MAX_BYTES: must be a whole number from 1 to 16777216"},
 		{"no time to publish", env{"PUBLISH_TIMEOUT": "0s"}, "PUBLISH_TIMEOUT: must be positive"},
 		{"no time to shut down", env{"SHUTDOWN_TIMEOUT": "-1s"}, "SHUTDOWN_TIMEOUT: must be positive"},
+		{"user id redacted", env{"REDACT_KEYS": "uid"}, "REDACT_KEYS: uid cannot be redacted"},
+		{"key of old accounts redacted", env{"REDACT_KEYS": "user_id"}, "REDACT_KEYS: user_id cannot be redacted"},
 		{"structural key redacted", env{"REDACT_KEYS": "email,status"}, "REDACT_KEYS: status cannot be redacted"},
 		{"address without a port", env{"LISTEN_ADDR": "localhost"}, "LISTEN_ADDR: must be host:port"},
 		{"port too great", env{"ADMIN_ADDR": ":65536"}, "ADMIN_ADDR: must be host:port"},

@@ -18,7 +18,7 @@ func TestKillingAnyProcessLosesNothing(t *testing.T) {
 		t.Run(victim, func(t *testing.T) {
 			t.Parallel()
 			c := newCluster(t).up(t)
-			l := startLoad(t, c.webhookURL, 4)
+			l := startLoad(t, c.webhookURL, 4, pause)
 			l.more(t, 100)
 			p := map[string]*process{"bridge": c.bridge, "subscriber": c.subscriber, "nats": c.nats, "documents": c.documents}[victim]
 			for range 2 {
@@ -31,6 +31,9 @@ func TestKillingAnyProcessLosesNothing(t *testing.T) {
 		})
 	}
 }
+
+// pause makes a load of some hundred events a second.
+const pause = 10 * time.Millisecond
 
 // outage is how long the database is away; a longer one can be asked for.
 func outage(t *testing.T) time.Duration {
@@ -49,7 +52,7 @@ func outage(t *testing.T) time.Duration {
 func TestDatabaseAwayUnderLoadLosesNothing(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t).up(t)
-	l := startLoad(t, c.webhookURL, 2)
+	l := startLoad(t, c.webhookURL, 2, pause)
 	l.more(t, 50)
 	c.documents.kill(t)
 	eventually(t, "subscriber is not ready", func() bool { return status(c.subAdmin+"/readyz") == http.StatusServiceUnavailable })
@@ -69,7 +72,7 @@ func TestDatabaseAwayUnderLoadLosesNothing(t *testing.T) {
 func TestNATSAwayIsBridgedByStripesRetries(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t).up(t)
-	l := startLoad(t, c.webhookURL, 2)
+	l := startLoad(t, c.webhookURL, 2, pause)
 	l.more(t, 50)
 	c.nats.kill(t)
 	eventually(t, "bridge is not ready", func() bool { return status(c.bridgeAdmin+"/readyz") == http.StatusServiceUnavailable })
@@ -90,7 +93,7 @@ func TestNATSAwayIsBridgedByStripesRetries(t *testing.T) {
 func TestTerminationUnderLoadIsClean(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t).up(t)
-	l := startLoad(t, c.webhookURL, 4)
+	l := startLoad(t, c.webhookURL, 4, pause)
 	for range 3 {
 		l.more(t, 100)
 		if err := c.subscriber.terminate(t); err != nil {
@@ -111,7 +114,7 @@ func TestTerminationUnderLoadIsClean(t *testing.T) {
 func TestTerminationDoesNotWaitForADatabaseThatHangs(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, "SHUTDOWN_TIMEOUT=4s").up(t)
-	l := startLoad(t, c.webhookURL, 4)
+	l := startLoad(t, c.webhookURL, 4, pause)
 	l.more(t, 50)
 	c.documents.signal(t, syscall.SIGSTOP)
 	l.more(t, 50)
@@ -173,7 +176,7 @@ func TestSecondSubscriberGoesOnWhenTheFirstStops(t *testing.T) {
 	if err := c.subscriber.terminate(t); err != nil {
 		t.Errorf("first: %v", err)
 	}
-	l := startLoad(t, c.webhookURL, 2)
+	l := startLoad(t, c.webhookURL, 2, pause)
 	l.more(t, 50)
 	c.check(t, l.stop(t))
 }
@@ -181,7 +184,7 @@ func TestSecondSubscriberGoesOnWhenTheFirstStops(t *testing.T) {
 func TestLogsHoldNothingPrivate(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, "LOG_LEVEL=debug").up(t)
-	l := startLoad(t, c.webhookURL, 2)
+	l := startLoad(t, c.webhookURL, 2, pause)
 	l.more(t, 30)
 	c.documents.kill(t)
 	l.more(t, 30)

@@ -54,7 +54,8 @@ func post(url string, body []byte) (status int, answer string) {
 }
 
 // load posts events of some subscriptions until stop, sending each again until
-// it is answered 200, as Stripe does, and remembers which were.
+// it is answered 200, as Stripe does, and remembers which were. Each worker
+// pauses between events: what piles up in an outage has to be caught up with.
 type load struct {
 	sent     atomic.Int64
 	mu       sync.Mutex
@@ -66,7 +67,7 @@ type load struct {
 
 const subscriptions = 20
 
-func startLoad(t *testing.T, url string, workers int) *load {
+func startLoad(t *testing.T, url string, workers int, pause time.Duration) *load {
 	t.Helper()
 	l := &load{accepted: map[string]bool{}, refused: map[int]int{}, ending: make(chan struct{})}
 	for w := range workers {
@@ -75,6 +76,7 @@ func startLoad(t *testing.T, url string, workers int) *load {
 				sub := (w + n*workers) % subscriptions
 				id := fmt.Sprintf("evt_%d_%d", w, n)
 				l.deliver(url, id, event(id, fmt.Sprintf("sub_%d", sub), n))
+				time.Sleep(pause)
 			}
 		})
 	}
