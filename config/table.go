@@ -55,7 +55,7 @@ func table() []setting {
 		{env: "LISTEN_ADDR", in: ingress, value: ":8080", meaning: "where webhooks come in, host:port"},
 		{env: "WEBHOOK_PATH", in: ingress, value: "/webhooks/stripe", meaning: "path of the webhook endpoint; a query string is ignored"},
 		{env: "STRIPE_WEBHOOK_SECRETS", in: serve, shown: "required", meaning: "signing secrets, [name=]whsec_…, comma- or newline-separated"},
-		{env: "STRIPE_WEBHOOK_SECRETS", in: alone, shown: "made at start", meaning: "signing secrets, [name=]whsec_…, comma- or newline-separated"},
+		{env: "STRIPE_WEBHOOK_SECRETS", in: alone, shown: "made once", meaning: "signing secrets, [name=]whsec_…, comma- or newline-separated"},
 		{env: "STRIPE_WEBHOOK_SECRETS_FILE", in: ingress, meaning: "file that holds them; read again on change and on SIGHUP"},
 		{env: "WEBHOOK_LIVEMODE", in: serve, shown: "required", meaning: "mode whose events are admitted: live, test or any"},
 		{env: "WEBHOOK_LIVEMODE", in: alone, value: "any", meaning: "mode whose events are admitted: live, test or any"},
@@ -125,7 +125,7 @@ func bridge() program {
 		dryRun:  true,
 		commands: []command{
 			{"serve", serve, "bridge [serve] [flags]", "take webhooks in until told to stop"},
-			{"provision", provision, "bridge provision [--dry-run] [flags]", "create or alter streams and buckets (NATS, stream and log settings only); --dry-run only prints what would change"},
+			{"provision", provision, "bridge provision [--dry-run] [flags]", "create or alter the streams (NATS, stream and log settings only); --dry-run only prints what would change"},
 		},
 	}
 }

@@ -32,7 +32,7 @@ func Source(livemode bool, account string) string {
 
 // SafeID returns id if it consists of 1 to 255 of the characters that Stripe
 // uses in ids ([A-Za-z0-9_]), and the hex SHA-256 of it otherwise, so that a
-// hostile id can never become part of a header, a key or a subject.
+// hostile id can never become part of a header or of a subject.
 func SafeID(id string) string {
 	if id != "" && len(id) <= maxSafeID && strings.IndexFunc(id, notID) < 0 {
 		return id

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -78,12 +79,24 @@ func (h *Record) Handle(msg *message.Message) error {
 	defer cancel()
 	effect, err := h.cfg.Recorder.Record(ctx, events.Entry{
 		Message:        decoded,
-		References:     h.cfg.References(decoded.Data.Event),
+		References:     h.references(decoded.Data),
 		StreamSequence: position.Sequence,
 		StoredAt:       position.StoredAt,
 	})
 	h.report(decoded, position, effect, err, start)
 	return err
+}
+
+// references are those of Stripe's event. A message that was published without
+// it still names its subscription.
+func (h *Record) references(data events.Data) events.References {
+	refs := h.cfg.References(data.Event)
+	if sub := data.Subscription; sub != nil {
+		refs.ObjectID = cmp.Or(refs.ObjectID, sub.ID)
+		refs.SubscriptionID = cmp.Or(refs.SubscriptionID, sub.ID)
+		refs.CustomerID = cmp.Or(refs.CustomerID, sub.CustomerID)
+	}
+	return refs
 }
 
 // report writes the one line of a message.

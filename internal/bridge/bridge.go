@@ -89,8 +89,9 @@ func (b *Bridge) connect(normalizer handlers.Normalizer) error {
 		bus.Close()
 		return err
 	}
-	b.bus, b.publisher = bus, &watchedPublisher{next: publisher, now: b.deps.Now}
+	b.bus = bus
 	b.streams = natsbus.NewProvisioner(bus, natsbus.ProvisionMode(b.cfg.Stream.Provision), wire.Settings(b.cfg.Stream), "", b.deps.Log)
+	b.publisher = &watchedPublisher{next: publisher, now: b.deps.Now, missing: b.streams.Wake}
 	b.webhook, err = handlers.NewWebhook(handlers.WebhookConfig{
 		Path: b.cfg.Webhook.Path, MaxBytes: b.cfg.Webhook.MaxBytes, MaxConcurrent: maxConcurrent,
 		Verifier: b.verifier, Normalizer: normalizer, Publisher: b.publisher, MaxMessage: bus.MaxMessage,

@@ -17,6 +17,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/internal/bridge"
 	"github.com/billbus/billbus/internal/ops"
@@ -308,6 +311,9 @@ func TestBridgeStartsWithoutNATSAndWorksWhenItComes(t *testing.T) {
 	if took := time.Since(start); took > 3500*time.Millisecond {
 		t.Errorf("the answer took %v", took)
 	}
+	if !strings.Contains(r.log.String(), `"reason":"nats_unreachable"`) {
+		t.Errorf("the log does not give the reason:\n%s", r.log)
+	}
 	dir := t.TempDir()
 	second := startNATS(t, addr, dir)
 	eventually(t, "stored once NATS is there", func() bool { return r.postEvent(t, "evt_1").status == http.StatusOK })
@@ -338,6 +344,28 @@ func TestFullStreamIsUnavailableNotLost(t *testing.T) {
 	}
 	if got := r.stored(t); got != accepted || accepted == 0 {
 		t.Errorf("answered 200 for %d events, stored %d", accepted, got)
+	}
+}
+
+func TestStreamThatIsDeletedIsMadeAgain(t *testing.T) {
+	r := started(t)
+	r.postEvent(t, "evt_1")
+	nc, err := nats.Connect(r.natsURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := js.DeleteStream(t.Context(), "BILLBUS"); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	eventually(t, "stored again", func() bool { return r.postEvent(t, "evt_2").status == http.StatusOK })
+	if took := time.Since(start); took > 20*time.Second {
+		t.Errorf("it took %v: nobody noticed but the periodic check", took)
 	}
 }
 

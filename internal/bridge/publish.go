@@ -7,6 +7,9 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/billbus/billbus/internal/fault"
+	"github.com/billbus/billbus/internal/natsbus"
 )
 
 // failureMemory is how long a failed publish makes the bridge not ready, if
@@ -19,6 +22,8 @@ const failureMemory = 10 * time.Second
 type watchedPublisher struct {
 	next message.Publisher
 	now  func() time.Time
+	// missing is called when no stream took a message: it may have been deleted.
+	missing func()
 
 	mu       sync.Mutex
 	err      error
@@ -28,6 +33,9 @@ type watchedPublisher struct {
 // Publish implements message.Publisher.
 func (p *watchedPublisher) Publish(topic string, messages ...*message.Message) error {
 	err := p.next.Publish(topic, messages...)
+	if err != nil && fault.Reason(err) == natsbus.ReasonStreamMissing {
+		p.missing()
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.err = err

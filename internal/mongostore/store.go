@@ -29,6 +29,9 @@ const (
 	selectionTimeout = 3 * time.Second
 	connectTimeout   = 3 * time.Second
 	commitTimeout    = 20 * time.Second
+	// checkTimeout is less than what whoever asks waits, so that the cause is
+	// told.
+	checkTimeout = 1500 * time.Millisecond
 )
 
 // Config says where the database is and how to write to it.
@@ -96,6 +99,8 @@ func strict() *options.DatabaseOptionsBuilder {
 
 // Check reports why the store cannot do its job now.
 func (s *Store) Check(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
 	if err := s.client.Ping(ctx, readpref.Primary()); err != nil {
 		return fmt.Errorf("MongoDB is not reachable: %w", describe(err))
 	}
@@ -161,11 +166,6 @@ func (s *Store) run() {
 			s.commitBatch(s.gather(r))
 		case <-s.closing:
 			return
-		}
-		select {
-		case <-s.closing: // goes before what still waits: each batch can take its whole timeout
-			return
-		default:
 		}
 	}
 }

@@ -68,8 +68,10 @@ func (b *Bus) alterStream(ctx context.Context, want jetstream.StreamConfig) erro
 		return nil
 	}
 	if _, err := b.js.UpdateStream(ctx, merged(have, want)); err != nil {
-		return fmt.Errorf("altering stream %s: %w (storage and retention of an existing stream cannot be altered: copy it to a new one)",
-			want.Name, cure(err))
+		if have.Storage != want.Storage || have.Retention != want.Retention {
+			err = fmt.Errorf("%w: storage and retention of an existing stream cannot be altered; copy it to a new one", err)
+		}
+		return fmt.Errorf("altering stream %s: %w", want.Name, cure(err))
 	}
 	return nil
 }

@@ -152,7 +152,8 @@ func (b *Bus) down(err error) {
 // note keeps the latest cause for the readiness check, and logs it when it is
 // a new one: a failed attempt every half second would fill a log.
 func (b *Bus) note(err error) {
-	if err == nil {
+	// That no server is left to try follows from the errors of each.
+	if err == nil || errors.Is(err, nats.ErrNoServers) {
 		return
 	}
 	b.mu.Lock()

@@ -129,10 +129,10 @@ func (p *Provisioner) logOnce(err error, warns []string) {
 		p.log.Warn("JetStream differs from the settings", "drift", warn)
 	}
 	if err != nil {
-		p.log.Warn("not ready", "check", "streams", "error", err)
+		p.log.Warn("streams or consumer are not ready", "error", err)
 		return
 	}
-	p.log.Info("streams are ready", "stream", p.settings.Name)
+	p.log.Info("streams are ready", "stream", p.settings.Name, "consumer", p.consumer)
 }
 
 func (p *Provisioner) ensure(ctx context.Context) ([]Drift, error) {

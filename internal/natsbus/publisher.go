@@ -1,6 +1,7 @@
 package natsbus
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"time"
@@ -17,6 +18,7 @@ import (
 // has acknowledged the message; after an error the message may still be there,
 // and publishing it again under the same UUID is safe.
 type Publisher struct {
+	bus *Bus
 	pub *wmnats.Publisher
 }
 
@@ -36,12 +38,17 @@ func (b *Bus) NewPublisher(stream string, timeout time.Duration) (*Publisher, er
 	if err != nil {
 		return nil, err
 	}
-	return &Publisher{pub: pub}, nil
+	return &Publisher{bus: b, pub: pub}, nil
 }
 
 // Publish publishes messages to the subject topic. The UUID of a message
 // becomes its Nats-Msg-Id, its metadata become headers.
 func (p *Publisher) Publish(topic string, messages ...*message.Message) error {
+	// Before the first connection nats.go would complain of a server without
+	// headers.
+	if err := p.bus.Check(context.Background()); err != nil {
+		return fault.New(fault.Transient, "nats_unreachable", err)
+	}
 	return explainPublish(p.pub.Publish(topic, messages...))
 }
 
@@ -76,6 +83,9 @@ func isServerHeader(key string) bool {
 	return len(key) >= 5 && strings.EqualFold(key[:5], "nats-")
 }
 
+// ReasonStreamMissing is the reason of a publish that no stream took.
+const ReasonStreamMissing = "stream_missing"
+
 // explainPublish says what a failed publish means. Whatever it is, the outcome
 // is not known to be durable, so every kind is transient; the reason is counted.
 func explainPublish(err error) error {
@@ -89,7 +99,7 @@ func explainPublish(err error) error {
 	case errors.Is(err, nats.ErrTimeout):
 		return fault.New(fault.Transient, "nats_timeout", err)
 	case errors.Is(err, nats.ErrNoStreamResponse), errors.Is(err, nats.ErrNoResponders):
-		return fault.New(fault.Transient, "stream_missing", err)
+		return fault.New(fault.Transient, ReasonStreamMissing, err)
 	case errors.Is(err, nats.ErrMaxPayload):
 		return fault.New(fault.Transient, "too_large", err)
 	case errors.As(err, &api) && api.ErrorCode == errStreamStoreFailed:

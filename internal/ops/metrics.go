@@ -43,7 +43,7 @@ func NewMetrics() *Metrics {
 		lag:           histogram("billbus_event_lag_seconds", "From an event's creation at Stripe to its state being stored.", lagBuckets()),
 		redeliveries:  prometheus.NewCounter(prometheus.CounterOpts{Name: "billbus_consumer_redeliveries_total", Help: "Messages delivered again."}),
 		userIDs:       counters("billbus_user_id_total", "User ids resolved, by where they were found.", "source"),
-		pending:       gauge("billbus_consumer_pending", "Messages of the stream not yet delivered to the consumer."),
+		pending:       gauge("billbus_consumer_pending", "Messages of the stream that the consumer has not acknowledged yet."),
 		deadLetters:   gauge("billbus_dead_letters", "Dead letters now in their stream."),
 	}
 	m.registry.MustRegister(

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"path/filepath"
 	"strings"
 
 	"github.com/billbus/billbus/config"
@@ -14,7 +15,7 @@ import (
 func (s *servers) greet(out io.Writer, cfg config.Standalone, ingress, admin net.Addr, made bool) error {
 	secret := "as configured"
 	if made {
-		secret = cfg.Webhook.Secrets[0].Value.Reveal() + "   (kept in " + cfg.DataDir + ")"
+		secret = cfg.Webhook.Secrets[0].Value.Reveal() + "   (kept in " + filepath.Join(cfg.DataDir, secretFile) + ")"
 	}
 	var b strings.Builder
 	row := func(name, value string) { fmt.Fprintf(&b, "  %-16s %s\n", name, value) }

@@ -70,6 +70,12 @@ type servers struct {
 }
 
 func start(cfg config.Standalone) (*servers, error) {
+	if err := free("STANDALONE_NATS_ADDR", cfg.NATSAddr); err != nil {
+		return nil, err
+	}
+	if err := free("STANDALONE_MONGODB_ADDR", cfg.MongoAddr); err != nil {
+		return nil, err
+	}
 	nats, err := natsserver.Start(natsserver.Config{
 		Addr: cfg.NATSAddr, Dir: filepath.Join(cfg.DataDir, "nats"), SyncAlways: true,
 	})
@@ -82,6 +88,16 @@ func start(cfg config.Standalone) (*servers, error) {
 		return nil, fmt.Errorf("STANDALONE_MONGODB_ADDR: %w", err)
 	}
 	return &servers{nats: nats, docs: docs}, nil
+}
+
+// free says which setting to change if a port is taken; the embedded servers
+// know no settings.
+func free(setting, addr string) error {
+	ln, err := ops.Listen(setting, addr)
+	if err != nil {
+		return err
+	}
+	return ln.Close()
 }
 
 func (s *servers) close() {
