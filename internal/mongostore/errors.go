@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
@@ -22,26 +23,29 @@ const (
 )
 
 // perDocument splits the error of an unordered bulk write into one error for
-// each document, nil where it was written. A write concern error, or an error
-// of the command as a whole, leaves the outcome of every document unknown.
+// each document, nil where it was written. A write concern error, an error of
+// the command as a whole, or one that names no document of it, leaves the
+// outcome of every document unknown.
 func perDocument(err error, n int) []error {
 	failures := make([]error, n)
-	var bulk mongo.BulkWriteException
 	if err == nil {
 		return failures
 	}
-	if !errors.As(err, &bulk) || bulk.WriteConcernError != nil {
-		for i := range failures {
-			failures[i] = unknownOutcome{err}
-		}
-		return failures
+	bulk, ok := errors.AsType[mongo.BulkWriteException](err)
+	if !ok || bulk.WriteConcernError != nil || len(bulk.WriteErrors) == 0 {
+		return allUnknown(err, n)
 	}
 	for _, we := range bulk.WriteErrors {
-		if we.Index >= 0 && we.Index < n {
-			failures[we.Index] = we.WriteError
+		if we.Index < 0 || we.Index >= n {
+			return allUnknown(err, n)
 		}
+		failures[we.Index] = we.WriteError
 	}
 	return failures
+}
+
+func allUnknown(err error, n int) []error {
+	return slices.Repeat([]error{unknownOutcome{err}}, n)
 }
 
 // unknownOutcome keeps a duplicate key that stands beside a write concern error

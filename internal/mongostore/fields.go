@@ -11,6 +11,9 @@ import (
 	"github.com/billbus/billbus/events"
 )
 
+// subscriptionID is the name of a subscription's id in its record.
+const subscriptionID = "subscription_id"
+
 // subscriptionFields renders a subscription field by field under the names of
 // the contract, which are those of its JSON: id becomes subscription_id, times
 // become dates, metadata become pairs of k and v, since their keys may hold
@@ -20,7 +23,7 @@ func subscriptionFields(sub events.Subscription) bson.D {
 	doc := document(reflect.ValueOf(sub))
 	for i := range doc {
 		if doc[i].Key == "id" {
-			doc[i].Key = "subscription_id"
+			doc[i].Key = subscriptionID
 		}
 	}
 	return doc
@@ -29,13 +32,18 @@ func subscriptionFields(sub events.Subscription) bson.D {
 func document(v reflect.Value) bson.D {
 	doc := bson.D{}
 	for i := range v.NumField() {
-		name, options, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+		name, options := jsonName(v.Type().Field(i))
 		if options != "" && absent(v.Field(i)) {
 			continue
 		}
 		doc = append(doc, bson.E{Key: name, Value: value(v.Field(i))})
 	}
 	return doc
+}
+
+func jsonName(field reflect.StructField) (name, options string) {
+	name, options, _ = strings.Cut(field.Tag.Get("json"), ",")
+	return name, options
 }
 
 // absent is what JSON leaves out: a map or list without anything in it, too, or

@@ -1,0 +1,366 @@
+package events_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/billbus/billbus/events"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+func at(text string) time.Time {
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		panic(err)
+	}
+	return t.UTC()
+}
+
+// message is the least message that is valid.
+func message() events.Message {
+	return events.Message{
+		SpecVersion: events.SpecVersion, ID: "evt_1", Source: "/stripe/platform/test", Type: "subscription.updated",
+		Time: at("2026-01-01T00:00:00Z"), DataContentType: events.DataContentType,
+		StripeType: "customer.subscription.updated",
+		Data: events.Data{
+			SchemaVersion: events.SchemaVersion, Subscription: &events.Subscription{ID: "sub_1"}, Origin: events.OriginWebhook,
+		},
+	}
+}
+
+// fullMessage has a value in every field, so that the golden file shows them all.
+func fullMessage() events.Message {
+	day := func(n int) time.Time { return at("2026-01-01T00:00:00Z").AddDate(0, 0, n) }
+	sub := &events.Subscription{
+		ID: "sub_1", UserID: "user 7", CustomerID: "cus_1", AccountID: "acct_1", Livemode: true,
+		Status: "active", Access: "granted", EndsAt: day(30), Currency: "eur", CollectionMethod: "charge_automatically",
+		Created: day(-40), StartDate: day(-39), CurrentPeriodStart: day(0), CurrentPeriodEnd: day(30), BillingCycleAnchor: day(1),
+		BillingMode: &events.BillingMode{
+			Type: "flexible", Flexible: &events.BillingModeFlexible{ProrationDiscounts: "itemized"}, UpdatedAt: day(2),
+		},
+		TrialStart: day(-38), TrialEnd: day(-30), TrialEndBehavior: "pause",
+		CancelAt: day(30), CancelAtPeriodEnd: new(true), CanceledAt: day(3), EndedAt: day(31),
+		CancellationDetails: &events.CancellationDetails{Reason: "cancellation_requested", Feedback: "other", Comment: "5 < 6 & \"so\" \u2028"},
+		PauseCollection:     &events.PauseCollection{Behavior: "void", ResumesAt: day(4)},
+		StatusDetails: &events.StatusDetails{Paused: &events.PausedDetails{
+			Type: "subscription", TransitionedAt: day(5), Subscription: &events.PausedSubscription{Type: "trial_end_without_payment_method"},
+		}},
+		DefaultPaymentMethodID: "pm_1", DefaultSourceID: "src_1", LatestInvoiceID: "in_1", ScheduleID: "sub_sched_1",
+		PendingUpdate: &events.PendingUpdate{ExpiresAt: day(6)}, TestClockID: "clock_1", DaysUntilDue: new(int64(0)),
+		Description: "Größe <b>", Metadata: map[string]string{"user_id": "user 7", "a.b$c": "", "": "empty key"},
+		Discounts: []events.Discount{{
+			ID: "di_1", CouponID: "co_1", PromotionCodeID: "promo_1", PercentOff: "12.5", AmountOff: new(int64(250)),
+			Currency: "eur", Start: day(7), End: day(8),
+		}},
+		ItemsTruncated: true,
+		Items: []events.Item{{
+			ID: "si_1", PriceID: "price_1", ProductID: "prod_1", LookupKey: "gold", Nickname: "Gold", Quantity: new(int64(0)),
+			UnitAmount: new(int64(9007199254740993)), UnitAmountDecimal: "0.000000000001", BillingScheme: "tiered", TiersMode: "graduated",
+			TransformQuantity: &events.TransformQuantity{DivideBy: new(int64(10)), Round: "up"},
+			Currency:          "eur", Interval: "month", IntervalCount: new(int64(3)), UsageType: "licensed", MeterID: "mtr_1", TaxBehavior: "exclusive",
+			Created: day(9), CurrentPeriodStart: day(10), CurrentPeriodEnd: day(11), Metadata: map[string]string{"k": "v"},
+		}},
+	}
+	return events.Message{
+		SpecVersion: events.SpecVersion, ID: "evt_1", Source: "/stripe/acct_1/live", Type: "subscription.updated", Subject: "sub_1",
+		Time: day(0), DataContentType: events.DataContentType,
+		StripeType: "customer.subscription.updated", StripeAPIVersion: "2025-09-30.clover", StripeAccount: "acct_1", StripeEndpoint: "main",
+		Livemode: true,
+		Data: events.Data{
+			SchemaVersion: events.SchemaVersion, Subscription: sub,
+			Event:        json.RawMessage(`{"id":"evt_1","big":12345678901234567890.10,"text":"<&>\u00e9\ud83d\ude00"}`),
+			EventOmitted: events.OmittedSize, EventSHA256: strings.Repeat("ab", 32),
+			Redactions: []string{"data.object.client_secret"}, Warnings: []string{"items.data[0].quantity: not an integer"},
+			Ignored: events.IgnoredLivemode, Origin: events.OriginWebhook, ReceivedAt: at("2026-01-01T00:00:00.123Z"),
+		},
+	}
+}
+
+func TestEncodeGolden(t *testing.T) {
+	t.Parallel()
+	m := fullMessage()
+	if field := firstZero(reflect.ValueOf(m)); field != "" {
+		t.Fatalf("the golden message has no value in %s: give it one", field)
+	}
+	encoded, err := events.Encode(m)
+	if err != nil {
+		t.Fatalf("Encode: %v", err)
+	}
+	var got bytes.Buffer
+	if err := json.Indent(&got, append(encoded, '\n'), "", "  "); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join("testdata", "message.golden.json")
+	if *update {
+		if err := os.WriteFile(path, got.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatalf("%v (write it with -update)", err)
+	}
+	if diff := cmp.Diff(string(want), got.String()); diff != "" {
+		t.Errorf("differs from %s (rewrite it with -update):\n%s", path, diff)
+	}
+}
+
+// firstZero names a field without a value, at any depth.
+func firstZero(v reflect.Value) string {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if v.Type().Elem().Kind() == reflect.Struct && !v.IsNil() {
+			return firstZero(v.Elem())
+		}
+	case reflect.Slice:
+		if v.Len() > 0 && v.Type().Elem().Kind() == reflect.Struct {
+			return firstZero(v.Index(0))
+		}
+	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[time.Time]() {
+			break
+		}
+		for i := range v.NumField() {
+			if name := firstZero(v.Field(i)); name != "" {
+				return v.Type().Name() + "." + v.Type().Field(i).Name
+			}
+		}
+		return ""
+	}
+	if v.IsZero() {
+		return v.Type().Name() + " value"
+	}
+	return ""
+}
+
+func TestDecodeReturnsWhatWasEncoded(t *testing.T) {
+	t.Parallel()
+	for name, m := range map[string]events.Message{"full": fullMessage(), "least": message()} {
+		encoded, err := events.Encode(m)
+		if err != nil {
+			t.Fatalf("%s: Encode: %v", name, err)
+		}
+		got, err := events.Decode(encoded)
+		if err != nil {
+			t.Fatalf("%s: Decode: %v", name, err)
+		}
+		if diff := cmp.Diff(m, got); diff != "" {
+			t.Errorf("%s: Decode(Encode(m)) (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestEncodeKeepsCharactersAndBytesOfTheEvent(t *testing.T) {
+	t.Parallel()
+	m := message()
+	m.Data.Event = json.RawMessage(`{"n":1.10e+2,"s":"\u003c\/é"}`)
+	m.Data.Subscription.Description = "<a href=\"x\">&\u2028"
+	got, err := events.Encode(m)
+	if err != nil {
+		t.Fatalf("Encode: %v", err)
+	}
+	for _, want := range []string{`"event":{"n":1.10e+2,"s":"\u003c\/é"}`, `<a href=\"x\">&`} {
+		if !bytes.Contains(got, []byte(want)) {
+			t.Errorf("got %s, want it to contain %s", got, want)
+		}
+	}
+	if bytes.HasSuffix(got, []byte("\n")) {
+		t.Error("got a line break at the end")
+	}
+}
+
+func TestDecodeIgnoresUnknownFields(t *testing.T) {
+	t.Parallel()
+	payload := strings.Replace(encoded(t, message()), `"data":{`, `"later":{"x":[1]},"data":{"later":"y",`, 1)
+	if _, err := events.Decode([]byte(payload)); err != nil {
+		t.Errorf("Decode: %v", err)
+	}
+}
+
+func encoded(t testing.TB, m events.Message) string {
+	t.Helper()
+	b, err := events.Encode(m)
+	if err != nil {
+		t.Fatalf("Encode: %v", err)
+	}
+	return string(b)
+}
+
+func TestValidateNamesEachFault(t *testing.T) {
+	t.Parallel()
+	if err := message().Validate(); err != nil {
+		t.Fatalf("Validate of the least message: %v", err)
+	}
+	cases := map[string]struct {
+		alter func(*events.Message)
+		want  string
+	}{
+		"no specversion":          {func(m *events.Message) { m.SpecVersion = "" }, "specversion is not 1.0"},
+		"other specversion":       {func(m *events.Message) { m.SpecVersion = "0.3" }, "specversion is not 1.0"},
+		"no id":                   {func(m *events.Message) { m.ID = "" }, "id is missing"},
+		"source of other mode":    {func(m *events.Message) { m.Livemode = true }, "source does not name the account and mode"},
+		"source of other account": {func(m *events.Message) { m.StripeAccount = "acct_1" }, "source does not name the account and mode"},
+		"no type":                 {func(m *events.Message) { m.Type = "" }, "type is missing or no subject"},
+		"type with wildcard":      {func(m *events.Message) { m.Type = "stripe.>" }, "type is missing or no subject"},
+		"type with spaces":        {func(m *events.Message) { m.Type = "stripe.a person" }, "type is missing or no subject"},
+		"no time":                 {func(m *events.Message) { m.Time = time.Time{} }, "time is missing"},
+		"no schema version":       {func(m *events.Message) { m.Data.SchemaVersion = 0 }, "data.schema_version is missing"},
+		"negative schema version": {func(m *events.Message) { m.Data.SchemaVersion = -1 }, "data.schema_version is missing"},
+		"newer schema version":    {func(m *events.Message) { m.Data.SchemaVersion = 2 }, "data.schema_version is newer than 1: upgrade this program"},
+		"no origin":               {func(m *events.Message) { m.Data.Origin = "" }, "data.origin is missing"},
+		"no subscription":         {func(m *events.Message) { m.Data.Subscription = nil }, "data.subscription is missing"},
+		"subscription without id": {func(m *events.Message) { m.Data.Subscription.ID = "" }, "data.subscription.id is missing"},
+		"subscription without id elsewhere": {func(m *events.Message) {
+			m.Type, m.Data.Subscription.ID = "stripe.customer.subscription.updated", ""
+		}, "data.subscription.id is missing"},
+	}
+	for name, tt := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := message()
+			tt.alter(&m)
+			want := "not a message of this contract: " + tt.want
+			if got := errorText(m.Validate()); got != want {
+				t.Errorf("Validate: got %q, want %q", got, want)
+			}
+			if _, err := events.Encode(m); errorText(err) != want {
+				t.Errorf("Encode: got %q, want %q", errorText(err), want)
+			}
+			raw, err := json.Marshal(m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := events.Decode(raw); errorText(err) != "decoding message: "+want {
+				t.Errorf("Decode: got %q, want %q", errorText(err), "decoding message: "+want)
+			}
+		})
+	}
+	want := "not a message of this contract: specversion is not 1.0; id is missing; source does not name the account and mode; " +
+		"type is missing or no subject; time is missing; data.schema_version is missing; data.origin is missing"
+	if got := errorText((events.Message{}).Validate()); got != want {
+		t.Errorf("Validate of nothing: got %q, want %q", got, want)
+	}
+	other := message()
+	other.Type, other.Data.Subscription = "stripe.invoice.paid", nil
+	if err := other.Validate(); err != nil {
+		t.Errorf("a message on stripe.> without subscription: %v", err)
+	}
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+func TestDecodeRefusesWithoutQuoting(t *testing.T) {
+	t.Parallel()
+	const secret = "SECRETVALUE"
+	whole := encoded(t, message())
+	with := func(old, replacement string) string {
+		if !strings.Contains(whole, old) {
+			t.Fatalf("%s is not in %s", old, whole)
+		}
+		return strings.Replace(whole, old, replacement, 1)
+	}
+	cases := map[string]struct{ payload, want string }{
+		"empty":         {``, "decoding message: invalid JSON at byte 0"},
+		"not JSON":      {secret, "decoding message: invalid JSON at byte 1"},
+		"cut off":       {whole[:len(whole)-1], "decoding message: invalid JSON at byte "},
+		"text after it": {whole + secret, "decoding message: invalid JSON at byte "},
+		"null":          {`null`, "decoding message: not a message of this contract: "},
+		"an array":      {`["` + secret + `"]`, `decoding message: field "" cannot be read as events.Message`},
+		"not UTF-8":     {with("sub_1", "sub_1\xff"), "decoding message: payload is not UTF-8"},
+		"wrong type": {
+			with(`"id":"sub_1"`, `"id":{"`+secret+`":1}`), `decoding message: field "data.subscription.id" cannot be read as string`,
+		},
+		"number out of range": {
+			with(`"schema_version":1`, `"schema_version":99999999999999999999`), `decoding message: field "data.schema_version" cannot be read as int`,
+		},
+		"odd value under a hostile key": {
+			with(`"id":"sub_1"`, `"id":"sub_1","metadata":{"`+secret+`":1}`), `decoding message: field "data.subscription.metadata" cannot be read as string`,
+		},
+		"time that is none": {
+			with(`"2026-01-01T00:00:00Z"`, `"`+secret+`"`), "decoding message: invalid value, or a time outside of the years 0 to 9999",
+		},
+		"source of somebody else": {
+			with("/stripe/platform/test", "/stripe/"+secret+"/test"), "decoding message: not a message of this contract: source does not name",
+		},
+	}
+	for name, tt := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m, err := events.Decode([]byte(tt.payload))
+			got := errorText(err)
+			if !strings.HasPrefix(got, tt.want) || strings.Contains(got, secret) {
+				t.Errorf("got error %q, want %q and nothing of the payload", got, tt.want)
+			}
+			if diff := cmp.Diff(events.Message{}, m); diff != "" {
+				t.Errorf("got a message beside the error:\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestEncodeRefusesWhatIsNoJSON(t *testing.T) {
+	t.Parallel()
+	m := message()
+	m.Data.Event = json.RawMessage(`Ω{`)
+	_, err := events.Encode(m)
+	if got, want := errorText(err), "encoding message: invalid JSON at byte "; !strings.HasPrefix(got, want) {
+		t.Errorf("event that is no JSON: got %q, want %q", got, want)
+	}
+	m = message()
+	m.Time = m.Time.AddDate(10_000, 0, 0)
+	_, err = events.Encode(m)
+	if got, want := errorText(err), "encoding message: invalid value, or a time outside of the years 0 to 9999"; got != want {
+		t.Errorf("time after the year 9999: got %q, want %q", got, want)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte(encoded(f, fullMessage())))
+	f.Add([]byte(encoded(f, message())))
+	f.Add([]byte(`{"specversion":"1.0","time":"0000-01-01T00:00:00+01:00","data":{"event": {"a" : [1e999]},"metadata":{}}}`))
+	f.Add([]byte(`null`))
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		m, err := events.Decode(payload)
+		if err != nil {
+			if len(err.Error()) > 1000 {
+				t.Fatalf("an error of %d bytes", len(err.Error()))
+			}
+			return
+		}
+		again, err := events.Encode(m)
+		if err != nil {
+			t.Fatalf("Encode of what was decoded: %v", err)
+		}
+		got, err := events.Decode(again)
+		if err != nil {
+			t.Fatalf("Decode of what was encoded again: %v", err)
+		}
+		if diff := cmp.Diff(m, got, cmpopts.EquateEmpty(), cmp.FilterValues(notEmpty, cmp.Comparer(sameJSON))); diff != "" {
+			t.Fatalf("encoding again changes it (-first +second):\n%s", diff)
+		}
+	})
+}
+
+func notEmpty(a, b json.RawMessage) bool { return len(a) > 0 && len(b) > 0 }
+
+// sameJSON compares without the whitespace that encoding removes.
+func sameJSON(a, b json.RawMessage) bool {
+	var x, y bytes.Buffer
+	return json.Compact(&x, a) == nil && json.Compact(&y, b) == nil && bytes.Equal(x.Bytes(), y.Bytes())
+}

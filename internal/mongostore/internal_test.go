@@ -1,0 +1,197 @@
+package mongostore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/internal/fault"
+)
+
+// secret stands in every text that the server sends along with an error.
+const secret = "jane@example.com"
+
+func writeError(index, code int) mongo.BulkWriteError {
+	return mongo.BulkWriteError{WriteError: mongo.WriteError{
+		Index: index, Code: code, Message: `E11000 dup key: { _id: "` + secret + `" }`, Details: []byte(secret), Raw: []byte(secret),
+	}}
+}
+
+func bulkError(errs ...mongo.BulkWriteError) mongo.BulkWriteException {
+	return mongo.BulkWriteException{WriteErrors: errs}
+}
+
+func unconfirmed(errs ...mongo.BulkWriteError) mongo.BulkWriteException {
+	e := bulkError(errs...)
+	e.WriteConcernError = &mongo.WriteConcernError{Name: "WriteConcernTimeout", Code: 64, Message: secret, Details: []byte(secret)}
+	return e
+}
+
+// outcome is what becomes of one document of a bulk write.
+func outcome(err error) string {
+	switch {
+	case err == nil:
+		return "written"
+	case isDuplicate(err):
+		return "duplicate"
+	}
+	explained := explain("writing", err)
+	return fault.KindOf(explained).String() + " " + fault.Reason(explained)
+}
+
+func TestPerDocument(t *testing.T) {
+	t.Parallel()
+	const unknown = "transient mongodb_unreachable"
+	cases := map[string]struct {
+		err  error
+		want []string
+	}{
+		"no error":      {nil, []string{"written", "written", "written"}},
+		"one duplicate": {bulkError(writeError(1, 11000)), []string{"written", "duplicate", "written"}},
+		"mixed": {
+			bulkError(writeError(2, 10334), writeError(0, 11000)),
+			[]string{"duplicate", "written", "permanent mongodb_refused"},
+		},
+		"wrapped":                         {fmt.Errorf("inserting: %w", bulkError(writeError(0, 11000))), []string{"duplicate", "written", "written"}},
+		"written, but not confirmed":      {unconfirmed(), []string{unknown, unknown, unknown}},
+		"duplicate, but not confirmed":    {unconfirmed(writeError(1, 11000)), []string{unknown, unknown, unknown}},
+		"refused, but not confirmed":      {unconfirmed(writeError(1, 121)), []string{unknown, unknown, unknown}},
+		"the command failed":              {mongo.CommandError{Code: 11000, Name: "DuplicateKey", Message: secret}, []string{unknown, unknown, unknown}},
+		"the command failed as too large": {mongo.CommandError{Code: 10334, Message: secret}, []string{unknown, unknown, unknown}},
+		"a write error by itself":         {writeError(0, 11000).WriteError, []string{unknown, unknown, unknown}},
+		"timeout":                         {context.DeadlineExceeded, []string{unknown, unknown, unknown}},
+		"anything else":                   {errors.New(secret), []string{unknown, unknown, unknown}},
+		"an index that cannot be":         {bulkError(writeError(3, 11000), writeError(-1, 121)), []string{unknown, unknown, unknown}},
+		"no error in particular":          {bulkError(), []string{unknown, unknown, unknown}},
+		"another kind of write exception": {mongo.WriteException{WriteErrors: []mongo.WriteError{{Code: 11000}}}, []string{unknown, unknown, unknown}},
+	}
+	for name, tt := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var got []string
+			for _, err := range perDocument(tt.err, 3) {
+				got = append(got, outcome(err))
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("perDocument (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestIsDuplicate(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"nothing":            {nil, false},
+		"E11000":             {writeError(0, 11000).WriteError, true},
+		"E11000, wrapped":    {fmt.Errorf("x: %w", writeError(0, 11000).WriteError), true},
+		"another code":       {writeError(0, 11001).WriteError, false},
+		"a text that has it": {errors.New("E11000 duplicate key"), false},
+		"a bulk that has it": {bulkError(writeError(0, 11000)), false},
+		"unknown outcome":    {unknownOutcome{writeError(0, 11000).WriteError}, false},
+		"a command error":    {mongo.CommandError{Code: 11000}, false},
+	} {
+		if got := isDuplicate(tt.err); got != tt.want {
+			t.Errorf("%s: got %v, want %v", name, got, tt.want)
+		}
+	}
+}
+
+func TestOnlyFewCodesArePermanent(t *testing.T) {
+	t.Parallel()
+	permanent := map[int]bool{121: true, 10334: true, 17419: true, 17420: true, 17280: true}
+	for code := range 20_000 {
+		if code == codeDuplicateKey {
+			continue // never explained: it is no failure
+		}
+		err := explain("writing", writeError(0, code).WriteError)
+		want, reason := fault.Transient, "mongodb_failed"
+		if permanent[code] {
+			want, reason = fault.Permanent, "mongodb_refused"
+		}
+		if got := fault.KindOf(err); got != want || fault.Reason(err) != reason {
+			t.Errorf("code %d: got %v for %s, want %v for %s", code, got, fault.Reason(err), want, reason)
+		}
+	}
+}
+
+func TestErrorsQuoteNoDocument(t *testing.T) {
+	t.Parallel()
+	if explain("writing", nil) != nil {
+		t.Error("explain(nil): got an error")
+	}
+	cases := map[string]struct {
+		err  error
+		want string
+	}{
+		"write error":         {writeError(0, 121).WriteError, "writing: MongoDB refused the write with code 121"},
+		"write concern error": {unknownOutcome{unconfirmed(writeError(0, 11000))}, "writing: MongoDB could not confirm the write: code 64 WriteConcernTimeout"},
+		"command error":       {mongo.CommandError{Code: 13, Name: "Unauthorized", Message: secret}, "writing: MongoDB failed with code 13 Unauthorized"},
+		"unknown command":     {unknownOutcome{mongo.CommandError{Code: 91, Name: "ShutdownInProgress", Message: secret}}, "writing: MongoDB failed with code 91 ShutdownInProgress"},
+		"nothing found":       {mongo.ErrNoDocuments, "writing: " + mongo.ErrNoDocuments.Error()},
+		"deadline":            {fmt.Errorf("%s: %w", secret, context.DeadlineExceeded), "writing: timeout"},
+		"network":             {mongo.CommandError{Labels: []string{"NetworkError"}, Message: secret}, "writing: network error"},
+		"anything else":       {errors.New(secret), "writing: driver error"},
+		"bulk without causes": {unknownOutcome{errors.New(secret)}, "writing: driver error"},
+	}
+	for name, tt := range cases {
+		got := explain("writing", tt.err).Error()
+		if got != tt.want || strings.Contains(got, secret) {
+			t.Errorf("%s: got %q, want %q", name, got, tt.want)
+		}
+	}
+}
+
+func TestAccounted(t *testing.T) {
+	t.Parallel()
+	failed := errors.New("failed")
+	cases := map[string]struct {
+		done     *mongo.BulkWriteResult
+		failures []error
+		want     bool
+	}{
+		"all replaced":                 {&mongo.BulkWriteResult{MatchedCount: 2}, []error{nil, nil}, true},
+		"replaced and inserted":        {&mongo.BulkWriteResult{MatchedCount: 1, UpsertedCount: 1}, []error{nil, nil}, true},
+		"replaced without any change":  {&mongo.BulkWriteResult{MatchedCount: 2, ModifiedCount: 0}, []error{nil, nil}, true},
+		"one failed":                   {&mongo.BulkWriteResult{MatchedCount: 1}, []error{failed, nil}, true},
+		"stopped at the first failure": {&mongo.BulkWriteResult{}, []error{failed, nil}, false},
+		"one is missing":               {&mongo.BulkWriteResult{MatchedCount: 1}, []error{nil, nil}, false},
+		"all failed":                   {nil, []error{failed, failed}, true},
+		"no result":                    {nil, []error{nil}, false},
+	}
+	for name, tt := range cases {
+		if got := accounted(tt.done, tt.failures); got != tt.want {
+			t.Errorf("%s: got %v, want %v", name, got, tt.want)
+		}
+	}
+}
+
+// A foreign publisher may write empty lists, which do not come back from the
+// audit: they must not make two states of one.
+func TestFieldsLeaveOutEmptyLists(t *testing.T) {
+	t.Parallel()
+	empty := events.Subscription{
+		ID: "sub_1", Metadata: map[string]string{}, Items: []events.Item{}, Discounts: []events.Discount{},
+		CancelAtPeriodEnd: new(false), DaysUntilDue: new(int64(0)),
+	}
+	least := events.Subscription{ID: "sub_1", CancelAtPeriodEnd: new(false), DaysUntilDue: new(int64(0))}
+	if diff := cmp.Diff(subscriptionFields(least), subscriptionFields(empty)); diff != "" {
+		t.Errorf("empty lists (-without +with):\n%s", diff)
+	}
+	var names []string
+	for _, e := range subscriptionFields(least) {
+		names = append(names, e.Key)
+	}
+	if diff := cmp.Diff([]string{"subscription_id", "livemode", "cancel_at_period_end", "days_until_due"}, names); diff != "" {
+		t.Errorf("fields that are false or 0 stay (-want +got):\n%s", diff)
+	}
+}

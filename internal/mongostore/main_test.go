@@ -1,0 +1,218 @@
+package mongostore_test
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/internal/embedded/docdb"
+	"github.com/billbus/billbus/internal/mongostore"
+)
+
+// mongoVariable names a MongoDB that the tests run against, besides the embedded
+// database.
+const mongoVariable = "BILLBUS_TEST_MONGODB_URI"
+
+var embedded string // its URI
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "mongostore")
+		if err != nil {
+			panic(err)
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+		srv, err := docdb.Start(docdb.Config{Addr: "127.0.0.1:0", Dir: dir})
+		if err != nil {
+			panic(err)
+		}
+		defer srv.Close()
+		embedded = srv.URI()
+		return m.Run()
+	}())
+}
+
+// now is when every test happens.
+func now() time.Time { return time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC) }
+
+// database is an empty database of one test.
+type database struct {
+	uri string
+	*mongo.Database
+}
+
+// each runs a test on every database server there is.
+func each(t *testing.T, test func(t *testing.T, db database)) {
+	t.Helper()
+	t.Parallel()
+	servers := map[string]string{"embedded": embedded, "mongodb": os.Getenv(mongoVariable)}
+	for name, uri := range servers {
+		if uri == "" {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, newDatabase(t, uri))
+		})
+	}
+}
+
+// onMongoDB runs a test that the embedded database cannot pass.
+func onMongoDB(t *testing.T, why string, test func(t *testing.T, db database)) {
+	t.Helper()
+	t.Parallel()
+	uri := os.Getenv(mongoVariable)
+	if uri == "" {
+		t.Skipf("%s: set %s to run this on a MongoDB", why, mongoVariable)
+	}
+	test(t, newDatabase(t, uri))
+}
+
+func newDatabase(t *testing.T, uri string) database {
+	t.Helper()
+	client, err := mongo.Connect(options.Client().ApplyURI(uri))
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := database{uri, client.Database("billbus_test_" + strings.ToLower(rand.Text()))}
+	t.Cleanup(func() {
+		ctx := context.WithoutCancel(t.Context())
+		if err := db.Drop(ctx); err != nil {
+			t.Errorf("dropping %s: %v", db.Name(), err)
+		}
+		if err := client.Disconnect(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	return db
+}
+
+// open opens a store on the database; clock may be nil.
+func (db database) open(t *testing.T, clock func() time.Time) *mongostore.Store {
+	t.Helper()
+	if clock == nil {
+		clock = now
+	}
+	s, err := mongostore.Open(mongostore.Config{
+		URI: db.uri, Database: db.Name(), MaxBatch: 16, Now: clock, Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// state is the document of a subscription, nil if there is none.
+func (db database) state(t *testing.T, sub string) bson.M {
+	t.Helper()
+	return db.find(t, mongostore.Subscriptions, "test:platform:"+sub)
+}
+
+func (db database) find(t *testing.T, collection, id string) bson.M {
+	t.Helper()
+	return decoded(t, db.raw(t, collection, id))
+}
+
+func decoded(t *testing.T, raw bson.Raw) bson.M {
+	t.Helper()
+	if raw == nil {
+		return nil
+	}
+	decoder := bson.NewDecoder(bson.NewDocumentReader(strings.NewReader(string(raw))))
+	decoder.DefaultDocumentM()
+	var doc bson.M
+	if err := decoder.Decode(&doc); err != nil {
+		t.Fatal(err)
+	}
+	return doc
+}
+
+func (db database) raw(t *testing.T, collection, id string) bson.Raw {
+	t.Helper()
+	list := db.all(t, collection, bson.D{{Key: "_id", Value: id}})
+	if len(list) == 0 {
+		return nil
+	}
+	return list[0]
+}
+
+func (db database) all(t *testing.T, collection string, filter bson.D) []bson.Raw {
+	t.Helper()
+	cursor, err := db.Collection(collection).Find(t.Context(), filter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []bson.Raw
+	if err := cursor.All(t.Context(), &list); err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+func (db database) set(t *testing.T, sub string, fields bson.D) {
+	t.Helper()
+	filter := bson.D{{Key: "_id", Value: "test:platform:" + sub}}
+	res, err := db.Collection(mongostore.Subscriptions).UpdateOne(t.Context(), filter, bson.D{{Key: "$set", Value: fields}})
+	if err != nil || res.MatchedCount != 1 {
+		t.Fatalf("setting fields of %s: %v, %v", sub, res, err)
+	}
+}
+
+func (db database) remove(t *testing.T, collection, id string) {
+	t.Helper()
+	res, err := db.Collection(collection).DeleteOne(t.Context(), bson.D{{Key: "_id", Value: id}})
+	if err != nil || res.DeletedCount != 1 {
+		t.Fatalf("deleting %s: %v, %v", id, res, err)
+	}
+}
+
+// told is an entry about a subscription; second counts from a fixed time.
+func told(sub, id, word string, second int, status string) events.Entry {
+	at := time.Date(2026, 1, 1, 0, 0, second, 0, time.UTC)
+	stripeType := "customer.subscription." + word
+	subject, ok := events.SubscriptionSubject(stripeType)
+	if !ok {
+		panic(fmt.Sprintf("%s is no event of a subscription", stripeType))
+	}
+	return events.Entry{
+		Message: events.Message{
+			SpecVersion: events.SpecVersion, ID: id, Source: events.Source(false, ""), Type: subject, Subject: sub,
+			Time: at, DataContentType: events.DataContentType, StripeType: stripeType,
+			Data: events.Data{
+				SchemaVersion: events.SchemaVersion, Origin: events.OriginWebhook, ReceivedAt: at.Add(time.Second),
+				Subscription: &events.Subscription{ID: sub, Status: status, Access: events.Access(status)},
+				Event:        []byte(`{"id":"` + id + `"}`),
+			},
+		},
+		StreamSequence: 1, StoredAt: at.Add(2 * time.Second),
+	}
+}
+
+// record records entries one after the other.
+func record(t *testing.T, s *mongostore.Store, entries ...events.Entry) []events.Effect {
+	t.Helper()
+	effects := make([]events.Effect, len(entries))
+	for i, entry := range entries {
+		effect, err := s.Record(t.Context(), entry)
+		if err != nil {
+			t.Fatalf("recording %s: %v", entry.ID, err)
+		}
+		effects[i] = effect
+	}
+	return effects
+}

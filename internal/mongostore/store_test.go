@@ -1,0 +1,222 @@
+package mongostore_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/billbus/billbus/internal/fault"
+	"github.com/billbus/billbus/internal/mongostore"
+)
+
+func TestOpenRefusesWhatCannotWork(t *testing.T) {
+	t.Parallel()
+	good := mongostore.Config{URI: embedded, Database: "billbus", MaxBatch: 1, Now: now, Log: slog.New(slog.DiscardHandler)}
+	for name, alter := range map[string]func(*mongostore.Config){
+		"no database":   func(c *mongostore.Config) { c.Database = "" },
+		"no batch":      func(c *mongostore.Config) { c.MaxBatch = 0 },
+		"no clock":      func(c *mongostore.Config) { c.Now = nil },
+		"no logger":     func(c *mongostore.Config) { c.Log = nil },
+		"no URI":        func(c *mongostore.Config) { c.URI = "" },
+		"another URI":   func(c *mongostore.Config) { c.URI = "https://user:SECRET@example.com" },
+		"broken escape": func(c *mongostore.Config) { c.URI = "mongodb://user:%SECRET@127.0.0.1" },
+		"odd option":    func(c *mongostore.Config) { c.URI = "mongodb://user:SECRET@127.0.0.1/?w=SECRET&journal=SECRET" },
+	} {
+		cfg := good
+		alter(&cfg)
+		_, err := mongostore.Open(cfg)
+		if err == nil || strings.Contains(err.Error(), "SECRET") {
+			t.Errorf("%s: got %v, want an error that quotes nothing", name, err)
+		}
+	}
+}
+
+// unreachable is a store whose database is not there.
+func unreachable(t *testing.T) *mongostore.Store {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	uri := fmt.Sprintf("mongodb://user:SECRET@%s/", l.Addr())
+	s, err := mongostore.Open(mongostore.Config{URI: uri, Database: "billbus", MaxBatch: 4, Now: now, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatalf("Open must not wait for the database: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func TestUnreachableDatabase(t *testing.T) {
+	t.Parallel()
+	s := unreachable(t)
+	err := s.Check(t.Context())
+	if err == nil || !strings.HasPrefix(err.Error(), "MongoDB is not reachable: ") || strings.Contains(err.Error(), "SECRET") {
+		t.Errorf("Check: got %v, want that it is not reachable", err)
+	}
+	_, err = s.Record(t.Context(), told("sub_1", "evt_1", "updated", 1, "active"))
+	if fault.KindOf(err) != fault.Transient || fault.Reason(err) != "mongodb_unreachable" || strings.Contains(err.Error(), "SECRET") {
+		t.Errorf("Record: got %v for %s, want transient for mongodb_unreachable", err, fault.Reason(err))
+	}
+}
+
+func TestProvisionCreatesTheIndexes(t *testing.T) {
+	each(t, func(t *testing.T, db database) {
+		s := db.open(t, nil)
+		if err := s.Check(t.Context()); err == nil || err.Error() != "MongoDB indexes are not there yet" {
+			t.Errorf("Check before: got %v", err)
+		}
+		s.Provision(t.Context(), true)
+		if err := s.Check(t.Context()); err != nil {
+			t.Errorf("Check afterwards: %v", err)
+		}
+		got := map[string][]string{}
+		for _, collection := range []string{mongostore.Subscriptions, mongostore.WebhookEvents} {
+			cursor, err := db.Collection(collection).Indexes().List(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var specs []struct{ Key bson.D }
+			if err := cursor.All(t.Context(), &specs); err != nil {
+				t.Fatal(err)
+			}
+			for _, spec := range specs {
+				var fields []string
+				for _, e := range spec.Key {
+					fields = append(fields, e.Key)
+				}
+				got[collection] = append(got[collection], strings.Join(fields, " "))
+			}
+			slices.Sort(got[collection])
+		}
+		want := map[string][]string{
+			"subscriptions":  {"_id", "customer_id", "status current_period_end", "user_id access"},
+			"webhook_events": {"_id", "created", "customer_id created", "subscription_key created", "type created"},
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("indexes (-want +got):\n%s", diff)
+		}
+		db.open(t, nil).Provision(t.Context(), true) // again, on what exists
+		db.open(t, nil).Provision(t.Context(), false)
+	})
+}
+
+// notices are a logger's messages.
+type notices struct {
+	slog.Handler
+	said chan string
+}
+
+func (n notices) Handle(_ context.Context, r slog.Record) error {
+	text := r.Message
+	r.Attrs(func(a slog.Attr) bool { text += " " + a.String(); return true })
+	n.said <- text
+	return nil
+}
+
+func (n notices) Enabled(context.Context, slog.Level) bool { return true }
+
+func TestProvisionWaitsForSomebodyElse(t *testing.T) {
+	each(t, func(t *testing.T, db database) {
+		said := make(chan string, 100)
+		s, err := mongostore.Open(mongostore.Config{
+			URI: db.uri, Database: db.Name(), MaxBatch: 1, Now: now, Log: slog.New(notices{slog.DiscardHandler, said}),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := s.Close(context.WithoutCancel(t.Context())); err != nil {
+				t.Error(err)
+			}
+		})
+		ended := make(chan struct{})
+		go func() { defer close(ended); s.Provision(t.Context(), false) }()
+		if got, want := <-said, "3 indexes of subscriptions are missing: start one subscriber with PROVISION=create"; !strings.Contains(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		if err := s.Check(t.Context()); err == nil {
+			t.Error("Check while it waits: got no error")
+		}
+		if got := db.collectionCount(t); got != 0 {
+			t.Errorf("it created %d collections", got)
+		}
+		db.open(t, nil).Provision(t.Context(), true)
+		<-ended
+		if err := s.Check(t.Context()); err != nil {
+			t.Errorf("Check afterwards: %v", err)
+		}
+
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		unreachable(t).Provision(ctx, true) // returns
+	})
+}
+
+func (db database) collectionCount(t *testing.T) int {
+	t.Helper()
+	names, err := db.ListCollectionNames(t.Context(), bson.D{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(names)
+}
+
+func TestCloseAnswersEveryRequest(t *testing.T) {
+	each(t, func(t *testing.T, db database) {
+		clock := &interposed{}
+		s, err := mongostore.Open(mongostore.Config{URI: db.uri, Database: db.Name(), MaxBatch: 1, Now: clock.now, Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		entered, release := make(chan struct{}), make(chan struct{})
+		clock.arm(func() { close(entered); <-release })
+		accepted := make(chan error, 1)
+		go func() {
+			_, err := s.Record(t.Context(), told("sub_1", "evt_1", "updated", 1, "active"))
+			accepted <- err
+		}()
+		<-entered
+		var waiting sync.WaitGroup
+		for i := range 8 {
+			waiting.Go(func() {
+				_, err := s.Record(t.Context(), told("sub_1", fmt.Sprintf("evt_w%d", i), "updated", 2, "active"))
+				if fault.KindOf(err) != fault.Transient || fault.Reason(err) != "closing" {
+					t.Errorf("got %v for %s, want transient for closing", err, fault.Reason(err))
+				}
+			})
+		}
+		closed := make(chan error, 1)
+		go func() { closed <- s.Close(t.Context()) }()
+		waiting.Wait() // although a batch is still being written
+		close(release)
+		if err := <-accepted; err != nil {
+			t.Errorf("what was accepted: %v", err)
+		}
+		if err := <-closed; err != nil {
+			t.Errorf("Close: %v", err)
+		}
+		expect(t, db.state(t, "sub_1"), "evt_1", "active", "determined")
+		if got := len(db.all(t, mongostore.WebhookEvents, bson.D{})); got != 1 {
+			t.Errorf("got %d audit documents, want 1", got)
+		}
+		if _, err := s.Record(t.Context(), told("sub_1", "evt_9", "updated", 9, "active")); fault.Reason(err) != "closing" {
+			t.Errorf("Record afterwards: got %v", err)
+		}
+	})
+}
