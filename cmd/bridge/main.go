@@ -29,8 +29,8 @@ func main() {
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
 	cfg, err := config.LoadBridge(args, getenv)
 	if help, ok := errors.AsType[*config.Help](err); ok {
-		fmt.Fprint(stdout, help.Text)
-		return nil
+		_, err = io.WriteString(stdout, help.Text)
+		return err
 	}
 	if err != nil {
 		return err

@@ -26,7 +26,8 @@ import (
 )
 
 const (
-	// maxConcurrent bounds memory: each webhook may hold a few megabytes.
+	// maxConcurrent bounds the messages that are encoded and published at once,
+	// each of which may hold a few megabytes.
 	maxConcurrent = 256
 	reloadEvery   = time.Second
 )

@@ -81,7 +81,7 @@ func run(t *testing.T, cfg config.Bridge) *running {
 		t.Fatal(err)
 	}
 	r.url = "http://" + b.Addr().String() + cfg.Webhook.Path
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
 	go func() { ended <- b.Run(ctx) }()
 	r.stop = sync.OnceValue(func() error { cancel(); return <-ended })
@@ -149,7 +149,7 @@ func sign(body []byte, secret string, at time.Time) string {
 
 func mac(body []byte, secret string, at time.Time) string {
 	h := hmac.New(sha256.New, []byte(secret))
-	fmt.Fprintf(h, "%d.", at.Unix())
+	_, _ = fmt.Fprintf(h, "%d.", at.Unix())
 	h.Write(body)
 	return hex.EncodeToString(h.Sum(nil))
 }
@@ -162,7 +162,7 @@ type response struct {
 
 func (r *running) post(t *testing.T, body []byte, signature string) response {
 	t.Helper()
-	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, r.url, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.url, bytes.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}

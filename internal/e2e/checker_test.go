@@ -34,7 +34,7 @@ func database(t *testing.T, uri string) *mongo.Database {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = client.Disconnect(context.Background()) })
+	t.Cleanup(func() { _ = client.Disconnect(context.WithoutCancel(t.Context())) })
 	return client.Database("billbus")
 }
 
@@ -42,7 +42,7 @@ func database(t *testing.T, uri string) *mongo.Database {
 func drained(t *testing.T, js jetstream.JetStream) {
 	t.Helper()
 	eventually(t, "the stream is consumed", func() bool {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		c, err := js.Consumer(ctx, "BILLBUS", durable)
 		if err != nil {

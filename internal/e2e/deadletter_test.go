@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"context"
 	"net/http"
 	"testing"
 
@@ -29,7 +28,7 @@ func TestUnreadableMessagesBecomeDeadLettersOnce(t *testing.T) {
 	if got := count(t, js, "BILLBUS_DLQ"); got != 4 {
 		t.Errorf("got %d dead letters, want 4", got)
 	}
-	consumer, err := js.Consumer(context.Background(), "BILLBUS", durable)
+	consumer, err := js.Consumer(t.Context(), "BILLBUS", durable)
 	if err != nil {
 		t.Fatal(err)
 	}

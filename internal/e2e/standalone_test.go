@@ -67,7 +67,7 @@ func runStandalone(t *testing.T, dir string, more ...string) *alone {
 		webhookURL: "http://" + web + "/webhooks/stripe", natsURL: "nats://" + natsAddr, mongoURI: "mongodb://" + docAddr,
 		admin: "http://" + admin, out: &buffer{},
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
 	go func() { ended <- standalone.Run(ctx, cfg, a.out, slog.New(slog.NewTextHandler(io.Discard, nil))) }()
 	a.stop = sync.OnceValue(func() error { cancel(); return <-ended })

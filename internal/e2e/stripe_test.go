@@ -29,7 +29,7 @@ func event(id, subscription string, n int) []byte {
 
 func sign(body []byte, at time.Time) string {
 	h := hmac.New(sha256.New, []byte(secret))
-	fmt.Fprintf(h, "%d.", at.Unix())
+	_, _ = fmt.Fprintf(h, "%d.", at.Unix())
 	h.Write(body)
 	return fmt.Sprintf("t=%d,v1=%s", at.Unix(), hex.EncodeToString(h.Sum(nil)))
 }

@@ -74,6 +74,9 @@ func explain(doing string, err error) error {
 		}
 		return fault.New(fault.Transient, "mongodb_failed", wrapped)
 	}
+	if ce, ok := errors.AsType[mongo.CommandError](err); (ok && ce.Code != 0) || errors.Is(err, mongo.ErrNoDocuments) {
+		return fault.New(fault.Transient, "mongodb_failed", wrapped)
+	}
 	return fault.New(fault.Transient, "mongodb_unreachable", wrapped)
 }
 

@@ -467,7 +467,7 @@ func TestABrokenAuditTrailIsTransient(t *testing.T) {
 		reason string
 	}{
 		"document is missing": {
-			func(t *testing.T, db database) { db.remove(t, mongostore.WebhookEvents, winner) }, "mongodb_unreachable",
+			func(t *testing.T, db database) { db.remove(t, mongostore.WebhookEvents, winner) }, "mongodb_failed",
 		},
 		"document of another subscription": {func(t *testing.T, db database) {
 			db.remove(t, mongostore.WebhookEvents, winner)

@@ -18,7 +18,7 @@ const consumer = "billbus-subscriber"
 func provision(t *testing.T, bus *natsbus.Bus, mode natsbus.ProvisionMode, s natsbus.StreamSettings, consumer string) *natsbus.Provisioner {
 	t.Helper()
 	p := natsbus.NewProvisioner(bus, mode, s, consumer, slog.New(slog.DiscardHandler))
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan struct{})
 	go func() { defer close(done); p.Run(ctx) }()
 	t.Cleanup(func() { stop(); <-done })
@@ -34,7 +34,7 @@ func ready(p *natsbus.Provisioner) func() bool {
 func refused(t *testing.T, p *natsbus.Provisioner, want string) {
 	t.Helper()
 	eventually(t, "not ready because of "+want, func() bool {
-		err := p.Check(context.Background())
+		err := p.Check(t.Context())
 		return err != nil && strings.Contains(err.Error(), want)
 	})
 }
@@ -81,7 +81,7 @@ func TestProvisionCreatesAgainWhatWasDeleted(t *testing.T) {
 	}
 	p.Wake()
 	eventually(t, "stream and consumer are back", func() bool {
-		_, err := js.Consumer(context.Background(), "BILLBUS", consumer)
+		_, err := js.Consumer(t.Context(), "BILLBUS", consumer)
 		return err == nil
 	})
 }
@@ -209,12 +209,12 @@ func TestOpenReportsWrongCredentials(t *testing.T) {
 	}
 	wrong := openAs(t, natsbus.Auth{URL: srv.URL(), User: "billbus", Password: "wrong-password"})
 	eventually(t, "an authorization error", func() bool {
-		err := wrong.Check(context.Background())
+		err := wrong.Check(t.Context())
 		return err != nil && strings.Contains(strings.ToLower(err.Error()), "authorization")
 	})
 	if strings.Contains(wrong.Check(t.Context()).Error(), "wrong-password") {
 		t.Error("the error shows the password")
 	}
 	right := openAs(t, natsbus.Auth{URL: srv.URL(), User: "billbus", Password: "right-password"})
-	eventually(t, "connected", func() bool { return right.Check(context.Background()) == nil })
+	eventually(t, "connected", func() bool { return right.Check(t.Context()) == nil })
 }

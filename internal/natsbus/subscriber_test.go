@@ -60,7 +60,7 @@ func (r *rig) consume(t *testing.T, cfg natsbus.SubscriberConfig, handle message
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := sub.Subscribe(context.Background(), ">")
+	out, err := sub.Subscribe(context.WithoutCancel(t.Context()), ">")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func (r *rig) consume(t *testing.T, cfg natsbus.SubscriberConfig, handle message
 
 func (r *rig) info(t *testing.T) *jetstream.ConsumerInfo {
 	t.Helper()
-	c, err := r.js.Consumer(context.Background(), "BILLBUS", consumer)
+	c, err := r.js.Consumer(t.Context(), "BILLBUS", consumer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -376,9 +376,9 @@ func TestSubscriberSurvivesServerRestart(t *testing.T) {
 	r.publish(t, 10)
 	eventually(t, "ten are done", func() bool { return done.Load() >= 10 })
 	srv.Close()
-	eventually(t, "not ready", func() bool { return bus.Check(context.Background()) != nil })
+	eventually(t, "not ready", func() bool { return bus.Check(t.Context()) != nil })
 	startServerAt(t, addr, dir)
-	eventually(t, "ready again", func() bool { return bus.Check(context.Background()) == nil })
+	eventually(t, "ready again", func() bool { return bus.Check(t.Context()) == nil })
 	before := done.Load()
 	for i := range 10 {
 		eventually(t, "published", func() bool {

@@ -79,8 +79,10 @@ func stop(ctx context.Context, srv *http.Server, busy *busyConns, grace time.Dur
 		case <-tick.C:
 		}
 		if busy.none() {
-			cancel() // what Shutdown still waits for is unused
-			<-shut
+			cancel() // what Shutdown still waits for is unused, and closed here
+			if err := <-shut; err != nil && !errors.Is(err, context.Canceled) {
+				return errors.Join(err, srv.Close())
+			}
 			return srv.Close()
 		}
 	}
