@@ -31,6 +31,7 @@ const (
 	stripe        = "github.com/stripe/stripe-go"
 	prometheus    = "github.com/prometheus/client_golang"
 	errgroup      = "golang.org/x/sync/errgroup"
+	goPretty      = "github.com/jedib0t/go-pretty"
 	flock         = "github.com/gofrs/flock"
 )
 
@@ -41,14 +42,16 @@ const anything = module
 // without a host is a package of this module. Imports of tests are free, but for
 // what the other tests here say.
 var table = map[string][]string{
-	"events":            {},
-	"config":            {pflag},
-	"handlers":          {"events", "internal/fault", watermillMsg},
-	"internal/fault":    {},
-	"internal/ops":      {prometheus},
-	"internal/corpus":   {},
-	"internal/archtest": {},
-	"internal/e2e":      {},
+	"events":              {},
+	"config":              {pflag},
+	"handlers":            {"events", "internal/fault", watermillMsg},
+	"internal/fault":      {},
+	"internal/ops":        {prometheus},
+	"internal/term":       {goPretty},
+	"internal/corpus":     {},
+	"internal/archtest":   {},
+	"internal/e2e":        {},
+	"internal/deploytest": {},
 
 	"internal/stripehook": {"events", "internal/fault", stripe},
 	"internal/normalize":  {"events"},
@@ -80,7 +83,7 @@ var table = map[string][]string{
 // testOnly is what tests use and no package may.
 var testOnly = []string{
 	"github.com/stretchr/testify", "go.uber.org/goleak", "pgregory.net/rapid", "github.com/google/go-cmp",
-	module + "/internal/corpus", module + "/internal/archtest", module + "/internal/e2e", "testing",
+	module + "/internal/corpus", module + "/internal/archtest", module + "/internal/e2e", module + "/internal/deploytest", "testing",
 }
 
 // linksFerretDB are the packages whose tests may link FerretDB, which takes a
