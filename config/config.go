@@ -62,10 +62,12 @@ type Mongo struct {
 	Database string
 }
 
-// Bridge is what the bridge program was told. For "provision" only NATS, Stream, Log and DryRun are set.
+// Bridge is what the bridge program was told. For "provision" only NATS, Stream, Log and DryRun are
+// set, for "doctor" only Doctor and, of Webhook, what verification depends on.
 type Bridge struct {
-	Command         string // "serve" or "provision"
+	Command         string // "serve", "provision" or "doctor"
 	DryRun          bool
+	Doctor          Doctor
 	Webhook         Webhook
 	NATS            NATS
 	Stream          Stream
@@ -111,7 +113,13 @@ func LoadBridge(args []string, getenv func(string) string) (Bridge, error) {
 	if err != nil {
 		return Bridge{}, err
 	}
-	c := Bridge{Command: r.command, DryRun: r.dryRun, NATS: r.nats(), Stream: r.stream(), Log: r.log()}
+	c := Bridge{Command: r.command}
+	switch r.command {
+	case "doctor":
+		c.Doctor, c.Webhook = r.doctor(), r.verification()
+	default:
+		c.DryRun, c.NATS, c.Stream, c.Log = r.options["dry-run"] != "", r.nats(), r.stream(), r.log()
+	}
 	if r.command == "serve" {
 		c.Webhook = r.webhook()
 		r.webhookSecrets(&c.Webhook, true)

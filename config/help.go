@@ -20,6 +20,7 @@ func help(p program) string {
 		row(p.name+" --help", "print this text")
 		row(p.name+" --version", "print version, commit and Go version")
 	})
+	writeOptions(&b, p)
 	b.WriteString("\nSettings, as a flag or in the environment (the flag wins, an empty variable counts as unset):\n")
 	columns(&b, func(row func(...string)) {
 		row("FLAG", "VARIABLE", "DEFAULT", "MEANING")
@@ -31,6 +32,23 @@ func help(p program) string {
 		"give secrets in the environment or in a file.\n" +
 		"\nExit status: 0 clean stop or success; 1 the operation failed; 2 wrong usage or configuration.\n")
 	return b.String()
+}
+
+// writeOptions lists the options of each command that needs more than a word of explanation.
+func writeOptions(b *strings.Builder, p program) {
+	for _, c := range p.commands {
+		if !strings.Contains(c.usage, "[options]") {
+			continue
+		}
+		fmt.Fprintf(b, "\nOptions of %s %s, as a flag only:\n", p.name, c.name)
+		columns(b, func(row func(...string)) {
+			for _, o := range p.options {
+				if o.in&c.in != 0 {
+					row("  --"+strings.TrimSpace(o.name+" "+o.value), o.meaning)
+				}
+			}
+		})
+	}
 }
 
 // columns writes rows under each other with their cells aligned.

@@ -15,8 +15,8 @@ import (
 // reader holds every setting of one start as text, and collects what is wrong with them.
 type reader struct {
 	program  program
-	command  string // "" where the arguments name one that does not exist
-	dryRun   bool
+	command  string            // "" where the arguments name one that does not exist
+	options  map[string]string // given ones, by flag; a switch is "true"
 	text     map[string]string // by variable; defaults included
 	given    map[string]bool   // what stands in a flag or in the environment
 	faults   []string
@@ -25,7 +25,7 @@ type reader struct {
 
 // read takes in arguments and environment. Its only error is a *Help; faults are kept for err.
 func read(p program, args []string, getenv func(string) string) (*reader, error) {
-	r := &reader{program: p, text: map[string]string{}, given: map[string]bool{}}
+	r := &reader{program: p, options: map[string]string{}, text: map[string]string{}, given: map[string]bool{}}
 	flags := flagSet(p)
 	err := flags.Parse(doubleDashes(args))
 	if told(flags, "help") || flags.Arg(0) == "help" {
@@ -35,13 +35,10 @@ func read(p program, args []string, getenv func(string) string) (*reader, error)
 		return nil, &Help{Text: Version(p.name) + "\n"}
 	}
 	if err != nil {
-		r.complain("%s", usageFault(err))
+		r.complain("%s", usageFault(p, err))
 	}
 	command := r.arguments(args, flags.Args())
-	r.dryRun = told(flags, "dry-run")
-	if r.dryRun && command.name == "serve" {
-		r.complain("--dry-run: not a flag of %q", p.name+" serve")
-	}
+	r.takeOptions(command, flags)
 	r.settings(command, flags, getenv)
 	return r, nil
 }
@@ -55,8 +52,12 @@ func flagSet(p program) *pflag.FlagSet {
 	flags.ParseErrorsAllowlist.UnknownFlagsHandling = pflag.PassUnknownFlagToArgs
 	flags.BoolP("help", "h", false, "")
 	flags.Bool("version", false, "")
-	if p.dryRun {
-		flags.Bool("dry-run", false, "")
+	for _, o := range p.options {
+		if o.value == "" {
+			flags.Bool(o.name, false, "")
+		} else {
+			flags.String(o.name, "", "")
+		}
 	}
 	for _, s := range p.settings() {
 		if flags.Lookup(s.flag()) == nil {
@@ -89,12 +90,14 @@ func told(flags *pflag.FlagSet, name string) bool {
 }
 
 // usageFault says what stopped the parsing, without the value that did.
-func usageFault(err error) string {
+func usageFault(p program, err error) string {
 	var (
 		missing *pflag.ValueRequiredError
 		invalid *pflag.InvalidValueError
 	)
 	switch {
+	case errors.As(err, &missing) && p.hasOption(missing.GetFlag().Name):
+		return fmt.Sprintf("--%s: needs a value", missing.GetFlag().Name)
 	case errors.As(err, &missing):
 		return fmt.Sprintf("%s: --%s needs a value", variable(missing.GetFlag().Name), missing.GetFlag().Name)
 	case errors.As(err, &invalid):
@@ -137,6 +140,23 @@ func (r *reader) unknownFlag(word string) {
 		name = "an argument"
 	}
 	r.complain("%s: unknown flag", name)
+}
+
+// takeOptions notes which options were given, and complains about those of another command.
+func (r *reader) takeOptions(c command, flags *pflag.FlagSet) {
+	for _, o := range r.program.options {
+		flag := flags.Lookup(o.name)
+		value := flag.Value.String()
+		switch {
+		case !flag.Changed || o.value == "" && value != "true":
+		case c.in != 0 && o.in&c.in == 0:
+			r.complain("--%s: not a flag of %q", o.name, r.program.name+" "+c.name)
+		case o.value != "" && (value == "" || strings.HasPrefix(value, "--")): // it took the next flag for its value
+			r.complain("--%s: needs a value", o.name)
+		default:
+			r.options[o.name] = value
+		}
+	}
 }
 
 // settings fills in the text of every setting that the command has.

@@ -13,6 +13,7 @@ const (
 	provision
 	run
 	alone
+	doctor
 )
 
 const (
@@ -54,13 +55,13 @@ func table() []setting {
 	return []setting{
 		{env: "LISTEN_ADDR", in: ingress, value: ":8080", meaning: "where webhooks come in, host:port"},
 		{env: "WEBHOOK_PATH", in: ingress, value: "/webhooks/stripe", meaning: "path of the webhook endpoint; a query string is ignored"},
-		{env: "STRIPE_WEBHOOK_SECRETS", in: serve, shown: "required", meaning: "signing secrets, [name=]whsec_…, comma- or newline-separated"},
+		{env: "STRIPE_WEBHOOK_SECRETS", in: serve | doctor, shown: "required", meaning: "signing secrets, [name=]whsec_…, comma- or newline-separated"},
 		{env: "STRIPE_WEBHOOK_SECRETS", in: alone, shown: "made once", meaning: "signing secrets, [name=]whsec_…, comma- or newline-separated"},
-		{env: "STRIPE_WEBHOOK_SECRETS_FILE", in: ingress, meaning: "file that holds them; read again on change and on SIGHUP"},
-		{env: "WEBHOOK_LIVEMODE", in: serve, shown: "required", meaning: "mode whose events are admitted: live, test or any"},
+		{env: "STRIPE_WEBHOOK_SECRETS_FILE", in: ingress | doctor, meaning: "file that holds them; read again on change and on SIGHUP"},
+		{env: "WEBHOOK_LIVEMODE", in: serve | doctor, shown: "required", meaning: "mode whose events are admitted: live, test or any"},
 		{env: "WEBHOOK_LIVEMODE", in: alone, value: "any", meaning: "mode whose events are admitted: live, test or any"},
 		{env: "WEBHOOK_ACCOUNTS", in: ingress, value: "platform", meaning: "accounts admitted: any, or a list of platform and acct_…"},
-		{env: "WEBHOOK_TOLERANCE", in: ingress, value: "5m", meaning: "how far a signature's time may be off, past and future"},
+		{env: "WEBHOOK_TOLERANCE", in: ingress | doctor, value: "5m", meaning: "how far a signature's time may be off, past and future"},
 		{env: "WEBHOOK_MAX_BYTES", in: ingress, value: "1000000", meaning: "largest body accepted"},
 		{env: "PUBLISH_TIMEOUT", in: ingress, value: "3s", meaning: "how long a webhook waits for the stream before it is answered 503"},
 		{env: "USER_ID_METADATA_KEYS", in: ingress, value: "user_id,userId,userid,uid", meaning: "metadata keys that hold the application's user id, in this order"},
@@ -102,6 +103,14 @@ func table() []setting {
 	}
 }
 
+// option is a flag of a few commands that is no setting: it is about one call, so it has no variable.
+type option struct {
+	name    string // the flag without its dashes
+	in      scope
+	value   string // what help calls its value; "" for a switch
+	meaning string
+}
+
 // command is one thing that a program does.
 type command struct {
 	name    string
@@ -115,17 +124,25 @@ type program struct {
 	name     string
 	purpose  string
 	commands []command
-	dryRun   bool // some command has --dry-run
+	options  []option
 }
 
 func bridge() program {
 	return program{
 		name:    "bridge",
 		purpose: "receives Stripe webhooks, verifies them and publishes them to NATS JetStream",
-		dryRun:  true,
 		commands: []command{
 			{"serve", serve, "bridge [serve] [flags]", "take webhooks in until told to stop"},
 			{"provision", provision, "bridge provision [--dry-run] [flags]", "create or alter the streams (NATS, stream and log settings only); --dry-run only prints what would change"},
+			{"doctor", doctor, "bridge doctor [options] [flags]", "explain why a captured request does not verify (secrets, tolerance and, if set, WEBHOOK_LIVEMODE only); exit status 0 if it does, else 1"},
+		},
+		options: []option{
+			{"dry-run", provision, "", "only print what would change"},
+			{"curl", doctor, "FILE", "the request as a curl command; - or no option at all: standard input"},
+			{"body", doctor, "FILE", "the body, byte for byte"},
+			{"headers", doctor, "FILE", "the headers, one Name: value a line"},
+			{"signature", doctor, "VALUE", "the Stripe-Signature header alone, instead of --headers"},
+			{"json", doctor, "", "print the verdict as JSON"},
 		},
 	}
 }
@@ -167,6 +184,11 @@ func (p program) find(name string) (command, bool) {
 		return command{}, false
 	}
 	return p.commands[i], true
+}
+
+// hasOption says whether the flag of that name is an option and no setting.
+func (p program) hasOption(name string) bool {
+	return slices.ContainsFunc(p.options, func(o option) bool { return o.name == name })
 }
 
 // names lists the commands for a person.

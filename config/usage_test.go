@@ -19,7 +19,7 @@ func TestUsageFaults(t *testing.T) {
 		args []string
 		want []string
 	}{
-		{"unknown command", []string{"provison"}, []string{`unknown command "provison": there is serve, provision`}},
+		{"unknown command", []string{"provison"}, []string{`unknown command "provison": there is serve, provision, doctor`}},
 		{"unknown flags, all of them", []string{"--foo=hunter2", "-bar", "hunter2"}, []string{"--foo: unknown flag", "--bar: unknown flag", "an argument that is neither a command nor a flag"}},
 		{"secret as a flag", []string{"--whsec_hunter2"}, []string{"an argument: unknown flag"}},
 		{"second command", []string{"serve", "provision"}, []string{"an argument that is neither a command nor a flag"}},

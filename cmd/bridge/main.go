@@ -35,6 +35,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	if err != nil {
 		return err
 	}
+	if cfg.Command == "doctor" {
+		return bridge.Doctor(cfg, os.Stdin, stdout, time.Now)
+	}
 	log := ops.NewLogger(stderr, cfg.Log.Level, cfg.Log.Format)
 	for _, warning := range cfg.Warnings {
 		log.Warn("settings", "warning", warning)

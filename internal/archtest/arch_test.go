@@ -71,7 +71,7 @@ var table = map[string][]string{
 		watermill, errgroup,
 	},
 	"internal/standalone": {
-		"config", "internal/bridge", "internal/subscriber", "internal/embedded", "internal/ops", "internal/wire",
+		"config", "internal/bridge", "internal/subscriber", "internal/embedded", "internal/ops", "internal/stripehook", "internal/wire",
 		errgroup, flock,
 	},
 

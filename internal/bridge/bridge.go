@@ -39,6 +39,8 @@ type Deps struct {
 	Health  *ops.Health
 	Now     func() time.Time
 	Hangup  <-chan os.Signal // asks for the secrets to be read again
+	// Rejected is told why a webhook was rejected; may be nil.
+	Rejected func(reason string)
 }
 
 // Bridge is an ingress that listens but does not serve yet.
@@ -96,9 +98,27 @@ func (b *Bridge) connect(normalizer handlers.Normalizer) error {
 	b.webhook, err = handlers.NewWebhook(handlers.WebhookConfig{
 		Path: b.cfg.Webhook.Path, MaxBytes: b.cfg.Webhook.MaxBytes, MaxConcurrent: maxConcurrent,
 		Verifier: b.verifier, Normalizer: normalizer, Publisher: b.publisher, MaxMessage: bus.MaxMessage,
-		Now: b.deps.Now, Metrics: b.deps.Metrics, Log: b.deps.Log,
+		Now: b.deps.Now, Metrics: b.metrics(), Log: b.deps.Log,
 	})
 	return err
+}
+
+func (b *Bridge) metrics() handlers.WebhookMetrics {
+	if b.deps.Rejected == nil {
+		return b.deps.Metrics
+	}
+	return rejections{b.deps.Metrics, b.deps.Rejected}
+}
+
+// rejections tells somebody else, too, why a webhook was rejected.
+type rejections struct {
+	*ops.Metrics
+	tell func(reason string)
+}
+
+func (r rejections) WebhookRejected(reason string) {
+	r.Metrics.WebhookRejected(reason)
+	r.tell(reason)
 }
 
 func (b *Bridge) checks() {

@@ -286,6 +286,19 @@ func TestStandaloneKeepsItsDataAndItsSecret(t *testing.T) {
 	}
 }
 
+func TestFirstRejectedSignatureIsExplainedOnce(t *testing.T) {
+	t.Parallel()
+	a := runStandalone(t, t.TempDir(), "STRIPE_WEBHOOK_SECRETS=whsec_another_0123456789")
+	for range 3 {
+		if got, body := post(a.webhookURL, event("evt_1", "sub_1", 1)); got != http.StatusBadRequest {
+			t.Errorf("got %d %s", got, body)
+		}
+	}
+	if n := strings.Count(a.out.String(), "A webhook was rejected"); n != 1 {
+		t.Errorf("the hint was printed %d times:\n%s", n, a.out)
+	}
+}
+
 func TestTwoStandalonesOnOneFolderSaySo(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

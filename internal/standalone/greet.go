@@ -6,8 +6,10 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/billbus/billbus/config"
+	"github.com/billbus/billbus/internal/stripehook"
 )
 
 // greet prints where everything is. A secret that was made here is printed,
@@ -26,11 +28,35 @@ func (s *servers) greet(out io.Writer, cfg config.Standalone, ingress, admin net
 	row("MongoDB", s.docs.URI())
 	row("admin", "http://"+reachable(admin)+"   (/readyz, /metrics)")
 	row("data", cfg.DataDir)
-	b.WriteString("\nForward events of your Stripe sandbox to it:\n\n")
-	fmt.Fprintf(&b, "  stripe listen --forward-to http://%s%s\n", reachable(ingress), cfg.Webhook.Path)
-	b.WriteString("\nand start with STRIPE_WEBHOOK_SECRETS=\"$(stripe listen --print-secret)\". Stop with Ctrl-C.\n\n")
+	b.WriteString("\n" + sandbox("http://"+reachable(ingress)+cfg.Webhook.Path) + "\nStop with Ctrl-C.\n\n")
 	_, err := io.WriteString(out, b.String())
 	return err
+}
+
+// sandbox says how to have the Stripe CLI send events here. It signs them with
+// a secret of its own.
+func sandbox(url string) string {
+	return "To see events of your Stripe sandbox, start it with the secret of the Stripe CLI,\n\n" +
+		"  STRIPE_WEBHOOK_SECRETS=\"$(stripe listen --print-secret)\" standalone\n\n" +
+		"and let the CLI forward:\n\n" +
+		"  stripe listen --forward-to " + url + "\n" +
+		"  stripe trigger customer.subscription.created\n"
+}
+
+// hintOnce says so once more when the first webhook is rejected for its
+// signature: most likely it was signed with the CLI's secret.
+func hintOnce(out io.Writer, cfg config.Standalone) func(reason string) {
+	var once sync.Once
+	return func(reason string) {
+		if reason != stripehook.ReasonNoMatch {
+			return
+		}
+		once.Do(func() {
+			_, port, _ := net.SplitHostPort(cfg.Webhook.Addr)
+			_, _ = io.WriteString(out, "\nA webhook was rejected: it was not signed with the secret in use here.\n"+
+				sandbox("http://localhost:"+port+cfg.Webhook.Path)+"\n")
+		})
+	}
 }
 
 // reachable is an address that a client can use: a listener on all interfaces

@@ -111,7 +111,7 @@ func (s *servers) run(ctx context.Context, cfg config.Standalone, admin net.List
 	hup, ignore := ops.Hangup()
 	defer ignore()
 	health, metrics := ops.NewHealth(), ops.NewMetrics()
-	b, err := bridge.Open(s.bridgeConfig(cfg), bridge.Deps{Log: log, Metrics: metrics, Health: health, Now: time.Now, Hangup: hup})
+	b, err := bridge.Open(s.bridgeConfig(cfg), bridge.Deps{Log: log, Metrics: metrics, Health: health, Now: time.Now, Hangup: hup, Rejected: hintOnce(out, cfg)})
 	if err != nil {
 		return errors.Join(err, admin.Close())
 	}

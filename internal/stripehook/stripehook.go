@@ -7,6 +7,9 @@
 // timestamp in the future, and says that a request is stale before it knows
 // whether the sender holds the secret. Here the signature is checked first,
 // against every secret, and the clock afterwards, in both directions.
+//
+// Diagnose says of a captured request why it does not verify; ParseHeaders and
+// ParseCurl read what was captured.
 package stripehook
 
 import (
@@ -78,7 +81,7 @@ func (v *Verifier) Verify(payload []byte, header string) (string, error) {
 	if !ok {
 		return "", reject(ReasonMalformed, "malformed signature header")
 	}
-	name, ok := v.match(payload, header)
+	name, ok := match(*v.keys.Load(), payload, header)
 	if !ok {
 		return "", reject(ReasonNoMatch, "no signature by a known key")
 	}
@@ -88,8 +91,9 @@ func (v *Verifier) Verify(payload []byte, header string) (string, error) {
 	return name, nil
 }
 
-func (v *Verifier) match(payload []byte, header string) (string, bool) {
-	for _, key := range *v.keys.Load() {
+// match returns the name of the key that signed the payload, at whatever time.
+func match(keys []Key, payload []byte, header string) (string, bool) {
+	for _, key := range keys {
 		if webhook.ValidatePayloadIgnoringTolerance(payload, header, key.Secret) == nil {
 			return key.Name, true
 		}
