@@ -10,7 +10,7 @@ LINT    := go tool -modfile=tools/lint/go.mod golangci-lint
 MODULES := . tools tools/lint
 FUZZTIME ?= 10s
 
-.PHONY: fmt fmt-check vet lint tidy-check fix-check build test race fuzz ci
+.PHONY: fmt fmt-check vet lint tidy-check fix-check build test simulate race fuzz ci
 
 fmt:
 	$(GOFUMPT) -w .
@@ -36,6 +36,11 @@ build:
 test:
 	go test ./...
 
+# The first command of the README, twice on one data folder.
+simulate:
+	dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
+	for run in first second; do go run ./cmd/standalone --simulate 25 --once --data-dir "$$dir" --log-level warn; done
+
 # Packages whose tests link FerretDB are left out under the race detector. Linking it takes minutes
 # then, and its race build switches to a debug mode of its own that behaves differently from what is
 # shipped. What those packages run is our own packages, and each of these has its tests in here.
@@ -58,4 +63,4 @@ fuzz:
 		done; \
 	done
 
-ci: fmt-check vet lint tidy-check fix-check build test race fuzz
+ci: fmt-check vet lint tidy-check fix-check build test simulate race fuzz

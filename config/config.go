@@ -103,6 +103,8 @@ type Standalone struct {
 	MongoAddr       string
 	AdminAddr       string
 	Log             Log
+	Simulate        int  // lifecycles to play; 0 for none
+	Once            bool // stop after the simulation
 	ShutdownTimeout time.Duration
 	Warnings        []string
 }
@@ -170,6 +172,7 @@ func LoadStandalone(args []string, getenv func(string) string) (Standalone, erro
 		AdminAddr:       r.addr("ADMIN_ADDR"),
 		ShutdownTimeout: r.duration("SHUTDOWN_TIMEOUT", positive),
 	}
+	c.Simulate, c.Once = r.simulation()
 	r.webhookSecrets(&c.Webhook, false)
 	c.Warnings = r.warnings
 	if err := r.err(); err != nil {

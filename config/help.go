@@ -40,7 +40,7 @@ func writeOptions(b *strings.Builder, p program) {
 		if !strings.Contains(c.usage, "[options]") {
 			continue
 		}
-		fmt.Fprintf(b, "\nOptions of %s %s, as a flag only:\n", p.name, c.name)
+		fmt.Fprintf(b, "\nOptions of %s, as a flag only:\n", strings.TrimSpace(p.name+" "+c.name))
 		columns(b, func(row func(...string)) {
 			for _, o := range p.options {
 				if o.in&c.in != 0 {

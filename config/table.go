@@ -159,7 +159,11 @@ func standalone() program {
 	return program{
 		name:     "standalone",
 		purpose:  "is the bridge, the subscriber, NATS and a document database in one process, for trying and developing",
-		commands: []command{{"", alone, "standalone [flags]", "run until told to stop"}},
+		commands: []command{{"", alone, "standalone [options] [flags]", "run until told to stop"}},
+		options: []option{
+			{"simulate", alone, "N", "play the lifecycles of N subscriptions at itself, then print what became of them"},
+			{"once", alone, "", "stop after that; exit status 0 only if every record is right and every event audited once"},
+		},
 	}
 }
 

@@ -147,3 +147,18 @@ func TestExitCode(t *testing.T) {
 		}
 	}
 }
+
+func TestSimulationOfStandalone(t *testing.T) {
+	t.Parallel()
+	none := func(string) string { return "" }
+	c, err := config.LoadStandalone([]string{"--simulate", "25", "--once"}, none)
+	if err != nil || c.Simulate != 25 || !c.Once {
+		t.Errorf("got %d, %v, %v", c.Simulate, c.Once, err)
+	}
+	for _, args := range [][]string{{"--simulate", "0"}, {"--simulate", "many"}, {"--simulate=2001"}, {"--simulate"}, {"--once"}} {
+		_, err := config.LoadStandalone(args, none)
+		if config.ExitCode(err) != 2 || !strings.Contains(err.Error(), args[0][:6]) {
+			t.Errorf("%v: got %v", args, err)
+		}
+	}
+}

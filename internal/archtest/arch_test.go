@@ -71,7 +71,8 @@ var table = map[string][]string{
 		watermill, errgroup,
 	},
 	"internal/standalone": {
-		"config", "internal/bridge", "internal/subscriber", "internal/embedded", "internal/ops", "internal/stripehook", "internal/wire",
+		"config", "internal/bridge", "internal/subscriber", "internal/embedded", "internal/mongostore", "internal/normalize",
+		"internal/ops", "internal/stripehook", "internal/stripesim", "internal/term", "internal/wire",
 		errgroup, flock,
 	},
 

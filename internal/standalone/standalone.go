@@ -123,7 +123,18 @@ func (s *servers) run(ctx context.Context, cfg config.Standalone, admin net.List
 		return errors.Join(err, admin.Close(), b.Close(), sub.Close())
 	}
 	return ops.WithAdmin(ctx, admin, health, metrics, log, func(ctx context.Context) error {
-		return inOrder(ctx, b.Run, sub.Run)
+		if cfg.Simulate == 0 {
+			return inOrder(ctx, b.Run, sub.Run)
+		}
+		ctx, stop := context.WithCancel(ctx)
+		defer stop()
+		played := make(chan error, 1)
+		go func() {
+			played <- s.simulate(ctx, stop, cfg, "http://"+reachable(b.Addr())+cfg.Webhook.Path, health, out, log)
+		}()
+		err := inOrder(ctx, b.Run, sub.Run)
+		stop()
+		return errors.Join(err, <-played)
 	})
 }
 

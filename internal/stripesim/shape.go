@@ -1,0 +1,75 @@
+package stripesim
+
+// era orders the renderings.
+type era int
+
+const (
+	era2015 era = iota
+	era2020
+	era2023
+	era2024
+	eraBasil
+	eraClover
+	eraDahlia
+)
+
+// shape is how an endpoint of one API version sees things. What Stripe only
+// adds is not bound to a version: a shape has what events of its version had
+// when they were recorded.
+type shape struct {
+	version string
+	era     era
+	// bare renderings are from before Stripe had subscription items, and lack
+	// what came with them. The others of that version are from some years later.
+	bare bool
+}
+
+func shapes() []shape {
+	return []shape{
+		{version: "2015-10-01", era: era2015, bare: true},
+		{version: "2015-10-01", era: era2015},
+		{version: "2020-08-27", era: era2020},
+		{version: "2023-10-16", era: era2023},
+		{version: "2024-06-20", era: era2024},
+		{version: "2025-03-31.basil", era: eraBasil},
+		{version: "2025-09-30.clover", era: eraClover},
+		{version: "2026-07-29.dahlia", era: eraDahlia},
+	}
+}
+
+// elementwise says how previous_attributes list arrays.
+func (s shape) elementwise() bool { return s.era == era2015 }
+
+// modern shapes have prices, collection methods and most of what there is.
+func (s shape) modern() bool { return s.era >= era2020 }
+
+// flexible subscriptions are what is made by default since clover.
+func (s shape) flexible() bool { return s.era >= eraClover }
+
+func (s shape) pausesTrials() bool { return s.era >= era2023 }
+
+// unset is null for zero.
+func unset[T int64 | string](v T) any {
+	var zero T
+	if v == zero {
+		return nil
+	}
+	return v
+}
+
+// texts is metadata.
+func texts(m map[string]string) object {
+	o := object{}
+	for key, text := range m {
+		o[key] = text
+	}
+	return o
+}
+
+// orNull is null for no object at all.
+func orNull(o object) any {
+	if o == nil {
+		return nil
+	}
+	return o
+}
