@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"io"
 	"strings"
 )
 
@@ -36,4 +37,15 @@ func ExitCode(err error) int {
 	default:
 		return 1
 	}
+}
+
+// Show writes the text that a person asked for with --help or --version, and
+// returns every other error as it is.
+func Show(err error, stdout io.Writer) error {
+	help, ok := errors.AsType[*Help](err)
+	if !ok {
+		return err
+	}
+	_, err = io.WriteString(stdout, help.Text)
+	return err
 }

@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -17,23 +16,13 @@ import (
 )
 
 func main() {
-	ctx, stop := ops.Until(context.Background())
-	defer stop()
-	err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
-	if err != nil && config.ExitCode(err) != 0 {
-		fmt.Fprintln(os.Stderr, err)
-	}
-	os.Exit(config.ExitCode(err))
+	ops.Main(run, config.ExitCode)
 }
 
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
 	cfg, err := config.LoadBridge(args, getenv)
-	if help, ok := errors.AsType[*config.Help](err); ok {
-		_, err = io.WriteString(stdout, help.Text)
-		return err
-	}
 	if err != nil {
-		return err
+		return config.Show(err, stdout)
 	}
 	if cfg.Command == "doctor" {
 		return bridge.Doctor(cfg, os.Stdin, stdout, time.Now)

@@ -5,9 +5,7 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/billbus/billbus/config"
@@ -16,23 +14,13 @@ import (
 )
 
 func main() {
-	ctx, stop := ops.Until(context.Background())
-	defer stop()
-	err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
-	if err != nil && config.ExitCode(err) != 0 {
-		fmt.Fprintln(os.Stderr, err)
-	}
-	os.Exit(config.ExitCode(err))
+	ops.Main(run, config.ExitCode)
 }
 
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
 	cfg, err := config.LoadSubscriber(args, getenv)
-	if help, ok := errors.AsType[*config.Help](err); ok {
-		_, err = io.WriteString(stdout, help.Text)
-		return err
-	}
 	if err != nil {
-		return err
+		return config.Show(err, stdout)
 	}
 	log := ops.NewLogger(stderr, cfg.Log.Level, cfg.Log.Format)
 	for _, warning := range cfg.Warnings {

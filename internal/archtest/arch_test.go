@@ -55,6 +55,7 @@ var table = map[string][]string{
 
 	"internal/stripehook": {"events", "internal/fault", stripe},
 	"internal/normalize":  {"events"},
+	"internal/stripesim":  {"events"},
 	"internal/natsbus":    {"events", "internal/fault", watermill, watermillNATS, natsClient},
 	"internal/mongostore": {"events", "internal/fault", mongoDriver},
 
@@ -79,6 +80,7 @@ var table = map[string][]string{
 	"cmd/bridge":     {anything},
 	"cmd/subscriber": {anything},
 	"cmd/standalone": {anything},
+	"cmd/stripesim":  {anything},
 }
 
 // testOnly is what tests use and no package may.

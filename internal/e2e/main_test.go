@@ -70,7 +70,7 @@ func withBinaries(run func() int) int {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	build := exec.CommandContext(context.Background(), "go", "build", "-o", dir+string(filepath.Separator),
-		"github.com/billbus/billbus/cmd/bridge", "github.com/billbus/billbus/cmd/subscriber")
+		"github.com/billbus/billbus/cmd/bridge", "github.com/billbus/billbus/cmd/subscriber", "github.com/billbus/billbus/cmd/stripesim")
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, "building the programs:", err)

@@ -1,9 +1,14 @@
 package e2e_test
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"io"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -35,6 +40,16 @@ func TestSimulationEndsAsItTrulyWas(t *testing.T) {
 	}
 }
 
+// histories is how many subscriptions are simulated; more can be asked for.
+func histories(t *testing.T) string {
+	t.Helper()
+	text := cmp.Or(os.Getenv("BILLBUS_E2E_SUBSCRIPTIONS"), "100")
+	if _, err := strconv.Atoi(text); err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
 // TestSimulatedHistoriesWithoutTies sends histories to the separate programs,
 // out of order and repeated. Where two changes of a subscription lie within two
 // seconds its stamps cannot tell which was the last: those are counted, not
@@ -42,44 +57,74 @@ func TestSimulationEndsAsItTrulyWas(t *testing.T) {
 func TestSimulatedHistoriesWithoutTies(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t).up(t)
-	history := stripesim.Generate(stripesim.Config{Seed: uint64(time.Now().UnixNano()), Subscriptions: 100, Ties: 0.3, UserIDs: true})
-	report, err := stripesim.Send(t.Context(), history, stripesim.SendConfig{
-		URL: c.webhookURL, Secret: secret, Duplicates: 0.2, Disorder: true,
-	})
-	if err != nil {
-		t.Fatal(err)
+	truth := filepath.Join(t.TempDir(), "truth.json")
+	code, report, stderr := execute(t, "stripesim", []string{"STRIPESIM_SECRET=" + secret},
+		"--url", c.webhookURL, "--subscriptions", histories(t), "--duplicates", "--disorder", "--ties", "0.3", "--truth", truth)
+	if code != 0 {
+		t.Fatalf("stripesim: exit status %d\n%s", code, stderr)
 	}
+	t.Log(report)
+	told := readTruth(t, truth)
 	drained(t, jetStream(t, c.natsURL))
 	store, err := mongostore.Open(mongostore.Config{URI: c.mongoURI, Database: "billbus", MaxBatch: 1, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = store.Close(context.WithoutCancel(t.Context())) }()
+	checkAudited(t, store, told)
+	checkStates(t, store, told)
+}
+
+func readTruth(t *testing.T, path string) map[string]stripesim.Truth {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct {
+		Subscriptions map[string]stripesim.Truth `json:"subscriptions"`
+	}
+	if err := json.Unmarshal(raw, &file); err != nil || len(file.Subscriptions) == 0 {
+		t.Fatalf("reading the truth: %v, %d subscriptions", err, len(file.Subscriptions))
+	}
+	return file.Subscriptions
+}
+
+func checkAudited(t *testing.T, store *mongostore.Store, told map[string]stripesim.Truth) {
+	t.Helper()
 	counts, err := store.EventCounts(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(counts) != report.Events {
-		t.Errorf("got %d events in the audit trail, want %d", len(counts), report.Events)
-	}
-	for id, n := range counts {
-		if n != 1 {
-			t.Errorf("%s is audited %d times", id, n)
+	sent := 0
+	for _, truth := range told {
+		for _, e := range truth.Events {
+			sent++
+			if counts[e.ID] != 1 {
+				t.Errorf("%s is audited %d times", e.ID, counts[e.ID])
+			}
 		}
 	}
+	if len(counts) != sent {
+		t.Errorf("%d events are audited, %d were sent", len(counts), sent)
+	}
+}
+
+func checkStates(t *testing.T, store *mongostore.Store, told map[string]stripesim.Truth) {
+	t.Helper()
 	tied, wrong := 0, 0
-	for key, truth := range history.Truth {
+	for key, truth := range told {
 		_, differing, err := store.Compare(t.Context(), key, truth.Subscription)
+		right := err == nil && differing == nil
 		switch {
 		case truth.Tied:
 			tied++
-			if err != nil || differing != nil {
+			if !right {
 				wrong++
 			}
-		case err != nil || differing != nil:
+		case !right:
 			t.Errorf("%s: %v, differs in %v", key, err, differing)
 		}
 	}
-	t.Logf("seed %d: %d events, %d again; %d of %d histories end in a tie, of these %d came out otherwise",
-		history.Seed, report.Events, report.Repeats, tied, len(history.Truth), wrong)
+	t.Logf("%d of %d histories end in a tie, and %d of these came out otherwise", tied, len(told), wrong)
 }

@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/billbus/billbus/events"
@@ -16,6 +16,9 @@ import (
 // maxAttempts bounds how often a state is read and merged again because another
 // writer was first. Each attempt means that somebody made progress.
 const maxAttempts = 20
+
+// maxParallel bounds the states that are written at once.
+const maxParallel = 8
 
 // commit records a batch: all audit documents, then all states. results[i] is
 // the outcome of batch[i]; one bad entry does not fail the others.
@@ -232,25 +235,14 @@ func (s *Store) message(ctx context.Context, subscription, eventID string, fresh
 
 // replace writes the states and returns the groups whose revision had moved.
 func (s *Store) replace(ctx context.Context, writes []write, groups map[string][]int, messages []events.Message, results []result) map[string][]int {
-	if len(writes) == 0 {
-		return nil
-	}
-	models := make([]mongo.WriteModel, len(writes))
-	for i, w := range writes {
-		filter := bson.D{{Key: "_id", Value: w.key}, {Key: "version.n", Value: w.revision}}
-		models[i] = mongo.NewReplaceOneModel().SetFilter(filter).SetReplacement(w.replacement).SetUpsert(true)
-	}
-	done, err := s.subscriptions.BulkWrite(ctx, models, options.BulkWrite().SetOrdered(false))
-	failures := perDocument(err, len(writes))
-	sure := accounted(done, failures)
 	again := map[string][]int{}
-	for i, failure := range failures {
+	for i, failure := range s.replaceEach(ctx, writes) {
 		members := groups[writes[i].key]
 		switch {
-		case isDuplicate(failure), failure == nil && !sure:
-			again[writes[i].key] = members
 		case failure == nil:
 			markApplied(writes[i], members, messages, results)
+		case isDuplicate(failure):
+			again[writes[i].key] = members
 		default:
 			failAll(map[string][]int{writes[i].key: members}, results, explain("replacing state", failure))
 		}
@@ -258,20 +250,30 @@ func (s *Store) replace(ctx context.Context, writes []write, groups map[string][
 	return again
 }
 
-// accounted reports whether the server says of each write that it was done or
-// that it failed. The embedded database stops an unordered command at its first
-// failure without a word about the rest.
-func accounted(done *mongo.BulkWriteResult, failures []error) bool {
-	var n int64
-	for _, failure := range failures {
-		if failure != nil {
-			n++
-		}
+// replaceEach sends each replacement as a command of its own, some at once. In
+// one command for all the embedded database stops at the first failure without
+// a word about the rest, and with many documents it never answers.
+func (s *Store) replaceEach(ctx context.Context, writes []write) []error {
+	failures := make([]error, len(writes))
+	slots := make(chan struct{}, maxParallel)
+	var work sync.WaitGroup
+	for i, w := range writes {
+		slots <- struct{}{}
+		work.Go(func() {
+			defer func() { <-slots }()
+			failures[i] = s.replaceOne(ctx, w)
+		})
 	}
-	if done != nil {
-		n += done.MatchedCount + done.UpsertedCount
-	}
-	return n == int64(len(failures))
+	work.Wait()
+	return failures
+}
+
+// replaceOne replaces the revision that was read. If that is no longer there,
+// the upsert collides with what is, which is a duplicate key.
+func (s *Store) replaceOne(ctx context.Context, w write) error {
+	filter := bson.D{{Key: "_id", Value: w.key}, {Key: "version.n", Value: w.revision}}
+	_, err := s.subscriptions.ReplaceOne(ctx, filter, w.replacement, options.Replace().SetUpsert(true))
+	return single(err)
 }
 
 // markApplied leaves out events that came in the same batch as what supersedes

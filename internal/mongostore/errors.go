@@ -48,6 +48,22 @@ func allUnknown(err error, n int) []error {
 	return slices.Repeat([]error{unknownOutcome{err}}, n)
 }
 
+// single is the error of a command that wrote one document, in the form that
+// perDocument gives.
+func single(err error) error {
+	if err == nil {
+		return nil
+	}
+	if ce, ok := errors.AsType[mongo.CommandError](err); ok && ce.Code == codeDuplicateKey {
+		return mongo.WriteError{Code: codeDuplicateKey}
+	}
+	write, ok := errors.AsType[mongo.WriteException](err)
+	if !ok || write.WriteConcernError != nil || len(write.WriteErrors) != 1 {
+		return unknownOutcome{err}
+	}
+	return write.WriteErrors[0]
+}
+
 // unknownOutcome keeps a duplicate key that stands beside a write concern error
 // from being taken for proof that the document is durable.
 type unknownOutcome struct{ err error }
@@ -91,6 +107,9 @@ func describe(err error) error {
 	}
 	if bulk, ok := errors.AsType[mongo.BulkWriteException](err); ok && bulk.WriteConcernError != nil {
 		return fmt.Errorf("MongoDB could not confirm the write: code %d %s", bulk.WriteConcernError.Code, bulk.WriteConcernError.Name)
+	}
+	if write, ok := errors.AsType[mongo.WriteException](err); ok && write.WriteConcernError != nil {
+		return fmt.Errorf("MongoDB could not confirm the write: code %d %s", write.WriteConcernError.Code, write.WriteConcernError.Name)
 	}
 	if ce, ok := errors.AsType[mongo.CommandError](err); ok && ce.Code != 0 {
 		return fmt.Errorf("MongoDB failed with code %d %s", ce.Code, ce.Name)

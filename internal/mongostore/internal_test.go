@@ -151,27 +151,37 @@ func TestErrorsQuoteNoDocument(t *testing.T) {
 	}
 }
 
-func TestAccounted(t *testing.T) {
+func TestSingle(t *testing.T) {
 	t.Parallel()
-	failed := errors.New("failed")
+	duplicate := mongo.WriteError{Code: codeDuplicateKey}
+	const unknown = "transient mongodb_unreachable"
 	cases := map[string]struct {
-		done     *mongo.BulkWriteResult
-		failures []error
-		want     bool
+		err       error
+		duplicate bool
+		want      string // kind and reason
 	}{
-		"all replaced":                 {&mongo.BulkWriteResult{MatchedCount: 2}, []error{nil, nil}, true},
-		"replaced and inserted":        {&mongo.BulkWriteResult{MatchedCount: 1, UpsertedCount: 1}, []error{nil, nil}, true},
-		"replaced without any change":  {&mongo.BulkWriteResult{MatchedCount: 2, ModifiedCount: 0}, []error{nil, nil}, true},
-		"one failed":                   {&mongo.BulkWriteResult{MatchedCount: 1}, []error{failed, nil}, true},
-		"stopped at the first failure": {&mongo.BulkWriteResult{}, []error{failed, nil}, false},
-		"one is missing":               {&mongo.BulkWriteResult{MatchedCount: 1}, []error{nil, nil}, false},
-		"all failed":                   {nil, []error{failed, failed}, true},
-		"no result":                    {nil, []error{nil}, false},
+		"duplicate":                              {mongo.WriteException{WriteErrors: mongo.WriteErrors{duplicate}}, true, "transient mongodb_failed"},
+		"duplicate as a command error":           {mongo.CommandError{Code: codeDuplicateKey}, true, "transient mongodb_failed"},
+		"duplicate beside a write concern error": {mongo.WriteException{WriteErrors: mongo.WriteErrors{duplicate}, WriteConcernError: &mongo.WriteConcernError{Code: 64}}, false, unknown},
+		"write concern error alone":              {mongo.WriteException{WriteConcernError: &mongo.WriteConcernError{Code: 64}}, false, unknown},
+		"document that is too large":             {mongo.WriteException{WriteErrors: mongo.WriteErrors{{Code: codeTooLargeReplaced}}}, false, "permanent mongodb_refused"},
+		"code that nobody has thought of":        {mongo.WriteException{WriteErrors: mongo.WriteErrors{{Code: 4711}}}, false, "transient mongodb_failed"},
+		"no cause":                               {mongo.WriteException{}, false, unknown},
+		"network error":                          {errors.New("broken pipe"), false, unknown},
 	}
 	for name, tt := range cases {
-		if got := accounted(tt.done, tt.failures); got != tt.want {
-			t.Errorf("%s: got %v, want %v", name, got, tt.want)
+		failure := single(tt.err)
+		if failure == nil {
+			t.Errorf("%s: counts as written", name)
+			continue
 		}
+		err := explain("replacing state", failure)
+		if got := fault.KindOf(err).String() + " " + fault.Reason(err); got != tt.want || isDuplicate(failure) != tt.duplicate {
+			t.Errorf("%s: got %s, duplicate %v; want %s, %v", name, got, isDuplicate(failure), tt.want, tt.duplicate)
+		}
+	}
+	if err := single(nil); err != nil {
+		t.Errorf("got %v for a write that succeeded", err)
 	}
 }
 

@@ -2,6 +2,8 @@ package ops
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -9,6 +11,19 @@ import (
 	"syscall"
 	"time"
 )
+
+// Main runs a program: until a signal, with what the process was given, and to
+// the exit status that exit says its error means. The error is printed, if it is
+// one.
+func Main(run func(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error, exit func(error) int) {
+	ctx, stop := Until(context.Background())
+	err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
+	stop()
+	if err != nil && exit(err) != 0 {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	os.Exit(exit(err))
+}
 
 // Until returns a context that ends at SIGINT or SIGTERM. A second signal kills
 // the program as usual.

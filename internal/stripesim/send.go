@@ -25,9 +25,8 @@ const (
 	window     = 50
 	neighbours = 6
 	// refusals in a row are too many.
-	refusals     = 20
-	firstPause   = 100 * time.Millisecond
-	longestPause = 5 * time.Second
+	refusals   = 10
+	firstPause = 100 * time.Millisecond
 	// timeout is how long an answer may take. Stripe is about as patient.
 	timeout = 20 * time.Second
 	// answerBytes is as much of an answer as is read.
@@ -166,7 +165,7 @@ func jumble(rng *rand.Rand, elements []int) []int {
 
 // Send sends a history. Like Stripe it tries again, with a new signature,
 // whatever is not answered 2xx, and goes on until everything is or until ctx is
-// done; but it gives up with [ErrRefused] after 20 answers of 400 in a row. The
+// done; but it gives up with [ErrRefused] after 10 answers of 400 in a row. The
 // report is complete in any case.
 func Send(ctx context.Context, h History, cfg SendConfig) (Report, error) {
 	cfg, closeIdle := cfg.withDefaults()
@@ -308,7 +307,7 @@ func (s *sender) pace(ctx context.Context, began time.Time, i int) bool {
 
 // deliver tries until the event is accepted or ctx is done.
 func (s *sender) deliver(ctx context.Context, d Delivery) {
-	for pause := s.cfg.Pause; ctx.Err() == nil; pause = min(2*pause, s.cfg.Pause*time.Duration(longestPause/firstPause)) {
+	for pause := s.cfg.Pause; ctx.Err() == nil; pause = min(2*pause, 50*s.cfg.Pause) {
 		answer := s.cfg.post(ctx, d.Body)
 		if answer.Err != nil && ctx.Err() != nil {
 			return // interrupted, which says nothing about the receiver

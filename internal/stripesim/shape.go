@@ -65,11 +65,3 @@ func texts(m map[string]string) object {
 	}
 	return o
 }
-
-// orNull is null for no object at all.
-func orNull(o object) any {
-	if o == nil {
-		return nil
-	}
-	return o
-}

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/billbus/billbus/config"
+	"github.com/billbus/billbus/internal/stripesim"
+	"github.com/billbus/billbus/internal/term"
+)
+
+// printTables prints what was sent and how it was answered.
+func printTables(w io.Writer, h stripesim.History, r stripesim.Report) error {
+	var sent, answers [][]string
+	types := h.Types()
+	for _, kind := range slices.Sorted(maps.Keys(types)) {
+		sent = append(sent, []string{kind, strconv.Itoa(types[kind])})
+	}
+	sent = append(sent, []string{"sent again on purpose", strconv.Itoa(r.Repeats)})
+	for _, status := range slices.Sorted(maps.Keys(r.Answers)) {
+		answers = append(answers, []string{answerName(status), strconv.Itoa(r.Answers[status])})
+	}
+	for _, table := range []struct {
+		header []string
+		rows   [][]string
+	}{{[]string{"event", "number"}, sent}, {[]string{"answer", "requests"}, answers}} {
+		if _, err := fmt.Fprintln(w); err != nil {
+			return err
+		}
+		if err := term.Table(w, table.header, table.rows); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintf(w, "\n%d of %d events accepted in %s; stamps do not tell the last event of %d of %d subscriptions\n",
+		r.Done, r.Events+r.Repeats, r.Elapsed.Round(time.Millisecond), h.Tied(), len(h.Truth))
+	return err
+}
+
+func answerName(status int) string {
+	if status == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("%d %s", status, http.StatusText(status))
+}
+
+// printJSON prints the report for machines. An answer of status 0 is none.
+func printJSON(w io.Writer, cfg config.Stripesim, h stripesim.History, r stripesim.Report) error {
+	return encode(w, map[string]any{
+		// A string: not every JSON reader keeps 64 bits of a number.
+		"seed": strconv.FormatUint(h.Seed, 10), "url": cfg.URL, "subscriptions": len(h.Truth), "tied": h.Tied(),
+		"events": r.Events, "repeats": r.Repeats, "requests": r.Requests, "accepted": r.Done,
+		"types": h.Types(), "answers": r.Answers, "seconds": r.Elapsed.Seconds(),
+	})
+}
