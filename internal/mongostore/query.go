@@ -77,8 +77,8 @@ func differences(have, want bson.Raw) []string {
 func fieldNames() []string {
 	var names []string
 	subscription := reflect.TypeFor[events.Subscription]()
-	for i := range subscription.NumField() {
-		name, _ := jsonName(subscription.Field(i))
+	for field := range subscription.Fields() {
+		name, _ := jsonName(field)
 		if name == "id" {
 			name = subscriptionID
 		}
