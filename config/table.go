@@ -6,7 +6,7 @@ import (
 )
 
 // scope is a set of commands.
-type scope uint8
+type scope uint16
 
 const (
 	serve scope = 1 << iota
