@@ -39,7 +39,7 @@ test:
 # The first command of the README, twice on one data folder.
 simulate:
 	dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
-	for run in first second; do go run ./cmd/standalone --simulate 25 --once --data-dir "$$dir" --log-level warn; done
+	for run in first second; do go run ./cmd/standalone --simulate 25 --once --data-dir "$$dir"; done
 
 # Packages whose tests link FerretDB are left out under the race detector. Linking it takes minutes
 # then, and its race build switches to a debug mode of its own that behaves differently from what is

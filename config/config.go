@@ -173,6 +173,10 @@ func LoadStandalone(args []string, getenv func(string) string) (Standalone, erro
 		ShutdownTimeout: r.duration("SHUTDOWN_TIMEOUT", positive),
 	}
 	c.Simulate, c.Once = r.simulation()
+	if c.Simulate > 0 && !r.given["LOG_LEVEL"] {
+		// A line for every message would bury what the simulation prints.
+		c.Log.Level = slog.LevelWarn
+	}
 	r.webhookSecrets(&c.Webhook, false)
 	c.Warnings = r.warnings
 	if err := r.err(); err != nil {

@@ -161,7 +161,7 @@ func standalone() program {
 		purpose:  "is the bridge, the subscriber, NATS and a document database in one process, for trying and developing",
 		commands: []command{{"", alone, "standalone [options] [flags]", "run until told to stop"}},
 		options: []option{
-			{"simulate", alone, "N", "play the lifecycles of N subscriptions at itself, then print what became of them"},
+			{"simulate", alone, "N", "play the lifecycles of N subscriptions at itself, then print what became of them; logs warnings only, unless LOG_LEVEL is set"},
 			{"once", alone, "", "stop after that; exit status 0 only if every record is right and every event audited once"},
 		},
 	}

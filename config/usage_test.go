@@ -3,6 +3,7 @@ package config_test
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"strings"
 	"testing"
@@ -152,8 +153,12 @@ func TestSimulationOfStandalone(t *testing.T) {
 	t.Parallel()
 	none := func(string) string { return "" }
 	c, err := config.LoadStandalone([]string{"--simulate", "25", "--once"}, none)
-	if err != nil || c.Simulate != 25 || !c.Once {
-		t.Errorf("got %d, %v, %v", c.Simulate, c.Once, err)
+	if err != nil || c.Simulate != 25 || !c.Once || c.Log.Level != slog.LevelWarn {
+		t.Errorf("got %d, %v, %v, %v", c.Simulate, c.Once, c.Log.Level, err)
+	}
+	c, err = config.LoadStandalone([]string{"--simulate", "25", "--log-level=info"}, none)
+	if err != nil || c.Log.Level != slog.LevelInfo {
+		t.Errorf("got %v, %v for a log level that was asked for", c.Log.Level, err)
 	}
 	for _, args := range [][]string{{"--simulate", "0"}, {"--simulate", "many"}, {"--simulate=2001"}, {"--simulate"}, {"--once"}} {
 		_, err := config.LoadStandalone(args, none)
