@@ -114,7 +114,7 @@ func checkStates(t *testing.T, store *mongostore.Store, told map[string]stripesi
 	t.Helper()
 	tied, wrong := 0, 0
 	for key, truth := range told {
-		_, differing, err := store.Compare(t.Context(), key, truth.Subscription)
+		record, differing, err := store.Compare(t.Context(), key, truth.Subscription)
 		right := err == nil && differing == nil
 		switch {
 		case truth.Tied:
@@ -123,7 +123,7 @@ func checkStates(t *testing.T, store *mongostore.Store, told map[string]stripesi
 				wrong++
 			}
 		case !right:
-			t.Errorf("%s: %v, differs in %v", key, err, differing)
+			t.Errorf("%s: %v, differs in %v; the last event is %s, and the record says: %s %s", key, err, differing, truth.LastEventID, record.Ordering, record.Explanation)
 		}
 	}
 	t.Logf("%d of %d histories end in a tie, and %d of these came out otherwise", tied, len(told), wrong)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
@@ -16,9 +15,6 @@ import (
 // maxAttempts bounds how often a state is read and merged again because another
 // writer was first. Each attempt means that somebody made progress.
 const maxAttempts = 20
-
-// maxParallel bounds the states that are written at once.
-const maxParallel = 8
 
 // commit records a batch: all audit documents, then all states. results[i] is
 // the outcome of batch[i]; one bad entry does not fail the others.
@@ -250,21 +246,15 @@ func (s *Store) replace(ctx context.Context, writes []write, groups map[string][
 	return again
 }
 
-// replaceEach sends each replacement as a command of its own, some at once. In
-// one command for all the embedded database stops at the first failure without
-// a word about the rest, and with many documents it never answers.
+// replaceEach sends each replacement as a command of its own, one after the
+// other. In one command for all the embedded database stops at the first failure
+// without a word about the rest, and with many documents it never answers; and
+// its updates are not atomic across connections.
 func (s *Store) replaceEach(ctx context.Context, writes []write) []error {
 	failures := make([]error, len(writes))
-	slots := make(chan struct{}, maxParallel)
-	var work sync.WaitGroup
 	for i, w := range writes {
-		slots <- struct{}{}
-		work.Go(func() {
-			defer func() { <-slots }()
-			failures[i] = s.replaceOne(ctx, w)
-		})
+		failures[i] = s.replaceOne(ctx, w)
 	}
-	work.Wait()
 	return failures
 }
 
