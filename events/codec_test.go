@@ -79,11 +79,62 @@ func fullMessage() events.Message {
 		Livemode: true,
 		Data: events.Data{
 			SchemaVersion: events.SchemaVersion, Subscription: sub,
+			Changes:  []events.Change{events.ChangeRenewed},
+			Previous: &events.Previous{Fields: []string{"status", "cancel_at", "items"}, Values: events.Subscription{Status: "past_due", Items: sub.Items}},
+			Identity: &events.Identity{UserID: "user 7", Source: events.IdentitySubscriptionMetadata, CustomerID: "cus_1", SubscriptionID: "sub_1"},
+			Invoice:  fullInvoice(day), CheckoutSession: fullSession(day), Customer: fullCustomer(day),
+			Discount: &events.CustomerDiscount{Discount: sub.Discounts[0], CustomerID: "cus_1", SubscriptionID: "sub_1"},
+			Product:  fullProduct(day), Price: fullPrice(day),
 			Event:        json.RawMessage(`{"id":"evt_1","big":12345678901234567890.10,"text":"<&>\u00e9\ud83d\ude00"}`),
 			EventOmitted: events.OmittedSize, EventSHA256: strings.Repeat("ab", 32),
 			Redactions: []string{"data.object.client_secret"}, Warnings: []string{"items.data[0].quantity: not an integer"},
-			Ignored: events.IgnoredLivemode, Origin: events.OriginWebhook, ReceivedAt: at("2026-01-01T00:00:00.123Z"),
+			Ignored: events.IgnoredLivemode, Origin: events.OriginWebhook,
+			Object: json.RawMessage(`{"id":"sub_1"}`), ReadAt: day(12), Reason: events.ReasonThin,
+			ReceivedAt: at("2026-01-01T00:00:00.123Z"),
 		},
+	}
+}
+
+func fullInvoice(day func(int) time.Time) *events.Invoice {
+	return &events.Invoice{
+		ID: "in_1", Number: "A-1", AccountID: "acct_1", Livemode: true, CustomerID: "cus_1", CustomerEmail: "a@example.com",
+		SubscriptionID: "sub_1", Status: "open", BillingReason: "subscription_cycle", CollectionMethod: "send_invoice", Currency: "eur",
+		AmountDue: new(int64(900)), AmountPaid: new(int64(0)), AmountRemaining: new(int64(900)), Subtotal: new(int64(800)), Total: new(int64(900)),
+		AttemptCount: new(int64(2)), NextPaymentAttempt: day(1), DueDate: day(2), PeriodStart: day(-30), PeriodEnd: day(0), Created: day(0),
+		HostedInvoiceURL: "https://invoice.example/1", InvoicePDF: "https://invoice.example/1.pdf",
+		Metadata: map[string]string{"k": "v"}, SubscriptionMetadata: map[string]string{"user_id": "user 7"},
+	}
+}
+
+func fullSession(day func(int) time.Time) *events.CheckoutSession {
+	return &events.CheckoutSession{
+		ID: "cs_1", AccountID: "acct_1", Livemode: true, Mode: "subscription", Status: "complete", PaymentStatus: "paid",
+		CustomerID: "cus_1", CustomerEmail: "a@example.com", SubscriptionID: "sub_1", ClientReferenceID: "user 7",
+		PaymentLinkID: "plink_1", Created: day(0), Metadata: map[string]string{"k": "v"},
+	}
+}
+
+func fullCustomer(day func(int) time.Time) *events.Customer {
+	return &events.Customer{
+		ID: "cus_1", AccountID: "acct_1", Livemode: true, Email: "a@example.com", Name: "A", Deleted: true, Created: day(0),
+		Metadata: map[string]string{"k": "v"},
+	}
+}
+
+func fullProduct(day func(int) time.Time) *events.Product {
+	return &events.Product{
+		ID: "prod_1", AccountID: "acct_1", Livemode: true, Name: "Gold", Description: "All of it", Active: new(true),
+		DefaultPriceID: "price_1", Deleted: true, Created: day(0), Metadata: map[string]string{"k": "v"},
+	}
+}
+
+func fullPrice(day func(int) time.Time) *events.Price {
+	return &events.Price{
+		ID: "price_1", AccountID: "acct_1", Livemode: true, ProductID: "prod_1", Active: new(true), Type: "recurring",
+		LookupKey: "gold", Nickname: "Gold", Currency: "eur", UnitAmount: new(int64(900)), UnitAmountDecimal: "900",
+		BillingScheme: "per_unit", TiersMode: "volume", TransformQuantity: &events.TransformQuantity{DivideBy: new(int64(10)), Round: "up"},
+		Interval: "month", IntervalCount: new(int64(1)), UsageType: "licensed", MeterID: "mtr_1", TaxBehavior: "exclusive",
+		Deleted: true, Created: day(0), Metadata: map[string]string{"k": "v"},
 	}
 }
 
@@ -128,7 +179,7 @@ func firstZero(v reflect.Value) string {
 			return firstZero(v.Index(0))
 		}
 	case reflect.Struct:
-		if v.Type() == reflect.TypeFor[time.Time]() {
+		if v.Type() == reflect.TypeFor[time.Time]() || v.Type() == reflect.TypeFor[events.Previous]() {
 			break
 		}
 		for i := range v.NumField() {

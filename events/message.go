@@ -30,6 +30,17 @@ const (
 	OriginLink      Origin = "link"      // a pair of customer and user from the application
 )
 
+// Reason says why a subscription was read from Stripe's API.
+type Reason string
+
+// The reasons of a snapshot.
+const (
+	ReasonImport         Reason = "import"          // everything that exists was read
+	ReasonReconcile      Reason = "reconcile"       // it differed from what was known
+	ReasonThin           Reason = "thin"            // a thin event named it
+	ReasonItemsTruncated Reason = "items_truncated" // an event listed only some of its items
+)
+
 // Reasons why an event was kept but not admitted to subscription.*.
 const (
 	IgnoredLivemode = "livemode" // it is of another mode than the bridge admits
@@ -60,7 +71,9 @@ type Message struct {
 	DataContentType string    `json:"datacontenttype"`
 	// StripeType is Stripe's own event type.
 	// See https://docs.stripe.com/api/events/types
-	StripeType string `json:"stripetype"`
+	// It is absent where no event of Stripe's stands behind the message, as for a
+	// snapshot.
+	StripeType string `json:"stripetype,omitempty"`
 	// StripeAPIVersion is the API version in which Stripe rendered the event;
 	// thin events have none.
 	StripeAPIVersion string `json:"stripeapiversion,omitempty"`
@@ -79,6 +92,22 @@ type Data struct {
 	// every subscription.* message and on no other, so that nobody acts on an
 	// event that was not admitted.
 	Subscription *Subscription `json:"subscription,omitempty"`
+	// Changes are the words for what happened; see [Changes]. It is empty on
+	// everything but created, updated and deleted events of a subscription.
+	Changes []Change `json:"changes,omitempty"`
+	// Previous are the fields of Subscription that had another value before the
+	// event; on updated events only.
+	Previous *Previous `json:"previous,omitempty"`
+	// Identity is what the event says about the application's user.
+	Identity *Identity `json:"identity,omitempty"`
+	// The object of a related event, normalized by the same rules. Like
+	// Subscription, none is set on an event that was not admitted.
+	Invoice         *Invoice          `json:"invoice,omitempty"`
+	CheckoutSession *CheckoutSession  `json:"checkout_session,omitempty"`
+	Customer        *Customer         `json:"customer,omitempty"`
+	Discount        *CustomerDiscount `json:"discount,omitempty"`
+	Product         *Product          `json:"product,omitempty"`
+	Price           *Price            `json:"price,omitempty"`
 	// Event is Stripe's event as received, minus redacted values.
 	Event json.RawMessage `json:"event,omitempty"`
 	// EventOmitted says why Event is absent.
@@ -92,6 +121,13 @@ type Data struct {
 	// Ignored says why the event was not admitted to subscription.*.
 	Ignored string `json:"ignored,omitempty"`
 	Origin  Origin `json:"origin"`
+	// Object is, on a snapshot, the object as it was read from Stripe's API,
+	// minus redacted values; snapshots have no Event.
+	Object json.RawMessage `json:"object,omitempty"`
+	// ReadAt is when Stripe's API answered with Object, in seconds.
+	ReadAt time.Time `json:"read_at,omitzero"`
+	// Reason says why a snapshot was taken.
+	Reason Reason `json:"reason,omitempty"`
 	// ReceivedAt is when the bridge received the event, in milliseconds.
 	ReceivedAt time.Time `json:"received_at"`
 }
