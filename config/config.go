@@ -43,17 +43,19 @@ type Log struct {
 
 // Webhook says where webhooks come in and which of them are admitted.
 type Webhook struct {
-	Addr           string
-	Path           string
-	Secrets        []NamedSecret
-	SecretsFile    string // where Secrets came from, to be read again on change; "" if from no file
-	Tolerance      time.Duration
-	MaxBytes       int64
-	Livemode       string   // "live", "test" or "any"
-	Accounts       []string // "any" alone, or "platform" and acct_… in any mixture
-	RedactKeys     []string
-	UserIDKeys     []string
-	PublishTimeout time.Duration
+	Addr        string
+	Path        string
+	Secrets     []NamedSecret
+	SecretsFile string // where Secrets came from, to be read again on change; "" if from no file
+	Tolerance   time.Duration
+	MaxBytes    int64
+	Livemode    string   // "live", "test" or "any"
+	Accounts    []string // "any" alone, or "platform" and acct_… in any mixture
+	RedactKeys  []string
+	UserIDKeys  []string
+	// ClientReference says whether client_reference_id is a user id: "api", "all" or "off".
+	ClientReference string
+	PublishTimeout  time.Duration
 }
 
 // Mongo says which database holds state and audit.

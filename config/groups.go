@@ -103,15 +103,16 @@ func (r *reader) database() string {
 
 func (r *reader) webhook() Webhook {
 	return Webhook{
-		Addr:           r.addr("LISTEN_ADDR"),
-		Path:           r.path(),
-		Tolerance:      r.duration("WEBHOOK_TOLERANCE", time.Second), // signatures carry whole seconds
-		MaxBytes:       r.integer("WEBHOOK_MAX_BYTES", 1, 16<<20),
-		Livemode:       r.livemode(),
-		Accounts:       r.accounts(),
-		RedactKeys:     r.redactKeys(),
-		UserIDKeys:     r.list("USER_ID_METADATA_KEYS"),
-		PublishTimeout: r.duration("PUBLISH_TIMEOUT", positive),
+		Addr:            r.addr("LISTEN_ADDR"),
+		Path:            r.path(),
+		Tolerance:       r.duration("WEBHOOK_TOLERANCE", time.Second), // signatures carry whole seconds
+		MaxBytes:        r.integer("WEBHOOK_MAX_BYTES", 1, 16<<20),
+		Livemode:        r.livemode(),
+		Accounts:        r.accounts(),
+		RedactKeys:      r.redactKeys(),
+		UserIDKeys:      r.list("USER_ID_METADATA_KEYS"),
+		ClientReference: r.oneOf("USER_ID_CLIENT_REFERENCE", "api", "all", "off"),
+		PublishTimeout:  r.duration("PUBLISH_TIMEOUT", positive),
 	}
 }
 
@@ -161,7 +162,7 @@ func (r *reader) redactKeys() []string {
 	const env = "REDACT_KEYS"
 	structural := []string{
 		"id", "object", "type", "created", "data", "livemode", "account", "context", "user_id", "related_object",
-		"api_version", "status", "items", "customer",
+		"api_version", "status", "items", "customer", "subscription", "previous_attributes", "client_reference_id",
 	}
 	keys, userKeys := r.list(env), r.list("USER_ID_METADATA_KEYS")
 	for _, key := range keys {

@@ -65,6 +65,7 @@ func table() []setting {
 		{env: "WEBHOOK_MAX_BYTES", in: ingress, value: "1000000", meaning: "largest body accepted"},
 		{env: "PUBLISH_TIMEOUT", in: ingress, value: "3s", meaning: "how long a webhook waits for the stream before it is answered 503"},
 		{env: "USER_ID_METADATA_KEYS", in: ingress, value: "user_id,userId,userid,uid", meaning: "metadata keys that hold the application's user id, in this order"},
+		{env: "USER_ID_CLIENT_REFERENCE", in: ingress, value: "api", meaning: "take client_reference_id for the user id: on Checkout sessions the application created (api), on Payment Links too (all), or off"},
 		{env: "REDACT_KEYS", in: ingress, value: "hosted_invoice_url,invoice_pdf,receipt_url", meaning: "keys whose values are redacted, besides those that always are"},
 
 		{env: "NATS_URL", in: remote, value: "nats://127.0.0.1:4222", meaning: "NATS servers, comma-separated"},

@@ -65,7 +65,7 @@ func Open(cfg config.Bridge, deps Deps) (*Bridge, error) {
 	}
 	normalizer, err := normalize.New(normalize.Options{
 		Livemode: cfg.Webhook.Livemode, Accounts: cfg.Webhook.Accounts,
-		RedactKeys: cfg.Webhook.RedactKeys, UserIDKeys: cfg.Webhook.UserIDKeys,
+		RedactKeys: cfg.Webhook.RedactKeys, UserIDKeys: cfg.Webhook.UserIDKeys, ClientReference: cfg.Webhook.ClientReference,
 	})
 	if err != nil {
 		return nil, err

@@ -25,6 +25,8 @@ type envelope struct {
 	created  time.Time
 	// object is data.object, of any kind.
 	object value
+	// previous are data.previous_attributes.
+	previous value
 	// subject is the id of the object; "" if that is no object or has no id.
 	subject string
 }
@@ -109,14 +111,24 @@ func (e *envelope) readSubject(r reader) {
 	}
 	data, _ := r.child("data")
 	e.object = data.get("object")
+	e.previous = previousAttributes(data)
 	id := set(e.object.get("id"))
-	if id == nil {
+	if id == "" {
 		return
 	}
 	var ok bool
 	if e.subject, ok = id.text(); !ok {
 		r.fault("data.object.id", "not a string")
 	}
+}
+
+// previousAttributes may be an empty array where PHP wrote the JSON anew.
+func previousAttributes(data reader) value {
+	previous := data.get("previous_attributes")
+	if !previous.isObject() && !previous.isEmpty() && previous != "" {
+		data.fault("previous_attributes", "not an object")
+	}
+	return previous
 }
 
 func (e *envelope) message(r Receipt) events.Message {
@@ -153,6 +165,6 @@ func eventID(id, hash string) string {
 func envelopeKeys() []string {
 	return []string{
 		"account", "api_version", "context", "created", "data", "id", "livemode",
-		"object", "related_object", "type", "user_id",
+		"object", "previous_attributes", "related_object", "type", "user_id",
 	}
 }

@@ -47,13 +47,19 @@ func item(r reader) events.Item {
 func priced(r reader) events.Item {
 	price, priceID := expanded(r, "price")
 	plan, planID := expanded(r, "plan")
+	it := sold(price, plan)
+	it.PriceID = cmp.Or(priceID, planID)
+	it.Quantity = r.integer("quantity")
+	return it
+}
+
+// sold reads what a price and a plan say.
+func sold(price, plan reader) events.Item {
 	recurring, _ := price.child("recurring")
 	return events.Item{
-		PriceID:           cmp.Or(priceID, planID),
 		ProductID:         either(reader.reference, price, "product", plan, "product"),
 		LookupKey:         price.text("lookup_key"),
 		Nickname:          either(reader.text, price, "nickname", plan, "nickname"),
-		Quantity:          r.integer("quantity"),
 		UnitAmount:        either(reader.integer, price, "unit_amount", plan, "amount"),
 		UnitAmountDecimal: either(reader.decimal, price, "unit_amount_decimal", plan, "amount_decimal"),
 		BillingScheme:     either(reader.text, price, "billing_scheme", plan, "billing_scheme"),
@@ -155,7 +161,7 @@ func discount(r reader) events.Discount {
 func percentOff(r reader) string {
 	off, precise := r.get("percent_off"), r.get("percent_off_precise")
 	whole, ok := integer(precise)
-	if rounded, _ := integer(off); precise == nil || ok && whole == rounded {
+	if rounded, _ := integer(off); precise == "" || ok && whole == rounded {
 		return r.decimal("percent_off")
 	}
 	return r.decimal("percent_off_precise")

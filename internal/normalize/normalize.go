@@ -48,6 +48,9 @@ type Options struct {
 	RedactKeys []string
 	// UserIDKeys are the metadata keys that may hold the user id, in order.
 	UserIDKeys []string
+	// ClientReference says whether the client_reference_id of a Checkout session
+	// is a user id: api, all or off.
+	ClientReference string
 }
 
 // Receipt is what is known of an event besides its bytes.
@@ -60,22 +63,24 @@ type Receipt struct {
 
 // Normalizer makes messages. It is safe for concurrent use.
 type Normalizer struct {
-	livemode   string
-	accounts   []string
-	redactKeys map[string]bool
-	userIDKeys []string
+	livemode        string
+	accounts        []string
+	redactKeys      map[string]bool
+	userIDKeys      []string
+	clientReference string
 }
 
 // New checks the options and reports every fault in them at once.
 func New(o Options) (*Normalizer, error) {
-	if err := errors.Join(checkMode(o.Livemode), checkAccounts(o.Accounts), checkKeys(o)); err != nil {
+	if err := errors.Join(checkMode(o.Livemode), checkAccounts(o.Accounts), checkKeys(o), checkClientReference(o.ClientReference)); err != nil {
 		return nil, err
 	}
 	n := &Normalizer{
-		livemode:   o.Livemode,
-		accounts:   slices.Clone(o.Accounts),
-		redactKeys: map[string]bool{"client_secret": true},
-		userIDKeys: slices.Clone(o.UserIDKeys),
+		livemode:        o.Livemode,
+		accounts:        slices.Clone(o.Accounts),
+		redactKeys:      map[string]bool{"client_secret": true},
+		userIDKeys:      slices.Clone(o.UserIDKeys),
+		clientReference: o.ClientReference,
 	}
 	for _, key := range o.RedactKeys {
 		n.redactKeys[key] = true
@@ -119,12 +124,44 @@ func (n *Normalizer) place(msg *events.Message, env envelope, s *sink) {
 	if ok && env.subject == "" {
 		s.warn.fault("data.object.id", "missing, so the subscription is unknown")
 	}
-	if !ok || env.subject == "" {
-		msg.Type = events.StripeSubject(env.kind)
+	if ok && env.subject != "" {
+		msg.Type = subject
+		n.states(&msg.Data, env, s)
 		return
 	}
-	msg.Type = subject
-	msg.Data.Subscription = n.subscription(env.object, env.account, env.livemode, s)
+	msg.Type = events.StripeSubject(env.kind)
+	if msg.Data.Ignored == "" && !env.thin {
+		n.relate(msg, env, s)
+	}
+}
+
+// states reads the subscription as it is after the event and, on an update, as
+// it was before.
+func (n *Normalizer) states(data *events.Data, env envelope, s *sink) {
+	after := n.subscription(env.object, env, s)
+	previous := after
+	if env.kind == "customer.subscription.updated" {
+		previous = n.previous(after, env, s)
+		data.Previous = events.Diff(previous, after)
+	}
+	data.Subscription = after
+	data.Changes = events.Changes(env.kind, previous, after)
+	data.Identity = subscriptionIdentity(after)
+}
+
+// previous reads the object with the previous attributes put back in the same
+// way as the object itself. Only what could be read in the one and not in the
+// other is noted anew.
+func (n *Normalizer) previous(after *events.Subscription, env envelope, s *sink) *events.Subscription {
+	object := beforeSubscription(env.object, env.previous, env.version)
+	if object == env.object {
+		return after
+	}
+	own := &sink{slab: s.slab[len(s.slab):]}
+	was := n.subscription(object, env, own)
+	was.ID = after.ID
+	s.warn.addNew("previous_attributes: ", own.warn)
+	return was
 }
 
 func (n *Normalizer) ignored(env envelope) string {
@@ -139,6 +176,14 @@ func (n *Normalizer) ignored(env envelope) string {
 		return events.IgnoredAccount
 	}
 	return ""
+}
+
+func checkClientReference(word string) error {
+	switch word {
+	case ClientReferenceAPI, ClientReferenceAll, ClientReferenceOff:
+		return nil
+	}
+	return fmt.Errorf("client reference %q: want api, all or off", word)
 }
 
 func notEvent(why string) error { return fmt.Errorf("%w: %s", ErrNotEvent, why) }

@@ -1,6 +1,7 @@
 package normalize
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -25,6 +26,15 @@ func (n *notes) add(text string) {
 
 // fault notes that the value at a path could not be read.
 func (n *notes) fault(path, why string) { n.add(path + ": " + why) }
+
+// addNew adds the notes of another list that are not in this one.
+func (n *notes) addNew(prefix string, other notes) {
+	for _, text := range other.texts {
+		if !slices.Contains(n.texts, text) {
+			n.add(prefix + text)
+		}
+	}
+}
 
 func (n *notes) list() []string {
 	if n.count <= maxNotes {

@@ -31,15 +31,18 @@ func (s *sink) reader(v value, path string) reader {
 
 func (r reader) get(name string) value { return set(r.object.get(name)) }
 
-// set is v, or nil if v says that something is not set.
+// set is v, or "" if v says that something is not set.
 func set(v value) value {
-	if v.isNull() || string(v) == redacted {
-		return nil
+	if v.isNull() || v == redacted {
+		return ""
 	}
 	return v
 }
 
-func (r reader) has(name string) bool { return r.get(name) != nil }
+func (r reader) has(name string) bool { return r.get(name) != "" }
+
+// isSet reports whether there is an object to read.
+func (r reader) isSet() bool { return r.object.src != "" }
 
 func (r reader) fault(name, why string) { r.warn.fault(r.at(name), why) }
 
@@ -54,7 +57,7 @@ func (r reader) at(name string) string {
 func read[T any](r reader, name, want string, convert func(value) (T, bool)) (T, bool) {
 	var zero T
 	v := r.get(name)
-	if v == nil {
+	if v == "" {
 		return zero, false
 	}
 	t, ok := convert(v)
@@ -113,7 +116,7 @@ func (r reader) child(name string) (reader, bool) {
 	return r.reader(v, r.at(name)), true
 }
 
-// array is a list inside this object; nil where there is none.
+// array is a list inside this object; "" where there is none.
 func (r reader) array(name string) value {
 	v, _ := read(r, name, "an array", func(v value) (value, bool) { return v, v.isArray() })
 	return v
@@ -121,7 +124,7 @@ func (r reader) array(name string) value {
 
 // element reads an object in a list at a path.
 func (r reader) element(list string, i int, v value) (reader, bool) {
-	if set(v) == nil {
+	if set(v) == "" {
 		return reader{}, false
 	}
 	at := r.at(list) + "[" + strconv.Itoa(i) + "]"
@@ -138,22 +141,22 @@ func reference(v value) (string, bool) {
 	if v.isObject() {
 		v = set(v.get("id"))
 	}
-	if v == nil {
+	if v == "" {
 		return "", true
 	}
 	return v.text()
 }
 
 func decimal(v value) (string, bool) {
+	if v.isNumber() {
+		return string(v), true
+	}
 	s, ok := v.text()
 	if !ok {
-		s = string(v)
-	}
-	number, err := parse([]byte(s))
-	if err != nil || !number.isNumber() {
 		return "", false
 	}
-	return s, true
+	number, err := parse([]byte(s))
+	return s, err == nil && number.isNumber()
 }
 
 func (v value) isNumber() bool {
@@ -196,5 +199,5 @@ func moment(v value) (time.Time, bool) {
 }
 
 func flag(v value) (bool, bool) {
-	return string(v) == "true", string(v) == "true" || string(v) == "false"
+	return v == "true", v == "true" || v == "false"
 }

@@ -24,8 +24,10 @@ type edit struct {
 
 // step leads to a member by its name, or to an element if there is no name.
 type step struct {
-	name  []byte
-	index int
+	name string
+	// member tells a member without a name from an element.
+	member bool
+	index  int
 }
 
 // redactor goes through a value once, whatever its nesting, and collects edits.
@@ -49,7 +51,7 @@ func redact(src value, keys map[string]bool) (value, []string, error) {
 	r := redactor{src: src, keys: keys, path: make([]step, 0, 16)}
 	r.value(0)
 	if r.deep {
-		return nil, nil, errors.New("nested too deeply")
+		return "", nil, errors.New("nested too deeply")
 	}
 	if r.session {
 		r.edits = append(r.edits, r.previous...)
@@ -91,12 +93,12 @@ func (r *redactor) object(i int) int {
 	for i++; r.src[i] != '}'; {
 		colon := stringEnd(r.src, i)
 		name := unquote(r.src[i:colon])
-		r.path = append(r.path, step{name: name})
+		r.path = append(r.path, step{name: name, member: true})
 		stop := r.member(name, colon+1)
 		switch val := r.src[colon+1 : stop]; {
-		case string(name) == "object":
+		case name == "object":
 			session = session || isSession(val)
-		case string(name) == "url" && !val.isNull():
+		case name == "url" && !val.isNull():
 			urls = append(urls, edit{start: colon + 1, end: stop})
 		}
 		r.path = r.path[:len(r.path)-1]
@@ -107,8 +109,8 @@ func (r *redactor) object(i int) int {
 }
 
 // member goes through a value, or replaces it if its name says so.
-func (r *redactor) member(name []byte, i int) int {
-	if !r.keys[string(name)] || r.src[i] == 'n' {
+func (r *redactor) member(name string, i int) int {
+	if !r.keys[name] || r.src[i] == 'n' {
 		return r.value(i)
 	}
 	stop := end(r.src, i)
@@ -128,12 +130,12 @@ func (r *redactor) close(session bool, urls []edit) {
 }
 
 func (r *redactor) inData(name string) bool {
-	return len(r.path) == 2 && string(r.path[0].name) == "data" && string(r.path[1].name) == name
+	return len(r.path) == 2 && r.path[0].name == "data" && r.path[1].name == name
 }
 
 func (r *redactor) addURLs(edits, urls []edit) []edit {
 	for _, e := range urls {
-		r.path = append(r.path, step{name: []byte("url")})
+		r.path = append(r.path, step{name: "url", member: true})
 		e.path = r.place()
 		r.path = r.path[:len(r.path)-1]
 		edits = append(edits, e)
@@ -159,7 +161,7 @@ func (r *redactor) apply() (value, []string) {
 	slices.SortFunc(r.edits, func(a, b edit) int {
 		return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(b.end, a.end))
 	})
-	out := make(value, 0, len(r.src))
+	out := make([]byte, 0, len(r.src))
 	var paths notes
 	done := 0
 	for _, e := range r.edits {
@@ -170,7 +172,7 @@ func (r *redactor) apply() (value, []string) {
 		done = e.end
 		paths.add(e.path)
 	}
-	return append(out, r.src[done:]...), paths.list()
+	return value(append(out, r.src[done:]...)), paths.list()
 }
 
 // pathOf writes a path like data.object.lines.data[0].client_secret.
@@ -190,11 +192,11 @@ func pathOf(steps []step) string {
 }
 
 func (s step) append(b []byte) []byte {
-	if s.name == nil {
+	if !s.member {
 		return append(strconv.AppendInt(append(b, '['), int64(s.index), 10), ']')
 	}
 	if len(b) > 0 {
 		b = append(b, '.')
 	}
-	return append(b, shorten(string(s.name))...)
+	return append(b, shorten(s.name)...)
 }

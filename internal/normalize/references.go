@@ -1,6 +1,7 @@
 package normalize
 
 import (
+	"cmp"
 	"encoding/json"
 	"strings"
 
@@ -58,12 +59,43 @@ func objectReferences(r reader) events.References {
 // subscriptionOf finds the subscription that an object belongs to; invoices
 // name it in parent since 2025.
 func subscriptionOf(obj reader) string {
-	if id := obj.reference("subscription"); id != "" {
-		return id
-	}
 	parent, _ := obj.child("parent")
-	details, _ := parent.child("subscription_details")
-	return details.reference("subscription")
+	inParent, _ := parent.child("subscription_details")
+	beside, _ := obj.child("subscription_details")
+	id := cmp.Or(obj.reference("subscription"), inParent.reference("subscription"), beside.reference("subscription"))
+	if id == "" {
+		return subscriptionOfLines(obj)
+	}
+	return id
+}
+
+// subscriptionOfLines is the one subscription that all lines name which name
+// any: an invoice for several belongs to none of them.
+func subscriptionOfLines(obj reader) string {
+	page, _ := obj.child("lines")
+	found := ""
+	for i, v := range page.array("data").elements() {
+		line, _ := page.element("data", i, v)
+		id := subscriptionOfLine(line)
+		if found != "" && id != "" && id != found {
+			return ""
+		}
+		found = cmp.Or(found, id)
+	}
+	return found
+}
+
+// subscriptionOfLine stands beside the price, in the parent since 2025; before
+// lines had ids of their own, it was the id.
+func subscriptionOfLine(line reader) string {
+	parent, _ := line.child("parent")
+	item, _ := parent.child("subscription_item_details")
+	added, _ := parent.child("invoice_item_details")
+	id := cmp.Or(line.reference("subscription"), item.reference("subscription"), added.reference("subscription"))
+	if own := line.text("id"); id == "" && line.text("type") == "subscription" && strings.HasPrefix(own, "sub_") {
+		return own
+	}
+	return id
 }
 
 // request is an id in versions before 2017-05-25, an object since, and part of

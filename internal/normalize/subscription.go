@@ -1,7 +1,6 @@
 package normalize
 
 import (
-	"strings"
 	"time"
 
 	"github.com/billbus/billbus/events"
@@ -10,13 +9,13 @@ import (
 // subscription reads a subscription object, whichever version rendered it. It
 // is a function of the object and of the event's account and mode, so that the
 // state before an update can be read in the same way.
-func (n *Normalizer) subscription(obj value, account string, livemode bool, sink *sink) *events.Subscription {
+func (n *Normalizer) subscription(obj value, env envelope, sink *sink) *events.Subscription {
 	r := sink.reader(obj, "")
 	s := &events.Subscription{
 		ID:                     r.text("id"),
 		CustomerID:             r.reference("customer"),
-		AccountID:              account,
-		Livemode:               livemode,
+		AccountID:              env.account,
+		Livemode:               env.livemode,
 		Status:                 r.text("status"),
 		CollectionMethod:       collectionMethod(r),
 		Created:                r.moment("created"),
@@ -51,15 +50,6 @@ func (n *Normalizer) subscription(obj value, account string, livemode bool, sink
 	s.Access = events.Access(s.Status)
 	s.EndsAt = events.EndsAt(s)
 	return s
-}
-
-func (n *Normalizer) userID(metadata map[string]string) string {
-	for _, key := range n.userIDKeys {
-		if id := metadata[key]; strings.TrimSpace(id) != "" {
-			return id
-		}
-	}
-	return ""
 }
 
 // collectionMethod was called billing until 2019.
@@ -193,16 +183,15 @@ func metadata(r reader) map[string]string {
 	}
 	m := make(map[string]string, min(len(pairs.object.members), 50))
 	for key, val := range r.get("metadata").members() {
-		name := string(key)
 		text, ok := val.text()
 		if !ok {
-			delete(m, name) // the last of several counts, as everywhere
+			delete(m, key) // the last of several counts, as everywhere
 			if !val.isNull() {
-				pairs.fault(shorten(name), "not a string")
+				pairs.fault(shorten(key), "not a string")
 			}
 			continue
 		}
-		m[name] = text
+		m[key] = text
 	}
 	if len(m) == 0 {
 		return nil

@@ -5,16 +5,17 @@ import (
 	"encoding/json"
 	"errors"
 	"iter"
+	"strings"
 	"unicode/utf8"
 )
 
-// value is one JSON value without insignificant whitespace; nil is a value that
-// is not there. Values come from [parse], or are cut out of one that did, and
+// value is one JSON value without insignificant whitespace; "" is a value that
+// is not there. It is a string, so that what is read from it shares its memory. Values come from [parse], or are cut out of one that did, and
 // the functions of this file rely on that: they check no syntax.
 //
 // This exists beside encoding/json because that one matches keys without
 // regard to case, cannot edit bytes, and allocates for everything it reads.
-type value []byte
+type value string
 
 // object is an object whose members were listed, so that many of them can be
 // looked up without going through the bytes again.
@@ -36,9 +37,9 @@ type member struct {
 func parse(raw []byte) (value, error) {
 	var buf bytes.Buffer
 	if err := json.Compact(&buf, raw); err != nil {
-		return nil, errors.New("invalid JSON")
+		return "", errors.New("invalid JSON")
 	}
-	return buf.Bytes(), nil
+	return value(buf.String()), nil
 }
 
 // repair makes raw valid UTF-8, since neither JSON nor MongoDB takes anything
@@ -61,8 +62,8 @@ func (v value) isEmpty() bool { return len(v) == 2 && (v[0] == '{' || v[0] == '[
 
 // members goes through an object, duplicates included; through nothing if v is
 // no object.
-func (v value) members() iter.Seq2[[]byte, value] {
-	return func(yield func([]byte, value) bool) {
+func (v value) members() iter.Seq2[string, value] {
+	return func(yield func(string, value) bool) {
 		if !v.isObject() {
 			return
 		}
@@ -103,11 +104,46 @@ func (v value) object(slab *[]member) object {
 	for i := 1; v[i] != '}'; {
 		colon := stringEnd(v, i)
 		stop := end(v, colon+1)
-		escaped := bytes.IndexByte(v[i:colon], '\\') >= 0
+		escaped := strings.IndexByte(string(v[i:colon]), '\\') >= 0
 		*slab = append(*slab, member{uint32(i), uint32(colon), uint32(stop), escaped})
 		i = next(v, stop)
 	}
 	return object{src: v, members: (*slab)[first:len(*slab):len(*slab)]}
+}
+
+// key is the name of a member.
+func (o object) key(m member) string {
+	if m.escaped {
+		return unquote(o.src[m.name:m.colon])
+	}
+	return string(o.src[m.name+1 : m.colon-1])
+}
+
+// manyMembers is from where on an index is quicker than looking through.
+const manyMembers = 128
+
+// index is for looking up many members of what may be a large object.
+func (o object) index() index {
+	if len(o.members) < manyMembers {
+		return index{object: o}
+	}
+	x := index{byName: make(map[string]value, len(o.members))}
+	for _, m := range o.members {
+		x.byName[o.key(m)] = o.src[m.colon+1 : m.end]
+	}
+	return x
+}
+
+type index struct {
+	object object
+	byName map[string]value
+}
+
+func (x index) get(name string) value {
+	if x.byName != nil {
+		return x.byName[name]
+	}
+	return x.object.get(name)
 }
 
 // get returns the value of a key, the last one if the key occurs repeatedly.
@@ -117,22 +153,16 @@ func (o object) get(name string) value {
 			return o.src[m.colon+1 : m.end]
 		}
 	}
-	return nil
+	return ""
 }
 
-func (o object) named(m member, name string) bool {
-	quoted := o.src[m.name:m.colon]
-	if m.escaped {
-		return string(unquote(quoted)) == name
-	}
-	return string(quoted[1:len(quoted)-1]) == name
-}
+func (o object) named(m member, name string) bool { return o.key(m) == name }
 
 // get is for a single look-up in an object.
 func (v value) get(name string) value {
 	var found value
 	for key, val := range v.members() {
-		if string(key) == name {
+		if key == name {
 			found = val
 		}
 	}
@@ -144,24 +174,24 @@ func (v value) text() (string, bool) {
 	if !v.isString() {
 		return "", false
 	}
-	return string(unquote(v)), true
+	return unquote(v), true
 }
 
 // unquote returns the content of a JSON string: a part of it where there is
 // nothing to unescape.
-func unquote(v value) []byte {
-	if bytes.IndexByte(v, '\\') < 0 {
-		return v[1 : len(v)-1]
+func unquote(v value) string {
+	if strings.IndexByte(string(v), '\\') < 0 {
+		return string(v[1 : len(v)-1])
 	}
 	var s string
-	if err := json.Unmarshal(v, &s); err != nil {
+	if err := json.Unmarshal([]byte(v), &s); err != nil {
 		panic("normalize: unquote of something that is no JSON string")
 	}
-	return []byte(s)
+	return s
 }
 
 // end returns the index after the value that starts at b[i].
-func end(b []byte, i int) int {
+func end(b value, i int) int {
 	switch b[i] {
 	case '"':
 		return stringEnd(b, i)
@@ -174,7 +204,7 @@ func end(b []byte, i int) int {
 	return i
 }
 
-func stringEnd(b []byte, i int) int {
+func stringEnd(b value, i int) int {
 	for i++; b[i] != '"'; i++ {
 		if b[i] == '\\' {
 			i++
@@ -183,7 +213,7 @@ func stringEnd(b []byte, i int) int {
 	return i + 1
 }
 
-func nestedEnd(b []byte, i int) int {
+func nestedEnd(b value, i int) int {
 	for depth := 0; ; i++ {
 		switch b[i] {
 		case '"':
@@ -199,7 +229,7 @@ func nestedEnd(b []byte, i int) int {
 }
 
 // next returns where the next member or element starts, given where one ended.
-func next(b []byte, i int) int {
+func next(b value, i int) int {
 	if b[i] == ',' {
 		return i + 1
 	}

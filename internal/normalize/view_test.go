@@ -72,8 +72,8 @@ func decodeObject(t *testing.T, v value) any {
 	o := v.object(&slab)
 	m := make(map[string]any)
 	for name, each := range v.members() {
-		m[string(name)] = decode(t, each)
-		if !bytes.Equal(o.get(string(name)), v.get(string(name))) {
+		m[name] = decode(t, each)
+		if o.get(name) != v.get(name) {
 			t.Fatalf("the two ways to get %q differ", name)
 		}
 	}
@@ -82,13 +82,13 @@ func decodeObject(t *testing.T, v value) any {
 
 func TestPathsAreShort(t *testing.T) {
 	t.Parallel()
-	steps := []step{{name: []byte("data")}, {name: []byte("a")}, {index: 3}, {name: []byte("")}, {name: []byte("b")}}
+	steps := []step{{name: "data", member: true}, {name: "a", member: true}, {index: 3}, {name: "", member: true}, {name: "b", member: true}}
 	if got, want := pathOf(steps), "data.a[3]..b"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	var long []step
 	for range 100 {
-		long = append(long, step{name: []byte("n")}, step{index: 1})
+		long = append(long, step{name: "n", member: true}, step{index: 1})
 	}
 	half := "n[1].n[1].n[1].n[1].n[1].n[1].n[1].n[1]"
 	if got, want := pathOf(long), half+"…."+half; got != want {

@@ -28,7 +28,7 @@ var enough = sync.OnceValue(func() stripesim.History {
 func normalizer(t *testing.T) *normalize.Normalizer {
 	t.Helper()
 	n, err := normalize.New(normalize.Options{
-		Livemode: "any", Accounts: []string{"platform"}, UserIDKeys: []string{"user_id", "userId"},
+		Livemode: "any", Accounts: []string{"platform"}, UserIDKeys: []string{"user_id", "userId"}, ClientReference: "api",
 		RedactKeys: []string{"hosted_invoice_url", "invoice_pdf", "receipt_url"},
 	})
 	if err != nil {
