@@ -1,40 +1,55 @@
 package normalize
 
+import (
+	"slices"
+	"strings"
+)
+
 // sparseBefore is the first API version whose previous_attributes hold arrays
 // whole. Older ones list, in an array, only what changed of its elements. An
 // event without a version is from before versions were written into events.
 // See https://docs.stripe.com/upgrades#2017-05-25
 const sparseBefore = "2017-05-25"
 
-// before is an object as it was before an event: with the previous attributes
-// put back. Objects are merged, everything else is replaced; null says that
-// something was not there.
-func before(object, previous value, version string) value {
-	if previous.isNull() || previous.isEmpty() || !previous.isObject() {
+// beforeSubscription is a subscription as it was before an event: with the
+// previous attributes put back. Some renderings put the plan and the quantity at
+// the top, for the only item, and say there alone what they were.
+func beforeSubscription(object, previous value, version string) value {
+	if !previous.isObject() || previous.isEmpty() {
 		return object
 	}
-	p := putter{
-		sparse: version < sparseBefore,
-		out:    make([]byte, 0, len(object)+len(previous)), slab: make([]member, 0, 128),
-	}
-	p.put(object, previous)
-	return value(p.out)
-}
-
-// beforeSubscription is before for a subscription. Some renderings put the plan
-// and the quantity at the top, for the only item, and say there alone what they
-// were.
-func beforeSubscription(object, previous value, version string) value {
-	whole := before(object, previous, version)
-	plan, quantity := set(previous.get("plan")), set(previous.get("quantity"))
-	if plan == "" && quantity == "" || previous.get("items") != "" || object.get("items") == "" {
+	whole := putBack(object, previous, version < sparseBefore)
+	items, plan, quantity := object.get("items"), set(previous.get("plan")), set(previous.get("quantity"))
+	if !items.exists() || previous.get("items").exists() || !plan.exists() && !quantity.exists() {
 		return whole
 	}
-	return before(whole, onlyItem(object.get("items"), plan, quantity), "")
+	return putBack(whole, onlyItem(items, plan, quantity), true)
 }
 
-// list is where the items stand, and how many there are.
-func list(items value) (n int, isPage bool) {
+// onlyItem says as previous attributes what the only item was. Where there are
+// several items now, the plan was that of an item of which nothing else is known.
+func onlyItem(items, plan, quantity value) value {
+	var member string
+	if plan.exists() {
+		member = `"plan":` + plan.raw() + `,"price":null`
+	}
+	if quantity.exists() {
+		member = join(member, `"quantity":`+quantity.raw())
+	}
+	n, isPage := countItems(items)
+	switch {
+	case n == 1 && isPage:
+		return view(`{"items":{"data":[{` + member + `}]}}`)
+	case n == 1:
+		return view(`{"items":[{` + member + `}]}`)
+	case plan.exists():
+		return view(`{"items":null}`)
+	}
+	return view(`{}`)
+}
+
+// countItems counts the items in a list object or in a plain array.
+func countItems(items value) (n int, isPage bool) {
 	if items.isObject() {
 		items, isPage = items.get("data"), true
 	}
@@ -44,108 +59,117 @@ func list(items value) (n int, isPage bool) {
 	return n, isPage
 }
 
-// onlyItem says as previous attributes what the only item was. Where there are
-// several items now, the plan was that of an item of which nothing else is known.
-func onlyItem(items, plan, quantity value) value {
-	var members value
-	if plan != "" {
-		members = `"plan":` + plan + `,"price":null`
-	}
-	if quantity != "" {
-		members = join(members, `"quantity":`+quantity)
-	}
-	n, isPage := list(items)
-	switch {
-	case n == 1 && isPage:
-		return `{"items":{"data":[{` + members + `}]}}`
-	case n == 1:
-		return `{"items":[{` + members + `}]}`
-	case plan != "":
-		return `{"items":null}`
-	}
-	return ""
-}
-
-func join(a, b value) value {
+func join(a, b string) string {
 	if a == "" {
 		return b
 	}
 	return a + "," + b
 }
 
-// putter writes values with others put into them.
+// putBack returns a value with another put into it: objects are merged,
+// everything else is replaced, and null says that something was not there.
+// Arrays are merged by position if they are sparse.
+func putBack(v, previous value, sparse bool) value {
+	p := putter{sparse: sparse}
+	p.out.Grow(len(v.raw()) + len(previous.raw()))
+	p.put(v, previous)
+	return view(p.out.String())
+}
+
 type putter struct {
-	out    []byte
-	slab   []member
+	out    strings.Builder
 	sparse bool
 }
 
 func (p *putter) put(v, previous value) {
 	switch {
 	case v.isObject() && previous.isObject():
-		p.object(v.object(&p.slab), previous.object(&p.slab))
+		p.object(v, previous)
 	case p.sparse && v.isArray() && previous.isArray():
 		p.array(v, previous)
 	default:
-		p.out = append(p.out, previous...)
+		p.out.WriteString(previous.raw())
 	}
 }
 
 // object writes the members in the order of now, and then those that only were.
-func (p *putter) object(now, previous object) {
-	p.out = append(p.out, '{')
-	were := previous.index()
-	for _, m := range now.members {
-		if was := were.get(now.key(m)); was != "" {
-			p.name(now.src[m.name:m.colon])
-			p.put(now.src[m.colon+1:m.end], was)
-			p.out = append(p.out, ',')
-			continue
-		}
-		p.member(now, m)
-	}
-	are := now.index()
-	for _, m := range previous.members {
-		if are.get(previous.key(m)) == "" {
-			p.member(previous, m)
+func (p *putter) object(now, previous value) {
+	p.out.WriteByte('{')
+	write := p.separated()
+	were := index(previous)
+	for name, v := range now.members() {
+		write(v)
+		if was := were(name); was.exists() {
+			p.put(v, was)
+		} else {
+			p.out.WriteString(v.raw())
 		}
 	}
-	p.close('}')
+	are := index(now)
+	for name, was := range previous.members() {
+		if !are(name).exists() {
+			write(was)
+			p.out.WriteString(was.raw())
+		}
+	}
+	p.out.WriteByte('}')
 }
 
 // array writes the elements of now, and then those that only were.
 func (p *putter) array(now, previous value) {
-	p.out = append(p.out, '[')
-	were := make([]value, 0, 8)
-	for _, was := range previous.elements() {
-		were = append(were, was)
-	}
-	n := 0
+	p.out.WriteByte('[')
+	write := p.separated()
+	were := slices.Collect(previous.inside())
 	for i, v := range now.elements() {
-		if n++; i < len(were) && !were[i].isNull() {
+		write(v)
+		if i < len(were) && !were[i].isNull() {
 			p.put(v, were[i])
 		} else {
-			p.out = append(p.out, v...)
+			p.out.WriteString(v.raw())
 		}
-		p.out = append(p.out, ',')
 	}
-	for i := n; i < len(were); i++ {
-		p.out = append(append(p.out, were[i]...), ',')
+	for _, was := range were[min(count(now), len(were)):] {
+		write(was)
+		p.out.WriteString(was.raw())
 	}
-	p.close(']')
+	p.out.WriteByte(']')
 }
 
-func (p *putter) name(quoted value) { p.out = append(append(p.out, quoted...), ':') }
-
-// member writes a member as it is, and a comma.
-func (p *putter) member(o object, m member) {
-	p.out = append(append(p.out, o.src[m.name:m.end]...), ',')
+// separated returns what writes everything that stands before a value: the comma
+// after the one before, and the name of a member.
+func (p *putter) separated() func(value) {
+	first := true
+	return func(v value) {
+		if !first {
+			p.out.WriteByte(',')
+		}
+		first = false
+		if name := v.quotedName(); name != "" {
+			p.out.WriteString(name)
+			p.out.WriteByte(':')
+		}
+	}
 }
 
-// close ends an object or array, whose last comma is one too many.
-func (p *putter) close(end byte) {
-	if last := len(p.out) - 1; p.out[last] == ',' {
-		p.out = p.out[:last]
+// manyMembers is from where on a map is quicker than looking through.
+const manyMembers = 128
+
+// index is for looking up many members of what may be a large object.
+func index(v value) func(name string) value {
+	if count(v) < manyMembers {
+		return v.get
 	}
-	p.out = append(p.out, end)
+	byName := make(map[string]value, count(v))
+	for name, each := range v.members() {
+		byName[name] = each
+	}
+	return func(name string) value { return byName[name] }
+}
+
+func count(v value) int {
+	n := 0
+	for range v.inside() {
+		n++
+	}
+	return n
 }

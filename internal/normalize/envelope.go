@@ -113,7 +113,7 @@ func (e *envelope) readSubject(r reader) {
 	e.object = data.get("object")
 	e.previous = previousAttributes(data)
 	id := set(e.object.get("id"))
-	if id == "" {
+	if !id.exists() {
 		return
 	}
 	var ok bool
@@ -125,7 +125,7 @@ func (e *envelope) readSubject(r reader) {
 // previousAttributes may be an empty array where PHP wrote the JSON anew.
 func previousAttributes(data reader) value {
 	previous := data.get("previous_attributes")
-	if !previous.isObject() && !previous.isEmpty() && previous != "" {
+	if !previous.isObject() && !previous.isEmpty() && previous.exists() {
 		data.fault("previous_attributes", "not an object")
 	}
 	return previous

@@ -161,7 +161,7 @@ func discount(r reader) events.Discount {
 func percentOff(r reader) string {
 	off, precise := r.get("percent_off"), r.get("percent_off_precise")
 	whole, ok := integer(precise)
-	if rounded, _ := integer(off); precise == "" || ok && whole == rounded {
+	if rounded, _ := integer(off); !precise.exists() || ok && whole == rounded {
 		return r.decimal("percent_off")
 	}
 	return r.decimal("percent_off_precise")

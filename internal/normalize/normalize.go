@@ -7,10 +7,10 @@
 // library's structs cannot do this: they follow one version, and turn a newer
 // subscription into zero dates without an error.
 //
-// The bytes are read in this order: hash, repair of invalid UTF-8, check and
-// compaction, redaction, and then everything else from the redacted bytes, so
-// that no secret can reach a field. Redaction edits bytes; numbers, key order
-// and escapes stay as Stripe wrote them.
+// The bytes are read in this order: repair of invalid UTF-8, syntax, redaction,
+// and then everything else from the redacted bytes, so that no secret can reach
+// a field. Redaction edits bytes; numbers, key order and escapes stay as Stripe
+// wrote them. An update is read twice: the object as it is, and as it was.
 package normalize
 
 import (
@@ -65,7 +65,7 @@ type Receipt struct {
 type Normalizer struct {
 	livemode        string
 	accounts        []string
-	redactKeys      map[string]bool
+	secrets         secrets
 	userIDKeys      []string
 	clientReference string
 }
@@ -75,31 +75,24 @@ func New(o Options) (*Normalizer, error) {
 	if err := errors.Join(checkMode(o.Livemode), checkAccounts(o.Accounts), checkKeys(o), checkClientReference(o.ClientReference)); err != nil {
 		return nil, err
 	}
-	n := &Normalizer{
+	return &Normalizer{
 		livemode:        o.Livemode,
 		accounts:        slices.Clone(o.Accounts),
-		redactKeys:      map[string]bool{"client_secret": true},
+		secrets:         newSecrets(append([]string{"client_secret"}, o.RedactKeys...)),
 		userIDKeys:      slices.Clone(o.UserIDKeys),
 		clientReference: o.ClientReference,
-	}
-	for _, key := range o.RedactKeys {
-		n.redactKeys[key] = true
-	}
-	return n, nil
+	}, nil
 }
 
 // Event makes the message of one Stripe event. An error always means that raw
 // is not a Stripe event, and wraps [ErrNotEvent].
 func (n *Normalizer) Event(raw []byte, r Receipt) (events.Message, error) {
-	s := newSink()
+	s := new(sink)
 	doc, err := parse(repair(raw, &s.warn))
 	if err != nil {
 		return events.Message{}, notEvent(err.Error())
 	}
-	body, redactions, err := redact(doc, n.redactKeys)
-	if err != nil {
-		return events.Message{}, notEvent(err.Error())
-	}
+	body, redactions := redact(doc, n.secrets)
 	env, err := readEnvelope(body, s)
 	if err != nil {
 		return events.Message{}, err
@@ -108,7 +101,7 @@ func (n *Normalizer) Event(raw []byte, r Receipt) (events.Message, error) {
 	sum := sha256.Sum256(raw)
 	msg.Data.EventSHA256 = hex.EncodeToString(sum[:])
 	msg.ID = eventID(env.id, msg.Data.EventSHA256)
-	msg.Data.Event = []byte(body)
+	msg.Data.Event = []byte(body.raw())
 	n.place(&msg, env, s)
 	msg.Data.Redactions = redactions
 	msg.Data.Warnings = s.warn.list()
@@ -157,7 +150,7 @@ func (n *Normalizer) previous(after *events.Subscription, env envelope, s *sink)
 	if object == env.object {
 		return after
 	}
-	own := &sink{slab: s.slab[len(s.slab):]}
+	own := new(sink)
 	was := n.subscription(object, env, own)
 	was.ID = after.ID
 	s.warn.addNew("previous_attributes: ", own.warn)

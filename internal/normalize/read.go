@@ -10,7 +10,7 @@ import (
 // reader reads the members of one object. What has an odd type is left out and
 // noted; null, redacted and absent members are not set, which is no fault.
 type reader struct {
-	object object
+	object value
 	path   string
 	*sink
 }
@@ -18,31 +18,24 @@ type reader struct {
 // sink is what all readers of one event share.
 type sink struct {
 	warn notes
-	slab []member
 }
 
-// newSink has room for the members of an ordinary subscription event, which
-// saves an allocation for every object in it.
-func newSink() *sink { return &sink{slab: make([]member, 0, 256)} }
-
-func (s *sink) reader(v value, path string) reader {
-	return reader{object: v.object(&s.slab), path: path, sink: s}
-}
+func (s *sink) reader(v value, path string) reader { return reader{object: v, path: path, sink: s} }
 
 func (r reader) get(name string) value { return set(r.object.get(name)) }
 
-// set is v, or "" if v says that something is not set.
+// set is v, or nothing if v says that something is not set.
 func set(v value) value {
-	if v.isNull() || v == redacted {
-		return ""
+	if v.isNull() || v.raw() == redacted {
+		return value{}
 	}
 	return v
 }
 
-func (r reader) has(name string) bool { return r.get(name) != "" }
+func (r reader) has(name string) bool { return r.get(name).exists() }
 
 // isSet reports whether there is an object to read.
-func (r reader) isSet() bool { return r.object.src != "" }
+func (r reader) isSet() bool { return r.object.exists() }
 
 func (r reader) fault(name, why string) { r.warn.fault(r.at(name), why) }
 
@@ -57,7 +50,7 @@ func (r reader) at(name string) string {
 func read[T any](r reader, name, want string, convert func(value) (T, bool)) (T, bool) {
 	var zero T
 	v := r.get(name)
-	if v == "" {
+	if !v.exists() {
 		return zero, false
 	}
 	t, ok := convert(v)
@@ -116,7 +109,7 @@ func (r reader) child(name string) (reader, bool) {
 	return r.reader(v, r.at(name)), true
 }
 
-// array is a list inside this object; "" where there is none.
+// array is a list inside this object; nothing where there is none.
 func (r reader) array(name string) value {
 	v, _ := read(r, name, "an array", func(v value) (value, bool) { return v, v.isArray() })
 	return v
@@ -124,7 +117,7 @@ func (r reader) array(name string) value {
 
 // element reads an object in a list at a path.
 func (r reader) element(list string, i int, v value) (reader, bool) {
-	if set(v) == "" {
+	if !set(v).exists() {
 		return reader{}, false
 	}
 	at := r.at(list) + "[" + strconv.Itoa(i) + "]"
@@ -141,7 +134,7 @@ func reference(v value) (string, bool) {
 	if v.isObject() {
 		v = set(v.get("id"))
 	}
-	if v == "" {
+	if !v.exists() {
 		return "", true
 	}
 	return v.text()
@@ -149,7 +142,7 @@ func reference(v value) (string, bool) {
 
 func decimal(v value) (string, bool) {
 	if v.isNumber() {
-		return string(v), true
+		return v.raw(), true
 	}
 	s, ok := v.text()
 	if !ok {
@@ -159,17 +152,14 @@ func decimal(v value) (string, bool) {
 	return s, err == nil && number.isNumber()
 }
 
-func (v value) isNumber() bool {
-	return len(v) > 0 && (v[0] == '-' || '0' <= v[0] && v[0] <= '9')
-}
-
 // integer accepts 2.0, which is how some languages write a whole number, as
 // long as a float can be trusted with it.
 func integer(v value) (int64, bool) {
-	if n, err := strconv.ParseInt(string(v), 10, 64); err == nil {
+	raw := v.raw()
+	if n, err := strconv.ParseInt(raw, 10, 64); err == nil {
 		return n, true
 	}
-	f, err := strconv.ParseFloat(string(v), 64)
+	f, err := strconv.ParseFloat(raw, 64)
 	if err != nil || f != math.Trunc(f) || math.Abs(f) >= 1<<53 {
 		return 0, false
 	}
@@ -199,5 +189,6 @@ func moment(v value) (time.Time, bool) {
 }
 
 func flag(v value) (bool, bool) {
-	return v == "true", v == "true" || v == "false"
+	raw := v.raw()
+	return raw == "true", raw == "true" || raw == "false"
 }

@@ -2,177 +2,178 @@ package normalize
 
 import (
 	"cmp"
-	"errors"
+	"iter"
 	"slices"
 	"strconv"
 )
 
 const (
 	redacted = `"[redacted]"`
-	// maxDepth is less than the 10,000 levels that encoding/json reads, because
-	// the event is going to stand inside a message.
-	maxDepth = 9_990
 	// maxSteps is how many steps of a path are written, half at either end.
 	maxSteps = 32
 )
 
-// edit is a value to be replaced, and its path.
+// edit is a value to be replaced.
 type edit struct {
-	start, end int
-	path       string
+	node uint32
+	path string
 }
 
-// step leads to a member by its name, or to an element if there is no name.
-type step struct {
-	name string
-	// member tells a member without a name from an element.
-	member bool
-	index  int
+// secrets are the names whose values are redacted wherever they occur.
+type secrets struct {
+	names map[string]bool
+	// lengths has a bit for each length of a name: it spares nearly every name
+	// in an event the look-up. The last bit stands for all longer ones.
+	lengths uint64
 }
 
-// redactor goes through a value once, whatever its nesting, and collects edits.
+func newSecrets(names []string) secrets {
+	s := secrets{names: make(map[string]bool, len(names))}
+	for _, name := range names {
+		s.names[name] = true
+		s.lengths |= lengthBit(name)
+	}
+	return s
+}
+
+func lengthBit(name string) uint64 { return 1 << min(len(name), 63) }
+
+func (s secrets) has(name string) bool { return s.lengths&lengthBit(name) != 0 && s.names[name] }
+
+// redactor goes through a document once and collects edits.
 type redactor struct {
-	src   value
-	keys  map[string]bool
-	path  []step
+	doc   *document
+	open  []uint32 // the objects and arrays around the present node
 	edits []edit
-	deep  bool
-	// previous are the URLs in data.previous_attributes. What they mean is known
-	// only from data.object, which may come later.
-	previous []edit
-	session  bool
 }
 
 // redact replaces what must not leave the ingress by the string "[redacted]",
-// wherever it stands: values under the given keys, and the URLs of Checkout and
+// wherever it stands: the values of secret names, and the URLs of Checkout and
 // portal sessions, which let whoever has them act as the customer. It lists the
 // paths of what it replaced. Everything else keeps its bytes.
-func redact(src value, keys map[string]bool) (value, []string, error) {
-	r := redactor{src: src, keys: keys, path: make([]step, 0, 16)}
-	r.value(0)
-	if r.deep {
-		return "", nil, errors.New("nested too deeply")
+func redact(src value, names secrets) (value, []string) {
+	r := redactor{doc: src.doc, open: make([]uint32, 0, 16)}
+	for i := uint32(0); int(i) < len(r.doc.nodes); {
+		i = r.visit(i, names)
 	}
-	if r.session {
-		r.edits = append(r.edits, r.previous...)
+	if isSession(src.get("data").get("object")) {
+		r.urls(src.get("data").get("previous_attributes"))
 	}
 	if len(r.edits) == 0 {
-		return src, nil, nil
+		return src, nil
 	}
 	out, paths := r.apply()
-	return out, paths, nil
+	return view(out), paths
 }
 
-func (r *redactor) value(i int) int {
-	if len(r.path) >= maxDepth {
-		r.deep = true
-		return end(r.src, i)
-	}
-	switch r.src[i] {
-	case '{':
-		return r.object(i)
-	case '[':
-		return r.array(i)
-	}
-	return end(r.src, i)
-}
-
-func (r *redactor) array(i int) int {
-	i++
-	for n := 0; r.src[i] != ']'; n++ {
-		r.path = append(r.path, step{index: n})
-		i = next(r.src, r.value(i))
-		r.path = r.path[:len(r.path)-1]
-	}
-	return i + 1
-}
-
-func (r *redactor) object(i int) int {
-	var urls []edit
-	session := false
-	for i++; r.src[i] != '}'; {
-		colon := stringEnd(r.src, i)
-		name := unquote(r.src[i:colon])
-		r.path = append(r.path, step{name: name, member: true})
-		stop := r.member(name, colon+1)
-		switch val := r.src[colon+1 : stop]; {
-		case name == "object":
-			session = session || isSession(val)
-		case name == "url" && !val.isNull():
-			urls = append(urls, edit{start: colon + 1, end: stop})
-		}
-		r.path = r.path[:len(r.path)-1]
-		i = next(r.src, stop)
-	}
-	r.close(session, urls)
-	return i + 1
-}
-
-// member goes through a value, or replaces it if its name says so.
-func (r *redactor) member(name string, i int) int {
-	if !r.keys[name] || r.src[i] == 'n' {
-		return r.value(i)
-	}
-	stop := end(r.src, i)
-	r.edits = append(r.edits, edit{i, stop, r.place()})
-	return stop
-}
-
-// close is called at the end of an object, where it is known what it is.
-func (r *redactor) close(session bool, urls []edit) {
-	r.session = r.session || session && r.inData("object")
+// visit returns the node to visit next: there is nothing to look for in what is
+// replaced.
+func (r *redactor) visit(i uint32, names secrets) uint32 {
+	r.enter(i)
+	v := value{r.doc, i}
+	name := v.name()
 	switch {
-	case session:
-		r.edits = r.addURLs(r.edits, urls)
-	case r.inData("previous_attributes"):
-		r.previous = r.addURLs(r.previous, urls)
+	case names.has(name) && !v.isNull():
+		r.replace(i)
+		return r.doc.nodes[i].next
+	case name == "object" && saysSession(v):
+		r.urls(value{r.doc, r.open[len(r.open)-2]})
+	}
+	return i + 1
+}
+
+// enter leaves what ends before a node, and opens the node.
+func (r *redactor) enter(i uint32) {
+	for len(r.open) > 0 && r.doc.nodes[r.open[len(r.open)-1]].next <= i {
+		r.open = r.open[:len(r.open)-1]
+	}
+	r.open = append(r.open, i)
+}
+
+// urls replaces those in an object that is a session, or was one.
+func (r *redactor) urls(session value) {
+	for name, v := range session.members() {
+		if name == "url" && !v.isNull() {
+			r.replace(v.node)
+		}
 	}
 }
 
-func (r *redactor) inData(name string) bool {
-	return len(r.path) == 2 && r.path[0].name == "data" && r.path[1].name == name
-}
-
-func (r *redactor) addURLs(edits, urls []edit) []edit {
-	for _, e := range urls {
-		r.path = append(r.path, step{name: "url", member: true})
-		e.path = r.place()
-		r.path = r.path[:len(r.path)-1]
-		edits = append(edits, e)
+// replace adds an edit. Later ones are counted only, so have no path.
+func (r *redactor) replace(i uint32) {
+	e := edit{node: i}
+	if len(r.edits) <= maxNotes {
+		e.path = pathOf(r.path(i))
 	}
-	return edits
+	r.edits = append(r.edits, e)
 }
 
-// place is the present path; later ones are counted only, so not written.
-func (r *redactor) place() string {
-	if len(r.edits)+len(r.previous) > maxNotes {
-		return ""
-	}
-	return pathOf(r.path)
-}
-
-func isSession(v value) bool {
+func saysSession(v value) bool {
 	kind, _ := v.text()
 	return kind == "checkout.session" || kind == "billing_portal.session"
 }
 
-// apply makes the edits, leaving out those inside of another.
-func (r *redactor) apply() (value, []string) {
-	slices.SortFunc(r.edits, func(a, b edit) int {
-		return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(b.end, a.end))
-	})
-	out := make([]byte, 0, len(r.src))
+// isSession goes by any object member: whoever reads the JSON may take the first
+// of several.
+func isSession(v value) bool {
+	for name, each := range v.members() {
+		if name == "object" && saysSession(each) {
+			return true
+		}
+	}
+	return false
+}
+
+// wayTo goes from below the root down to a node.
+func (r *redactor) wayTo(i uint32) iter.Seq2[uint32, int] {
+	return func(yield func(node uint32, index int) bool) {
+		nodes := r.doc.nodes
+		for at := uint32(0); at != i; {
+			index := 0
+			for at++; nodes[at].next <= i; at = nodes[at].next {
+				index++
+			}
+			if !yield(at, index) {
+				return
+			}
+		}
+	}
+}
+
+func (r *redactor) path(i uint32) []step {
+	steps := make([]step, 0, 16)
+	for at, index := range r.wayTo(i) {
+		s := step{index: index}
+		if r.doc.nodes[at].nameEnd > 0 {
+			s.member = value{r.doc, at}
+		}
+		steps = append(steps, s)
+	}
+	return steps
+}
+
+// step leads to a member, or to an element by its index.
+type step struct {
+	member value
+	index  int
+}
+
+// apply makes the edits, each once.
+func (r *redactor) apply() (string, []string) {
+	slices.SortStableFunc(r.edits, func(a, b edit) int { return cmp.Compare(a.node, b.node) })
+	out := make([]byte, 0, len(r.doc.text))
 	var paths notes
-	done := 0
+	done := uint32(0)
 	for _, e := range r.edits {
-		if e.start < done {
+		n := r.doc.nodes[e.node]
+		if n.start < done {
 			continue
 		}
-		out = append(append(out, r.src[done:e.start]...), redacted...)
-		done = e.end
+		out = append(append(out, r.doc.text[done:n.start]...), redacted...)
+		done = n.end
 		paths.add(e.path)
 	}
-	return value(append(out, r.src[done:]...)), paths.list()
+	return string(append(out, r.doc.text[done:]...)), paths.list()
 }
 
 // pathOf writes a path like data.object.lines.data[0].client_secret.
@@ -192,11 +193,11 @@ func pathOf(steps []step) string {
 }
 
 func (s step) append(b []byte) []byte {
-	if !s.member {
+	if !s.member.exists() {
 		return append(strconv.AppendInt(append(b, '['), int64(s.index), 10), ']')
 	}
 	if len(b) > 0 {
 		b = append(b, '.')
 	}
-	return append(b, shorten(s.name)...)
+	return append(b, shorten(s.member.name())...)
 }

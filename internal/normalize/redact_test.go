@@ -2,7 +2,6 @@ package normalize_test
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -100,7 +99,7 @@ func TestWhitespaceGoesAndStringsStay(t *testing.T) {
 	t.Parallel()
 	raw := []byte("\r\n{ \"id\" : \"evt_1\" , \"object\" : \"event\",\n\t\"created\": 1700000000, \"type\": \"a.b\", \"s\": \" a \\n b \\u2028 \u2028 <&> \\ud83d\\ude00 \", \"l\": [ 1 , 2 ] }\n")
 	want := `{"id":"evt_1","object":"event","created":1700000000,"type":"a.b","s":" a \n b \u2028 ` + "\u2028" + ` <&> \ud83d\ude00 ","l":[1,2]}`
-	if diff := cmp.Diff(want, string(message(t, string(raw)).Data.Event)); diff != "" {
+	if diff := cmp.Diff(want, string(roundTrip(t, message(t, string(raw))).Data.Event)); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -108,13 +107,9 @@ func TestWhitespaceGoesAndStringsStay(t *testing.T) {
 func TestFixturesKeepTheirBytes(t *testing.T) {
 	t.Parallel()
 	for name, raw := range fixtures(t) {
-		var want bytes.Buffer
-		if err := json.Compact(&want, raw); err != nil {
-			t.Fatal(err)
-		}
 		m := message(t, string(raw))
-		if got := string(m.Data.Event); len(m.Data.Redactions) == 0 && got != want.String() {
-			t.Errorf("%s: got %s, want %s", name, got, want.String())
+		if want := bytes.TrimSpace(raw); len(m.Data.Redactions) == 0 && !bytes.Equal(m.Data.Event, want) {
+			t.Errorf("%s: got %s, want %s", name, m.Data.Event, want)
 		}
 		for _, secret := range []string{"_secret_", "invoice.stripe.com", "pay.stripe.com", "checkout.stripe.com", "kept by mistake"} {
 			if bytes.Contains(m.Data.Event, []byte(secret)) {

@@ -15,7 +15,7 @@ func References(event json.RawMessage) events.References {
 	if err != nil {
 		return events.References{}
 	}
-	r := newSink().reader(body, "")
+	r := new(sink).reader(body, "")
 	var refs events.References
 	if form, _ := r.object.get("object").text(); form == "v2.core.event" {
 		refs = relatedReferences(r)

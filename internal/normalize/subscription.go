@@ -137,7 +137,7 @@ func cancellationDetails(r reader) *events.CancellationDetails {
 // read: its presence is what says that nothing is collected.
 func pauseCollection(r reader) *events.PauseCollection {
 	pause, ok := r.child("pause_collection")
-	if !ok || len(pause.object.members) == 0 {
+	if !ok || pause.object.isEmpty() {
 		return nil
 	}
 	return &events.PauseCollection{Behavior: pause.text("behavior"), ResumesAt: pause.moment("resumes_at")}
@@ -146,7 +146,7 @@ func pauseCollection(r reader) *events.PauseCollection {
 // pendingUpdate is set wherever Stripe sets it, like pauseCollection.
 func pendingUpdate(r reader) *events.PendingUpdate {
 	update, ok := r.child("pending_update")
-	if !ok || len(update.object.members) == 0 {
+	if !ok || update.object.isEmpty() {
 		return nil
 	}
 	return &events.PendingUpdate{ExpiresAt: update.moment("expires_at")}
@@ -181,7 +181,7 @@ func metadata(r reader) map[string]string {
 	if !ok {
 		return nil
 	}
-	m := make(map[string]string, min(len(pairs.object.members), 50))
+	m := make(map[string]string, min(count(pairs.object), 50))
 	for key, val := range r.get("metadata").members() {
 		text, ok := val.text()
 		if !ok {

@@ -1,64 +1,82 @@
 package normalize
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"iter"
 	"strings"
-	"unicode/utf8"
 )
 
-// value is one JSON value without insignificant whitespace; "" is a value that
-// is not there. It is a string, so that what is read from it shares its memory. Values come from [parse], or are cut out of one that did, and
-// the functions of this file rely on that: they check no syntax.
+// document is a JSON text and where each of its values stands: in the order of
+// the text, so that what is inside of a value follows it. Text that is read out
+// shares the document's memory.
 //
 // This exists beside encoding/json because that one matches keys without
 // regard to case, cannot edit bytes, and allocates for everything it reads.
-type value string
-
-// object is an object whose members were listed, so that many of them can be
-// looked up without going through the bytes again.
-type object struct {
-	src     value
-	members []member
+type document struct {
+	text  string
+	nodes []node
 }
 
-// member says where a key and its value stand. Offsets instead of slices keep
-// the list free of pointers, which the garbage collector would have to follow;
-// 32 bits are enough for any body that a server accepts.
-type member struct {
-	name, colon, end uint32
-	escaped          bool
+// node is where one value stands. 32 bits are enough for any body that a server
+// accepts.
+type node struct {
+	name, nameEnd uint32 // the quoted name of a member; equal for what has none
+	start, end    uint32 // the value
+	next          uint32 // the first node that is not inside of this one
+	escaped       bool   // the name has a backslash
 }
 
-// parse checks that raw is one JSON value, nested at most 10,000 levels, and
-// removes the whitespace around its tokens.
-func parse(raw []byte) (value, error) {
-	var buf bytes.Buffer
-	if err := json.Compact(&buf, raw); err != nil {
-		return "", errors.New("invalid JSON")
+// value is one value in a document. The zero value is one that is not there.
+type value struct {
+	doc  *document
+	node uint32
+}
+
+func (v value) exists() bool { return v.doc != nil }
+
+func (v value) place() node { return v.doc.nodes[v.node] }
+
+// raw is the value as it is written; "" where there is none.
+func (v value) raw() string {
+	if !v.exists() {
+		return ""
 	}
-	return value(buf.String()), nil
+	p := v.place()
+	return v.doc.text[p.start:p.end]
 }
 
-// repair makes raw valid UTF-8, since neither JSON nor MongoDB takes anything
-// else.
-func repair(raw []byte, warn *notes) []byte {
-	if utf8.Valid(raw) {
-		return raw
+// first is the first byte, which says of what type the value is.
+func (v value) first() byte {
+	if !v.exists() {
+		return 'n'
 	}
-	warn.fault("body", "invalid UTF-8, replaced by U+FFFD")
-	return bytes.ToValidUTF8(raw, []byte("\uFFFD"))
+	return v.doc.text[v.place().start]
 }
 
-func (v value) isNull() bool   { return len(v) == 0 || v[0] == 'n' }
-func (v value) isObject() bool { return len(v) > 0 && v[0] == '{' }
-func (v value) isArray() bool  { return len(v) > 0 && v[0] == '[' }
-func (v value) isString() bool { return len(v) > 0 && v[0] == '"' }
+func (v value) isNull() bool   { return v.first() == 'n' }
+func (v value) isObject() bool { return v.first() == '{' }
+func (v value) isArray() bool  { return v.first() == '[' }
+func (v value) isString() bool { return v.first() == '"' }
+func (v value) isNumber() bool { return v.first() == '-' || '0' <= v.first() && v.first() <= '9' }
 
 // isEmpty reports whether v is an object or array with nothing in it.
-func (v value) isEmpty() bool { return len(v) == 2 && (v[0] == '{' || v[0] == '[') }
+func (v value) isEmpty() bool {
+	return (v.isObject() || v.isArray()) && v.place().next == v.node+1
+}
+
+// inside goes through what is directly inside of a value.
+func (v value) inside() iter.Seq[value] {
+	return func(yield func(value) bool) {
+		if !v.exists() {
+			return
+		}
+		for i := v.node + 1; i < v.place().next; i = v.doc.nodes[i].next {
+			if !yield(value{v.doc, i}) {
+				return
+			}
+		}
+	}
+}
 
 // members goes through an object, duplicates included; through nothing if v is
 // no object.
@@ -67,13 +85,10 @@ func (v value) members() iter.Seq2[string, value] {
 		if !v.isObject() {
 			return
 		}
-		for i := 1; v[i] != '}'; {
-			colon := stringEnd(v, i)
-			stop := end(v, colon+1)
-			if !yield(unquote(v[i:colon]), v[colon+1:stop]) {
+		for each := range v.inside() {
+			if !yield(each.name(), each) {
 				return
 			}
-			i = next(v, stop)
 		}
 	}
 }
@@ -84,86 +99,49 @@ func (v value) elements() iter.Seq2[int, value] {
 		if !v.isArray() {
 			return
 		}
-		for i, n := 1, 0; v[i] != ']'; n++ {
-			stop := end(v, i)
-			if !yield(n, v[i:stop]) {
+		n := 0
+		for each := range v.inside() {
+			if !yield(n, each) {
 				return
 			}
-			i = next(v, stop)
+			n++
 		}
 	}
 }
 
-// object lists the members of v at the end of a slab that many objects share;
-// none if v is no object.
-func (v value) object(slab *[]member) object {
-	if !v.isObject() {
-		return object{}
-	}
-	first := len(*slab)
-	for i := 1; v[i] != '}'; {
-		colon := stringEnd(v, i)
-		stop := end(v, colon+1)
-		escaped := strings.IndexByte(string(v[i:colon]), '\\') >= 0
-		*slab = append(*slab, member{uint32(i), uint32(colon), uint32(stop), escaped})
-		i = next(v, stop)
-	}
-	return object{src: v, members: (*slab)[first:len(*slab):len(*slab)]}
+// quotedName is the name of a member as it is written; "" of what has none.
+func (v value) quotedName() string {
+	p := v.place()
+	return v.doc.text[p.name:p.nameEnd]
 }
 
-// key is the name of a member.
-func (o object) key(m member) string {
-	if m.escaped {
-		return unquote(o.src[m.name:m.colon])
+// name is the name of a member; "" of what has none.
+func (v value) name() string {
+	if v.place().nameEnd == 0 {
+		return ""
 	}
-	return string(o.src[m.name+1 : m.colon-1])
+	return v.doc.name(v.node)
 }
 
-// manyMembers is from where on an index is quicker than looking through.
-const manyMembers = 128
-
-// index is for looking up many members of what may be a large object.
-func (o object) index() index {
-	if len(o.members) < manyMembers {
-		return index{object: o}
+func (d *document) name(i uint32) string {
+	n := &d.nodes[i]
+	if n.escaped {
+		return unquote(d.text[n.name:n.nameEnd])
 	}
-	x := index{byName: make(map[string]value, len(o.members))}
-	for _, m := range o.members {
-		x.byName[o.key(m)] = o.src[m.colon+1 : m.end]
-	}
-	return x
-}
-
-type index struct {
-	object object
-	byName map[string]value
-}
-
-func (x index) get(name string) value {
-	if x.byName != nil {
-		return x.byName[name]
-	}
-	return x.object.get(name)
+	return d.text[n.name+1 : n.nameEnd-1]
 }
 
 // get returns the value of a key, the last one if the key occurs repeatedly.
-func (o object) get(name string) value {
-	for i := len(o.members) - 1; i >= 0; i-- {
-		if m := o.members[i]; o.named(m, name) {
-			return o.src[m.colon+1 : m.end]
-		}
-	}
-	return ""
-}
-
-func (o object) named(m member, name string) bool { return o.key(m) == name }
-
-// get is for a single look-up in an object.
 func (v value) get(name string) value {
 	var found value
-	for key, val := range v.members() {
-		if key == name {
-			found = val
+	if !v.isObject() {
+		return found
+	}
+	nodes := v.doc.nodes
+	for i, stop := v.node+1, nodes[v.node].next; i < stop; i = nodes[i].next {
+		n := &nodes[i]
+		if (n.escaped || int(n.nameEnd-n.name) == len(name)+2) && v.doc.name(i) == name {
+			found = value{v.doc, i}
 		}
 	}
 	return found
@@ -174,64 +152,18 @@ func (v value) text() (string, bool) {
 	if !v.isString() {
 		return "", false
 	}
-	return unquote(v), true
+	return unquote(v.raw()), true
 }
 
 // unquote returns the content of a JSON string: a part of it where there is
 // nothing to unescape.
-func unquote(v value) string {
-	if strings.IndexByte(string(v), '\\') < 0 {
-		return string(v[1 : len(v)-1])
+func unquote(quoted string) string {
+	if strings.IndexByte(quoted, '\\') < 0 {
+		return quoted[1 : len(quoted)-1]
 	}
 	var s string
-	if err := json.Unmarshal([]byte(v), &s); err != nil {
+	if err := json.Unmarshal([]byte(quoted), &s); err != nil {
 		panic("normalize: unquote of something that is no JSON string")
 	}
 	return s
-}
-
-// end returns the index after the value that starts at b[i].
-func end(b value, i int) int {
-	switch b[i] {
-	case '"':
-		return stringEnd(b, i)
-	case '{', '[':
-		return nestedEnd(b, i)
-	}
-	for i < len(b) && b[i] != ',' && b[i] != '}' && b[i] != ']' {
-		i++
-	}
-	return i
-}
-
-func stringEnd(b value, i int) int {
-	for i++; b[i] != '"'; i++ {
-		if b[i] == '\\' {
-			i++
-		}
-	}
-	return i + 1
-}
-
-func nestedEnd(b value, i int) int {
-	for depth := 0; ; i++ {
-		switch b[i] {
-		case '"':
-			i = stringEnd(b, i) - 1
-		case '{', '[':
-			depth++
-		case '}', ']':
-			if depth--; depth == 0 {
-				return i + 1
-			}
-		}
-	}
-}
-
-// next returns where the next member or element starts, given where one ended.
-func next(b value, i int) int {
-	if b[i] == ',' {
-		return i + 1
-	}
-	return i
 }

@@ -1,0 +1,231 @@
+package normalize
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxDepth is less than the 10,000 levels that encoding/json reads, because an
+// event is going to stand inside a message.
+const maxDepth = 9_990
+
+var (
+	errSyntax = errors.New("invalid JSON")
+	errDepth  = errors.New("nested too deeply")
+)
+
+// repair makes raw valid UTF-8, since neither JSON nor MongoDB takes anything
+// else.
+func repair(raw []byte, warn *notes) []byte {
+	if utf8.Valid(raw) {
+		return raw
+	}
+	warn.fault("body", "invalid UTF-8, replaced by U+FFFD")
+	return bytes.ToValidUTF8(raw, []byte("\uFFFD"))
+}
+
+// parse checks that raw, which is valid UTF-8, is one JSON value, and finds
+// where everything in it stands.
+// See https://www.rfc-editor.org/rfc/rfc8259
+func parse(raw []byte) (value, error) { return parseText(string(raw)) }
+
+func parseText(text string) (value, error) {
+	p := parser{text: text, nodes: make([]node, 0, len(text)/20+8)}
+	p.skip()
+	if !p.value(node{}) || p.skip() != 0 || p.at < len(text) {
+		if p.deep {
+			return value{}, errDepth
+		}
+		return value{}, errSyntax
+	}
+	return value{doc: &document{text: text, nodes: p.nodes}}, nil
+}
+
+// view is parse for a text that was put together from parsed values.
+func view(text string) value {
+	v, err := parseText(text)
+	if err != nil {
+		panic("normalize: view of something that is no JSON")
+	}
+	return v
+}
+
+// parser goes through a text once. Its methods start at the first character of
+// what they read, stop after the last, and report whether it is there.
+type parser struct {
+	text  string
+	nodes []node
+	at    int
+	level int
+	deep  bool
+}
+
+// peek is the present character, 0 at the end.
+func (p *parser) peek() byte {
+	if p.at < len(p.text) {
+		return p.text[p.at]
+	}
+	return 0
+}
+
+// skip goes to the next character that is no whitespace.
+func (p *parser) skip() byte {
+	for p.at < len(p.text) {
+		switch c := p.text[p.at]; c {
+		case ' ', '\n', '\t', '\r':
+			p.at++
+		default:
+			return c
+		}
+	}
+	return 0
+}
+
+func (p *parser) value(n node) bool {
+	if p.level >= maxDepth {
+		p.deep = true
+		return false
+	}
+	i := len(p.nodes)
+	n.start = uint32(p.at)
+	p.nodes = append(p.nodes, n)
+	ok := p.content()
+	p.nodes[i].end, p.nodes[i].next = uint32(p.at), uint32(len(p.nodes))
+	return ok
+}
+
+func (p *parser) content() bool {
+	switch p.peek() {
+	case '{':
+		return p.list('}', p.member)
+	case '[':
+		return p.list(']', func() bool { return p.value(node{}) })
+	case '"':
+		_, ok := p.quoted()
+		return ok
+	case 't':
+		return p.word("true")
+	case 'f':
+		return p.word("false")
+	case 'n':
+		return p.word("null")
+	}
+	return p.number()
+}
+
+// list reads an object or an array.
+func (p *parser) list(closing byte, one func() bool) bool {
+	p.at++
+	p.level++
+	defer func() { p.level-- }()
+	if p.skip() == closing {
+		p.at++
+		return true
+	}
+	for one() {
+		switch p.skip() {
+		case ',':
+			p.at++
+			p.skip()
+		case closing:
+			p.at++
+			return true
+		default:
+			return false
+		}
+	}
+	return false
+}
+
+func (p *parser) member() bool {
+	n := node{name: uint32(p.at)}
+	if p.peek() != '"' {
+		return false
+	}
+	escaped, ok := p.quoted()
+	n.nameEnd, n.escaped = uint32(p.at), escaped
+	if !ok || p.skip() != ':' {
+		return false
+	}
+	p.at++
+	p.skip()
+	return p.value(n)
+}
+
+func (p *parser) quoted() (escaped, ok bool) {
+	text := p.text
+	for i := p.at + 1; i < len(text); i++ {
+		switch c := text[i]; {
+		case c == '"':
+			p.at = i + 1
+			return escaped, true
+		case c < ' ':
+			return escaped, false
+		case c == '\\':
+			escaped = true
+			n := escape(text[i+1:])
+			if n == 0 {
+				return escaped, false
+			}
+			i += n
+		}
+	}
+	return escaped, false
+}
+
+// escape is how many characters after a backslash belong to it.
+func escape(text string) int {
+	switch {
+	case text == "":
+		return 0
+	case strings.IndexByte(`"\/bfnrt`, text[0]) >= 0:
+		return 1
+	case text[0] != 'u' || len(text) < 5 || strings.Trim(text[1:5], "0123456789abcdefABCDEF") != "":
+		return 0
+	}
+	return 5
+}
+
+func (p *parser) word(w string) bool {
+	if !strings.HasPrefix(p.text[p.at:], w) {
+		return false
+	}
+	p.at += len(w)
+	return true
+}
+
+func (p *parser) number() bool {
+	p.one("-")
+	switch {
+	case p.one("0"):
+	case !p.digits():
+		return false
+	}
+	if p.one(".") && !p.digits() {
+		return false
+	}
+	if p.one("eE") {
+		p.one("+-")
+		return p.digits()
+	}
+	return true
+}
+
+// one reads one of a few characters, if it is there.
+func (p *parser) one(of string) bool {
+	if c := p.peek(); c == 0 || strings.IndexByte(of, c) < 0 {
+		return false
+	}
+	p.at++
+	return true
+}
+
+func (p *parser) digits() bool {
+	start := p.at
+	for '0' <= p.peek() && p.peek() <= '9' {
+		p.at++
+	}
+	return p.at > start
+}
