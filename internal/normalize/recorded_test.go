@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -49,7 +50,7 @@ func TestRecordedSubscriptions(t *testing.T) {
 		want.Changes = ""
 		table[name] = want
 	}
-	checkTable(t, table, isSubscriptionType, func(t *testing.T, m events.Message) readSubscription {
+	checkTable(t, table, ofTypes("customer.subscription."), func(t *testing.T, m events.Message) readSubscription {
 		if m.Data.Subscription == nil {
 			return readSubscription{NoID: true}
 		}
@@ -63,7 +64,7 @@ func TestRecordedChanges(t *testing.T) {
 	for name, want := range recordedSubscriptions {
 		table[name] = want.Changes
 	}
-	checkTable(t, table, isSubscriptionType, func(_ *testing.T, m events.Message) string {
+	checkTable(t, table, ofTypes("customer.subscription."), func(_ *testing.T, m events.Message) string {
 		words := make([]string, len(m.Data.Changes))
 		for i, word := range m.Data.Changes {
 			words[i] = string(word)
@@ -72,7 +73,15 @@ func TestRecordedChanges(t *testing.T) {
 	})
 }
 
-func isSubscriptionType(kind string) bool { return strings.HasPrefix(kind, "customer.subscription.") }
+// ofTypes is a choice of event types: those given, and all that begin with one that
+// ends in a dot.
+func ofTypes(types ...string) func(string) bool {
+	return func(eventType string) bool {
+		return slices.ContainsFunc(types, func(each string) bool {
+			return eventType == each || strings.HasSuffix(each, ".") && strings.HasPrefix(eventType, each)
+		})
+	}
+}
 
 // checkTable holds what read takes from the message of each recorded event of a
 // kind against a table by file name, which must be complete. Of another folder
