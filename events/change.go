@@ -240,11 +240,13 @@ func (p pairs) renewed(b, a *Subscription) bool {
 	known := false
 	begun := p.any(func(b, a *Item) bool {
 		known = known || !a.CurrentPeriodStart.IsZero()
-		return follows(a.CurrentPeriodStart, b.CurrentPeriodEnd)
+		return begins(a.CurrentPeriodStart, b.CurrentPeriodStart, b.CurrentPeriodEnd)
 	})
-	return begun || !known && follows(a.CurrentPeriodStart, b.CurrentPeriodEnd)
+	return begun || !known && begins(a.CurrentPeriodStart, b.CurrentPeriodStart, b.CurrentPeriodEnd)
 }
 
-func follows(start, end time.Time) bool {
-	return !start.IsZero() && !end.IsZero() && !start.Before(end)
+// begins reports whether a period is another than the one before, and not a part
+// of it.
+func begins(start, oldStart, oldEnd time.Time) bool {
+	return !start.IsZero() && !oldEnd.IsZero() && !start.Before(oldEnd) && !start.Equal(oldStart)
 }

@@ -3,6 +3,7 @@ package normalize
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/billbus/billbus/events"
 )
@@ -157,12 +158,12 @@ func discount(r reader) events.Discount {
 	return d
 }
 
-// percentOff was rounded in 2018, when percent_off_precise said what it was.
+// percentOff was rounded until 2018, when percent_off_precise said what it was.
+// Since then it is a float, written 25.0 where it had been 25.
 func percentOff(r reader) string {
-	off, precise := r.get("percent_off"), r.get("percent_off_precise")
-	whole, ok := integer(precise)
-	if rounded, _ := integer(off); !precise.exists() || ok && whole == rounded {
-		return r.decimal("percent_off")
+	off := cmp.Or(r.decimal("percent_off_precise"), r.decimal("percent_off"))
+	if !strings.Contains(off, ".") || strings.ContainsAny(off, "eE") {
+		return off
 	}
-	return r.decimal("percent_off_precise")
+	return strings.TrimRight(strings.TrimRight(off, "0"), ".")
 }

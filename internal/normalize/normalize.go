@@ -153,8 +153,23 @@ func (n *Normalizer) previous(after *events.Subscription, env envelope, s *sink)
 	own := new(sink)
 	was := n.subscription(object, env, own)
 	was.ID = after.ID
+	if !env.previous.get("items").exists() {
+		sharePeriod(was, after)
+	}
 	s.warn.addNew("previous_attributes: ", own.warn)
 	return was
+}
+
+// sharePeriod gives the items the period that the subscription had before, if
+// theirs is the subscription's now. Versions before 2025-03-31 render both, but
+// say of the subscription's alone what it was: a renewal would seem none.
+func sharePeriod(was, after *events.Subscription) {
+	for i := range was.Items {
+		it := &was.Items[i]
+		if !it.CurrentPeriodStart.IsZero() && it.CurrentPeriodStart.Equal(after.CurrentPeriodStart) && it.CurrentPeriodEnd.Equal(after.CurrentPeriodEnd) {
+			it.CurrentPeriodStart, it.CurrentPeriodEnd = was.CurrentPeriodStart, was.CurrentPeriodEnd
+		}
+	}
 }
 
 func (n *Normalizer) ignored(env envelope) string {
