@@ -64,7 +64,9 @@ func checkEvent(t *testing.T, n *normalize.Normalizer, raw []byte) {
 func checkSecrets(t *testing.T, event []byte) {
 	t.Helper()
 	var v any
-	if err := json.Unmarshal(event, &v); err != nil {
+	dec := json.NewDecoder(bytes.NewReader(event))
+	dec.UseNumber() // a float has no 1e400
+	if err := dec.Decode(&v); err != nil {
 		t.Fatalf("the redacted event is no JSON: %v", err)
 	}
 	walk(v, func(o map[string]any) {
