@@ -20,8 +20,13 @@ func Mode(livemode bool) string {
 }
 
 // Key joins mode, account and id by colons: the identity of an event or a
-// subscription across modes and accounts. Two accounts may use one id.
+// subscription across modes and accounts. Two accounts may use one id. An id
+// that is none of Stripe's is replaced by its hash, as in [SafeID], but for
+// hyphens, which are at home in keys and in ids that people make up.
 func Key(livemode bool, account, id string) string {
+	if plain := strings.ReplaceAll(id, "-", "_"); SafeID(plain) != plain {
+		id = SafeID(id)
+	}
 	return Mode(livemode) + ":" + accountToken(account) + ":" + id
 }
 

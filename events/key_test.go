@@ -96,6 +96,8 @@ func TestKeyAndSource(t *testing.T) {
 	}{
 		"live platform":   {true, "", "sub_1", "live:platform:sub_1", "/stripe/platform/live", "live", "platform"},
 		"test account":    {false, "acct_1", "sub_1", "test:acct_1:sub_1", "/stripe/acct_1/test", "test", "acct_1"},
+		"hyphens":         {false, "", "sub-1", "test:platform:sub-1", "/stripe/platform/test", "test", "platform"},
+		"hostile id":      {false, "", ".", "test:platform:" + hashOfDot, "/stripe/platform/test", "test", "platform"},
 		"hostile account": {false, ".", "sub_1", "test:" + hashOfDot + ":sub_1", "/stripe/" + hashOfDot + "/test", "test", hashOfDot},
 	}
 	for name, tt := range cases {
@@ -118,6 +120,16 @@ func TestKeyAndSource(t *testing.T) {
 		m.Data.Subscription = &events.Subscription{ID: tt.id}
 		if got := m.SubscriptionKey(); got != tt.key {
 			t.Errorf("%s: SubscriptionKey: got %q, want %q", name, got, tt.key)
+		}
+	}
+}
+
+func TestKeysAreSafe(t *testing.T) {
+	t.Parallel()
+	key := regexp.MustCompile(`^test:platform:[A-Za-z0-9_-]{1,255}$`)
+	for name, id := range hostile() {
+		if got := events.Key(false, "", id); !key.MatchString(got) {
+			t.Errorf("%s: got %q", name, got)
 		}
 	}
 }
