@@ -1,5 +1,5 @@
-# The commands that CI runs, under the same names. Everything needed beyond Go, make and a C compiler
-# (for the race detector) is pinned in tools/.
+# The commands that CI runs, under the same names. Everything needed beyond Go, make, a C compiler
+# (for the race detector) and npm (for asyncapi) is pinned in tools/.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -10,7 +10,7 @@ LINT    := go tool -modfile=tools/lint/go.mod golangci-lint
 MODULES := . tools tools/lint
 FUZZTIME ?= 10s
 
-.PHONY: fmt fmt-check vet lint tidy-check fix-check build test simulate race fuzz ci
+.PHONY: fmt fmt-check vet lint tidy-check fix-check build test asyncapi simulate race fuzz ci
 
 fmt:
 	$(GOFUMPT) -w .
@@ -35,6 +35,11 @@ build:
 
 test:
 	go test ./...
+
+# The tests hold the AsyncAPI document against the code; this holds it against AsyncAPI, whose own
+# schema and parser are to be had from npm only.
+asyncapi:
+	cd tools/asyncapi && npm ci --ignore-scripts --no-audit --no-fund --silent && npm run --silent check
 
 # The first command of the README, twice on one data folder.
 simulate:
@@ -63,4 +68,4 @@ fuzz:
 		done; \
 	done
 
-ci: fmt-check vet lint tidy-check fix-check build test simulate race fuzz
+ci: fmt-check vet lint tidy-check fix-check build test asyncapi simulate race fuzz

@@ -67,12 +67,12 @@ type Message struct {
 	// Subject is the id of the object that the event is about.
 	Subject string `json:"subject,omitempty"`
 	// Time is when Stripe created the event.
-	Time            time.Time `json:"time"`
-	DataContentType string    `json:"datacontenttype"`
-	// StripeType is Stripe's own event type.
+	Time time.Time `json:"time"`
+	// DataContentType is always [DataContentType].
+	DataContentType string `json:"datacontenttype"`
+	// StripeType is Stripe's own event type; absent where no event of Stripe's
+	// stands behind the message, as for a snapshot.
 	// See https://docs.stripe.com/api/events/types
-	// It is absent where no event of Stripe's stands behind the message, as for a
-	// snapshot.
 	StripeType string `json:"stripetype,omitempty"`
 	// StripeAPIVersion is the API version in which Stripe rendered the event;
 	// thin events have none.
@@ -81,12 +81,14 @@ type Message struct {
 	StripeAccount string `json:"stripeaccount,omitempty"`
 	// StripeEndpoint is the name of the signing secret that verified it.
 	StripeEndpoint string `json:"stripeendpoint,omitempty"`
-	Livemode       bool   `json:"livemode"`
-	Data           Data   `json:"data"`
+	// Livemode is false for events of Stripe's test mode and sandboxes.
+	Livemode bool `json:"livemode"`
+	Data     Data `json:"data"`
 }
 
 // Data is what Billbus says about one event.
 type Data struct {
+	// SchemaVersion is the version of the shape of data; see [SchemaVersion].
 	SchemaVersion int `json:"schema_version"`
 	// Subscription is the normalized subscription as of this event; set on
 	// every subscription.* message and on no other, so that nobody acts on an

@@ -42,16 +42,17 @@ const anything = module
 // without a host is a package of this module. Imports of tests are free, but for
 // what the other tests here say.
 var table = map[string][]string{
-	"events":              {},
-	"config":              {pflag},
-	"handlers":            {"events", "internal/fault", watermillMsg},
-	"internal/fault":      {},
-	"internal/ops":        {prometheus},
-	"internal/term":       {goPretty},
-	"internal/corpus":     {},
-	"internal/archtest":   {},
-	"internal/e2e":        {},
-	"internal/deploytest": {},
+	"events":                {},
+	"config":                {pflag},
+	"handlers":              {"events", "internal/fault", watermillMsg},
+	"internal/fault":        {},
+	"internal/ops":          {prometheus},
+	"internal/term":         {goPretty},
+	"internal/corpus":       {},
+	"internal/archtest":     {},
+	"internal/contracttest": {},
+	"internal/e2e":          {},
+	"internal/deploytest":   {},
 
 	"internal/stripehook": {"events", "internal/fault", stripe},
 	"internal/normalize":  {"events"},
@@ -86,7 +87,8 @@ var table = map[string][]string{
 // testOnly is what tests use and no package may.
 var testOnly = []string{
 	"github.com/stretchr/testify", "go.uber.org/goleak", "pgregory.net/rapid", "github.com/google/go-cmp",
-	module + "/internal/corpus", module + "/internal/archtest", module + "/internal/e2e", module + "/internal/deploytest", "testing",
+	"github.com/santhosh-tekuri/jsonschema", "github.com/cloudevents/sdk-go",
+	module + "/internal/corpus", module + "/internal/archtest", module + "/internal/contracttest", module + "/internal/e2e", module + "/internal/deploytest", "testing",
 }
 
 // linksFerretDB are the packages whose tests may link FerretDB, which takes a
