@@ -1,6 +1,7 @@
 package contracttest_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -93,4 +94,36 @@ func TestExamplesAreWhatTheirEventsBecome(t *testing.T) {
 			t.Errorf("%s (-example +normalized):\n%s", name, diff)
 		}
 	}
+}
+
+// What only consists of blanks is what readers of CloudEvents refuse.
+func TestBlankIdentifiersAreReadableToo(t *testing.T) {
+	t.Parallel()
+	n := normalizer(t, normalize.Any)
+	for _, blank := range []string{" ", "\t", "\u0085", "\x00", "\u00a0\r\n"} {
+		raw, err := json.Marshal(map[string]any{
+			"id": blank, "object": "event", "type": blank, "created": 1_760_000_000, "account": blank, "api_version": blank,
+			"data": map[string]any{"object": map[string]any{"id": blank}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, kind := range []string{blank, "customer.subscription.updated"} {
+			raw = []byte(strings.Replace(string(raw), `"type":`+quoted(t, blank), `"type":`+quoted(t, kind), 1))
+			m, err := n.Event(raw, receipt())
+			if err != nil {
+				t.Fatalf("%q: %v", blank, err)
+			}
+			checkCloudEvent(t, quoted(t, blank), m)
+		}
+	}
+}
+
+func quoted(t *testing.T, s string) string {
+	t.Helper()
+	raw, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(raw)
 }

@@ -1,6 +1,7 @@
 package normalize
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
@@ -159,10 +160,7 @@ func index(v value) func(name string) value {
 	if count(v) < manyMembers {
 		return v.get
 	}
-	byName := make(map[string]value, count(v))
-	for name, each := range v.members() {
-		byName[name] = each
-	}
+	byName := maps.Collect(v.members())
 	return func(name string) value { return byName[name] }
 }
 

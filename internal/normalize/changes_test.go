@@ -120,7 +120,7 @@ func TestChanges(t *testing.T) {
 			seen[word] = true
 		}
 	}
-	for _, word := range strings.Fields(allWords) {
+	for word := range strings.FieldsSeq(allWords) {
 		if !seen[events.Change(word)] {
 			t.Errorf("no event leads to %s", word)
 		}

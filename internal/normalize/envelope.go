@@ -131,11 +131,19 @@ func previousAttributes(data reader) value {
 	return previous
 }
 
+// notBlank leaves out what readers of CloudEvents refuse in an attribute.
+func notBlank(s string) string {
+	if strings.TrimSpace(s) == "" {
+		return ""
+	}
+	return s
+}
+
 func (e *envelope) message(r Receipt) events.Message {
 	return events.Message{
 		SpecVersion:      events.SpecVersion,
 		Source:           events.Source(e.livemode, e.account),
-		Subject:          e.subject,
+		Subject:          notBlank(e.subject),
 		Time:             e.created,
 		DataContentType:  events.DataContentType,
 		StripeType:       e.kind,
@@ -152,8 +160,12 @@ func (e *envelope) message(r Receipt) events.Message {
 }
 
 // eventID makes the Dashboard's test sends different events: their id is all
-// zeros, and every one after the first would count as a repetition.
+// zeros, and every one after the first would count as a repetition. A blank id,
+// which CloudEvents readers refuse, becomes its hash.
 func eventID(id, hash string) string {
+	if strings.TrimSpace(id) == "" {
+		return events.SafeID(id)
+	}
 	zeros, ok := strings.CutPrefix(id, "evt_")
 	if !ok || zeros == "" || strings.Trim(zeros, "0") != "" {
 		return id
