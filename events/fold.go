@@ -10,7 +10,11 @@ import (
 
 // Rule numbers the normalizing and ordering rules. State that was decided by
 // an older rule is decided again from the audit.
-const Rule = 1
+const Rule = 2
+
+// window is how far apart events can be that are put in order by the states they
+// lead from and to, and not by their stamps.
+const window = 2 * time.Second
 
 // Ordering says whether the known events determine which of them is the last.
 type Ordering string
@@ -22,20 +26,6 @@ const (
 	// of them was taken by its id, so that everybody takes the same.
 	Ambiguous Ordering = "ambiguous"
 )
-
-// Fact is what the ordering rule needs to know of one event of a subscription.
-type Fact struct {
-	// EventID is unique within a set of facts.
-	EventID string
-	// Type is Stripe's event type.
-	Type string
-	// APIVersion is the one in which Stripe rendered the event.
-	APIVersion string
-	// Moment is when what the event tells of happened; see [FactOf].
-	Moment time.Time
-	// Terminal is true if the subscription had ended by this event.
-	Terminal bool
-}
 
 // Verdict is what [Fold] says about a set of facts.
 type Verdict struct {
@@ -50,41 +40,18 @@ type Verdict struct {
 	Relevant []Fact
 }
 
-// FactOf extracts the fact from a message; false if the message holds no
-// subscription. Messages that were not admitted hold none that counts.
-//
-// The moment is the event's created, which Stripe stamps in whole seconds, to
-// the millisecond that stores keep. Stripe stamps a …created event up to seconds
-// after the object it tells of, and so possibly after the first update: there
-// the lesser of the two stamps counts.
-func FactOf(m Message) (Fact, bool) {
-	sub := m.Data.Subscription
-	if sub == nil || m.Data.Ignored != "" {
-		return Fact{}, false
-	}
-	moment := m.Time
-	if m.StripeType == stripeSubscription+"created" && !sub.Created.IsZero() && sub.Created.Before(moment) {
-		moment = sub.Created
-	}
-	return Fact{
-		EventID:    m.ID,
-		Type:       m.StripeType,
-		APIVersion: m.StripeAPIVersion,
-		// A finer moment would come back from a store as an earlier one, and lose
-		// against itself.
-		Moment:   moment.UTC().Truncate(time.Millisecond),
-		Terminal: sub.Terminal() || m.StripeType == stripeSubscription+"deleted",
-	}, true
-}
-
 // Fold says which of the events of one subscription holds its present state.
 // It is a function of the set: neither order nor repetition changes it.
 //
-// A subscription that has ended cannot come back, so terminal events win over
-// all others; then the later moment wins; within one moment the lifecycle
-// decides (created is first, deleted last). Stripe's stamps are whole seconds
-// and its documentation says not to order by them, so what is still tied is
-// ambiguous, and the greatest event id is taken.
+// A subscription that has ended cannot come back: if any event is terminal, only
+// terminal ones compete. Of these, the ones of the last two seconds do. Stripe
+// stamps whole seconds and says not to order by them, so within these seconds
+// the events are put in order by what they say: an update is a step from one
+// state to another, and the state in which the steps end is the present one. An
+// event that does not say what was before is in order if some step touches its
+// state, and an end of its own if none does. With several ends, which means that
+// an event is missing or was told twice, the later moment wins; if that is the
+// same, it is ambiguous.
 // See https://docs.stripe.com/webhooks#event-ordering
 //
 // Fold panics if facts is empty: no events, no state.
@@ -92,49 +59,106 @@ func Fold(facts []Fact) Verdict {
 	if len(facts) == 0 {
 		panic("events: Fold of no facts")
 	}
-	relevant := top(facts)
-	winner := relevant[len(relevant)-1]
-	verdict := Verdict{Winner: winner, Ordering: Determined, Relevant: relevant}
-	verdict.Explanation = fmt.Sprintf("%s %s, and no later event is known.", winner.EventID, describeFact(winner))
-	if len(relevant) > 1 {
-		verdict.Ordering = Ambiguous
-		verdict.Explanation = fmt.Sprintf(
-			"%d events of %s cannot be told apart by their stamps, and %s has the greatest id.",
-			len(relevant), winner.Moment.UTC().Format(time.RFC3339), winner.EventID)
-	}
-	return verdict
+	relevant := relevant(facts)
+	v := decide(relevant)
+	v.Relevant = relevant
+	return v
 }
 
-func describeFact(f Fact) string {
-	if f.Terminal {
-		return "ended the subscription"
+// relevant returns the facts on which a verdict, now or later, can depend: of the
+// class that competes, those in the window, and those of the last second before
+// it in which there were any. Whatever is left out here would be left out as well
+// if more were known.
+func relevant(facts []Fact) []Fact {
+	terminal := slices.ContainsFunc(facts, func(f Fact) bool { return f.Terminal })
+	kept := without(facts, func(f Fact) bool { return terminal && !f.Terminal })
+	start := newest(kept).Add(-window)
+	if before := without(kept, func(f Fact) bool { return f.Moment.After(start) }); len(before) > 0 {
+		start = newest(before).Add(-time.Second)
 	}
-	return "has the latest moment, " + f.Moment.UTC().Format(time.RFC3339)
+	kept = without(kept, func(f Fact) bool { return !f.Moment.After(start) })
+	slices.SortFunc(kept, compareIDs)
+	return slices.CompactFunc(kept, func(a, b Fact) bool { return a.EventID == b.EventID })
 }
 
-// top returns the facts that no other fact beats, each event once, by id.
-func top(facts []Fact) []Fact {
-	var best []Fact
-	for _, f := range facts {
-		switch {
-		case len(best) == 0 || rank(f, best[0]) > 0:
-			best = append(best[:0], f)
-		case rank(f, best[0]) == 0:
-			best = append(best, f)
+func without(facts []Fact, drop func(Fact) bool) []Fact {
+	return slices.DeleteFunc(slices.Clone(facts), drop)
+}
+
+func newest(facts []Fact) time.Time {
+	return slices.MaxFunc(facts, func(a, b Fact) int { return a.Moment.Compare(b.Moment) }).Moment
+}
+
+// decide finds where the events in the window end. If they lead round in a circle,
+// what was before them says where it was entered, if it leads to it; else the
+// events of the last moment may say how it was left.
+func decide(facts []Fact) Verdict {
+	last := newest(facts)
+	tooOld := func(f Fact) bool { return !f.Moment.After(last.Add(-window)) }
+	competing := without(facts, tooOld)
+	if len(competing) == 1 {
+		return determined(competing[0], alone(competing[0]))
+	}
+	ends := newGraph(competing).ends()
+	if len(ends) == 0 {
+		ends = without(newGraph(facts).ends(), tooOld)
+	}
+	if len(ends) == 0 {
+		ends = newGraph(without(facts, func(f Fact) bool { return f.Moment.Before(last) })).ends()
+	}
+	return choose(competing, ends)
+}
+
+func choose(competing, ends []Fact) Verdict {
+	switch len(ends) {
+	case 0:
+		winner := slices.MaxFunc(competing, compareIDs)
+		return ambiguous(winner, fmt.Sprintf("%d events lead round in a circle, and %s has the greatest id.", len(competing), winner.EventID))
+	case 1:
+		return determined(ends[0], fmt.Sprintf("%s is where the changes of these seconds end (%d events).", ends[0].EventID, len(competing)))
+	}
+	// What came first is no end if there is another.
+	ends = without(ends, func(f Fact) bool { return f.First })
+	if len(ends) < 2 {
+		return choose(competing, ends)
+	}
+	winner := slices.MaxFunc(ends, later)
+	ties := 0
+	for _, end := range ends {
+		if end.Moment.Equal(winner.Moment) {
+			ties++
 		}
 	}
-	slices.SortFunc(best, func(a, b Fact) int { return strings.Compare(a.EventID, b.EventID) })
-	return slices.CompactFunc(best, func(a, b Fact) bool { return a.EventID == b.EventID })
+	if ties == 1 {
+		return determined(winner, fmt.Sprintf("%s has the latest moment, %s, of %d events that do not follow each other.",
+			winner.EventID, stamp(winner), len(ends)))
+	}
+	return ambiguous(winner, fmt.Sprintf("%d events of %s do not follow each other; %s was taken by its type and id.", ties, stamp(winner), winner.EventID))
 }
 
-// rank compares by everything but the event id: a total preorder.
-func rank(a, b Fact) int {
-	return cmp.Or(
-		compareBool(a.Terminal, b.Terminal),
-		a.Moment.Compare(b.Moment),
-		cmp.Compare(lifecycle(a.Type), lifecycle(b.Type)),
-	)
+func determined(f Fact, why string) Verdict {
+	return Verdict{Winner: f, Ordering: Determined, Explanation: why}
 }
+
+func ambiguous(f Fact, why string) Verdict {
+	return Verdict{Winner: f, Ordering: Ambiguous, Explanation: why}
+}
+
+func alone(f Fact) string {
+	if f.Terminal {
+		return f.EventID + " ended the subscription, and no later event is known."
+	}
+	return f.EventID + " has the latest moment, " + stamp(f) + ", and no later event is known."
+}
+
+func stamp(f Fact) string { return f.Moment.UTC().Format(time.RFC3339) }
+
+// later orders by moment, then by the lifecycle, then by id.
+func later(a, b Fact) int {
+	return cmp.Or(a.Moment.Compare(b.Moment), cmp.Compare(lifecycle(a.Type), lifecycle(b.Type)), compareIDs(a, b))
+}
+
+func compareIDs(a, b Fact) int { return strings.Compare(a.EventID, b.EventID) }
 
 func lifecycle(stripeType string) int {
 	switch stripeType {
@@ -144,14 +168,4 @@ func lifecycle(stripeType string) int {
 		return 2
 	}
 	return 1
-}
-
-func compareBool(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case a:
-		return 1
-	}
-	return -1
 }
