@@ -7,6 +7,10 @@ const (
 	SubjectSubscriptions = "subscription.*"
 	SubjectStripe        = "stripe.>"
 	SubjectUserLinked    = "billbus.user.linked"
+	// SubjectSnapshot is that of a subscription as it was read from Stripe's API.
+	SubjectSnapshot = "subscription.snapshot"
+	// SubjectThinSubscriptions are those of thin events that name a subscription.
+	SubjectThinSubscriptions = "stripe." + ThinSubscription + ">"
 
 	subscriptionPrefix = "subscription."
 	stripePrefix       = "stripe."
@@ -14,6 +18,10 @@ const (
 	stripeSubscription = "customer.subscription."
 	maxSubject         = 255
 )
+
+// ThinSubscription is how the Stripe type of a thin event begins that names a
+// subscription.
+const ThinSubscription = "v1." + stripeSubscription
 
 // StreamSubjects are the subjects that the stream captures.
 func StreamSubjects() []string {

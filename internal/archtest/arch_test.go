@@ -31,6 +31,7 @@ const (
 	stripe        = "github.com/stripe/stripe-go"
 	prometheus    = "github.com/prometheus/client_golang"
 	errgroup      = "golang.org/x/sync/errgroup"
+	rateLimit     = "golang.org/x/time/rate"
 	goPretty      = "github.com/jedib0t/go-pretty"
 	flock         = "github.com/gofrs/flock"
 )
@@ -55,6 +56,7 @@ var table = map[string][]string{
 	"internal/deploytest":   {},
 
 	"internal/stripehook": {"events", "internal/fault", stripe},
+	"internal/stripeapi":  {"events", "internal/fault", stripe, rateLimit},
 	"internal/normalize":  {"events"},
 	"internal/stripesim":  {"events"},
 	"internal/natsbus":    {"events", "internal/fault", watermill, watermillNATS, natsClient},
@@ -63,14 +65,15 @@ var table = map[string][]string{
 	"internal/embedded/natsserver": {natsServer},
 	"internal/embedded/docdb":      {ferretDB},
 
-	"internal/wire": {"config", "internal/natsbus"},
+	"internal/wire": {"config", "internal/natsbus", watermill},
 	"internal/bridge": {
-		"config", "events", "handlers", "internal/fault", "internal/natsbus", "internal/normalize", "internal/ops", "internal/stripehook", "internal/wire",
+		"config", "events", "handlers", "internal/fault", "internal/natsbus", "internal/normalize", "internal/ops", "internal/stripeapi",
+		"internal/stripehook", "internal/wire",
 		watermillMsg, errgroup,
 	},
 	"internal/subscriber": {
 		"config", "events", "handlers", "internal/fault", "internal/mongostore", "internal/natsbus", "internal/normalize", "internal/ops", "internal/wire",
-		watermill, errgroup,
+		watermillMsg, errgroup,
 	},
 	"internal/standalone": {
 		"config", "internal/bridge", "internal/subscriber", "internal/embedded", "internal/mongostore", "internal/normalize",

@@ -42,6 +42,29 @@ type knownFact struct {
 	APIVersion string    `bson:"api_version,omitempty"`
 	Moment     time.Time `bson:"moment"`
 	Terminal   bool      `bson:"terminal"`
+	Request    string    `bson:"request,omitempty"`
+	First      bool      `bson:"first,omitempty"`
+	Before     digests   `bson:"before,omitempty"`
+	After      digests   `bson:"after"`
+}
+
+type digests struct {
+	Full string `bson:"full"`
+	Core string `bson:"core"`
+}
+
+func known(f events.Fact) knownFact {
+	return knownFact{
+		EventID: f.EventID, Type: f.Type, APIVersion: f.APIVersion, Moment: f.Moment, Terminal: f.Terminal,
+		Request: f.Request, First: f.First, Before: digests(f.Before), After: digests(f.After),
+	}
+}
+
+func (k knownFact) fact() events.Fact {
+	return events.Fact{
+		EventID: k.EventID, Type: k.Type, APIVersion: k.APIVersion, Moment: k.Moment.UTC(), Terminal: k.Terminal,
+		Request: k.Request, First: k.First, Before: events.State(k.Before), After: events.State(k.After),
+	}
 }
 
 // current reports whether the state exists and was decided by today's rules.
@@ -50,9 +73,7 @@ func (h *stateHead) current() bool { return h.Version.N > 0 && h.Version.Rule ==
 func (h *stateHead) facts() []events.Fact {
 	facts := make([]events.Fact, len(h.Version.Known))
 	for i, k := range h.Version.Known {
-		facts[i] = events.Fact{
-			EventID: k.EventID, Type: k.Type, APIVersion: k.APIVersion, Moment: k.Moment.UTC(), Terminal: k.Terminal,
-		}
+		facts[i] = k.fact()
 	}
 	return facts
 }
@@ -81,12 +102,12 @@ func encodeState(head *stateHead, winner events.Message, verdict events.Verdict,
 }
 
 func nextVersion(head *stateHead, winner events.Message, verdict events.Verdict) version {
-	known := make([]knownFact, len(verdict.Relevant))
+	facts := make([]knownFact, len(verdict.Relevant))
 	for i, f := range verdict.Relevant {
-		known[i] = knownFact{EventID: f.EventID, Type: f.Type, APIVersion: f.APIVersion, Moment: f.Moment, Terminal: f.Terminal}
+		facts[i] = known(f)
 	}
 	return version{
-		EventID: winner.ID, EventType: winner.StripeType, EventCreated: winner.Time,
-		Terminal: verdict.Winner.Terminal, N: head.Version.N + 1, Rule: events.Rule, Known: known,
+		EventID: winner.ID, EventType: typeOf(winner), EventCreated: winner.Time,
+		Terminal: verdict.Winner.Terminal, N: head.Version.N + 1, Rule: events.Rule, Known: facts,
 	}
 }

@@ -14,6 +14,7 @@
 package normalize
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -56,7 +57,10 @@ type Options struct {
 // Receipt is what is known of an event besides its bytes.
 type Receipt struct {
 	// Endpoint is the name of the signing secret that verified the event.
-	Endpoint   string
+	Endpoint string
+	// Account is the connected account that an event was read from. Stripe names
+	// it in what it posts; where an event names one itself, that one counts.
+	Account    string
 	Origin     events.Origin
 	ReceivedAt time.Time
 }
@@ -97,6 +101,7 @@ func (n *Normalizer) Event(raw []byte, r Receipt) (events.Message, error) {
 	if err != nil {
 		return events.Message{}, err
 	}
+	env.account = cmp.Or(env.account, r.Account)
 	msg := env.message(r)
 	sum := sha256.Sum256(raw)
 	msg.Data.EventSHA256 = hex.EncodeToString(sum[:])
