@@ -93,7 +93,7 @@ func (b *Bridge) connect(normalizer handlers.Normalizer) error {
 		return err
 	}
 	b.bus = bus
-	b.streams = natsbus.NewProvisioner(bus, natsbus.ProvisionMode(b.cfg.Stream.Provision), wire.Settings(b.cfg.Stream), "", b.deps.Log)
+	b.streams = natsbus.NewProvisioner(bus, natsbus.ProvisionMode(b.cfg.Stream.Provision), wire.Settings(b.cfg.Stream), natsbus.Consumer{}, b.deps.Log)
 	b.publisher = &watchedPublisher{next: publisher, now: b.deps.Now, missing: b.streams.Wake}
 	b.webhook, err = handlers.NewWebhook(handlers.WebhookConfig{
 		Path: b.cfg.Webhook.Path, MaxBytes: b.cfg.Webhook.MaxBytes, MaxConcurrent: maxConcurrent,

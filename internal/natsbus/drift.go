@@ -21,11 +21,15 @@ type Drift struct {
 	Cure string
 }
 
-const (
-	cureProvision = "run `bridge provision` to see and apply what is needed"
-	cureSubscribe = "start a subscriber with PROVISION=create once"
-	cureConsumer  = "delete the consumer, which a subscriber with PROVISION=create makes again; it then reads the stream from its beginning, which changes no state"
-)
+const cureProvision = "run `bridge provision` to see and apply what is needed"
+
+func (c Consumer) cureMissing() string {
+	return "start a " + c.program + " with PROVISION=create once"
+}
+
+func (c Consumer) cureDrift() string {
+	return "delete the consumer, which a " + c.program + " with PROVISION=create makes again; it then reads the stream from its beginning, which changes no state"
+}
 
 // String is the drift in one line.
 func (d Drift) String() string {
@@ -87,8 +91,9 @@ func merged(have, want jetstream.StreamConfig) jetstream.StreamConfig {
 	return next
 }
 
-func consumerDrift(stream string, have, want jetstream.ConsumerConfig) []Drift {
-	d := &differ{object: "consumer " + want.Durable + " of stream " + stream, cure: cureConsumer}
+func consumerDrift(stream string, have jetstream.ConsumerConfig, wanted Consumer) []Drift {
+	want := wanted.config()
+	d := &differ{object: "consumer " + want.Durable + " of stream " + stream, cure: wanted.cureDrift()}
 	d.compare("ack_policy", have.AckPolicy, want.AckPolicy, fatal)
 	d.compare("filter", filters(have), filters(want), fatal)
 	d.compare("max_deliver", have.MaxDeliver, want.MaxDeliver, fatal)

@@ -38,23 +38,25 @@ type Provisioner struct {
 	bus      *Bus
 	mode     ProvisionMode
 	settings StreamSettings
-	consumer string // "" where the program has none
+	consumer Consumer
 	log      *slog.Logger
 	wake     chan struct{}
 
-	mu     sync.Mutex
-	state  error // nil: ready
-	logged string
+	mu sync.Mutex
+	// What keeps the program from its job; nil: ready. Without streams there is
+	// no consumer either, and both are the same error.
+	streamState, consumerState error
+	logged                     string
 }
 
 var errUnchecked = errors.New("streams not checked yet")
 
 // NewProvisioner prepares; [Provisioner.Run] does the work. consumer is the
-// durable consumer that the program needs, or "".
-func NewProvisioner(bus *Bus, mode ProvisionMode, settings StreamSettings, consumer string, log *slog.Logger) *Provisioner {
+// durable consumer that the program needs.
+func NewProvisioner(bus *Bus, mode ProvisionMode, settings StreamSettings, consumer Consumer, log *slog.Logger) *Provisioner {
 	return &Provisioner{
 		bus: bus, mode: mode, settings: settings, consumer: consumer, log: log,
-		wake: make(chan struct{}, 1), state: errUnchecked,
+		wake: make(chan struct{}, 1), streamState: errUnchecked, consumerState: errUnchecked,
 	}
 }
 
@@ -84,23 +86,59 @@ func (p *Provisioner) Wake() {
 	}
 }
 
-// Check reports why the program is not ready.
+// Check reports why the streams, or the consumer, are not ready.
 func (p *Provisioner) Check(context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.state
+	return both(p.streamState, p.consumerState)
+}
+
+// CheckStreams reports why the streams are not ready.
+func (p *Provisioner) CheckStreams(context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.streamState
+}
+
+// CheckConsumer reports why the consumer is not ready.
+func (p *Provisioner) CheckConsumer(context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.consumerState
+}
+
+func both(streams, consumer error) error {
+	switch {
+	case streams == nil:
+		return consumer
+	case consumer == nil || errors.Is(consumer, streams):
+		return streams
+	}
+	return fmt.Errorf("%w; %w", streams, consumer)
 }
 
 func (p *Provisioner) pass(ctx context.Context) error {
 	if err := p.bus.Check(ctx); err != nil {
-		return p.record(err, nil)
+		return p.record(err, err, nil)
 	}
-	drifts, err := p.ensure(ctx)
-	return p.record(err, drifts)
+	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	defer cancel()
+	drifts, err := p.ensureStreams(ctx)
+	warns, streams := judge(drifts, err)
+	if p.consumer.Name == "" {
+		return p.record(streams, nil, warns)
+	}
+	if err != nil || missing(drifts) {
+		return p.record(streams, streams, warns)
+	}
+	drifts, err = p.ensureConsumer(ctx)
+	more, consumer := judge(drifts, err)
+	return p.record(streams, consumer, append(warns, more...))
 }
 
-func (p *Provisioner) record(err error, drifts []Drift) error {
-	var warns []string
+// judge makes one error of a failure and of the drift that keeps the program
+// from its job, and warnings of the other drift.
+func judge(drifts []Drift, err error) (warns []string, fatal error) {
 	for _, d := range drifts {
 		switch {
 		case !d.Fatal:
@@ -111,9 +149,14 @@ func (p *Provisioner) record(err error, drifts []Drift) error {
 			err = fmt.Errorf("%w; %s: %s", err, d, d.Cure)
 		}
 	}
+	return warns, err
+}
+
+func (p *Provisioner) record(streams, consumer error, warns []string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.state = err
+	p.streamState, p.consumerState = streams, consumer
+	err := both(streams, consumer)
 	p.logOnce(err, warns)
 	return err
 }
@@ -132,12 +175,10 @@ func (p *Provisioner) logOnce(err error, warns []string) {
 		p.log.Warn("streams or consumer are not ready", "error", err)
 		return
 	}
-	p.log.Info("streams are ready", "stream", p.settings.Name, "consumer", p.consumer)
+	p.log.Info("streams are ready", "stream", p.settings.Name, "consumer", p.consumer.Name)
 }
 
-func (p *Provisioner) ensure(ctx context.Context) ([]Drift, error) {
-	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
-	defer cancel()
+func (p *Provisioner) ensureStreams(ctx context.Context) ([]Drift, error) {
 	var all []Drift
 	for _, want := range p.streams() {
 		drifts, err := p.ensureStream(ctx, want)
@@ -146,11 +187,7 @@ func (p *Provisioner) ensure(ctx context.Context) ([]Drift, error) {
 		}
 		all = append(all, drifts...)
 	}
-	if p.consumer == "" || missing(all) {
-		return all, nil
-	}
-	drifts, err := p.ensureConsumer(ctx)
-	return append(all, drifts...), err
+	return all, nil
 }
 
 func missing(drifts []Drift) bool {
@@ -216,21 +253,21 @@ func cure(err error) error {
 }
 
 func (p *Provisioner) ensureConsumer(ctx context.Context) ([]Drift, error) {
-	want := consumerConfig(p.consumer)
-	consumer, err := p.bus.js.Consumer(ctx, p.settings.Name, p.consumer)
+	name := p.consumer.Name
+	consumer, err := p.bus.js.Consumer(ctx, p.settings.Name, name)
 	if err == nil {
-		return consumerDrift(p.settings.Name, consumer.CachedInfo().Config, want), nil
+		return consumerDrift(p.settings.Name, consumer.CachedInfo().Config, p.consumer), nil
 	}
 	if !errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return nil, fmt.Errorf("looking up consumer %s: %w", p.consumer, err)
+		return nil, fmt.Errorf("looking up consumer %s: %w", name, err)
 	}
 	if p.mode == ProvisionCheck {
-		return []Drift{{Object: "consumer " + p.consumer, Fatal: true, Cure: cureSubscribe}}, nil
+		return []Drift{{Object: "consumer " + name, Fatal: true, Cure: p.consumer.cureMissing()}}, nil
 	}
-	_, err = p.bus.js.CreateConsumer(ctx, p.settings.Name, want)
+	_, err = p.bus.js.CreateConsumer(ctx, p.settings.Name, p.consumer.config())
 	if err != nil && !errors.Is(err, jetstream.ErrConsumerExists) {
-		return nil, fmt.Errorf("creating consumer %s: %w", p.consumer, err)
+		return nil, fmt.Errorf("creating consumer %s: %w", name, err)
 	}
-	p.log.Info("created consumer", "stream", p.settings.Name, "consumer", p.consumer)
+	p.log.Info("created consumer", "stream", p.settings.Name, "consumer", name)
 	return nil, nil
 }

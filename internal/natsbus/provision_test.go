@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/billbus/billbus/internal/natsbus"
@@ -16,6 +17,11 @@ const consumer = "billbus-subscriber"
 
 // provision runs a provisioner until the test ends.
 func provision(t *testing.T, bus *natsbus.Bus, mode natsbus.ProvisionMode, s natsbus.StreamSettings, consumer string) *natsbus.Provisioner {
+	t.Helper()
+	return provisionFor(t, bus, mode, s, natsbus.Recorder(consumer))
+}
+
+func provisionFor(t *testing.T, bus *natsbus.Bus, mode natsbus.ProvisionMode, s natsbus.StreamSettings, consumer natsbus.Consumer) *natsbus.Provisioner {
 	t.Helper()
 	p := natsbus.NewProvisioner(bus, mode, s, consumer, slog.New(slog.DiscardHandler))
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
@@ -154,6 +160,50 @@ func TestProvisionCheckNamesWhatMakesTheConsumer(t *testing.T) {
 	srv := startServer(t)
 	eventually(t, "ready", ready(provision(t, open(t, srv.URL()), natsbus.ProvisionCreate, settings(), "")))
 	refused(t, provision(t, open(t, srv.URL()), natsbus.ProvisionCheck, settings(), consumer), "PROVISION=create")
+}
+
+func TestProvisionMakesTheResolver(t *testing.T) {
+	srv := startServer(t)
+	eventually(t, "ready", ready(provisionFor(t, open(t, srv.URL()), natsbus.ProvisionCreate, settings(), natsbus.Resolver())))
+	c, err := jetStream(t, srv.URL()).Consumer(t.Context(), "BILLBUS", "billbus-resolver")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := c.CachedInfo().Config
+	want := []string{"subscription.*", "stripe.v1.customer.subscription.>"}
+	if diff := cmp.Diff(want, got.FilterSubjects); diff != "" {
+		t.Errorf("filter (-want +got):\n%s", diff)
+	}
+	if got.DeliverPolicy != jetstream.DeliverAllPolicy || got.AckPolicy != jetstream.AckExplicitPolicy || got.MaxDeliver != -1 || got.MaxAckPending != -1 {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// A bridge without its resolver still takes webhooks: the one check says so, the
+// other does not.
+func TestProvisionTellsTheStreamsFromTheConsumer(t *testing.T) {
+	srv := startServer(t)
+	eventually(t, "ready", ready(provision(t, open(t, srv.URL()), natsbus.ProvisionCreate, settings(), "")))
+	p := provisionFor(t, open(t, srv.URL()), natsbus.ProvisionCheck, settings(), natsbus.Resolver())
+	refused(t, p, "start a bridge that has STRIPE_API_KEY with PROVISION=create")
+	if err := p.CheckStreams(t.Context()); err != nil {
+		t.Errorf("streams: got %v, want them ready", err)
+	}
+	if err := p.CheckConsumer(t.Context()); err == nil || strings.Contains(err.Error(), "stream ") {
+		t.Errorf("consumer: got %v, want only that it is missing", err)
+	}
+}
+
+func TestProvisionHasNoConsumerWithoutStreams(t *testing.T) {
+	srv := startServer(t)
+	p := provision(t, open(t, srv.URL()), natsbus.ProvisionCheck, settings(), consumer)
+	refused(t, p, "stream BILLBUS is missing")
+	if p.CheckStreams(t.Context()) == nil || p.CheckConsumer(t.Context()) == nil {
+		t.Error("got something ready without streams")
+	}
+	if got := p.Check(t.Context()).Error(); strings.Count(got, "stream BILLBUS is missing") != 1 {
+		t.Errorf("got %q, want the cause once", got)
+	}
 }
 
 func TestProvisionNamesTheCureWhenAnotherStreamHoldsASubject(t *testing.T) {

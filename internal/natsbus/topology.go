@@ -60,13 +60,44 @@ func (s StreamSettings) deadLetters() jetstream.StreamConfig {
 	}
 }
 
-func consumerConfig(name string) jetstream.ConsumerConfig {
+// Consumer is the durable consumer that a program needs; the zero Consumer is
+// none.
+type Consumer struct {
+	Name string
+	// description is for those who list consumers.
+	description string
+	// subjects are what it takes; nil is everything.
+	subjects []string
+	// program makes it, with PROVISION=create.
+	program string
+}
+
+// Recorder is the subscriber's consumer, of everything in the stream.
+func Recorder(name string) Consumer {
+	return Consumer{Name: name, description: "keeps subscription state and the audit trail in MongoDB", program: "subscriber"}
+}
+
+// Resolver is the bridge's consumer, of what may have to be asked of Stripe:
+// thin events of subscriptions, and subscriptions whose items were truncated.
+// It starts at the beginning of the stream, so that an API key which is set one
+// day resolves what had come in before.
+func Resolver() Consumer {
+	return Consumer{
+		Name:        "billbus-resolver",
+		description: "reads from Stripe's API what thin events and truncated lists leave out",
+		subjects:    []string{events.SubjectSubscriptions, events.SubjectThinSubscriptions},
+		program:     "bridge that has STRIPE_API_KEY",
+	}
+}
+
+func (c Consumer) config() jetstream.ConsumerConfig {
 	return jetstream.ConsumerConfig{
-		Durable:       name,
-		Description:   "keeps subscription state and the audit trail in MongoDB",
-		DeliverPolicy: jetstream.DeliverAllPolicy,
-		AckPolicy:     jetstream.AckExplicitPolicy,
-		AckWait:       ackWait,
+		Durable:        c.Name,
+		Description:    c.description,
+		FilterSubjects: c.subjects,
+		DeliverPolicy:  jetstream.DeliverAllPolicy,
+		AckPolicy:      jetstream.AckExplicitPolicy,
+		AckWait:        ackWait,
 		// Past MaxDeliver a message would just stay where it is; what can never
 		// be processed goes to the dead letters instead.
 		MaxDeliver: -1,

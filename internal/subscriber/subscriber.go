@@ -77,7 +77,7 @@ func (s *Subscriber) connect() error {
 	}
 	s.bus, s.letters = bus, bus.NewDeadLetters(s.deps.Now)
 	s.streams = natsbus.NewProvisioner(bus, natsbus.ProvisionMode(s.cfg.Stream.Provision),
-		wire.Settings(s.cfg.Stream), s.cfg.ConsumerName, s.deps.Log)
+		wire.Settings(s.cfg.Stream), natsbus.Recorder(s.cfg.ConsumerName), s.deps.Log)
 	if s.router, err = s.newRouter(); err != nil {
 		bus.Close()
 	}
