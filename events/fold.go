@@ -27,7 +27,8 @@ const (
 type Fact struct {
 	// EventID is unique within a set of facts.
 	EventID string
-	// Type is Stripe's event type.
+	// Type is Stripe's event type; [SubjectSnapshot] where no event of Stripe's
+	// told of it.
 	Type string
 	// APIVersion is the one in which Stripe rendered the event.
 	APIVersion string
@@ -68,7 +69,7 @@ func FactOf(m Message) (Fact, bool) {
 	}
 	return Fact{
 		EventID:    m.ID,
-		Type:       m.StripeType,
+		Type:       cmp.Or(m.StripeType, m.Type),
 		APIVersion: m.StripeAPIVersion,
 		// A finer moment would come back from a store as an earlier one, and lose
 		// against itself.

@@ -165,6 +165,20 @@ func TestFactOf(t *testing.T) {
 	}
 }
 
+func TestFactOfASnapshotIsThatItWasRead(t *testing.T) {
+	t.Parallel()
+	m := told("snap_1", "updated", 5, "canceled")
+	m.Type, m.StripeType = events.SubjectSnapshot, ""
+	m.Data.ReadAt, m.Data.Event, m.Data.Origin = m.Time, nil, events.OriginThin
+	got, ok := events.FactOf(m)
+	want := events.Fact{
+		EventID: "snap_1", Type: "subscription.snapshot", APIVersion: m.StripeAPIVersion, Moment: at("2026-01-01T00:00:05Z"), Terminal: true,
+	}
+	if diff := cmp.Diff(want, got); !ok || diff != "" {
+		t.Errorf("FactOf: got %v (-want +got):\n%s", ok, diff)
+	}
+}
+
 // genFact draws from few values, so that ties are frequent. Facts with one id
 // are equal, as those of one event are.
 func genFact(n int) *rapid.Generator[events.Fact] {

@@ -1,6 +1,7 @@
 package mongostore
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -54,12 +55,12 @@ func encodeAudit(e events.Entry) (bson.Raw, error) {
 	}
 	fact, counts := events.FactOf(e.Message)
 	doc := auditDocument{
-		Key: e.Key(), EventID: e.ID, Type: e.StripeType, Created: e.Time,
+		Key: e.Key(), EventID: e.ID, Type: typeOf(e.Message), Created: e.Time,
 		APIVersion: e.StripeAPIVersion, Livemode: e.Livemode, AccountID: e.StripeAccount, Endpoint: e.StripeEndpoint,
 		ObjectID: e.ObjectID, SubscriptionID: e.SubscriptionID, CustomerID: e.CustomerID,
 		RequestID: e.RequestID, IdempotencyKey: e.IdempotencyKey,
 		ReceivedAt: e.Data.ReceivedAt, StoredAt: e.StoredAt, StreamSequence: int64(e.StreamSequence),
-		Payload: string(e.Data.Event), Message: message,
+		Payload: payload(e.Data), Message: message,
 		EventSHA256: e.Data.EventSHA256, Redactions: e.Data.Redactions, Origin: string(e.Data.Origin),
 		Terminal: fact.Terminal,
 	}
@@ -67,6 +68,18 @@ func encodeAudit(e events.Entry) (bson.Raw, error) {
 		doc.SubscriptionKey = e.SubscriptionKey()
 	}
 	return marshal(doc)
+}
+
+// typeOf is Stripe's event type. A snapshot is no event of Stripe's, and goes by
+// its subject.
+func typeOf(m events.Message) string { return cmp.Or(m.StripeType, m.Type) }
+
+// payload is what came from Stripe: an event, or the object of a snapshot.
+func payload(d events.Data) string {
+	if d.Event != nil {
+		return string(d.Event)
+	}
+	return string(d.Object)
 }
 
 // marshal encodes a document and refuses one that the server would refuse, so
@@ -82,10 +95,9 @@ func marshal(doc any) (bson.Raw, error) {
 	return raw, nil
 }
 
-// encodeData renders a message's data without Stripe's event, which stands in
-// payload.
+// encodeData renders a message's data without what stands in payload.
 func encodeData(d events.Data) (string, error) {
-	d.Event = nil
+	d.Event, d.Object = nil, nil
 	var buf strings.Builder
 	enc := json.NewEncoder(&buf)
 	enc.SetEscapeHTML(false) // as in the stream: escaping makes up to six times as much
@@ -95,13 +107,17 @@ func encodeData(d events.Data) (string, error) {
 	return strings.TrimSuffix(buf.String(), "\n"), nil
 }
 
-// toMessage restores the message that was recorded, without Stripe's event.
+// toMessage restores the message that was recorded, without what stands in
+// payload.
 func (d auditDocument) toMessage() (events.Message, error) {
 	m := events.Message{
 		SpecVersion: events.SpecVersion, ID: d.EventID, Source: events.Source(d.Livemode, d.AccountID),
 		Time: d.Created.UTC(), DataContentType: events.DataContentType,
 		StripeType: d.Type, StripeAPIVersion: d.APIVersion, StripeAccount: d.AccountID, StripeEndpoint: d.Endpoint,
 		Livemode: d.Livemode,
+	}
+	if d.Type == events.SubjectSnapshot {
+		m.Type, m.StripeType = d.Type, ""
 	}
 	if err := json.Unmarshal([]byte(d.Message), &m.Data); err != nil {
 		return events.Message{}, fault.New(fault.Permanent, "audit_unreadable",

@@ -585,3 +585,49 @@ func TestRecordGivesUpWaiting(t *testing.T) {
 		}
 	})
 }
+
+// snapshot is an entry of a subscription that was read from Stripe's API.
+func snapshot(sub, id string, second int, status string) events.Entry {
+	e := told(sub, id, "updated", second, status)
+	e.Type, e.StripeType, e.Data.Event = events.SubjectSnapshot, "", nil
+	e.Data.Origin, e.Data.Reason, e.Data.ReadAt = events.OriginThin, events.ReasonThin, e.Time
+	e.Data.Object = []byte(`{"id":"` + sub + `"}`)
+	return e
+}
+
+func TestSnapshotIsAuditedAndCounts(t *testing.T) {
+	each(t, func(t *testing.T, db database) {
+		s := db.open(t, nil)
+		effects := record(t, s, told("sub_1", "evt_1", "updated", 1, "active"), snapshot("sub_1", "snap_1", 5, "past_due"),
+			told("sub_1", "evt_2", "updated", 2, "active"))
+		if diff := cmp.Diff([]events.Effect{events.Applied, events.Applied, events.Recorded}, effects); diff != "" {
+			t.Errorf("effects (-want +got):\n%s", diff)
+		}
+		state := db.state(t, "sub_1")
+		expect(t, state, "snap_1", "past_due", "determined")
+		if got := version(state)["event_type"]; got != "subscription.snapshot" {
+			t.Errorf("version.event_type: got %v", got)
+		}
+		audit := db.find(t, mongostore.WebhookEvents, "test:platform:snap_1")
+		if audit["type"] != "subscription.snapshot" || audit["payload"] != `{"id":"sub_1"}` || audit["subscription_key"] != "test:platform:sub_1" {
+			t.Errorf("got audit document %v", audit)
+		}
+		if message, _ := audit["message"].(string); strings.Contains(message, `"object"`) || !strings.Contains(message, `"reason":"thin"`) {
+			t.Errorf("got message %v, want one without the object", audit["message"])
+		}
+	})
+}
+
+// A state that is decided again reads its snapshot from the audit.
+func TestSnapshotComesBackFromTheAudit(t *testing.T) {
+	each(t, func(t *testing.T, db database) {
+		s := db.open(t, nil)
+		record(t, s, told("sub_1", "evt_1", "updated", 1, "active"), snapshot("sub_1", "snap_1", 5, "past_due"))
+		want := settled(db.state(t, "sub_1"))
+		db.set(t, "sub_1", bson.D{{Key: "version.rule", Value: int32(events.Rule - 1)}, {Key: "status", Value: "active"}})
+		record(t, s, told("sub_1", "evt_1", "updated", 1, "active"))
+		if diff := cmp.Diff(want, settled(db.state(t, "sub_1"))); diff != "" {
+			t.Errorf("state (-want +got):\n%s", diff)
+		}
+	})
+}

@@ -86,7 +86,7 @@ func nextVersion(head *stateHead, winner events.Message, verdict events.Verdict)
 		known[i] = knownFact{EventID: f.EventID, Type: f.Type, APIVersion: f.APIVersion, Moment: f.Moment, Terminal: f.Terminal}
 	}
 	return version{
-		EventID: winner.ID, EventType: winner.StripeType, EventCreated: winner.Time,
+		EventID: winner.ID, EventType: typeOf(winner), EventCreated: winner.Time,
 		Terminal: verdict.Winner.Terminal, N: head.Version.N + 1, Rule: events.Rule, Known: known,
 	}
 }
