@@ -31,6 +31,7 @@ const (
 	stripe        = "github.com/stripe/stripe-go"
 	prometheus    = "github.com/prometheus/client_golang"
 	errgroup      = "golang.org/x/sync/errgroup"
+	rateLimit     = "golang.org/x/time/rate"
 	goPretty      = "github.com/jedib0t/go-pretty"
 	flock         = "github.com/gofrs/flock"
 )
@@ -55,6 +56,7 @@ var table = map[string][]string{
 	"internal/deploytest":   {},
 
 	"internal/stripehook": {"events", "internal/fault", stripe},
+	"internal/stripeapi":  {"events", "internal/fault", stripe, rateLimit},
 	"internal/normalize":  {"events"},
 	"internal/stripesim":  {"events"},
 	"internal/natsbus":    {"events", "internal/fault", watermill, watermillNATS, natsClient},

@@ -1,0 +1,341 @@
+package stripeapi_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/billbus/billbus/internal/fault"
+	"github.com/billbus/billbus/internal/stripeapi"
+)
+
+var platform = stripeapi.Owner{}
+
+// An answer is kept as it is, whatever an SDK knows of it.
+func TestEventIsReadAsItIs(t *testing.T) {
+	t.Parallel()
+	const body = `{"id": "evt_1", "object": "event", "created": 1.0, "unknown": {"n": 12345678901234567890}}`
+	s := newStand(t)
+	s.on("/v1/events/evt_1", text(body))
+	got, err := client(t, stripeapi.Config{Base: s.URL}).Event(t.Context(), platform, "evt_1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := stripeapi.Answer{Raw: []byte(body), At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Version: "2025-09-30.clover"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("answer (-want +got):\n%s", diff)
+	}
+	r := s.requests()[0]
+	if r.Method != http.MethodGet || r.Header.Get("Authorization") != "Bearer "+key {
+		t.Errorf("got %s with %v", r.Method, r.Header)
+	}
+	for _, header := range []string{"Stripe-Version", "Stripe-Account"} {
+		if got, ok := r.Header[header]; ok {
+			t.Errorf("got %s %q, want none: the account's own", header, got)
+		}
+	}
+}
+
+func TestVersionAndAccountAreAskedFor(t *testing.T) {
+	t.Parallel()
+	s := newStand(t)
+	s.on("/v1/subscriptions/sub_1", text(`{"id":"sub_1","object":"subscription"}`))
+	c := client(t, stripeapi.Config{Base: s.URL, Version: "2025-03-31.basil"})
+	if _, err := c.Subscription(t.Context(), stripeapi.Owner{Account: "acct_1"}, "sub_1"); err != nil {
+		t.Fatal(err)
+	}
+	header := s.requests()[0].Header
+	if header.Get("Stripe-Version") != "2025-03-31.basil" || header.Get("Stripe-Account") != "acct_1" {
+		t.Errorf("got headers %v", header)
+	}
+}
+
+func TestTruncatedItemsAreReadToTheEnd(t *testing.T) {
+	t.Parallel()
+	s := newStand(t)
+	s.on("/v1/subscriptions/sub_1", text(`{"id":"sub_1","object":"subscription","big":12345678901234567890,"text":"<&>",`+
+		`"items":{"object":"list","data":[{"id":"si_1"}],"has_more":true,"total_count":3,"url":"/v1/x"}}`))
+	pages := "/v1/subscription_items?limit=100&subscription=sub_1"
+	s.on(pages, text(`{"object":"list","data":[{"id":"si_1"},{"id":"si_2","odd":1.50}],"has_more":true}`))
+	s.on(pages+"&starting_after=si_2", text(`{"object":"list","data":[{"id":"si_3"}],"has_more":false}`))
+	got, err := client(t, stripeapi.Config{Base: s.URL}).Subscription(t.Context(), stripeapi.Owner{Account: "acct_1"}, "sub_1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"big":12345678901234567890,"id":"sub_1","items":{"data":[{"id":"si_1"},{"id":"si_2","odd":1.50},{"id":"si_3"}],` +
+		`"has_more":false,"object":"list","total_count":3,"url":"/v1/x"},"object":"subscription","text":"<&>"}`
+	if diff := cmp.Diff(want, string(got.Raw)); diff != "" {
+		t.Errorf("subscription (-want +got):\n%s", diff)
+	}
+	for _, r := range s.requests() {
+		if r.Header.Get("Stripe-Account") != "acct_1" {
+			t.Errorf("%s was asked of %q", r.URL, r.Header.Get("Stripe-Account"))
+		}
+	}
+}
+
+func TestItemsThatDoNotEndAreAnError(t *testing.T) {
+	t.Parallel()
+	const pages = "/v1/subscription_items?limit=100&subscription=sub_1"
+	for name, page := range map[string]string{
+		"empty page":   `{"data":[],"has_more":true}`,
+		"item without": `{"data":[{}],"has_more":true}`,
+		"hostile id":   `{"data":[{"id":"si_1&x=y"}],"has_more":true}`,
+		"no list":      `[]`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStand(t)
+			s.on("/v1/subscriptions/sub_1", text(`{"id":"sub_1","object":"subscription","items":{"has_more":true}}`))
+			s.on(pages, text(page))
+			_, err := client(t, stripeapi.Config{Base: s.URL}).Subscription(t.Context(), platform, "sub_1")
+			if fault.KindOf(err) != fault.Transient || fault.Reason(err) != "unexpected_answer" || len(s.requests()) != 2 {
+				t.Errorf("got %v after %d requests", err, len(s.requests()))
+			}
+		})
+	}
+}
+
+func TestWhatAnAnswerMeans(t *testing.T) {
+	t.Parallel()
+	const body = `{"id":"evt_1","object":"event"}`
+	for name, tt := range map[string]struct {
+		answer http.HandlerFunc
+		kind   fault.Kind
+		reason string
+		text   string
+	}{
+		"missing":            {missing, fault.Permanent, "missing", "not at Stripe"},
+		"404 of a proxy":     {http.NotFound, fault.Transient, "unexpected_answer", "STRIPE_API_BASE"},
+		"404 of another API": {failure(404, ""), fault.Transient, "stripe_refused", "STRIPE_API_BASE"},
+		"wrong key":          {failure(401, ""), fault.Transient, "key_refused", "STRIPE_API_KEY is not accepted"},
+		"key may not":        {failure(403, ""), fault.Transient, "no_permission", "read permission on Subscriptions and Events"},
+		"wrong version":      {failure(400, ""), fault.Transient, "stripe_refused", "STRIPE_API_VERSION"},
+		"rate limit":         {failure(429, "rate_limit"), fault.Transient, "rate_limited", "429"},
+		"500":                {failure(500, ""), fault.Transient, "stripe_failed", "500"},
+		"503 of a proxy":     {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "hunter2", http.StatusServiceUnavailable) }, fault.Transient, "stripe_failed", "503"},
+		"no JSON":            {text("hunter2"), fault.Transient, "unexpected_answer", ""},
+		"half of it":         {text(body[:9]), fault.Transient, "unexpected_answer", ""},
+		"a list":             {text("[]"), fault.Transient, "unexpected_answer", ""},
+		"another event":      {text(`{"id":"evt_2","object":"event"}`), fault.Transient, "unexpected_answer", "another object"},
+		"another object":     {text(`{"id":"evt_1","object":"charge"}`), fault.Transient, "unexpected_answer", "another object"},
+		"204":                {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }, fault.Transient, "redirected", ""},
+		"no date": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header()["Date"] = nil
+			_, _ = fmt.Fprint(w, body)
+		}, fault.Transient, "unexpected_answer", ""},
+		"cut off": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "100")
+			_, _ = fmt.Fprint(w, body)
+		}, fault.Transient, "unreachable", ""},
+		"hung up": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, fault.Transient, "unreachable", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStand(t)
+			s.on("/v1/events/evt_1", tt.answer)
+			_, err := client(t, stripeapi.Config{Base: s.URL}).Event(t.Context(), platform, "evt_1")
+			if err == nil || fault.KindOf(err) != tt.kind || fault.Reason(err) != tt.reason || !strings.Contains(err.Error(), tt.text) {
+				t.Errorf("got %v: %s, %s; want %v, %s", err, fault.KindOf(err), fault.Reason(err), tt.kind, tt.reason)
+			}
+			if errors.Is(err, stripeapi.ErrMissing) != (tt.reason == "missing") {
+				t.Errorf("got %v, which does not tell a missing object from others", err)
+			}
+			if err != nil && strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("got what was answered, or the key, in %q", err)
+			}
+			if got := len(s.requests()); got != 1 {
+				t.Errorf("got %d requests, want one", got)
+			}
+		})
+	}
+}
+
+func TestRedirectIsNotFollowed(t *testing.T) {
+	t.Parallel()
+	var followed atomic.Bool
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { followed.Store(true) }))
+	t.Cleanup(other.Close)
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		s := newStand(t)
+		s.on("/v1/events/evt_1", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, other.URL+"/v1/events/evt_1", status)
+		})
+		_, err := client(t, stripeapi.Config{Base: s.URL}).Event(t.Context(), platform, "evt_1")
+		if fault.Reason(err) != "redirected" || followed.Load() {
+			t.Errorf("%d: got %v, followed %v", status, err, followed.Load())
+		}
+	}
+}
+
+func TestSlowAnswerEnds(t *testing.T) {
+	t.Parallel()
+	s := newStand(t)
+	release := make(chan struct{})
+	t.Cleanup(func() { close(release) })
+	hang := func(w http.ResponseWriter, _ *http.Request) { <-release }
+	s.on("/v1/events/evt_headers", hang)
+	s.on("/v1/events/evt_body", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = fmt.Fprint(w, `{"id":`)
+		_ = http.NewResponseController(w).Flush()
+		hang(w, r)
+	})
+	c := client(t, stripeapi.Config{Base: s.URL, Timeout: 100 * time.Millisecond})
+	for _, id := range []string{"evt_headers", "evt_body"} {
+		if _, err := c.Event(t.Context(), platform, id); fault.Reason(err) != "timeout" || fault.KindOf(err) != fault.Transient {
+			t.Errorf("%s: got %v for %s", id, err, fault.Reason(err))
+		}
+	}
+}
+
+func TestCallEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	s := newStand(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	release := make(chan struct{})
+	t.Cleanup(func() { close(release) })
+	s.on("/v1/events/evt_1", func(http.ResponseWriter, *http.Request) { cancel(); <-release })
+	if _, err := client(t, stripeapi.Config{Base: s.URL}).Event(ctx, platform, "evt_1"); fault.Reason(err) != "canceled" {
+		t.Errorf("got %v for %s", err, fault.Reason(err))
+	}
+}
+
+func TestNobodyThereIsTransient(t *testing.T) {
+	t.Parallel()
+	s := newStand(t)
+	s.Close()
+	_, err := client(t, stripeapi.Config{Base: s.URL}).Event(t.Context(), platform, "evt_1")
+	if fault.Reason(err) != "unreachable" || fault.KindOf(err) != fault.Transient {
+		t.Errorf("got %v for %s", err, fault.Reason(err))
+	}
+}
+
+// clock is set by the test.
+type clock struct{ now atomic.Pointer[time.Time] }
+
+func newClock() *clock {
+	c := &clock{}
+	c.set(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
+	return c
+}
+
+func (c *clock) set(t time.Time)      { c.now.Store(&t) }
+func (c *clock) read() time.Time      { return *c.now.Load() }
+func (c *clock) add(d time.Duration)  { c.set(c.read().Add(d)) }
+func after(value string) http.Handler { return afterWith(http.StatusTooManyRequests, value) }
+
+func afterWith(status int, value string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if value != "" {
+			w.Header().Set("Retry-After", value)
+		}
+		w.WriteHeader(status)
+	})
+}
+
+func TestRetryAfterStopsAllCalls(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		answer http.Handler
+		want   time.Duration
+	}{
+		"seconds":             {after("7"), 7 * time.Second},
+		"date":                {after("Fri, 02 Jan 2026 03:05:05 GMT"), time.Minute},
+		"date in the past":    {after("Fri, 02 Jan 2026 03:04:04 GMT"), time.Second},
+		"nothing":             {after(""), time.Second},
+		"nonsense":            {after("-5"), time.Second},
+		"a year":              {after("31536000"), 15 * time.Minute},
+		"unavailable":         {afterWith(503, "7"), 7 * time.Second},
+		"failed, and no word": {afterWith(500, ""), 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, now := newStand(t), newClock()
+			s.on("/v1/events/evt_1", tt.answer.ServeHTTP)
+			s.on("/v1/subscriptions/sub_1", text(`{"id":"sub_1","object":"subscription"}`))
+			c := client(t, stripeapi.Config{Base: s.URL, Now: now.read})
+			if _, err := c.Event(t.Context(), platform, "evt_1"); err == nil {
+				t.Fatal("got no error")
+			}
+			if got := c.Paused(); got != tt.want {
+				t.Errorf("got a pause of %s, want %s", got, tt.want)
+			}
+			_, err := c.Subscription(t.Context(), platform, "sub_1")
+			if paused := fault.Reason(err) == "rate_limited"; paused != (tt.want > 0) || paused && len(s.requests()) != 1 {
+				t.Errorf("got %v and %d requests during the pause", err, len(s.requests()))
+			}
+			now.add(tt.want)
+			if _, err := c.Subscription(t.Context(), platform, "sub_1"); err != nil {
+				t.Errorf("after the pause: %v", err)
+			}
+		})
+	}
+}
+
+// What comes from a payload never becomes another path, header or query.
+func TestHostileIDsAreNotAskedFor(t *testing.T) {
+	t.Parallel()
+	s := newStand(t)
+	c := client(t, stripeapi.Config{Base: s.URL})
+	for _, id := range []string{
+		"", "1", "../accounts", "evt_1/../../v1/charges", "evt_1?expand[]=data", "evt_1#x", "evt_%2e%2e", "evt_1\r\nX: y",
+		"//evil.example/evt_1", "https://evil.example/", "evt_" + strings.Repeat("a", 300), "cus_1",
+	} {
+		for kind, ask := range map[string]func(context.Context, stripeapi.Owner, string) (stripeapi.Answer, error){
+			"event": c.Event, "subscription": c.Subscription,
+		} {
+			_, err := ask(t.Context(), platform, id)
+			if fault.KindOf(err) != fault.Permanent || fault.Reason(err) != "bad_id" || strings.ContainsAny(err.Error(), "\r?#%/") {
+				t.Errorf("%s %q: got %v", kind, id, err)
+			}
+		}
+	}
+	for _, account := range []string{"acct_1\r\nX: y", "acct 1", "cus_1", "acct_" + strings.Repeat("a", 300)} {
+		if _, err := c.Event(t.Context(), stripeapi.Owner{Account: account}, "evt_1"); fault.Reason(err) != "bad_id" {
+			t.Errorf("account %q: got %v", account, err)
+		}
+	}
+	if got := s.requests(); len(got) != 0 {
+		t.Errorf("got %d requests, want none", len(got))
+	}
+}
+
+// In the other mode the object is not there, which would look like a deletion.
+func TestTheOtherModeIsNotAsked(t *testing.T) {
+	t.Parallel()
+	for secret, tt := range map[string]struct{ test, live bool }{
+		"sk_test_hunter2": {true, false}, "rk_test_hunter2": {true, false}, "sk_live_hunter2": {false, true}, "rk_live_hunter2": {false, true},
+		"sk_org_live_hunter2": {false, true}, "sk_hunter2": {true, true},
+	} {
+		s := newStand(t)
+		s.on("/v1/events/evt_1", text(`{"id":"evt_1","object":"event"}`))
+		c := client(t, stripeapi.Config{Base: s.URL, Key: secret})
+		for live, want := range map[bool]bool{false: tt.test, true: tt.live} {
+			_, err := c.Event(t.Context(), stripeapi.Owner{Livemode: live}, "evt_1")
+			if (err == nil) != want || err != nil && (fault.Reason(err) != "wrong_mode" || fault.KindOf(err) != fault.Permanent) {
+				t.Errorf("%s, live %v: got %v", secret[:7], live, err)
+			}
+			if err != nil && strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("got the key in %q", err)
+			}
+		}
+	}
+}
+
+func TestClientPrintsNoKey(t *testing.T) {
+	t.Parallel()
+	if _, err := stripeapi.New(stripeapi.Config{Key: key, Base: "::hunter2", Now: time.Now}); err == nil || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := stripeapi.New(stripeapi.Config{Now: time.Now}); err == nil {
+		t.Error("got a client without a key")
+	}
+}

@@ -1,0 +1,78 @@
+package stripeapi
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/internal/fault"
+)
+
+// maxAnswer is what one answer may weigh: a hundred items with everything in
+// them are some hundred kilobytes.
+const maxAnswer = 16 << 20
+
+// transport stands between stripe-go and the network: it keeps the pace, asks
+// for our API version instead of the SDK's, and answers for whatever is no
+// answer about the object that was asked for.
+type transport struct {
+	next    http.RoundTripper
+	version string
+	pace    *pace
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if err := t.pace.wait(req.Context()); err != nil {
+		return nil, err
+	}
+	req = req.Clone(req.Context())
+	req.Header.Del("Stripe-Version")
+	if t.version != "" {
+		req.Header.Set("Stripe-Version", t.version)
+	}
+	resp, err := t.next.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.refusal(resp); err != nil {
+		return nil, errors.Join(err, resp.Body.Close())
+	}
+	resp.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.LimitReader(resp.Body, maxAnswer), resp.Body}
+	return resp, nil
+}
+
+// refusal is what an answer means that is not about the object, whatever its
+// body says: nil if it is about the object.
+func (t *transport) refusal(resp *http.Response) error {
+	err := fmt.Errorf("answered %d by Stripe (request %s)", resp.StatusCode, requestID(resp.Header))
+	switch status := resp.StatusCode; {
+	case status == http.StatusTooManyRequests:
+		t.pace.pause(resp.Header, leastPause)
+		return fault.New(fault.Transient, "rate_limited", err)
+	case status >= 500:
+		t.pace.pause(resp.Header, 0)
+		return fault.New(fault.Transient, "stripe_failed", err)
+	case status == http.StatusUnauthorized:
+		return fault.New(fault.Transient, "key_refused",
+			fmt.Errorf("%w: STRIPE_API_KEY is not accepted; set a secret or restricted key of this account that has not been revoked", err))
+	case status == http.StatusForbidden:
+		return fault.New(fault.Transient, "no_permission",
+			fmt.Errorf("%w: STRIPE_API_KEY may not read this; a restricted key needs read permission on Subscriptions and Events, also for connected accounts", err))
+	case status != http.StatusOK && status < 400:
+		return fault.New(fault.Transient, "redirected", fmt.Errorf("%w: no redirect is followed; check STRIPE_API_BASE", err))
+	}
+	return nil
+}
+
+func requestID(header http.Header) string {
+	if id := header.Get("Request-Id"); id != "" {
+		return events.SafeID(id)
+	}
+	return "without an id"
+}
