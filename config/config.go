@@ -71,6 +71,7 @@ type Bridge struct {
 	DryRun          bool
 	Doctor          Doctor
 	Webhook         Webhook
+	StripeAPI       StripeAPI
 	NATS            NATS
 	Stream          Stream
 	AdminAddr       string
@@ -96,6 +97,7 @@ type Subscriber struct {
 // Standalone is what the standalone program was told. Webhook.Secrets is empty if none was set.
 type Standalone struct {
 	Webhook         Webhook
+	StripeAPI       StripeAPI
 	Stream          Stream
 	Database        string
 	ConsumerName    string
@@ -127,6 +129,7 @@ func LoadBridge(args []string, getenv func(string) string) (Bridge, error) {
 	if r.command == "serve" {
 		c.Webhook = r.webhook()
 		r.webhookSecrets(&c.Webhook, true)
+		c.StripeAPI = r.stripeAPI()
 		c.AdminAddr = r.addr("ADMIN_ADDR")
 		c.ShutdownTimeout = r.duration("SHUTDOWN_TIMEOUT", positive)
 	}
@@ -180,6 +183,7 @@ func LoadStandalone(args []string, getenv func(string) string) (Standalone, erro
 		c.Log.Level = slog.LevelWarn
 	}
 	r.webhookSecrets(&c.Webhook, false)
+	c.StripeAPI = r.stripeAPI()
 	c.Warnings = r.warnings
 	if err := r.err(); err != nil {
 		return Standalone{}, err

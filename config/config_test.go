@@ -70,6 +70,7 @@ func TestBridgeDefaults(t *testing.T) {
 			RedactKeys: []string{"hosted_invoice_url", "invoice_pdf", "receipt_url"},
 			UserIDKeys: []string{"user_id", "userId", "userid", "uid"}, ClientReference: "api", PublishTimeout: 3 * time.Second,
 		},
+		StripeAPI:       config.StripeAPI{Base: "https://api.stripe.com"},
 		NATS:            config.NATS{URL: "nats://127.0.0.1:4222"},
 		Stream:          config.Stream{Name: "BILLBUS", Replicas: 1, MaxBytes: -1, DuplicateWindow: 72 * time.Hour, Provision: "create"},
 		AdminAddr:       "127.0.0.1:9090",
@@ -114,8 +115,9 @@ func TestStandaloneDefaults(t *testing.T) {
 			RedactKeys: []string{"hosted_invoice_url", "invoice_pdf", "receipt_url"},
 			UserIDKeys: []string{"user_id", "userId", "userid", "uid"}, ClientReference: "api", PublishTimeout: 3 * time.Second,
 		},
-		Stream:   config.Stream{Name: "BILLBUS", Replicas: 1, MaxBytes: -1, DuplicateWindow: 72 * time.Hour, Provision: "create"},
-		Database: "billbus", ConsumerName: "billbus-subscriber", MaxInFlight: 256, DataDir: "./data",
+		StripeAPI: config.StripeAPI{Base: "https://api.stripe.com"},
+		Stream:    config.Stream{Name: "BILLBUS", Replicas: 1, MaxBytes: -1, DuplicateWindow: 72 * time.Hour, Provision: "create"},
+		Database:  "billbus", ConsumerName: "billbus-subscriber", MaxInFlight: 256, DataDir: "./data",
 		NATSAddr: "127.0.0.1:4222", MongoAddr: "127.0.0.1:27017", AdminAddr: "127.0.0.1:9090",
 		Log: config.Log{Level: slog.LevelInfo}, ShutdownTimeout: 20 * time.Second,
 	}
@@ -143,7 +145,8 @@ func TestProvisionNeedsNeitherSecretsNorLivemode(t *testing.T) {
 // TestNoConfigurationPrintsASecret prints everything in every way.
 func TestNoConfigurationPrintsASecret(t *testing.T) {
 	t.Parallel()
-	e := minimal().with("NATS_URL", "nats://bob:hunter2@a", "MONGODB_URI", "mongodb://bob:hunter2@a")
+	e := minimal().with("NATS_URL", "nats://bob:hunter2@a", "MONGODB_URI", "mongodb://bob:hunter2@a",
+		"STRIPE_API_KEY", "sk_live_hunter2")
 	b, err1 := config.LoadBridge(nil, e.get)
 	s, err2 := config.LoadSubscriber(nil, e.get)
 	a, err3 := config.LoadStandalone(nil, e.get)

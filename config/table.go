@@ -68,6 +68,11 @@ func table() []setting {
 		{env: "USER_ID_CLIENT_REFERENCE", in: ingress, value: "api", meaning: "take client_reference_id for the user id: on Checkout sessions the application created (api), on Payment Links too (all), or off"},
 		{env: "REDACT_KEYS", in: ingress, value: "hosted_invoice_url,invoice_pdf,receipt_url", meaning: "keys whose values are redacted, besides those that always are"},
 
+		{env: "STRIPE_API_KEY", in: ingress, meaning: "secret or restricted key (read on Subscriptions and Events) to resolve thin events and truncated items with"},
+		{env: "STRIPE_API_KEY_FILE", in: ingress, meaning: "file that holds it"},
+		{env: "STRIPE_API_BASE", in: ingress, value: "https://api.stripe.com", meaning: "Stripe's API, https://host, or http:// on this machine"},
+		{env: "STRIPE_API_VERSION", in: ingress, shown: "the account's", meaning: "API version to be answered in"},
+
 		{env: "NATS_URL", in: remote, value: "nats://127.0.0.1:4222", meaning: "NATS servers, comma-separated"},
 		{env: "NATS_CREDS_FILE", in: remote, meaning: "credentials file to log in with"},
 		{env: "NATS_NKEY_SEED_FILE", in: remote, meaning: "file of an nkey seed to log in with"},
