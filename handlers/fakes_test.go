@@ -59,6 +59,7 @@ func (j *journal) WebhookDone(outcome string, d time.Duration) { j.add("done %s 
 func (j *journal) WebhookRejected(reason string)               { j.add("rejected %s", reason) }
 func (j *journal) SecretVerified(name string)                  { j.add("verified by %s", name) }
 func (j *journal) PublishDone(d time.Duration)                 { j.add("published %s", d) }
+func (j *journal) ResolveDone(outcome string)                  { j.add("resolved %s", outcome) }
 func (j *journal) MessageDone(outcome string, d time.Duration) { j.add("done %s %s", outcome, d) }
 func (j *journal) EventLag(d time.Duration)                    { j.add("lag %s", d) }
 func (j *journal) UserID(source string)                        { j.add("user id from %s", source) }
@@ -76,6 +77,12 @@ func (c *clock) read() time.Time {
 	defer c.mu.Unlock()
 	c.now = c.now.Add(time.Millisecond)
 	return c.now
+}
+
+func (c *clock) add(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
 }
 
 // logs keeps what is logged as JSON.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -27,15 +26,6 @@ const (
 	// slotTimeout is how long a webhook waits for its turn when many are being
 	// published; with the publish itself the answer stays within seconds.
 	slotTimeout = 300 * time.Millisecond
-)
-
-// Headers of a message in the stream.
-const (
-	HeaderContentType = "Content-Type"
-	HeaderLivemode    = "Billbus-Livemode"
-	HeaderAccount     = "Billbus-Account"
-	HeaderEndpoint    = "Billbus-Endpoint"
-	HeaderTraceparent = "traceparent"
 )
 
 // Verifier says whether Stripe signed a body, and by which secret. Its errors
@@ -169,14 +159,12 @@ func (h *Webhook) publish(r *http.Request, msg events.Message) error {
 		return fault.New(fault.Transient, "saturated", errors.New("too many webhooks at once"))
 	}
 	defer func() { <-h.slots }()
-	msg, payload, err := fit(msg, h.cfg.MaxMessage())
+	subject, out, err := outgoing(msg, h.cfg.MaxMessage(), r.Header.Get(HeaderTraceparent))
 	if err != nil {
 		return fault.New(fault.Transient, "unencodable", err)
 	}
-	out := message.NewMessage(events.MessageID(msg.StripeAccount, msg.ID), payload)
-	setHeaders(out.Metadata, msg, r.Header.Get(HeaderTraceparent))
 	start := h.cfg.Now()
-	err = h.cfg.Publisher.Publish(msg.Type, out)
+	err = h.cfg.Publisher.Publish(subject, out)
 	h.cfg.Metrics.PublishDone(h.cfg.Now().Sub(start))
 	return err
 }
@@ -195,48 +183,6 @@ func (h *Webhook) acquire() bool {
 	case <-timer.C:
 		return false
 	}
-}
-
-// fit encodes a message so that the server takes it: without Stripe's event if
-// need be, and in the last resort without the subscription, which then is an
-// event like any other. limit 0 is unknown.
-func fit(msg events.Message, limit int) (events.Message, []byte, error) {
-	payload, err := events.Encode(msg)
-	if err != nil || limit == 0 || len(payload) <= limit {
-		return msg, payload, err
-	}
-	msg.Data.Event, msg.Data.EventOmitted = nil, events.OmittedSize
-	payload, err = events.Encode(msg)
-	if err != nil || len(payload) <= limit {
-		return msg, payload, err
-	}
-	msg.Data.Subscription, msg.Type = nil, events.StripeSubject(msg.StripeType)
-	msg.Data.Warnings = append(msg.Data.Warnings, "subscription: too large for a message")
-	payload, err = events.Encode(msg)
-	return msg, payload, err
-}
-
-func setHeaders(headers message.Metadata, msg events.Message, traceparent string) {
-	headers.Set(HeaderContentType, events.ContentType)
-	headers.Set(HeaderLivemode, strconv.FormatBool(msg.Livemode))
-	headers.Set(HeaderEndpoint, msg.StripeEndpoint)
-	if msg.StripeAccount != "" {
-		headers.Set(HeaderAccount, events.SafeID(msg.StripeAccount))
-	}
-	if wellFormed(traceparent) {
-		headers.Set(HeaderTraceparent, traceparent)
-	}
-}
-
-var (
-	traceparentForm = regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
-	traceparentNone = regexp.MustCompile(`^ff|-0{32}-|-0{16}-`)
-)
-
-// wellFormed checks a trace context header, which anybody can send.
-// See https://www.w3.org/TR/trace-context/#traceparent-header
-func wellFormed(traceparent string) bool {
-	return traceparentForm.MatchString(traceparent) && !traceparentNone.MatchString(traceparent)
 }
 
 func reject(status int, text, reason string) answer {

@@ -65,14 +65,15 @@ var table = map[string][]string{
 	"internal/embedded/natsserver": {natsServer},
 	"internal/embedded/docdb":      {ferretDB},
 
-	"internal/wire": {"config", "internal/natsbus"},
+	"internal/wire": {"config", "internal/natsbus", watermill},
 	"internal/bridge": {
-		"config", "events", "handlers", "internal/fault", "internal/natsbus", "internal/normalize", "internal/ops", "internal/stripehook", "internal/wire",
+		"config", "events", "handlers", "internal/fault", "internal/natsbus", "internal/normalize", "internal/ops", "internal/stripeapi",
+		"internal/stripehook", "internal/wire",
 		watermillMsg, errgroup,
 	},
 	"internal/subscriber": {
 		"config", "events", "handlers", "internal/fault", "internal/mongostore", "internal/natsbus", "internal/normalize", "internal/ops", "internal/wire",
-		watermill, errgroup,
+		watermillMsg, errgroup,
 	},
 	"internal/standalone": {
 		"config", "internal/bridge", "internal/subscriber", "internal/embedded", "internal/mongostore", "internal/normalize",

@@ -53,6 +53,7 @@ type Bridge struct {
 	streams   *natsbus.Provisioner
 	publisher *watchedPublisher
 	webhook   *handlers.Webhook
+	resolver  *resolver // nil without an API key
 }
 
 // Open checks everything that can be checked, takes the port, and starts to
@@ -75,14 +76,14 @@ func Open(cfg config.Bridge, deps Deps) (*Bridge, error) {
 		return nil, err
 	}
 	b := &Bridge{cfg: cfg, deps: deps, listener: listener, verifier: verifier}
-	if err := b.connect(webhookEvents{normalizer}); err != nil {
+	if err := b.connect(normalizer); err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
 	b.checks()
 	return b, nil
 }
 
-func (b *Bridge) connect(normalizer handlers.Normalizer) error {
+func (b *Bridge) connect(normalizer *normalize.Normalizer) error {
 	bus, err := natsbus.Open(wire.Auth(b.cfg.NATS), "billbus-bridge", b.deps.Log)
 	if err != nil {
 		return err
@@ -93,11 +94,20 @@ func (b *Bridge) connect(normalizer handlers.Normalizer) error {
 		return err
 	}
 	b.bus = bus
-	b.streams = natsbus.NewProvisioner(bus, natsbus.ProvisionMode(b.cfg.Stream.Provision), wire.Settings(b.cfg.Stream), natsbus.Consumer{}, b.deps.Log)
+	b.streams = natsbus.NewProvisioner(bus, natsbus.ProvisionMode(b.cfg.Stream.Provision), wire.Settings(b.cfg.Stream), b.consumer(), b.deps.Log)
 	b.publisher = &watchedPublisher{next: publisher, now: b.deps.Now, missing: b.streams.Wake}
+	if err := errors.Join(b.receive(normalizer), b.resolve(normalizer)); err != nil {
+		bus.Close()
+		return err
+	}
+	return nil
+}
+
+// receive makes the handler of webhooks.
+func (b *Bridge) receive(normalizer *normalize.Normalizer) (err error) {
 	b.webhook, err = handlers.NewWebhook(handlers.WebhookConfig{
 		Path: b.cfg.Webhook.Path, MaxBytes: b.cfg.Webhook.MaxBytes, MaxConcurrent: maxConcurrent,
-		Verifier: b.verifier, Normalizer: normalizer, Publisher: b.publisher, MaxMessage: bus.MaxMessage,
+		Verifier: b.verifier, Normalizer: webhookEvents{normalizer, b.hint()}, Publisher: b.publisher, MaxMessage: b.bus.MaxMessage,
 		Now: b.deps.Now, Metrics: b.metrics(), Log: b.deps.Log,
 	})
 	return err
@@ -123,8 +133,11 @@ func (r rejections) WebhookRejected(reason string) {
 
 func (b *Bridge) checks() {
 	b.deps.Health.Check("nats", b.bus.Check)
-	b.deps.Health.Check("streams", b.streams.Check)
+	b.deps.Health.Check("streams", b.streams.CheckStreams)
 	b.deps.Health.Check("publish", b.publisher.Check)
+	if b.resolver != nil {
+		b.deps.Health.Check("resolver", b.streams.CheckConsumer)
+	}
 }
 
 // Addr is where the ingress listens.
@@ -132,18 +145,21 @@ func (b *Bridge) Addr() net.Addr { return b.listener.Addr() }
 
 // Close gives up what Open took.
 func (b *Bridge) Close() error {
+	b.resolver.close()
 	b.bus.Close()
 	return b.listener.Close()
 }
 
-// Run serves until ctx is done: then it stops taking webhooks, finishes those
-// in flight, and closes the connection.
+// Run serves until ctx is done: then it stops taking webhooks and resolving
+// messages, finishes what is in flight, and closes the connection.
 func (b *Bridge) Run(ctx context.Context) error {
 	defer b.bus.Close()
+	defer b.resolver.close()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { b.streams.Run(ctx); return nil })
 	group.Go(func() error { b.watchSecrets(ctx); return nil })
 	group.Go(func() error { return wire.UntilClosed(ctx, b.bus) })
+	group.Go(func() error { return b.resolver.run(ctx) })
 	group.Go(func() error {
 		return ops.Serve(ctx, b.listener, b.webhook, b.cfg.ShutdownTimeout, b.deps.Log)
 	})
@@ -169,12 +185,17 @@ func (b *Bridge) watchSecrets(ctx context.Context) {
 // webhookEvents makes messages of what Stripe posts.
 type webhookEvents struct {
 	normalizer *normalize.Normalizer
+	made       func(events.Message) // is shown every message
 }
 
 func (w webhookEvents) Normalize(body []byte, endpoint string, receivedAt time.Time) (events.Message, error) {
-	return w.normalizer.Event(body, normalize.Receipt{
+	msg, err := w.normalizer.Event(body, normalize.Receipt{
 		Endpoint: endpoint, Origin: events.OriginWebhook, ReceivedAt: receivedAt,
 	})
+	if err == nil {
+		w.made(msg)
+	}
+	return msg, err
 }
 
 func keys(secrets []config.NamedSecret) []stripehook.Key {

@@ -20,6 +20,7 @@ type Metrics struct {
 	rejections    *prometheus.CounterVec
 	verifications *prometheus.CounterVec
 	publishTime   prometheus.Histogram
+	resolutions   *prometheus.CounterVec
 	messages      *prometheus.CounterVec
 	applyTime     prometheus.Histogram
 	lag           prometheus.Histogram
@@ -38,6 +39,7 @@ func NewMetrics() *Metrics {
 		rejections:    counters("billbus_webhook_rejections_total", "Webhooks refused.", "reason"),
 		verifications: counters("billbus_secret_verifications_total", "Webhooks verified, by name of the secret.", "secret"),
 		publishTime:   histogram("billbus_publish_duration_seconds", "From publishing a message to the stream's answer.", requestBuckets()),
+		resolutions:   counters("billbus_resolutions_total", "Messages for which Stripe's API was to be asked.", "outcome"),
 		messages:      counters("billbus_messages_total", "Messages worked on.", "outcome"),
 		applyTime:     histogram("billbus_apply_duration_seconds", "Storing one message.", requestBuckets()),
 		lag:           histogram("billbus_event_lag_seconds", "From an event's creation at Stripe to its state being stored.", lagBuckets()),
@@ -48,7 +50,7 @@ func NewMetrics() *Metrics {
 	}
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		m.webhooks, m.webhookTime, m.rejections, m.verifications, m.publishTime,
+		m.webhooks, m.webhookTime, m.rejections, m.verifications, m.publishTime, m.resolutions,
 		m.messages, m.applyTime, m.lag, m.redeliveries, m.userIDs,
 	)
 	return m
@@ -74,6 +76,9 @@ func (m *Metrics) SecretVerified(name string) { m.verifications.WithLabelValues(
 
 // PublishDone notes how long the stream took to answer.
 func (m *Metrics) PublishDone(d time.Duration) { m.publishTime.Observe(d.Seconds()) }
+
+// ResolveDone counts a message that left something out to be read from Stripe.
+func (m *Metrics) ResolveDone(outcome string) { m.resolutions.WithLabelValues(outcome).Inc() }
 
 // MessageDone counts a message that was worked on, and how long that took.
 func (m *Metrics) MessageDone(outcome string, d time.Duration) {

@@ -24,6 +24,7 @@ func TestMetricsCountUnderTheirNames(t *testing.T) {
 	m.WebhookRejected("stale")
 	m.SecretVerified("main")
 	m.PublishDone(3 * time.Millisecond)
+	m.ResolveDone("event")
 	m.MessageDone("applied", time.Millisecond)
 	m.EventLag(90 * time.Second)
 	m.EventLag(-time.Second)
@@ -40,6 +41,7 @@ func TestMetricsCountUnderTheirNames(t *testing.T) {
 		`billbus_webhook_duration_seconds_count 1`,
 		`billbus_secret_verifications_total{secret="main"} 1`,
 		`billbus_publish_duration_seconds_count 1`,
+		`billbus_resolutions_total{outcome="event"} 1`,
 		`billbus_messages_total{outcome="applied"} 1`,
 		`billbus_apply_duration_seconds_count 1`,
 		`billbus_event_lag_seconds_sum 90`,

@@ -157,7 +157,7 @@ func inOrder(ctx context.Context, first, second func(context.Context) error) err
 
 func (s *servers) bridgeConfig(cfg config.Standalone) config.Bridge {
 	return config.Bridge{
-		Command: "serve", Webhook: cfg.Webhook, Stream: cfg.Stream,
+		Command: "serve", Webhook: cfg.Webhook, StripeAPI: cfg.StripeAPI, Stream: cfg.Stream,
 		NATS: config.NATS{URL: s.nats.URL()}, ShutdownTimeout: cfg.ShutdownTimeout,
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/message"
 	"golang.org/x/sync/errgroup"
 
@@ -23,11 +22,7 @@ import (
 	"github.com/billbus/billbus/internal/wire"
 )
 
-const (
-	gaugeInterval = 5 * time.Second
-	// everything is the topic: the durable consumer takes the whole stream.
-	everything = ">"
-)
+const gaugeInterval = 5 * time.Second
 
 // Deps are what the process shares between its parts.
 type Deps struct {
@@ -84,9 +79,6 @@ func (s *Subscriber) connect() error {
 	return err
 }
 
-// newRouter is watermill's: it runs the handler, one goroutine for each message.
-// It gets no logger, because it logs the errors of handlers, each of which has
-// had its one line already.
 func (s *Subscriber) newRouter() (*message.Router, error) {
 	sub, err := s.bus.NewSubscriber(natsbus.SubscriberConfig{
 		Stream: s.cfg.Stream.Name, Consumer: s.cfg.ConsumerName, MaxInFlight: s.cfg.MaxInFlight,
@@ -105,12 +97,7 @@ func (s *Subscriber) newRouter() (*message.Router, error) {
 	if err != nil {
 		return nil, err
 	}
-	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: s.cfg.ShutdownTimeout}, watermill.NopLogger{})
-	if err != nil {
-		return nil, err
-	}
-	router.AddConsumerHandler("record", everything, sub, natsbus.Outcome(record.Handle))
-	return router, nil
+	return wire.NewRouter("record", sub, record.Handle, s.cfg.ShutdownTimeout)
 }
 
 // Close gives up what Open took.
@@ -130,7 +117,7 @@ func (s *Subscriber) Run(ctx context.Context) (err error) {
 	group.Go(func() error { s.store.Provision(ctx, s.create()); return nil })
 	group.Go(func() error { s.gauges(ctx); return nil })
 	group.Go(func() error { return wire.UntilClosed(ctx, s.bus) })
-	group.Go(func() error { return consume(ctx, s.router) })
+	group.Go(func() error { return wire.Consume(ctx, s.router) })
 	return group.Wait()
 }
 
@@ -171,13 +158,6 @@ func (s *Subscriber) closeStore() error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.ShutdownTimeout)
 	defer cancel()
 	return s.store.Close(ctx)
-}
-
-// consume runs the router until ctx is done and everything in flight has ended.
-func consume(ctx context.Context, router *message.Router) error {
-	stop := context.AfterFunc(ctx, func() { _ = router.Close() })
-	defer stop()
-	return router.Run(context.WithoutCancel(ctx))
 }
 
 func position(msg *message.Message) handlers.Position {

@@ -1,6 +1,6 @@
-// Package wire turns settings into what the packages that connect to NATS take,
-// for the assemblies of bridge and subscriber alike. config and natsbus do not
-// know each other.
+// Package wire is what the assemblies of bridge and subscriber have in common:
+// it turns settings into what natsbus takes, which does not know config, and
+// runs handlers on what natsbus hands over.
 package wire
 
 import (
