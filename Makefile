@@ -7,7 +7,7 @@ SHELL := bash
 
 GOFUMPT := go tool -modfile=tools/go.mod gofumpt
 LINT    := go tool -modfile=tools/lint/go.mod golangci-lint
-MODULES := . tools tools/lint
+MODULES := . tools tools/lint tools/stripe-mock
 FUZZTIME ?= 10s
 
 .PHONY: fmt fmt-check vet lint tidy-check fix-check build test asyncapi simulate race fuzz ci

@@ -259,6 +259,9 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 	if got := a.requests(); len(got) != 3 {
 		t.Errorf("asked %q, want nothing during the pause", got)
 	}
+	if !r.metric(t, `billbus_resolutions_total{outcome="transient"} 2`) {
+		t.Error("a message came back before the pause had ended")
+	}
 }
 
 func TestWebhooksDoNotWaitForStripe(t *testing.T) {

@@ -136,7 +136,8 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 			w.Header().Set("Content-Length", "100")
 			_, _ = fmt.Fprint(w, body)
 		}, fault.Transient, "unreachable", ""},
-		"hung up": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, fault.Transient, "unreachable", ""},
+		"far too much": {text(`{"id":"evt_1","object":"event","x":"` + strings.Repeat("x", 17<<20) + `"}`), fault.Transient, "unexpected_answer", ""},
+		"hung up":      {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, fault.Transient, "unreachable", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
