@@ -112,7 +112,7 @@ type Data struct {
 	Price           *Price            `json:"price,omitempty"`
 	// Event is Stripe's event as received, minus redacted values.
 	Event json.RawMessage `json:"event,omitempty"`
-	// EventOmitted says why Event is absent.
+	// EventOmitted says why Event, or the Object of a snapshot, is absent.
 	EventOmitted string `json:"event_omitted,omitempty"`
 	// EventSHA256 is the SHA-256, in hex, of the bytes that Stripe signed.
 	EventSHA256 string `json:"event_sha256,omitempty"`

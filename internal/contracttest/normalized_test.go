@@ -50,6 +50,28 @@ func TestRecordedEventsMakeValidMessages(t *testing.T) {
 	}
 }
 
+func TestSnapshotsAreValidMessages(t *testing.T) {
+	t.Parallel()
+	schema := compile(t, readSchema(t))
+	whole, err := normalizer(t, normalize.Any).Snapshot([]byte(`{"id":"sub_1","object":"subscription","status":"active"}`), normalize.Reading{
+		At: receipt().ReceivedAt, Origin: events.OriginThin, Reason: events.ReasonThin, ReceivedAt: receipt().ReceivedAt,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	large := whole
+	large.Data.Object, large.Data.EventOmitted = nil, events.OmittedSize
+	for _, m := range []events.Message{whole, large} {
+		encoded, err := events.Encode(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := schema.Validate(decode(t, encoded)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // checkNormalized looks at the message of an event that is admitted, and at that
 // of one that may not be.
 func checkNormalized(t *testing.T, schema *jsonschema.Schema, name string, raw []byte) {
