@@ -10,7 +10,7 @@ LINT    := go tool -modfile=tools/lint/go.mod golangci-lint
 MODULES := . tools tools/lint tools/stripe-mock
 FUZZTIME ?= 10s
 
-.PHONY: fmt fmt-check vet lint tidy-check fix-check build test asyncapi simulate race fuzz ci
+.PHONY: bench fmt fmt-check vet lint tidy-check fix-check build test asyncapi simulate race fuzz ci
 
 fmt:
 	$(GOFUMPT) -w .
@@ -40,6 +40,10 @@ test:
 # schema and parser are to be had from npm only.
 asyncapi:
 	cd tools/asyncapi && npm ci --ignore-scripts --no-audit --no-fund --silent && npm run --silent check
+
+# What normalizing one event costs, of fixtures and of recorded updates.
+bench:
+	go test -run '^$$' -bench . ./internal/normalize
 
 # The first command of the README, twice on one data folder.
 simulate:
