@@ -1,5 +1,5 @@
 # The commands that CI runs, under the same names. Everything needed beyond Go, make and a C compiler
-# (for the race detector) is pinned in tools/.
+# (for the race detector) is pinned in tools/; the examples also need Node.js with npm, jq and flock.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -7,10 +7,10 @@ SHELL := bash
 
 GOFUMPT := go tool -modfile=tools/go.mod gofumpt
 LINT    := go tool -modfile=tools/lint/go.mod golangci-lint
-MODULES := . tools tools/lint
+MODULES := . tools tools/lint tools/nats
 FUZZTIME ?= 10s
 
-.PHONY: fmt fmt-check vet lint tidy-check fix-check build test simulate race fuzz ci
+.PHONY: fmt fmt-check vet lint tidy-check fix-check build examples-deps test examples simulate race fuzz ci
 
 fmt:
 	$(GOFUMPT) -w .
@@ -33,8 +33,18 @@ fix-check:
 build:
 	go build -o bin/ ./cmd/...
 
+# What the examples need besides Go: the packages of the one in Node.js, and the nats tool. With these
+# `test` runs every example, without them those in Go.
+examples-deps:
+	npm ci --prefix examples/node --no-audit --no-fund
+	go build -C tools/nats -o $(CURDIR)/bin/ github.com/nats-io/natscli/nats
+
 test:
 	go test ./...
+
+examples: examples-deps
+	npm test --prefix examples/node
+	BILLBUS_REQUIRE_EXAMPLES=1 go test ./examples/...
 
 # The first command of the README, twice on one data folder.
 simulate:
@@ -63,4 +73,4 @@ fuzz:
 		done; \
 	done
 
-ci: fmt-check vet lint tidy-check fix-check build test simulate race fuzz
+ci: fmt-check vet lint tidy-check fix-check build examples test simulate race fuzz
