@@ -135,7 +135,7 @@ type story struct {
 
 func newStory(t *testing.T, subscriptions int) story {
 	t.Helper()
-	n, err := normalize.New(normalize.Options{Livemode: normalize.Test, Accounts: []string{normalize.Platform}, UserIDKeys: []string{"user_id"}})
+	n, err := normalize.New(normalize.Options{Livemode: normalize.Test, Accounts: []string{normalize.Platform}, UserIDKeys: []string{"user_id"}, ClientReference: normalize.ClientReferenceOff})
 	if err != nil {
 		t.Fatal(err)
 	}
