@@ -1,5 +1,6 @@
-# The commands that CI runs, under the same names. Everything needed beyond Go, make, a C compiler
-# (for the race detector) and npm (for asyncapi) is pinned in tools/.
+# The commands that CI runs, under the same names. Everything needed beyond Go, make and a C compiler
+# (for the race detector) is pinned in tools/; asyncapi and the examples also need Node.js with npm, the
+# latter jq and flock, too.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -7,10 +8,10 @@ SHELL := bash
 
 GOFUMPT := go tool -modfile=tools/go.mod gofumpt
 LINT    := go tool -modfile=tools/lint/go.mod golangci-lint
-MODULES := . tools tools/lint tools/stripe-mock
+MODULES := . tools tools/lint tools/nats tools/stripe-mock
 FUZZTIME ?= 10s
 
-.PHONY: fmt fmt-check vet lint tidy-check fix-check build test asyncapi simulate race fuzz ci
+.PHONY: bench fmt fmt-check vet lint tidy-check fix-check build examples-deps test examples asyncapi simulate race fuzz ci
 
 fmt:
 	$(GOFUMPT) -w .
@@ -33,6 +34,12 @@ fix-check:
 build:
 	go build -o bin/ ./cmd/...
 
+# What the examples need besides Go: the packages of the one in Node.js, and the nats tool. With these
+# `test` runs every example, without them those in Go.
+examples-deps:
+	npm ci --prefix examples/node --no-audit --no-fund
+	go build -C tools/nats -o $(CURDIR)/bin/ github.com/nats-io/natscli/nats
+
 test:
 	go test ./...
 
@@ -40,6 +47,14 @@ test:
 # schema and parser are to be had from npm only.
 asyncapi:
 	cd tools/asyncapi && npm ci --ignore-scripts --no-audit --no-fund --silent && npm run --silent check
+
+# What normalizing one event costs, of fixtures and of recorded updates.
+bench:
+	go test -run '^$$' -bench . ./internal/normalize
+
+examples: examples-deps
+	npm test --prefix examples/node
+	BILLBUS_REQUIRE_EXAMPLES=1 go test ./examples/...
 
 # The first command of the README, twice on one data folder.
 simulate:
@@ -68,4 +83,4 @@ fuzz:
 		done; \
 	done
 
-ci: fmt-check vet lint tidy-check fix-check build test asyncapi simulate race fuzz
+ci: fmt-check vet lint tidy-check fix-check build examples test asyncapi simulate race fuzz

@@ -114,7 +114,8 @@ type Data struct {
 	Event json.RawMessage `json:"event,omitempty"`
 	// EventOmitted says why Event, or the Object of a snapshot, is absent.
 	EventOmitted string `json:"event_omitted,omitempty"`
-	// EventSHA256 is the SHA-256, in hex, of the bytes that Stripe signed.
+	// EventSHA256 is the SHA-256, in hex, of the bytes that Stripe sent, before
+	// redaction: of a webhook those that it signed.
 	EventSHA256 string `json:"event_sha256,omitempty"`
 	// Redactions are the paths in Event whose values were replaced.
 	Redactions []string `json:"redactions,omitempty"`

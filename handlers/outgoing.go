@@ -32,8 +32,8 @@ func outgoing(msg events.Message, limit int, traceparent string) (subject string
 }
 
 // fit encodes a message so that the server takes it: without what came from
-// Stripe if need be, and in the last resort without the subscription, which then
-// is an event like any other. Of a snapshot nothing would be left.
+// Stripe if need be, and in the last resort without what was read of it, which
+// leaves an event like any other. Of a snapshot nothing would be left.
 func fit(msg events.Message, limit int) (events.Message, []byte, error) {
 	payload, err := events.Encode(msg)
 	if err != nil || limit == 0 || len(payload) <= limit {
@@ -47,10 +47,17 @@ func fit(msg events.Message, limit int) (events.Message, []byte, error) {
 	if msg.Type == events.SubjectSnapshot {
 		return msg, nil, errors.New("the snapshot is too large for a message: raise max_payload of the NATS server")
 	}
-	msg.Data.Subscription, msg.Type = nil, events.StripeSubject(msg.StripeType)
-	msg.Data.Warnings = append(msg.Data.Warnings, "subscription: too large for a message")
+	msg.Data, msg.Type = bare(msg.Data), events.StripeSubject(msg.StripeType)
 	payload, err = events.Encode(msg)
 	return msg, payload, err
+}
+
+// bare is what is left to say of an event without saying what is in it.
+func bare(d events.Data) events.Data {
+	return events.Data{
+		SchemaVersion: d.SchemaVersion, EventOmitted: d.EventOmitted, EventSHA256: d.EventSHA256, Redactions: d.Redactions,
+		Warnings: []string{"object: too large for a message"}, Ignored: d.Ignored, Origin: d.Origin, ReceivedAt: d.ReceivedAt,
+	}
 }
 
 func setHeaders(headers message.Metadata, msg events.Message, traceparent string) {

@@ -463,7 +463,10 @@ func TestWebhookMakesTheMessageFit(t *testing.T) {
 	big := subscriptionMessage()
 	big.Data.Event = []byte(`"` + strings.Repeat("e", 2000) + `"`)
 	big.Data.Subscription.Description = strings.Repeat("s", 2000)
-	big.Data.Warnings = []string{"first"}
+	big.Data.Warnings = []string{strings.Repeat("w", 2000)}
+	big.Data.Changes = []events.Change{events.ChangeMetadata}
+	big.Data.Previous = &events.Previous{Fields: []string{"description"}, Values: events.Subscription{Description: strings.Repeat("p", 2000)}}
+	big.Data.Identity = &events.Identity{UserID: strings.Repeat("u", 2000), Source: events.IdentitySubscriptionMetadata}
 	whole, err := events.Encode(big)
 	if err != nil {
 		t.Fatal(err)
@@ -472,7 +475,8 @@ func TestWebhookMakesTheMessageFit(t *testing.T) {
 	withoutEvent.Data.Event, withoutEvent.Data.EventOmitted = nil, "size"
 	withoutBoth.Type, withoutBoth.Data.Subscription = "stripe.customer.subscription.updated", nil
 	withoutBoth.Data.Event, withoutBoth.Data.EventOmitted = nil, "size"
-	withoutBoth.Data.Warnings = []string{"first", "subscription: too large for a message"}
+	withoutBoth.Data.Previous, withoutBoth.Data.Changes, withoutBoth.Data.Identity = nil, nil, nil
+	withoutBoth.Data.Warnings = []string{"object: too large for a message"}
 	cases := map[string]struct {
 		limit int
 		want  events.Message

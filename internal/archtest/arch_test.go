@@ -81,6 +81,12 @@ var table = map[string][]string{
 		errgroup, flock,
 	},
 
+	// What others can do with the contract and nothing else of ours.
+	"examples":              {},
+	"examples/entitlement":  {"events"},
+	"examples/go-nats":      {"events", "examples/entitlement", natsClient},
+	"examples/go-watermill": {"events", "examples/entitlement", watermill, watermillNATS, natsClient},
+
 	"cmd/bridge":     {anything},
 	"cmd/subscriber": {anything},
 	"cmd/standalone": {anything},
@@ -92,6 +98,11 @@ var testOnly = []string{
 	"github.com/stretchr/testify", "go.uber.org/goleak", "pgregory.net/rapid", "github.com/google/go-cmp",
 	"github.com/santhosh-tekuri/jsonschema", "github.com/cloudevents/sdk-go",
 	module + "/internal/corpus", module + "/internal/archtest", module + "/internal/contracttest", module + "/internal/e2e", module + "/internal/deploytest", "testing",
+}
+
+// private is what another module cannot import, or has no need of.
+var private = []string{
+	module + "/internal", module + "/config", module + "/handlers", stripe, mongoDriver, natsServer, ferretDB, prometheus,
 }
 
 // linksFerretDB are the packages whose tests may link FerretDB, which takes a
@@ -174,6 +185,8 @@ func TestLinked(t *testing.T) {
 		"./cmd/standalone": {[]string{mongoDriver, natsClient, stripe, natsServer, ferretDB}, []string{
 			"go.uber.org/goleak", "pgregory.net/rapid", "github.com/google/go-cmp", module + "/internal/corpus",
 		}},
+		"./examples/go-nats":      {[]string{module + "/events", natsClient}, append([]string{watermill}, private...)},
+		"./examples/go-watermill": {[]string{module + "/events", watermillNATS}, private},
 	}
 	for name, tt := range cases {
 		t.Run(name, func(t *testing.T) {

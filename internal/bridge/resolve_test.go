@@ -115,7 +115,8 @@ func (r *running) message(t *testing.T, sequence uint64) (events.Message, string
 	return m, raw.Header.Get("Nats-Msg-Id")
 }
 
-// settled waits until the resolver has nothing left to do.
+// settled waits until the resolver has nothing left to do. It goes by the stream:
+// a consumer learns of a new message a moment after the publisher did.
 func (r *running) settled(t *testing.T) {
 	t.Helper()
 	stream := r.stream(t)
@@ -125,8 +126,18 @@ func (r *running) settled(t *testing.T) {
 			return false
 		}
 		info := c.CachedInfo()
-		return info.NumPending == 0 && info.NumAckPending == 0
+		return info.NumAckPending == 0 && info.Delivered.Stream >= r.lastFor(t, info.Config.FilterSubjects)
 	})
+}
+
+func (r *running) lastFor(t *testing.T, subjects []string) (last uint64) {
+	t.Helper()
+	for _, subject := range subjects {
+		if m, err := r.stream(t).GetLastMsgForSubject(t.Context(), subject); err == nil {
+			last = max(last, m.Sequence)
+		}
+	}
+	return last
 }
 
 func TestThinEventMeetsItsTwin(t *testing.T) {

@@ -124,7 +124,7 @@ func (p *Provisioner) pass(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
 	drifts, err := p.ensureStreams(ctx)
-	streams, warns := judge(drifts, err)
+	warns, streams := judge(drifts, err)
 	if p.consumer.Name == "" {
 		return p.record(streams, nil, warns)
 	}
@@ -132,13 +132,13 @@ func (p *Provisioner) pass(ctx context.Context) error {
 		return p.record(streams, streams, warns)
 	}
 	drifts, err = p.ensureConsumer(ctx)
-	consumer, more := judge(drifts, err)
+	more, consumer := judge(drifts, err)
 	return p.record(streams, consumer, append(warns, more...))
 }
 
 // judge makes one error of a failure and of the drift that keeps the program
-// from its job, and warnings of other drift.
-func judge(drifts []Drift, err error) (fatal error, warns []string) {
+// from its job, and warnings of the other drift.
+func judge(drifts []Drift, err error) (warns []string, fatal error) {
 	for _, d := range drifts {
 		switch {
 		case !d.Fatal:
@@ -149,7 +149,7 @@ func judge(drifts []Drift, err error) (fatal error, warns []string) {
 			err = fmt.Errorf("%w; %s: %s", err, d, d.Cure)
 		}
 	}
-	return err, warns
+	return warns, err
 }
 
 func (p *Provisioner) record(streams, consumer error, warns []string) error {

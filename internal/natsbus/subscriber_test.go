@@ -95,10 +95,15 @@ func (r *rig) info(t *testing.T) *jetstream.ConsumerInfo {
 	return c.CachedInfo()
 }
 
+// settled goes by the stream's own count: a consumer learns of a new message a
+// moment after the publisher did.
 func (r *rig) settled(t *testing.T) func() bool {
 	return func() bool {
-		info := r.info(t)
-		return info.NumPending == 0 && info.NumAckPending == 0
+		stream, err := r.js.Stream(t.Context(), "BILLBUS")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.info(t).AckFloor.Stream == stream.CachedInfo().State.LastSeq
 	}
 }
 

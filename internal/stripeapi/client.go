@@ -85,11 +85,11 @@ func New(cfg Config) (*Client, error) {
 	}
 	c.backend = stripe.GetBackendWithConfig(stripe.APIBackend, &stripe.BackendConfig{
 		HTTPClient: &http.Client{Transport: &transport{next: c.transport, version: cfg.Version, pace: c.pace}},
-		URL:        stripe.String(base),
+		URL:        new(base),
 		// Its logger would write to standard error, bodies included.
 		LeveledLogger:     &stripe.LeveledLogger{Level: stripe.LevelNull},
 		MaxNetworkRetries: stripe.Int64(0),
-		EnableTelemetry:   stripe.Bool(false),
+		EnableTelemetry:   new(false),
 	})
 	return c, nil
 }

@@ -121,7 +121,7 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 		"wrong version":      {failure(400, ""), fault.Transient, "stripe_refused", "STRIPE_API_VERSION"},
 		"rate limit":         {failure(429, "rate_limit"), fault.Transient, "rate_limited", "429"},
 		"500":                {failure(500, ""), fault.Transient, "stripe_failed", "500"},
-		"503 of a proxy":     {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "hunter2", 503) }, fault.Transient, "stripe_failed", "503"},
+		"503 of a proxy":     {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "hunter2", http.StatusServiceUnavailable) }, fault.Transient, "stripe_failed", "503"},
 		"no JSON":            {text("hunter2"), fault.Transient, "unexpected_answer", ""},
 		"half of it":         {text(body[:9]), fault.Transient, "unexpected_answer", ""},
 		"a list":             {text("[]"), fault.Transient, "unexpected_answer", ""},

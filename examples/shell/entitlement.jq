@@ -1,0 +1,37 @@
+# Of a message, as text: its name, the file of its subscription, the file of its notice if it
+# is a cancellation, and what both hold. An error means that the message can never
+# be read.
+
+def key: "\(if .livemode then "live" else "test" end):\(.stripeaccount // "platform"):\(.data.subscription.id)";
+
+# jq reads whole seconds only, and Stripe's are.
+def seconds: sub("\\.[0-9]+Z$"; "Z") | fromdateiso8601;
+
+# The place of a message among those of its subscription. Messages come in the
+# order in which Stripe delivered them, which is not the order in which things
+# happened: an end is final, then the later moment counts, then the lifecycle, then
+# the id. Of two updates in one second this takes the one with the greater id,
+# which may be the wrong one.
+def rank:
+  .data.subscription as $sub
+  | if .stripetype == "customer.subscription.created" then
+      # Stripe may stamp this event later than the first update.
+      {moment: ([.time, $sub.created // .time] | map(seconds) | min), step: 0}
+    elif .stripetype == "customer.subscription.deleted" then {moment: (.time | seconds), step: 2}
+    else {moment: (.time | seconds), step: 1}
+    end
+  | [.step == 2 or ($sub.status | . == "canceled" or . == "incomplete_expired"), .moment, .step];
+
+fromjson
+| if .specversion != "1.0" or .data.schema_version > 1 or (.data.subscription.id | not) then
+    error("not a message of this contract")
+  else
+    "\(.id) \(.type) \(.subject)",
+    (key | @uri),
+    (if .type == "subscription.canceled" then "\(.source) \(.id)" | @uri else "-" end),
+    ({subscription: key, user_id: .data.subscription.user_id, event: "\(.source) \(.id)"} | tojson),
+    ({
+      subscription: key, user_id: .data.subscription.user_id, status: .data.subscription.status,
+      access: .data.subscription.access, event_id: .id, rank: (rank + [.id])
+    } | tojson)
+  end
