@@ -57,7 +57,7 @@ func stripesimSettings() []setting {
 // stripesimVersions are the renderings that the simulator knows.
 func stripesimVersions() []string {
 	return []string{
-		"2015-10-01", "2020-08-27", "2023-10-16", "2024-06-20", "2025-03-31.basil", "2025-09-30.clover", "2026-07-29.dahlia",
+		"2015-10-01", "2020-08-27", "2023-10-16", "2024-06-20", "2025-01-27.acacia", "2025-03-31.basil", "2025-09-30.clover", "2026-07-29.dahlia",
 	}
 }
 

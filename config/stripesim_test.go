@@ -77,7 +77,7 @@ func TestStripesimValues(t *testing.T) {
 
 func TestStripesimFaults(t *testing.T) {
 	t.Parallel()
-	const versions = "2015-10-01, 2020-08-27, 2023-10-16, 2024-06-20, 2025-03-31.basil, 2025-09-30.clover, 2026-07-29.dahlia"
+	const versions = "2015-10-01, 2020-08-27, 2023-10-16, 2024-06-20, 2025-01-27.acacia, 2025-03-31.basil, 2025-09-30.clover, 2026-07-29.dahlia"
 	for _, tt := range []struct {
 		name string
 		args []string

@@ -210,7 +210,13 @@ func TestPreviousAttributes(t *testing.T) {
 			if len(r.Data.Previous) > 0 {
 				minimal(t, d, after, r.Data.Previous)
 				got := withoutNulls(putBack(clone(t, after), r.Data.Previous, d.APIVersion < "2017-05-25"))
-				if want := withoutNulls(before); !reflect.DeepEqual(got, want) {
+				want := withoutNulls(before)
+				if d.APIVersion == "2025-01-27.acacia" && r.Data.Previous["items"] == nil {
+					// It says of the top alone what the period was.
+					withoutPeriods(got)
+					withoutPeriods(want)
+				}
+				if !reflect.DeepEqual(got, want) {
 					t.Fatalf("%s in %s (-before +put back):\n%s", id, d.APIVersion, cmp.Diff(want, got))
 				}
 				checked[d.APIVersion]++
@@ -295,6 +301,14 @@ func withoutNulls(v any) any {
 		return l
 	}
 	return v
+}
+
+// withoutPeriods takes the periods off the items.
+func withoutPeriods(subscription any) {
+	for _, item := range items(subscription.(map[string]any)) {
+		delete(item, "current_period_start")
+		delete(item, "current_period_end")
+	}
 }
 
 func TestEverythingHappens(t *testing.T) {

@@ -38,7 +38,7 @@ type life struct {
 	sub      subscription
 	open     *invoice // the one that is not paid
 
-	rendered   object // the subscription as last told
+	was        subscription // as last told
 	told       events.Subscription
 	lastID     string
 	deliveries []Delivery
@@ -107,7 +107,7 @@ func (l *life) begin(delay int64) {
 // update sends an updated event, if this rendering shows any difference.
 func (l *life) update() bool {
 	after := l.shape.subscription(&l.sub, l.livemode)
-	changed := previous(l.rendered, after, l.shape.elementwise())
+	changed := previous(l.shape.before(&l.was, after, l.livemode), after, l.shape.elementwise())
 	if len(changed) == 0 {
 		return false
 	}
@@ -121,7 +121,7 @@ func (l *life) report(word string, stamp int64, sub, changed object) {
 		data["previous_attributes"] = changed
 	}
 	l.lastID = l.deliver(subscriptionType+word, stamp, data)
-	l.rendered, l.told = sub, l.shape.normalized(&l.sub, l.livemode)
+	l.was, l.told = l.sub, l.shape.normalized(&l.sub, l.livemode)
 	l.quiet = stamp + 3
 }
 

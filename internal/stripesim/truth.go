@@ -72,7 +72,7 @@ func (s shape) normalize2023(n *events.Subscription, m *subscription) {
 		n.BillingMode = &events.BillingMode{
 			Type: "flexible", Flexible: &events.BillingModeFlexible{ProrationDiscounts: "included"}, UpdatedAt: moment(m.created),
 		}
-	case s.era >= eraBasil:
+	case s.era >= eraAcacia:
 		n.BillingMode = &events.BillingMode{Type: "classic"}
 	}
 }
@@ -100,7 +100,7 @@ func (s shape) normalizedItem(it item, m *subscription) events.Item {
 	if s.era >= era2024 {
 		n.MeterID = p.meter
 	}
-	if s.era >= eraBasil {
+	if s.era >= eraAcacia {
 		n.CurrentPeriodStart, n.CurrentPeriodEnd = moment(m.periodStart), moment(m.periodEnd)
 	}
 	return n
