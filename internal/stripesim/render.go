@@ -93,7 +93,7 @@ func (s shape) since2020(m *subscription) object {
 		"pending_update":                    nil,
 		"schedule":                          nil,
 		"start_date":                        m.startDate,
-		"test_clock":                        nil,
+		"test_clock":                        unset(m.testClock),
 		"transfer_data":                     nil,
 	}
 }
