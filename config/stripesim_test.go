@@ -55,6 +55,7 @@ func TestStripesimValues(t *testing.T) {
 		{"versions", []string{"--api-version", "2015-10-01, 2026-07-29.dahlia"}, signer(), func(c *config.Stripesim) {
 			c.APIVersions = []string{"2015-10-01", "2026-07-29.dahlia"}
 		}},
+		{"kinds", []string{"--kinds", "circle,mixed"}, signer(), func(c *config.Stripesim) { c.Kinds = []string{"circle", "mixed"} }},
 		{"one event", []string{"-file", "event.json", "--json"}, signer(), func(c *config.Stripesim) { c.File, c.JSON = "event.json", true }},
 		{"dry run", []string{"--dry-run", "--truth", "out.json"}, signer(), func(c *config.Stripesim) { c.DryRun, c.Truth = true, "out.json" }},
 		{"switch turned off", []string{"--disorder=false"}, signer().with("STRIPESIM_DISORDER", "true"), func(*config.Stripesim) {}},

@@ -173,6 +173,17 @@ func (h History) Tied() int {
 	return n
 }
 
+// Open counts the subscriptions whose events allow of another end as well.
+func (h History) Open() int {
+	n := 0
+	for truth := range maps.Values(h.Truth) {
+		if truth.Open {
+			n++
+		}
+	}
+	return n
+}
+
 // WriteTruth writes {"subscriptions": {"test:platform:sub_…": …}} as JSON.
 func (h History) WriteTruth(w io.Writer) error {
 	enc := json.NewEncoder(w)
