@@ -191,7 +191,7 @@ func (s *simulation) rows(ctx context.Context, history stripesim.History) (rows 
 	keys := slices.Sorted(maps.Keys(history.Truth))
 	for _, key := range keys {
 		truth := history.Truth[key]
-		record, differing, err := s.store.Compare(ctx, key, truth.Subscription)
+		record, differing, err := s.compare(ctx, key, truth)
 		if err != nil && !errors.Is(err, mongostore.ErrNoRecord) {
 			return nil, 0, err
 		}
@@ -202,6 +202,16 @@ func (s *simulation) rows(ctx context.Context, history stripesim.History) (rows 
 		rows = append(rows, row(truth.Subscription.ID, record, verdict))
 	}
 	return rows, wrong, nil
+}
+
+// compare names the fields in which a record differs from the truth, in one of
+// its renderings.
+func (s *simulation) compare(ctx context.Context, key string, truth stripesim.Truth) (mongostore.Record, []string, error) {
+	record, differing, err := s.store.Compare(ctx, key, truth.Subscription)
+	if err != nil || differing == nil || truth.Also == nil {
+		return record, differing, err
+	}
+	return s.store.Compare(ctx, key, *truth.Also)
 }
 
 // judge says in a word what a record is worth. Where the events allow of another

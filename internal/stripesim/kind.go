@@ -94,7 +94,7 @@ func knots() []knot {
 		{kind: Silent, tie: silence, needs: shape.modern},
 		{kind: Sparse, tie: (*life).rush, needs: shape.elementwise},
 		{kind: Mixed, tie: mix, needs: shape.modern},
-		{kind: Renderings, tie: (*life).rush, needs: shape.modern},
+		{kind: Renderings, tie: tellTwice, needs: shape.modern},
 		{kind: TestClock, tie: hurry, from: []story{{steps: []step{subscribe, pay}}}, needs: shape.modern},
 		{kind: Doubled, tie: double},
 		{kind: DoubledSilently, tie: double},
@@ -178,8 +178,13 @@ func openCircle(l *life) {
 func beginning(l *life) {
 	l.forget()
 	l.rush()
-	// It is no circle, of which the beginning would have to be known.
-	l.sub.metadata = withPair(l.sub.metadata, "began", l.id("", 6))
+	l.changeForGood() // a circle would have two ends
+}
+
+// changeForGood leads to a state that was never before, so that one event alone
+// tells of it.
+func (l *life) changeForGood() {
+	l.sub.metadata = withPair(l.sub.metadata, "last", l.id("", 6))
 	l.update()
 }
 
@@ -219,7 +224,7 @@ func silence(l *life) {
 		l.change()
 		l.rename()
 	}
-	l.change()
+	l.changeForGood()
 }
 
 // rename changes texts of the price and the coupon. Nothing tells of it, so it
@@ -236,12 +241,22 @@ func (l *life) rename() {
 	}
 }
 
+// tellTwice is told in two renderings each.
+func tellTwice(l *life) {
+	l.rush()
+	l.changeForGood()
+}
+
 // mix renders each event in a version of its own, all of which have prices.
 func mix(l *life) {
 	able := slices.DeleteFunc(slices.Clone(l.shapes), func(s shape) bool { return !s.modern() })
 	for n := pick(l, 2, 3, 4, 5); n > 0; n-- {
 		l.shape = pick(l, able...)
-		l.change()
+		if n > 1 {
+			l.change()
+		} else {
+			l.changeForGood()
+		}
 	}
 }
 

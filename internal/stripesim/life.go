@@ -48,6 +48,7 @@ type life struct {
 	caused     bool         // by cause, and not by anything
 	cause      any
 	told       events.Subscription
+	toldToo    *events.Subscription // the same in another rendering
 	lastID     string
 	deliveries []Delivery
 }
@@ -151,6 +152,7 @@ func (l *life) retell(id, word string, stamp int64) {
 		data["previous_attributes"] = previous(l.shape.before(&l.was, after, l.livemode), after, false)
 	}
 	l.deliver(id, subscriptionType+word, stamp, data)
+	l.toldToo = new(l.shape.normalized(&l.sub, l.livemode))
 	l.shape = own
 }
 

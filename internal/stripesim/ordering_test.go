@@ -23,6 +23,8 @@ type tale struct {
 	kind  stripesim.Kind
 	open  bool
 	facts []events.Fact // in true order
+	truth []string      // how it stands, in each rendering of the last event
+	said  map[string]string
 }
 
 func (h tale) last() events.Fact { return h.facts[len(h.facts)-1] }
@@ -55,10 +57,11 @@ func tales(t *testing.T, seed uint64, each int) []tale {
 	list := make([]tale, 0, len(h.Truth))
 	for _, truth := range h.Truth {
 		id := truth.Subscription.ID
-		told := tale{id: id, kind: truth.Kind, open: truth.Open}
+		told := tale{id: id, kind: truth.Kind, open: truth.Open, truth: []string{encode(t, truth.Subscription), encode(t, truth.Also)}, said: map[string]string{}}
 		for _, d := range oneRendering(seed, groups[id]) {
-			if fact, ok := events.FactOf(read(t, n, d)); ok {
-				told.facts = append(told.facts, fact)
+			m := read(t, n, d)
+			if fact, ok := events.FactOf(m); ok {
+				told.facts, told.said[m.ID] = append(told.facts, fact), encode(t, m.Data.Subscription)
 			}
 		}
 		list = append(list, told)
@@ -164,6 +167,9 @@ func TestOrderingReport(t *testing.T) {
 		counts[h.kind].add(h, v, arrival)
 		if h.open != (v.Ordering == events.Ambiguous) && mustBeExact(h.kind) {
 			t.Errorf("%s of kind %s, open %v: got %s: %s\n%s", h.id, h.kind, h.open, v.Ordering, v.Explanation, steps(h))
+		}
+		if !h.open && mustBeExact(h.kind) && !slices.Contains(h.truth, h.said[v.Winner.EventID]) {
+			t.Errorf("%s of kind %s: got %s, want %s", h.id, h.kind, h.said[v.Winner.EventID], h.truth[0])
 		}
 		if c := counts[h.kind]; c.deceived > 0 && c.deceived < 4 && !mayDeceive(h.kind) && !h.right(v.Winner) {
 			t.Errorf("%s of kind %s: got %s, which is wrong: %s\n%s", h.id, h.kind, v.Winner.EventID, v.Explanation, steps(h))

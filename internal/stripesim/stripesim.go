@@ -85,6 +85,9 @@ type Truth struct {
 	// Subscription is its normalized state, as far as the rendering can say it.
 	// The user id is that of metadata.user_id.
 	Subscription events.Subscription `json:"subscription"`
+	// Also is the same state in another rendering of the last event, where there
+	// are two: that which comes first counts.
+	Also *events.Subscription `json:"also,omitempty"`
 	// LastEventID is the last of its customer.subscription.* events; "" if a
 	// snapshot came after them.
 	LastEventID string `json:"last_event_id"`

@@ -159,7 +159,7 @@ func moment(seconds int64) time.Time {
 
 // truth is what is true after everything that was told.
 func (l *life) truth() Truth {
-	t := Truth{Subscription: l.told, LastEventID: l.lastID, Tied: l.tied(), Kind: l.kind, Open: l.open}
+	t := Truth{Subscription: l.told, LastEventID: l.lastID, Tied: l.tied(), Kind: l.kind, Open: l.open, Also: l.toldToo}
 	for _, d := range l.deliveries {
 		if ref := (EventRef{ID: d.ID, Type: d.Type}); !slices.Contains(t.Events, ref) {
 			t.Events = append(t.Events, ref)
