@@ -23,6 +23,7 @@ type Stripesim struct {
 	Disorder      bool
 	Seed          *uint64  // nil: any
 	Ties          float64  // probability, 0 to 1
+	Kinds         []string // of ties; empty: somewhere in an ordinary history
 	APIVersions   []string // empty: all
 	File          string   // the one event to send, instead of a simulation
 	DryRun        bool
@@ -46,6 +47,7 @@ func stripesimSettings() []setting {
 		{env: "STRIPESIM_DISORDER", value: "false", meaning: "send events out of order"},
 		{env: "STRIPESIM_SEED", shown: "random", meaning: "number that decides everything: the same one makes the same events"},
 		{env: "STRIPESIM_TIES", value: "0.1", meaning: "probability that several changes of a subscription carry one second, 0 to 1"},
+		{env: "STRIPESIM_KINDS", shown: "none", meaning: "what the ends of subscriptions with ties are like, comma-separated, or all: " + strings.Join(stripesimKinds(), ", ")},
 		{env: "STRIPESIM_API_VERSION", value: "mixed", meaning: "rendering of the events, comma-separated, or mixed: " + strings.Join(stripesimVersions(), ", ")},
 		{env: "STRIPESIM_FILE", meaning: "send the one event in this file, once, and print the answer"},
 		{env: "STRIPESIM_DRY_RUN", value: "false", meaning: "send nothing, print signed curl commands"},
@@ -57,7 +59,15 @@ func stripesimSettings() []setting {
 // stripesimVersions are the renderings that the simulator knows.
 func stripesimVersions() []string {
 	return []string{
-		"2015-10-01", "2020-08-27", "2023-10-16", "2024-06-20", "2025-03-31.basil", "2025-09-30.clover", "2026-07-29.dahlia",
+		"2015-10-01", "2020-08-27", "2023-10-16", "2024-06-20", "2025-01-27.acacia", "2025-03-31.basil", "2025-09-30.clover", "2026-07-29.dahlia",
+	}
+}
+
+// stripesimKinds are the kinds of ties that webhooks can tell.
+func stripesimKinds() []string {
+	return []string{
+		"chain", "created", "toggle", "circle", "open-circle", "beginning", "marker", "ended", "silent", "sparse", "mixed",
+		"renderings", "test-clock", "doubled",
 	}
 }
 
@@ -81,6 +91,7 @@ func LoadStripesim(args []string, getenv func(string) string) (Stripesim, error)
 		Disorder:      r.onOff("STRIPESIM_DISORDER"),
 		Seed:          r.seed("STRIPESIM_SEED"),
 		Ties:          r.number("STRIPESIM_TIES", 1),
+		Kinds:         r.kinds("STRIPESIM_KINDS"),
 		APIVersions:   r.versions("STRIPESIM_API_VERSION"),
 		File:          r.text["STRIPESIM_FILE"],
 		DryRun:        r.onOff("STRIPESIM_DRY_RUN"),
@@ -223,12 +234,27 @@ func (r *reader) versions(env string) []string {
 	if len(list) == 0 {
 		r.fault(env, "must not be empty")
 	}
-	for i, version := range list {
-		if !slices.Contains(stripesimVersions(), version) {
-			r.fault(env, "entry %d must be one of %s, not %s", i+1, strings.Join(stripesimVersions(), ", "), quote(version))
+	r.known(env, list, stripesimVersions())
+	return list
+}
+
+// kinds reads a list of kinds of ties.
+func (r *reader) kinds(env string) []string {
+	list := r.list(env)
+	if slices.Equal(list, []string{"all"}) {
+		return stripesimKinds()
+	}
+	r.known(env, list, stripesimKinds())
+	return list
+}
+
+// known complains about the entries of a list that are none of some words.
+func (r *reader) known(env string, list, words []string) {
+	for i, entry := range list {
+		if !slices.Contains(words, entry) {
+			r.fault(env, "entry %d must be one of %s, not %s", i+1, strings.Join(words, ", "), quote(entry))
 		}
 	}
-	return list
 }
 
 // together complains about settings that contradict each other.

@@ -55,6 +55,7 @@ func TestStripesimValues(t *testing.T) {
 		{"versions", []string{"--api-version", "2015-10-01, 2026-07-29.dahlia"}, signer(), func(c *config.Stripesim) {
 			c.APIVersions = []string{"2015-10-01", "2026-07-29.dahlia"}
 		}},
+		{"kinds", []string{"--kinds", "circle,mixed"}, signer(), func(c *config.Stripesim) { c.Kinds = []string{"circle", "mixed"} }},
 		{"one event", []string{"-file", "event.json", "--json"}, signer(), func(c *config.Stripesim) { c.File, c.JSON = "event.json", true }},
 		{"dry run", []string{"--dry-run", "--truth", "out.json"}, signer(), func(c *config.Stripesim) { c.DryRun, c.Truth = true, "out.json" }},
 		{"switch turned off", []string{"--disorder=false"}, signer().with("STRIPESIM_DISORDER", "true"), func(*config.Stripesim) {}},
@@ -77,7 +78,7 @@ func TestStripesimValues(t *testing.T) {
 
 func TestStripesimFaults(t *testing.T) {
 	t.Parallel()
-	const versions = "2015-10-01, 2020-08-27, 2023-10-16, 2024-06-20, 2025-03-31.basil, 2025-09-30.clover, 2026-07-29.dahlia"
+	const versions = "2015-10-01, 2020-08-27, 2023-10-16, 2024-06-20, 2025-01-27.acacia, 2025-03-31.basil, 2025-09-30.clover, 2026-07-29.dahlia"
 	for _, tt := range []struct {
 		name string
 		args []string

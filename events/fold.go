@@ -49,7 +49,7 @@ type Verdict struct {
 // the events are put in order by what they say: an update is a step from one
 // state to another, and the state in which the steps end is the present one. An
 // event that does not say what was before is in order if some step touches its
-// state, and an end of its own if none does. With several ends, which means that
+// state, and an end of its own if none does or if it is later than all of them. With several ends, which means that
 // an event is missing or was told twice, the later moment wins; if that is the
 // same, it is ambiguous.
 // See https://docs.stripe.com/webhooks#event-ordering
@@ -90,8 +90,7 @@ func newest(facts []Fact) time.Time {
 }
 
 // decide finds where the events in the window end. If they lead round in a circle,
-// what was before them says where it was entered, if it leads to it; else the
-// events of the last moment may say how it was left.
+// it is left where it was entered, which what was before them may say.
 func decide(facts []Fact) Verdict {
 	last := newest(facts)
 	tooOld := func(f Fact) bool { return !f.Moment.After(last.Add(-window)) }
@@ -99,28 +98,24 @@ func decide(facts []Fact) Verdict {
 	if len(competing) == 1 {
 		return determined(competing[0], alone(competing[0]))
 	}
-	ends := newGraph(competing).ends()
-	if len(ends) == 0 {
-		ends = without(newGraph(facts).ends(), tooOld)
+	ends := newGraph(competing, digestOf(competing)).ends()
+	if len(ends) > 0 {
+		return choose(competing, ends)
 	}
-	if len(ends) == 0 {
-		ends = newGraph(without(facts, func(f Fact) bool { return f.Moment.Before(last) })).ends()
+	if ends = exits(facts); len(ends) == 1 {
+		return choose(competing, ends)
 	}
-	return choose(competing, ends)
+	winner := slices.MaxFunc(ends, compareIDs)
+	return ambiguous(winner, fmt.Sprintf("%d events lead round in a circle, and %s has the greatest id.", len(competing), winner.EventID))
 }
 
 func choose(competing, ends []Fact) Verdict {
-	switch len(ends) {
-	case 0:
-		winner := slices.MaxFunc(competing, compareIDs)
-		return ambiguous(winner, fmt.Sprintf("%d events lead round in a circle, and %s has the greatest id.", len(competing), winner.EventID))
-	case 1:
-		return determined(ends[0], fmt.Sprintf("%s is where the changes of these seconds end (%d events).", ends[0].EventID, len(competing)))
-	}
 	// What came first is no end if there is another.
-	ends = without(ends, func(f Fact) bool { return f.First })
-	if len(ends) < 2 {
-		return choose(competing, ends)
+	if more := without(ends, func(f Fact) bool { return f.First }); len(more) > 0 {
+		ends = more
+	}
+	if len(ends) == 1 {
+		return determined(ends[0], fmt.Sprintf("%s is where the changes of these seconds end (%d events).", ends[0].EventID, len(competing)))
 	}
 	winner := slices.MaxFunc(ends, later)
 	ties := 0

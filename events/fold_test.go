@@ -147,6 +147,36 @@ func TestFold(t *testing.T) {
 			[]events.Message{changed("evt_2", 1, "active", "paused"), changed("evt_1", 2, "paused", "active")},
 			"evt_1", determined, "evt_1 is where the changes of these seconds end (2 events).",
 		},
+		"a circle that a marker says the beginning of": {
+			[]events.Message{told("evt_9", "resumed", -500, "active"), changed("evt_1", 1, "active", "paused"), changed("evt_2", 1, "paused", "active")},
+			"evt_2", determined, "evt_2 is where the changes of these seconds end (2 events).",
+		},
+		"a circle after another with which it has one state in common": {
+			[]events.Message{
+				changed("evt_7", -500, "active", "past_due"), changed("evt_8", -500, "past_due", "active"),
+				changed("evt_1", 1, "active", "paused"), changed("evt_2", 1, "paused", "active"),
+			},
+			"evt_2", determined, "evt_2 is where the changes of these seconds end (2 events).",
+		},
+		"a circle in each of two seconds": {
+			[]events.Message{
+				changed("evt_7", 0, "active", "past_due"), changed("evt_8", 0, "past_due", "active"),
+				changed("evt_1", 1, "active", "paused"), changed("evt_2", 1, "paused", "active"),
+			},
+			"evt_2", determined, "evt_2 is where the changes of these seconds end (4 events).",
+		},
+		"a circle beside other changes, since an event is missing": {
+			[]events.Message{changed("evt_1", 1, "active", "paused"), changed("evt_2", 1, "paused", "active"), changed("evt_0", 1, "past_due", "unpaid")},
+			"evt_2", ambiguous, "3 events of 2026-01-01T00:00:01Z do not follow each other; evt_2 was taken by its type and id.",
+		},
+		"a circle after a marker that it does not touch": {
+			[]events.Message{told("evt_9", "resumed", 0, "trialing"), changed("evt_1", 1, "active", "paused"), changed("evt_2", 1, "paused", "active")},
+			"evt_2", ambiguous, "2 events of 2026-01-01T00:00:01Z do not follow each other; evt_2 was taken by its type and id.",
+		},
+		"a marker later than all changes": {
+			[]events.Message{changed("evt_9", 1, "trialing", "active"), told("evt_1", "trial_will_end", 2, "trialing")},
+			"evt_1", determined, "evt_1 has the latest moment, 2026-01-01T00:00:02Z, of 2 events that do not follow each other.",
+		},
 		"one change told twice for one request": {
 			[]events.Message{asked(changed("evt_1", 1, "active", "past_due"), "k"), asked(changed("evt_2", 1, "active", "past_due"), "k"), changed("evt_0", 1, "past_due", "active")},
 			"evt_2", ambiguous, "3 events lead round in a circle, and evt_2 has the greatest id.",

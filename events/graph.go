@@ -2,7 +2,9 @@ package events
 
 import (
 	"cmp"
+	"maps"
 	"slices"
+	"time"
 )
 
 // nowhere is the state before the first event.
@@ -21,33 +23,39 @@ type graph struct {
 	touched map[string]bool
 	// told are the events by the state that they tell of.
 	told map[string][]Fact
+	// last is the moment of the last step.
+	last time.Time
 }
 
 // newGraph makes steps of the events that say what was before, each change once:
-// Stripe sometimes makes two events of one, for the same request. States are
-// compared in full where all events are rendered alike, and else by what every
-// version renders.
-func newGraph(facts []Fact) graph {
+// Stripe sometimes makes two events of one, for the same request.
+func newGraph(facts []Fact, name func(State) string) graph {
 	g := graph{touched: map[string]bool{}, told: map[string][]Fact{}}
-	name := digestOf(facts)
 	seen := map[change]bool{}
 	for _, f := range facts {
 		to := name(f.After)
 		g.told[to] = append(g.told[to], f)
 		from, ok := origin(f, name)
-		if c := (change{from, to, f.Request}); !ok || from == to || f.Request != "" && seen[c] {
-			continue
-		} else {
+		if c := (change{from, to, f.Request}); ok && from != to && (f.Request == "" || !seen[c]) {
 			seen[c] = true
+			g.add(step{from, to}, f.Moment)
 		}
-		g.steps = append(g.steps, step{from, to})
-		g.touched[from], g.touched[to] = true, true
 	}
 	return g
 }
 
+func (g *graph) add(s step, moment time.Time) {
+	g.steps = append(g.steps, s)
+	g.touched[s.from], g.touched[s.to] = true, true
+	if moment.After(g.last) {
+		g.last = moment
+	}
+}
+
 type change struct{ from, to, request string }
 
+// digestOf says how states are compared: in full where all events are rendered
+// alike, and else by what every version renders.
 func digestOf(facts []Fact) func(State) string {
 	for _, f := range facts {
 		if f.APIVersion != facts[0].APIVersion {
@@ -67,36 +75,91 @@ func origin(f Fact, name func(State) string) (string, bool) {
 	return "", false
 }
 
-// ends returns one event for each state in which the events may end: the states
-// entered more often than left, and those that no step touches.
-func (g graph) ends() []Fact {
-	var ends []Fact
-	for _, state := range g.open() {
-		ends = append(ends, slices.MaxFunc(g.told[state], later))
+// ends returns one event for each state in which the events may end; none if they
+// lead round in a circle.
+func (g graph) ends() []Fact { return g.latest(g.open()) }
+
+// latest returns the latest event of each state.
+func (g graph) latest(states []string) []Fact {
+	var facts []Fact
+	for _, state := range states {
+		facts = append(facts, slices.MaxFunc(g.told[state], later))
 	}
-	for state, facts := range g.told {
-		if !g.touched[state] {
-			ends = append(ends, slices.MaxFunc(facts, later))
-		}
-	}
-	slices.SortFunc(ends, compareIDs)
-	return ends
+	return facts
 }
 
-// open returns the states that are entered more often than left. If the steps are
-// not one path, the same change may have been told twice without a request to
-// know it by: then equal steps count once.
+// open returns the states in which the steps end, and those that no step has
+// led to.
 func (g graph) open() []string {
-	if !isPath(g.steps) {
-		g.steps = distinct(g.steps)
+	open, closed := g.pathEnds()
+	for _, state := range slices.Sorted(maps.Keys(g.told)) {
+		if !slices.Contains(open, state) && g.isApart(state) {
+			open = append(open, state)
+		}
 	}
-	var open []string
-	for state, n := range balance(g.steps) {
-		if n > 0 {
+	if len(closed) == len(g.touched) && len(open) == 0 {
+		return nil
+	}
+	// A circle is a way of its own if there is another.
+	for _, state := range closed {
+		if len(g.told[state]) > 0 && !slices.Contains(open, state) {
 			open = append(open, state)
 		}
 	}
 	return open
+}
+
+// isApart reports whether a state was told of without a step to it: no step
+// touches it, or it was still so, or again, after all of them.
+func (g graph) isApart(state string) bool {
+	return !g.touched[state] || slices.MaxFunc(g.told[state], later).Moment.After(g.last)
+}
+
+// pathEnds returns the states that are entered more often than left, and those
+// of circles that nothing leads to. If the steps are not one path, the same change
+// may have been told twice without a request to know it by: then equal steps count
+// once.
+func (g graph) pathEnds() (open, closed []string) {
+	steps := g.steps
+	if !isPath(steps) {
+		steps = distinct(steps)
+	}
+	for _, piece := range pieces(steps) {
+		n := balance(piece)
+		ends := slices.DeleteFunc(slices.Sorted(maps.Keys(n)), func(state string) bool { return n[state] <= 0 })
+		if open = append(open, ends...); len(ends) == 0 {
+			closed = slices.AppendSeq(closed, maps.Keys(n))
+		}
+	}
+	return open, slices.Sorted(slices.Values(closed))
+}
+
+// exits follows events that lead round in a circle, moment by moment, and returns
+// one event for each state in which they may end: what leads round within one
+// moment ends where it was entered.
+func exits(facts []Fact) []Fact {
+	name := digestOf(facts)
+	var g graph
+	var states []string
+	for len(facts) > 0 {
+		first := slices.MinFunc(facts, func(a, b Fact) int { return a.Moment.Compare(b.Moment) }).Moment
+		later := func(f Fact) bool { return f.Moment.After(first) }
+		g = newGraph(without(facts, later), name)
+		states = g.exits(states)
+		facts = without(facts, func(f Fact) bool { return !later(f) })
+	}
+	return g.latest(states)
+}
+
+func (g graph) exits(entered []string) []string {
+	if open := g.open(); len(open) > 0 {
+		return open
+	}
+	entered = slices.DeleteFunc(entered, func(state string) bool { return !g.touched[state] })
+	if len(entered) > 0 {
+		return entered
+	}
+	return slices.Sorted(maps.Keys(g.touched))
 }
 
 func distinct(steps []step) []step {
@@ -123,14 +186,23 @@ func isPath(steps []step) bool {
 	for _, n := range balance(steps) {
 		starts, ends = starts+max(-n, 0), ends+max(n, 0)
 	}
-	return starts <= 1 && ends <= 1 && connected(steps)
+	return starts <= 1 && ends <= 1 && len(pieces(steps)) <= 1
 }
 
-// connected reports whether the steps are in one piece.
-func connected(steps []step) bool {
-	if len(steps) == 0 {
-		return true
+// pieces takes the steps apart where none leads from one to the other.
+func pieces(steps []step) [][]step {
+	var list [][]step
+	for len(steps) > 0 {
+		reached := reach(steps)
+		apart := func(s step) bool { return !reached[s.from] }
+		list = append(list, slices.DeleteFunc(slices.Clone(steps), apart))
+		steps = slices.DeleteFunc(slices.Clone(steps), func(s step) bool { return !apart(s) })
 	}
+	return list
+}
+
+// reach returns the states that hang together with the first step.
+func reach(steps []step) map[string]bool {
 	reached := map[string]bool{steps[0].from: true}
 	for grown := true; grown; {
 		grown = false
@@ -140,5 +212,5 @@ func connected(steps []step) bool {
 			}
 		}
 	}
-	return !slices.ContainsFunc(steps, func(s step) bool { return !reached[s.from] })
+	return reached
 }

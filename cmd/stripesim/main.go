@@ -26,7 +26,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		return sendFile(ctx, cfg, stdout)
 	}
 	history := stripesim.Generate(stripesim.Config{
-		Seed: seed(cfg), Subscriptions: cfg.Subscriptions, APIVersions: cfg.APIVersions, Ties: cfg.Ties, UserIDs: true,
+		Seed: seed(cfg), Subscriptions: cfg.Subscriptions, APIVersions: cfg.APIVersions, Ties: cfg.Ties, Kinds: kinds(cfg), UserIDs: true,
 	})
 	// Before anything is sent: who interrupts the sending still has the truth.
 	if err := writeTruth(cfg.Truth, history); err != nil {
@@ -43,6 +43,14 @@ func seed(cfg config.Stripesim) uint64 {
 		return *cfg.Seed
 	}
 	return rand.Uint64()
+}
+
+func kinds(cfg config.Stripesim) []stripesim.Kind {
+	kinds := make([]stripesim.Kind, len(cfg.Kinds))
+	for i, name := range cfg.Kinds {
+		kinds[i] = stripesim.Kind(name)
+	}
+	return kinds
 }
 
 func sending(cfg config.Stripesim) stripesim.SendConfig {

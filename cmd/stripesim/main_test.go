@@ -215,6 +215,16 @@ func TestRefusalNamesTheSecret(t *testing.T) {
 	}
 }
 
+// TestKindsAreThoseOfTheSettings holds that the settings know all kinds of ties
+// that can be sent, and no others.
+func TestKindsAreThoseOfTheSettings(t *testing.T) {
+	t.Parallel()
+	cfg, err := config.LoadStripesim([]string{"--kinds", "all"}, getenv)
+	if diff := cmp.Diff(stripesim.SentKinds(), kinds(cfg)); err != nil || diff != "" {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+}
+
 // TestVersionsAreThoseOfTheSettings holds that the settings know all renderings
 // that there are, and no others.
 func TestVersionsAreThoseOfTheSettings(t *testing.T) {

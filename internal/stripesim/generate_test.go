@@ -126,13 +126,14 @@ func checkTruth(t *testing.T, n *normalize.Normalizer, cfg stripesim.Config, h s
 	t.Helper()
 	last := map[string]events.Message{}
 	facts := map[string][]events.Fact{}
+	states := map[string]*events.Subscription{}
 	for _, d := range h.Deliveries {
 		m := normalized(t, n, d)
 		if m.Livemode != cfg.Livemode {
 			t.Errorf("%s is of mode %s", d.ID, m.Mode())
 		}
 		if fact, ok := events.FactOf(m); ok {
-			last[m.SubscriptionKey()] = m
+			last[m.SubscriptionKey()], states[m.ID] = m, m.Data.Subscription
 			facts[m.SubscriptionKey()] = append(facts[m.SubscriptionKey()], fact)
 		}
 	}
@@ -145,8 +146,9 @@ func checkTruth(t *testing.T, n *normalize.Normalizer, cfg stripesim.Config, h s
 			t.Errorf("%s in %s (-want +got):\n%s", key, last[key].StripeAPIVersion, cmp.Diff(want, got))
 		}
 		verdict := events.Fold(facts[key])
-		if !truth.Tied && (verdict.Winner.EventID != truth.LastEventID || verdict.Ordering != events.Determined) {
-			t.Errorf("%s is not tied, but %s", key, verdict.Explanation)
+		// It may be another event of the same state.
+		if verdict.Ordering != events.Determined || encode(t, states[verdict.Winner.EventID]) != encode(t, want) {
+			t.Errorf("%s in %s ends with %s, but %s", key, last[key].StripeAPIVersion, truth.LastEventID, verdict.Explanation)
 		}
 	}
 }
@@ -210,7 +212,13 @@ func TestPreviousAttributes(t *testing.T) {
 			if len(r.Data.Previous) > 0 {
 				minimal(t, d, after, r.Data.Previous)
 				got := withoutNulls(putBack(clone(t, after), r.Data.Previous, d.APIVersion < "2017-05-25"))
-				if want := withoutNulls(before); !reflect.DeepEqual(got, want) {
+				want := withoutNulls(before)
+				if d.APIVersion == "2025-01-27.acacia" && r.Data.Previous["items"] == nil {
+					// It says of the top alone what the period was.
+					withoutPeriods(got)
+					withoutPeriods(want)
+				}
+				if !reflect.DeepEqual(got, want) {
 					t.Fatalf("%s in %s (-before +put back):\n%s", id, d.APIVersion, cmp.Diff(want, got))
 				}
 				checked[d.APIVersion]++
@@ -295,6 +303,14 @@ func withoutNulls(v any) any {
 		return l
 	}
 	return v
+}
+
+// withoutPeriods takes the periods off the items.
+func withoutPeriods(subscription any) {
+	for _, item := range items(subscription.(map[string]any)) {
+		delete(item, "current_period_start")
+		delete(item, "current_period_end")
+	}
 }
 
 func TestEverythingHappens(t *testing.T) {
@@ -432,7 +448,7 @@ func TestStamps(t *testing.T) {
 		}
 	}
 	if !slices.IsSortedFunc(h.Deliveries, func(a, b stripesim.Delivery) int {
-		return int(a.Created.Sub(b.Created)/time.Second) / 6 // created events are stamped up to 5 s late
+		return int(a.Created.Sub(b.Created)/time.Second) / 7 // created events are stamped up to 6 s late
 	}) {
 		t.Error("the history is out of order")
 	}

@@ -3,6 +3,7 @@ package stripesim
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/billbus/billbus/events"
@@ -23,11 +24,16 @@ type life struct {
 	rng      *rand.Rand
 	shape    shape
 	livemode bool
-	ties     float64
+	rushed   bool // several changes of an ordinary story carry one second
 	userIDs  bool
+	shapes   []shape // those that histories are rendered in
+	kind     Kind    // "" of an ordinary story
+	open     bool    // two truths are possible
 
 	// now is when the next thing happens.
 	now int64
+	// wall is when it happens by the clock on the wall, where that is not now.
+	wall int64
 	// frozen makes everything happen at once that needs no time by its nature.
 	frozen bool
 	// quiet is when the next event of the subscription may come at the earliest.
@@ -36,10 +42,13 @@ type life struct {
 	user     string
 	customer customer
 	sub      subscription
-	open     *invoice // the one that is not paid
+	due      *invoice // the one that is not paid
 
-	rendered   object // the subscription as last told
+	was        subscription // as last told
+	caused     bool         // by cause, and not by anything
+	cause      any
 	told       events.Subscription
+	toldToo    *events.Subscription // the same in another rendering
 	lastID     string
 	deliveries []Delivery
 }
@@ -47,7 +56,7 @@ type life struct {
 func newLife(cfg Config, i int, s shape) *life {
 	l := &life{
 		rng: rand.New(rand.NewPCG(cfg.Seed, uint64(i)+1)), shape: s,
-		livemode: cfg.Livemode, ties: cfg.Ties, userIDs: cfg.UserIDs,
+		livemode: cfg.Livemode, userIDs: cfg.UserIDs,
 	}
 	l.now = cfg.Start.Unix() + l.rng.Int64N(30*day)
 	l.user = fmt.Sprintf("user_%d", 1000+l.rng.IntN(1_000_000))
@@ -107,7 +116,7 @@ func (l *life) begin(delay int64) {
 // update sends an updated event, if this rendering shows any difference.
 func (l *life) update() bool {
 	after := l.shape.subscription(&l.sub, l.livemode)
-	changed := previous(l.rendered, after, l.shape.elementwise())
+	changed := previous(l.shape.before(&l.was, after, l.livemode), after, l.shape.elementwise())
 	if len(changed) == 0 {
 		return false
 	}
@@ -120,29 +129,63 @@ func (l *life) report(word string, stamp int64, sub, changed object) {
 	if changed != nil {
 		data["previous_attributes"] = changed
 	}
-	l.lastID = l.deliver(subscriptionType+word, stamp, data)
-	l.rendered, l.told = sub, l.shape.normalized(&l.sub, l.livemode)
+	id := l.id("evt_1", 23)
+	l.deliver(id, subscriptionType+word, stamp, data)
+	if l.kind == Renderings {
+		l.retell(id, word, stamp)
+	}
+	l.lastID = id
+	l.was, l.told = l.sub, l.shape.normalized(&l.sub, l.livemode)
 	l.quiet = stamp + 3
 }
 
-// companion sends an event of another object.
-func (l *life) companion(kind string, o object) { l.deliver(kind, l.now, object{"object": o}) }
+// retell renders the same event once more, for an endpoint of another version.
+func (l *life) retell(id, word string, stamp int64) {
+	own, able := l.shape, slices.DeleteFunc(slices.Clone(l.shapes), func(s shape) bool { return !s.modern() || s == l.shape })
+	if len(able) == 0 {
+		return
+	}
+	l.shape = pick(l, able...)
+	after := l.shape.subscription(&l.sub, l.livemode)
+	data := object{"object": after}
+	if word == "updated" {
+		data["previous_attributes"] = previous(l.shape.before(&l.was, after, l.livemode), after, false)
+	}
+	l.deliver(id, subscriptionType+word, stamp, data)
+	l.toldToo = new(l.shape.normalized(&l.sub, l.livemode))
+	l.shape = own
+}
 
-func (l *life) deliver(kind string, stamp int64, data object) string {
-	id := l.id("evt_1", 23)
+// companion sends an event of another object.
+func (l *life) companion(kind string, o object) {
+	l.deliver(l.id("evt_1", 23), kind, l.now, object{"object": o})
+}
+
+func (l *life) deliver(id, kind string, stamp int64, data object) {
+	created := l.stamped(stamp)
 	l.deliveries = append(l.deliveries, Delivery{
-		ID: id, Type: kind, Created: time.Unix(stamp, 0).UTC(), SubscriptionID: l.sub.id, APIVersion: l.shape.version, at: l.now,
+		ID: id, Type: kind, Created: created, SubscriptionID: l.sub.id, APIVersion: l.shape.version, at: l.now,
 		Body: render(object{
-			"id": id, "object": "event", "api_version": l.shape.version, "created": stamp, "data": data,
+			"id": id, "object": "event", "api_version": l.shape.version, "created": created.Unix(), "data": data,
 			"livemode": l.livemode, "pending_webhooks": int64(1), "request": l.request(), "type": kind,
 		}),
 	})
-	return id
+}
+
+// stamped is what an event is stamped with.
+func (l *life) stamped(at int64) time.Time {
+	if l.wall != 0 {
+		at = l.wall
+	}
+	return time.Unix(at, 0).UTC()
 }
 
 // request is what caused the event: a request of the application, one with an
 // idempotency key, or Stripe itself. Before 2017-05-25 it was an id only.
 func (l *life) request() any {
+	if l.caused {
+		return l.cause
+	}
 	var id, key any
 	if l.chance(0.6) {
 		id = l.id("req_", 14)

@@ -22,6 +22,7 @@ type subscription struct {
 	pause                *pause
 	paymentMethod        string
 	latestInvoice        string
+	testClock            string
 	daysUntilDue         int64
 	metadata             map[string]string
 	discount             *discount

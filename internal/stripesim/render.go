@@ -1,6 +1,26 @@
 package stripesim
 
-import "strconv"
+import (
+	"reflect"
+	"strconv"
+)
+
+// before renders a subscription as it was, for what is told of a change from it.
+// Where the period stands at the top and on the items, a change of the period is
+// told of the top alone: items that differ in nothing else are as they are.
+func (s shape) before(was *subscription, after object, livemode bool) object {
+	o := s.subscription(was, livemode)
+	if s.era != eraAcacia {
+		return o
+	}
+	same := *was
+	same.periodStart, _ = after["current_period_start"].(int64)
+	same.periodEnd, _ = after["current_period_end"].(int64)
+	if items := s.items(&same, livemode); reflect.DeepEqual(items, after["items"]) {
+		o["items"] = items
+	}
+	return o
+}
 
 // subscription renders the customer.subscription object.
 func (s shape) subscription(m *subscription, livemode bool) object {
@@ -29,7 +49,7 @@ func (s shape) subscription(m *subscription, livemode bool) object {
 	if s.era >= era2023 {
 		o.merge(s.since2023(m))
 	}
-	if s.era >= eraBasil {
+	if s.era >= eraAcacia {
 		o["billing_mode"] = s.billingMode(m)
 	}
 	if s.era >= eraDahlia {
@@ -73,7 +93,7 @@ func (s shape) since2020(m *subscription) object {
 		"pending_update":                    nil,
 		"schedule":                          nil,
 		"start_date":                        m.startDate,
-		"test_clock":                        nil,
+		"test_clock":                        unset(m.testClock),
 		"transfer_data":                     nil,
 	}
 }
@@ -163,7 +183,7 @@ func (s shape) item(it item, m *subscription, livemode bool) object {
 	if s.era >= era2024 {
 		o["discounts"] = list{}
 	}
-	if s.era >= eraBasil {
+	if s.era >= eraAcacia {
 		o.merge(object{"current_period_start": m.periodStart, "current_period_end": m.periodEnd})
 	}
 	return o

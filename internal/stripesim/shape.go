@@ -8,6 +8,9 @@ const (
 	era2020
 	era2023
 	era2024
+	// eraAcacia has the period at the top and on the items, as everything before
+	// basil has when it is rendered today.
+	eraAcacia
 	eraBasil
 	eraClover
 	eraDahlia
@@ -31,6 +34,7 @@ func shapes() []shape {
 		{version: "2020-08-27", era: era2020},
 		{version: "2023-10-16", era: era2023},
 		{version: "2024-06-20", era: era2024},
+		{version: "2025-01-27.acacia", era: eraAcacia},
 		{version: "2025-03-31.basil", era: eraBasil},
 		{version: "2025-09-30.clover", era: eraClover},
 		{version: "2026-07-29.dahlia", era: eraDahlia},

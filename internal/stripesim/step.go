@@ -19,6 +19,9 @@ func (l *life) arrive() {
 		id: l.id("sub_1", 23), customer: l.customer.id, method: "charge_automatically", trialEndBehavior: "create_invoice",
 		metadata: map[string]string{"plan_code": pick(l, "basic", "pro", "team")},
 	}
+	if l.kind == TestClock {
+		l.sub.testClock = l.id("clock_1", 24)
+	}
 	l.placeUserID()
 	l.companion("customer.created", l.shape.customer(&l.customer, l.livemode))
 }
@@ -61,7 +64,7 @@ func (l *life) found(status string) {
 func subscribe(l *life) {
 	l.found("incomplete")
 	l.bill("subscription_create")
-	l.begin(l.between(0, 5))
+	l.begin(l.between(0, 6))
 	l.tellInvoice("created")
 	l.finalize()
 }
@@ -97,8 +100,8 @@ func (l *life) startTrial(behavior string) {
 	s.trialEndBehavior = behavior
 	l.trialUntil(l.now + pick(l, 7*day, 14*day, 30*day))
 	l.bill("subscription_create")
-	l.open.amount = 0
-	l.begin(l.between(0, 5))
+	l.due.amount = 0
+	l.begin(l.between(0, 6))
 	l.tellInvoice("created")
 	l.finalize()
 	l.settle()
@@ -426,15 +429,15 @@ func yearLater(t int64) int64 { return time.Unix(t, 0).UTC().AddDate(1, 0, 0).Un
 
 // bill drafts an invoice.
 func (l *life) bill(reason string) {
-	l.open = &invoice{
+	l.due = &invoice{
 		id: l.id("in_1", 23), number: l.id("", 8) + fmt.Sprintf("-%04d", l.between(1, 9)), status: "draft", reason: reason,
 		created: l.now, periodStart: l.sub.periodStart, periodEnd: l.sub.periodEnd, lines: l.sub.items, amount: l.sub.amount(),
 	}
-	l.sub.latestInvoice = l.open.id
+	l.sub.latestInvoice = l.due.id
 }
 
 func (l *life) tellInvoice(word string) {
-	l.companion("invoice."+word, l.shape.invoice(l.open, &l.sub, &l.customer, l.livemode))
+	l.companion("invoice."+word, l.shape.invoice(l.due, &l.sub, &l.customer, l.livemode))
 }
 
 // collect finalizes the invoice after the hour that drafts stay open, and is
@@ -446,20 +449,20 @@ func (l *life) collect() {
 }
 
 func (l *life) finalize() {
-	l.open.status, l.open.finalizedAt = "open", l.now
+	l.due.status, l.due.finalizedAt = "open", l.now
 	l.tellInvoice("finalized")
 }
 
 func (l *life) settle() {
-	inv := l.open
+	inv := l.due
 	inv.status, inv.paidAt, inv.nextAttempt = "paid", l.now, 0
 	inv.attempts++
 	l.tellInvoice("paid")
 }
 
 func (l *life) failPayment() {
-	l.open.attempts++
-	l.open.nextAttempt = l.now + 3*day
+	l.due.attempts++
+	l.due.nextAttempt = l.now + 3*day
 	l.tellInvoice("payment_failed")
 }
 

@@ -47,7 +47,7 @@ func stories() []story {
 func (l *life) play(s story) {
 	l.arrive()
 	rush := -1
-	if l.chance(l.ties) {
+	if l.rushed {
 		rush = len(s.steps) - 1 - int(min(l.rng.ExpFloat64(), float64(len(s.steps)-1)))
 	}
 	for i, next := range s.steps {

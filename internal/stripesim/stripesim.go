@@ -39,6 +39,9 @@ type Config struct {
 	// Ties is the probability, 0 to 1, that several changes of a subscription
 	// carry one second; else its events are at least three seconds apart.
 	Ties float64
+	// Kinds are what the ends of the subscriptions with ties are like, in turn. If
+	// empty, the ties are somewhere in an ordinary history.
+	Kinds []Kind
 	// Start is when the first customers come; the first of January 2025 if it is
 	// zero. All come within 30 days, and no history takes longer than a year.
 	Start    time.Time
@@ -67,23 +70,35 @@ type Delivery struct {
 	Created        time.Time
 	SubscriptionID string
 	APIVersion     string
-	// Body is the event as Stripe renders it.
+	// Body is the event as Stripe renders it; of a [Snapshot] the subscription.
 	Body []byte
 
 	at int64 // when it came about
 }
+
+// Snapshot is the type of what is no event, but the subscription as it was read
+// from Stripe's API. It has no id, and is not for sending.
+const Snapshot = "subscription.snapshot"
 
 // Truth is what is true of one subscription after its last event.
 type Truth struct {
 	// Subscription is its normalized state, as far as the rendering can say it.
 	// The user id is that of metadata.user_id.
 	Subscription events.Subscription `json:"subscription"`
-	// LastEventID is the last of its customer.subscription.* events.
+	// Also is the same state in another rendering of the last event, where there
+	// are two: that which comes first counts.
+	Also *events.Subscription `json:"also,omitempty"`
+	// LastEventID is the last of its customer.subscription.* events; "" if a
+	// snapshot came after them.
 	LastEventID string `json:"last_event_id"`
 	// Tied is true if another of them carries a stamp less than three seconds
 	// before that of the last, or after it: then stamps cannot tell which is the
 	// last.
 	Tied bool `json:"tied"`
+	// Kind is what its end is like; "" of an ordinary history.
+	Kind Kind `json:"kind,omitempty"`
+	// Open is true if its events allow of another end as well.
+	Open bool `json:"open,omitempty"`
 	// Events are all its events in true order, those of its invoices, Checkout
 	// session and customer included.
 	Events []EventRef `json:"events"`
@@ -112,7 +127,13 @@ func Generate(cfg Config) History {
 	h := History{Seed: cfg.Seed, Truth: make(map[string]Truth, cfg.Subscriptions)}
 	for i := range cfg.Subscriptions {
 		l := newLife(cfg, i, plots.shape(i))
-		l.play(plots.story(i))
+		l.shapes = plots.shapes
+		if len(plots.knots) > 0 && l.chance(cfg.Ties) {
+			l.entangle(plots.knots[i%len(plots.knots)])
+		} else {
+			l.rushed = len(plots.knots) == 0 && l.chance(cfg.Ties)
+			l.play(plots.story(i))
+		}
 		h.Deliveries = append(h.Deliveries, l.deliveries...)
 		h.Truth[events.Key(cfg.Livemode, "", l.sub.id)] = l.truth()
 	}
@@ -155,6 +176,17 @@ func (h History) Tied() int {
 	return n
 }
 
+// Open counts the subscriptions whose events allow of another end as well.
+func (h History) Open() int {
+	n := 0
+	for truth := range maps.Values(h.Truth) {
+		if truth.Open {
+			n++
+		}
+	}
+	return n
+}
+
 // WriteTruth writes {"subscriptions": {"test:platform:sub_…": …}} as JSON.
 func (h History) WriteTruth(w io.Writer) error {
 	enc := json.NewEncoder(w)
@@ -172,10 +204,16 @@ func (h History) WriteTruth(w io.Writer) error {
 type casting struct {
 	stories []story
 	shapes  []shape
+	knots   []knot
 }
 
 func newCasting(cfg Config) casting {
 	c := casting{shapes: slices.DeleteFunc(shapes(), func(s shape) bool { return !slices.Contains(cfg.APIVersions, s.version) })}
+	for _, kind := range cfg.Kinds {
+		if k := knotOf(kind); k.needs == nil || slices.ContainsFunc(c.shapes, k.needs) {
+			c.knots = append(c.knots, k)
+		}
+	}
 	for _, s := range stories() {
 		if slices.ContainsFunc(c.shapes, s.tellable) {
 			c.stories = append(c.stories, s)

@@ -2,6 +2,7 @@ package stripesim
 
 import (
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,6 +54,7 @@ func (s shape) normalize2020(n *events.Subscription, m *subscription) {
 	n.CancelAt = moment(m.cancelAt)
 	n.DefaultPaymentMethodID = m.paymentMethod
 	n.LatestInvoiceID = m.latestInvoice
+	n.TestClockID = m.testClock
 	if m.daysUntilDue != 0 {
 		n.DaysUntilDue = new(m.daysUntilDue)
 	}
@@ -72,7 +74,7 @@ func (s shape) normalize2023(n *events.Subscription, m *subscription) {
 		n.BillingMode = &events.BillingMode{
 			Type: "flexible", Flexible: &events.BillingModeFlexible{ProrationDiscounts: "included"}, UpdatedAt: moment(m.created),
 		}
-	case s.era >= eraBasil:
+	case s.era >= eraAcacia:
 		n.BillingMode = &events.BillingMode{Type: "classic"}
 	}
 }
@@ -100,7 +102,7 @@ func (s shape) normalizedItem(it item, m *subscription) events.Item {
 	if s.era >= era2024 {
 		n.MeterID = p.meter
 	}
-	if s.era >= eraBasil {
+	if s.era >= eraAcacia {
 		n.CurrentPeriodStart, n.CurrentPeriodEnd = moment(m.periodStart), moment(m.periodEnd)
 	}
 	return n
@@ -157,9 +159,11 @@ func moment(seconds int64) time.Time {
 
 // truth is what is true after everything that was told.
 func (l *life) truth() Truth {
-	t := Truth{Subscription: l.told, LastEventID: l.lastID, Tied: l.tied()}
+	t := Truth{Subscription: l.told, LastEventID: l.lastID, Tied: l.tied(), Kind: l.kind, Open: l.open, Also: l.toldToo}
 	for _, d := range l.deliveries {
-		t.Events = append(t.Events, EventRef{ID: d.ID, Type: d.Type})
+		if ref := (EventRef{ID: d.ID, Type: d.Type}); !slices.Contains(t.Events, ref) {
+			t.Events = append(t.Events, ref)
+		}
 	}
 	return t
 }

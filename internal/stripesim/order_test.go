@@ -1,0 +1,244 @@
+package stripesim_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/internal/corpus"
+	"github.com/billbus/billbus/internal/normalize"
+)
+
+// allOrders is how many events are taken in every order.
+const allOrders = 6
+
+// TestOrderOfArrivalDoesNotMatter takes histories in every order if they are
+// small, else in some, with repetitions, at once and one by one.
+func TestOrderOfArrivalDoesNotMatter(t *testing.T) {
+	t.Parallel()
+	for i, h := range tales(t, 3, histories(t)/4) {
+		want := events.Fold(h.facts)
+		for arrival := range arrivals(rand.New(rand.NewPCG(4, uint64(i))), h.facts) {
+			if got := events.Fold(arrival); !same(want, got) {
+				t.Fatalf("%s of kind %s: got %s, want %s\n%s", h.id, h.kind, got.Explanation, want.Explanation, steps(h))
+			}
+		}
+		var kept []events.Fact
+		for _, f := range shuffled(rand.New(rand.NewPCG(5, uint64(i))), h.facts) {
+			kept = events.Fold(append(kept, f)).Relevant
+		}
+		if got := events.Fold(kept); !same(want, got) {
+			t.Errorf("%s of kind %s, one by one: got %s, want %s", h.id, h.kind, got.Explanation, want.Explanation)
+		}
+	}
+}
+
+// same is quicker than cmp.Equal.
+func same(a, b events.Verdict) bool {
+	return a.Winner == b.Winner && a.Ordering == b.Ordering && a.Explanation == b.Explanation && slices.Equal(a.Relevant, b.Relevant)
+}
+
+// arrivals are ways in which facts can come in.
+func arrivals(rng *rand.Rand, facts []events.Fact) func(yield func([]events.Fact) bool) {
+	if len(facts) <= allOrders {
+		return permutations(facts)
+	}
+	return func(yield func([]events.Fact) bool) {
+		for range 20 {
+			repeated := append(slices.Clone(facts), facts[rng.IntN(len(facts))], facts[rng.IntN(len(facts))])
+			if !yield(shuffled(rng, repeated)) {
+				return
+			}
+		}
+	}
+}
+
+// permutations are all orders of a list, each in a list of its own.
+func permutations[T any](list []T) func(yield func([]T) bool) {
+	var visit func(head, rest []T, yield func([]T) bool) bool
+	visit = func(head, rest []T, yield func([]T) bool) bool {
+		if len(rest) == 0 {
+			return yield(head)
+		}
+		for i := range rest {
+			if !visit(append(slices.Clone(head), rest[i]), slices.Delete(slices.Clone(rest), i, i+1), yield) {
+				return false
+			}
+		}
+		return true
+	}
+	return func(yield func([]T) bool) { visit(nil, list, yield) }
+}
+
+// sent is an event as JSON: of the second after midnight, with the members
+// that differ from those of an active subscription of one item.
+type sent struct {
+	id, word string
+	second   int
+	object   map[string]any
+	previous map[string]any
+}
+
+func (w sent) json(t *testing.T) []byte {
+	t.Helper()
+	midnight := time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC).Unix()
+	object := map[string]any{
+		"id": "sub_1", "object": "subscription", "customer": "cus_1", "status": "active", "created": midnight, "metadata": map[string]any{},
+		"cancel_at_period_end": false, "items": map[string]any{"object": "list", "data": []any{
+			map[string]any{"id": "si_1", "quantity": 1, "price": map[string]any{"id": "price_1"}},
+		}},
+	}
+	maps.Copy(object, w.object)
+	data := map[string]any{"object": object}
+	if w.previous != nil {
+		data["previous_attributes"] = w.previous
+	}
+	return []byte(encode(t, map[string]any{
+		"id": w.id, "object": "event", "type": "customer.subscription." + w.word, "created": midnight + int64(w.second),
+		"api_version": "2023-10-16", "livemode": false, "data": data,
+	}))
+}
+
+func factsOf(t *testing.T, webhooks []sent) (facts []events.Fact, status map[string]string) {
+	t.Helper()
+	n, status := normalizer(t), map[string]string{}
+	for _, w := range webhooks {
+		m, err := n.Event(w.json(t), normalize.Receipt{Origin: events.OriginWebhook})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fact, ok := events.FactOf(m)
+		if !ok {
+			t.Fatalf("%s is no fact", w.id)
+		}
+		facts, status[m.ID] = append(facts, fact), m.Data.Subscription.Status
+	}
+	return facts, status
+}
+
+type members = map[string]any
+
+func quantity(n int) members {
+	return members{"items": members{"object": "list", "data": []any{members{"id": "si_1", "quantity": n, "price": members{"id": "price_1"}}}}}
+}
+
+// TestWhatStripeSends is what is known to come in any order, in every order and
+// with whatever ids.
+func TestWhatStripeSends(t *testing.T) {
+	t.Parallel()
+	const month = 30 * 24 * 3600
+	activated := sent{word: "updated", second: 1, previous: members{"status": "incomplete"}}
+	incomplete := members{"status": "incomplete"}
+	deleted := sent{word: "deleted", second: 10, object: members{"status": "canceled", "ended_at": 1767225610}}
+	cases := map[string]struct {
+		told []sent // in true order
+		want int    // which of them holds the state
+	}{
+		"created and the activation in one second": {[]sent{{word: "created", second: 1, object: incomplete}, activated}, 1},
+		"created stamped 6 s after the activation": {[]sent{{word: "created", second: 7, object: incomplete}, activated}, 1},
+		"the end of a trial is near, and it is changed in that second": {
+			[]sent{
+				{word: "trial_will_end", second: 1, object: members{"status": "trialing"}},
+				{word: "updated", second: 1, previous: members{"status": "trialing"}},
+			}, 1,
+		},
+		"a trial is changed, and its end is near in that second": {
+			[]sent{
+				{word: "updated", second: 1, object: members{"status": "trialing"}, previous: members{"status": "paused"}},
+				{word: "trial_will_end", second: 1, object: members{"status": "trialing"}},
+			}, 1,
+		},
+		"three updates in one second": {
+			[]sent{
+				{word: "updated", second: 1, object: quantity(2), previous: quantity(1)},
+				{word: "updated", second: 1, object: quantity(3), previous: quantity(2)},
+				{word: "updated", second: 1, object: quantity(1), previous: quantity(3)},
+				{word: "updated", second: 1, object: quantity(5), previous: quantity(1)},
+			}, 3,
+		},
+		"four updates in one second that go to and fro": {
+			[]sent{
+				{word: "created", second: -9},
+				{word: "updated", second: 1, object: members{"cancel_at_period_end": true}, previous: members{"cancel_at_period_end": false}},
+				{word: "updated", second: 1, previous: members{"cancel_at_period_end": true}},
+				{word: "updated", second: 1, object: members{"cancel_at_period_end": true}, previous: members{"cancel_at_period_end": false}},
+				{word: "updated", second: 1, object: members{"cancel_at_period_end": true, "metadata": members{"a": "b"}}, previous: members{"metadata": members{"a": nil}}},
+			}, 4,
+		},
+		"deleted after an older update":         {[]sent{activated, deleted}, 1},
+		"deleted, and an update of that second": {[]sent{{word: "updated", second: 10, previous: members{"status": "past_due"}}, deleted}, 1},
+		"deleted, and an update stamped later":  {[]sent{{word: "updated", second: 99, previous: members{"status": "past_due"}}, deleted}, 1},
+		"what was sent again after 29 days": {
+			[]sent{
+				{word: "updated", second: 1, previous: members{"status": "past_due"}},
+				{word: "updated", second: 29 * 24 * 3600, object: members{"status": "past_due"}, previous: members{"status": "active"}},
+				{word: "updated", second: month, previous: members{"status": "past_due"}},
+			}, 2,
+		},
+	}
+	for name, tt := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for ids := range permutations([]int{0, 1, 2, 3, 4}[:len(tt.told)]) {
+				checkOrders(t, named(tt.told, ids), tt.want)
+			}
+		})
+	}
+}
+
+// named gives the events ids in another order than theirs.
+func named(told []sent, ids []int) []sent {
+	list := slices.Clone(told)
+	for i := range list {
+		list[i].id = fmt.Sprintf("evt_%d", ids[i])
+	}
+	return list
+}
+
+func checkOrders(t *testing.T, told []sent, want int) {
+	t.Helper()
+	facts, status := factsOf(t, told)
+	for arrival := range permutations(facts) {
+		got := events.Fold(append(arrival, arrival[0])) // which comes again
+		right := got.Winner.After == facts[want].After && status[got.Winner.EventID] == status[facts[want].EventID]
+		if !right || got.Ordering != events.Determined {
+			t.Fatalf("got %s, %s, want %s: %s", got.Winner.EventID, got.Ordering, facts[want].EventID, got.Explanation)
+		}
+	}
+}
+
+// TestRecordedSequences takes what was recorded of single subscriptions in every
+// order. The names of the files tell the true one.
+func TestRecordedSequences(t *testing.T) {
+	t.Parallel()
+	n, sequences := normalizer(t), map[string][]events.Fact{}
+	for _, file := range corpus.Load(t) {
+		folder := path.Dir(file.Name)
+		if !strings.HasPrefix(folder, "seq-") || !json.Valid(file.Raw) {
+			continue
+		}
+		m, err := n.Event(file.Raw, normalize.Receipt{Origin: events.OriginWebhook})
+		if err != nil {
+			t.Fatalf("%s: %v", file.Name, err)
+		}
+		if fact, ok := events.FactOf(m); ok {
+			sequences[folder+" "+m.SubscriptionKey()] = append(sequences[folder+" "+m.SubscriptionKey()], fact)
+		}
+	}
+	for name, facts := range sequences {
+		last := facts[len(facts)-1]
+		for arrival := range permutations(facts) {
+			if got := events.Fold(arrival); got.Winner != last || got.Ordering != events.Determined {
+				t.Errorf("%s: got %s, %s, want %s: %s", name, got.Winner.EventID, got.Ordering, last.EventID, got.Explanation)
+			}
+		}
+		t.Logf("%s: %d events", name, len(facts))
+	}
+}
