@@ -1,0 +1,111 @@
+package stripesim_test
+
+import (
+	"reflect"
+	"slices"
+	"testing"
+
+	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/internal/stripesim"
+)
+
+// TestKindsAreWhatTheySay looks in the histories of each kind for what makes them
+// of that kind.
+func TestKindsAreWhatTheySay(t *testing.T) {
+	t.Parallel()
+	signs := map[stripesim.Kind]func([]stripesim.Delivery, []events.Fact) bool{
+		stripesim.Created:         func(d []stripesim.Delivery, f []events.Fact) bool { return d[0].Created.After(f[1].Moment) },
+		stripesim.Toggle:          func(_ []stripesim.Delivery, f []events.Fact) bool { return returns(f) && !circular(f) },
+		stripesim.Circle:          func(_ []stripesim.Delivery, f []events.Fact) bool { return circular(f) },
+		stripesim.OpenCircle:      func(_ []stripesim.Delivery, f []events.Fact) bool { return f[0].Before == f[len(f)-1].After },
+		stripesim.Beginning:       func(_ []stripesim.Delivery, f []events.Fact) bool { return !f[0].First },
+		stripesim.Marker:          func(_ []stripesim.Delivery, f []events.Fact) bool { return hasMarker(f) },
+		stripesim.Ended:           func(_ []stripesim.Delivery, f []events.Fact) bool { return f[len(f)-1].Terminal && !f[0].Terminal },
+		stripesim.Mixed:           func(d []stripesim.Delivery, _ []events.Fact) bool { return versions(d) > 1 },
+		stripesim.Renderings:      func(d []stripesim.Delivery, f []events.Fact) bool { return len(d) == 2*len(f) && versions(d) > 1 },
+		stripesim.Sparse:          func(d []stripesim.Delivery, _ []events.Fact) bool { return d[0].APIVersion < "2017-05-25" },
+		stripesim.Doubled:         func(_ []stripesim.Delivery, f []events.Fact) bool { return doubled(f, true) },
+		stripesim.DoubledSilently: func(_ []stripesim.Delivery, f []events.Fact) bool { return doubled(f, false) },
+		stripesim.LostMarker:      func(_ []stripesim.Delivery, f []events.Fact) bool { return gap(f) },
+		stripesim.LostSnapshot: func(d []stripesim.Delivery, f []events.Fact) bool {
+			return gap(f) && d[len(d)-1].Type == stripesim.Snapshot
+		},
+		stripesim.Lost: func(_ []stripesim.Delivery, f []events.Fact) bool { return gap(f) },
+	}
+	seen, told := map[stripesim.Kind]int{}, map[stripesim.Kind]int{}
+	for _, h := range tales(t, 6, 20) {
+		told[h.kind]++
+		if sign := signs[h.kind]; sign == nil || sign(h.deliveries, h.facts) {
+			seen[h.kind]++
+		}
+	}
+	for _, kind := range stripesim.Kinds() {
+		if told[kind] != 20 || seen[kind] < 8 {
+			t.Errorf("%s: got %d histories, of which %d are", kind, told[kind], seen[kind])
+		}
+	}
+}
+
+// returns reports whether the last state was there before.
+func returns(f []events.Fact) bool {
+	last := f[len(f)-1]
+	return slices.ContainsFunc(f[:len(f)-1], func(o events.Fact) bool { return o.After == last.After })
+}
+
+// circular reports whether the last second ends where it began.
+func circular(f []events.Fact) bool {
+	last := f[len(f)-1]
+	i := slices.IndexFunc(f, func(o events.Fact) bool { return o.Moment.Equal(last.Moment) })
+	return f[i].Before == last.After
+}
+
+func hasMarker(f []events.Fact) bool {
+	last := f[len(f)-1].Moment
+	return slices.ContainsFunc(f, func(o events.Fact) bool { return last.Sub(o.Moment) < 2e9 && o.Before == events.State{} })
+}
+
+func versions(deliveries []stripesim.Delivery) int {
+	seen := map[string]bool{}
+	for _, d := range deliveries {
+		seen[d.APIVersion] = true
+	}
+	return len(seen)
+}
+
+func doubled(f []events.Fact, asked bool) bool {
+	for i := range f[1:] {
+		a, b := f[i], f[i+1]
+		if a.EventID != b.EventID && a.Before == b.Before && a.After == b.After && a.Request == b.Request && (a.Request != "") == asked {
+			return true
+		}
+	}
+	return false
+}
+
+// gap reports whether an event does not begin where the one before ended.
+func gap(f []events.Fact) bool {
+	for i := range f[1:] {
+		begins := f[i+1].Before
+		if begins == (events.State{}) {
+			begins = f[i+1].After
+		}
+		if begins != f[i].After {
+			return true
+		}
+	}
+	return false
+}
+
+func TestKindsAreAFunctionOfTheSeed(t *testing.T) {
+	t.Parallel()
+	cfg := stripesim.Config{Seed: 7, Subscriptions: 40, Ties: 1, Kinds: stripesim.Kinds()}
+	if !reflect.DeepEqual(stripesim.Generate(cfg), stripesim.Generate(cfg)) {
+		t.Error("got two histories of one seed")
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("want a panic at a kind that there is none of")
+		}
+	}()
+	stripesim.Generate(stripesim.Config{Kinds: []stripesim.Kind{"none"}})
+}
