@@ -8,15 +8,16 @@ import (
 	"github.com/billbus/billbus/internal/store"
 )
 
-// Record is what a state says, but for how often and when it was written.
+// Record is what a state says, but for how often and when it was written. Of the
+// subscription it has what tells events, and renderings of them, apart.
 type Record struct {
-	EventID      string
-	Subscription events.Subscription
-	Terminal     bool
-	Ordering     events.Ordering
-	Explanation  string
-	Rule         int
-	Known        []events.Fact
+	EventID             string
+	Status, Description string
+	Terminal            bool
+	Ordering            events.Ordering
+	Explanation         string
+	Rule                int
+	Known               []events.Fact
 }
 
 // RecordOf is what a state says; the zero Record if there is none.
@@ -25,8 +26,8 @@ func RecordOf(s store.State) Record {
 		return Record{}
 	}
 	return Record{
-		EventID: s.Winner.ID, Subscription: *s.Winner.Data.Subscription, Terminal: s.Terminal,
-		Ordering: s.Ordering, Explanation: s.Explanation, Rule: s.Rule, Known: s.Known,
+		EventID: s.Winner.ID, Status: s.Winner.Data.Subscription.Status, Description: s.Winner.Data.Subscription.Description,
+		Terminal: s.Terminal, Ordering: s.Ordering, Explanation: s.Explanation, Rule: s.Rule, Known: s.Known,
 	}
 }
 
@@ -55,7 +56,7 @@ func folded(messages []events.Message) Record {
 	v := events.Fold(facts)
 	winner := messages[slices.IndexFunc(messages, func(m events.Message) bool { return m.ID == v.Winner.EventID })]
 	return Record{
-		EventID: winner.ID, Subscription: *winner.Data.Subscription, Terminal: v.Winner.Terminal,
-		Ordering: v.Ordering, Explanation: v.Explanation, Rule: events.Rule, Known: v.Relevant,
+		EventID: winner.ID, Status: winner.Data.Subscription.Status, Description: winner.Data.Subscription.Description,
+		Terminal: v.Winner.Terminal, Ordering: v.Ordering, Explanation: v.Explanation, Rule: events.Rule, Known: v.Relevant,
 	}
 }
