@@ -39,7 +39,7 @@ func newBackend(t *testing.T, db database, histories int) storetest.Backend {
 	}
 }
 
-// record reads a state without the code that wrote it.
+// record is what a state says, read from its document.
 func (db database) record(t *testing.T, key string) storetest.Record {
 	t.Helper()
 	raw := db.raw(t, mongostore.Subscriptions, key)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -51,7 +50,7 @@ type simulation struct {
 
 	ids     map[string]bool // of all events
 	stream  []events.Entry  // what is not acknowledged, in no order
-	running []*worker
+	running []*Worker
 	wrong   error
 }
 
@@ -89,7 +88,7 @@ func (s *simulation) publish(entries []events.Entry) {
 // step lets something happen.
 func (s *simulation) step() {
 	if len(s.running) == 0 || len(s.running) < s.workers && len(s.stream) > 0 && s.random.IntN(3) == 0 {
-		s.running = append(s.running, s.start(s.take()))
+		s.running = append(s.running, Start(s.clients[s.random.IntN(len(s.clients))], s.take()))
 		return
 	}
 	i := s.random.IntN(len(s.running))
@@ -98,14 +97,12 @@ func (s *simulation) step() {
 	case s.goesWrong() && s.random.IntN(3) == 0:
 		s.server.Failover()
 	case s.goesWrong() && s.random.IntN(3) == 0:
-		w.kill()
+		w.Kill()
 		s.running = slices.Delete(s.running, i, i+1)
-		s.stream = append(s.stream, w.batch...)
-	default:
-		if _, more := w.resume(); !more {
-			s.running = slices.Delete(s.running, i, i+1)
-			s.settle(w)
-		}
+		s.stream = append(s.stream, w.Batch...)
+	case !w.Resume():
+		s.running = slices.Delete(s.running, i, i+1)
+		s.settle(w)
 	}
 }
 
@@ -126,37 +123,10 @@ func (s *simulation) take() []events.Entry {
 	return batch
 }
 
-// worker commits one batch. It is a coroutine, and rests at each operation.
-type worker struct {
-	batch   []events.Entry
-	results []store.Result
-	rest    func(struct{}) bool
-	resume  func() (struct{}, bool)
-	kill    func()
-}
-
-type workerKey struct{}
-
-func (s *simulation) start(batch []events.Entry) *worker {
-	w := &worker{batch: batch}
-	client := s.clients[s.random.IntN(len(s.clients))]
-	w.resume, w.kill = iter.Pull(func(rest func(struct{}) bool) {
-		w.rest = rest
-		w.results = client.Commit(context.WithValue(context.Background(), workerKey{}, w), batch)
-	})
-	return w
-}
-
-var (
-	errInjected = fault.New(fault.Transient, "injected", errors.New("failed on purpose"))
-	errDead     = fault.New(fault.Transient, "dead", errors.New("the process is dead"))
-)
-
-// pause lets others go first, and fails now and then. Nothing that a dead process
-// does has an effect.
-func (s *simulation) pause(ctx context.Context, _ Operation) error {
-	if w := ctx.Value(workerKey{}).(*worker); !w.rest(struct{}{}) {
-		return errDead
+// pause lets others go first, and fails now and then.
+func (s *simulation) pause(ctx context.Context, op Operation) error {
+	if err := Rest(ctx, op); err != nil {
+		return err
 	}
 	if s.goesWrong() {
 		return errInjected
@@ -164,20 +134,22 @@ func (s *simulation) pause(ctx context.Context, _ Operation) error {
 	return nil
 }
 
+var errInjected = fault.New(fault.Transient, "injected", errors.New("failed on purpose"))
+
 // settle acknowledges what was recorded, and delivers again what was not, or what
 // the stream was not told of.
-func (s *simulation) settle(w *worker) {
-	for i, result := range w.results {
+func (s *simulation) settle(w *Worker) {
+	for i, result := range w.Results {
 		switch {
 		case result.Err == nil:
-			s.check(s.covered(w.batch[i]))
+			s.check(s.covered(w.Batch[i]))
 			if s.goesWrong() {
-				s.stream = append(s.stream, w.batch[i])
+				s.stream = append(s.stream, w.Batch[i])
 			}
 		case fault.KindOf(result.Err) != fault.Transient:
-			s.check(fmt.Errorf("%s failed for good: %w", w.batch[i].ID, result.Err))
+			s.check(fmt.Errorf("%s failed for good: %w", w.Batch[i].ID, result.Err))
 		default:
-			s.stream = append(s.stream, w.batch[i])
+			s.stream = append(s.stream, w.Batch[i])
 		}
 	}
 }
