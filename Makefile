@@ -10,7 +10,7 @@ LINT    := go tool -modfile=tools/lint/go.mod golangci-lint
 MODULES := . tools tools/lint tools/stripe-mock
 FUZZTIME ?= 10s
 
-.PHONY: fmt fmt-check vet lint tidy-check fix-check build test asyncapi simulate race fuzz ci
+.PHONY: fmt fmt-check vet lint tidy-check fix-check build test guards asyncapi simulate race fuzz ci
 
 fmt:
 	$(GOFUMPT) -w .
@@ -35,6 +35,11 @@ build:
 
 test:
 	go test ./...
+
+# Takes each guard of the store out of a copy, and shows which test notices. Not part of ci: it links FerretDB
+# once for each guard that stands in mongostore, which takes minutes.
+guards:
+	tools/guards.sh
 
 # The tests hold the AsyncAPI document against the code; this holds it against AsyncAPI, whose own
 # schema and parser are to be had from npm only.

@@ -185,6 +185,26 @@ func TestSingle(t *testing.T) {
 	}
 }
 
+func TestReplaced(t *testing.T) {
+	t.Parallel()
+	failure := errors.New("no answer")
+	for name, tt := range map[string]struct {
+		res  *mongo.UpdateResult
+		err  error
+		want string
+	}{
+		"replaced": {&mongo.UpdateResult{MatchedCount: 1, ModifiedCount: 1}, nil, "written"},
+		"the same": {&mongo.UpdateResult{MatchedCount: 1}, nil, "written"},
+		"inserted": {&mongo.UpdateResult{UpsertedCount: 1}, nil, "written"},
+		"neither":  {&mongo.UpdateResult{}, nil, "transient mongodb_unreachable"},
+		"failed":   {nil, failure, "transient mongodb_unreachable"},
+	} {
+		if got := outcome(single(replaced(tt.res, tt.err))); got != tt.want {
+			t.Errorf("%s: got %s, want %s", name, got, tt.want)
+		}
+	}
+}
+
 // A foreign publisher may write empty lists, which do not come back from the
 // audit: they must not make two states of one.
 func TestFieldsLeaveOutEmptyLists(t *testing.T) {

@@ -72,15 +72,17 @@ func (s states) replaceOne(ctx context.Context, state store.State) error {
 	}
 	filter := bson.D{{Key: "_id", Value: state.Key}, {Key: "version.n", Value: state.N - 1}}
 	res, err := s.subscriptions.ReplaceOne(ctx, filter, replacement, options.Replace().SetUpsert(true))
-	if err == nil && res.MatchedCount+res.UpsertedCount != 1 {
-		err = errNothingReplaced
-	}
-	return written("replacing state", single(err))
+	return written("replacing state", single(replaced(res, err)))
 }
 
-// errNothingReplaced is a success that wrote nothing. No MongoDB answers so, but
+// replaced fails for a success that wrote nothing. MongoDB does not answer so, but
 // what claims to be one might, and the message would be acknowledged.
-var errNothingReplaced = errors.New("neither replaced nor inserted")
+func replaced(res *mongo.UpdateResult, err error) error {
+	if err == nil && res.MatchedCount+res.UpsertedCount != 1 {
+		return errors.New("neither replaced nor inserted")
+	}
+	return err
+}
 
 // version says which event a state rests on, and carries what the ordering rule
 // needs of the events that still matter.
