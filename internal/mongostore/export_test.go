@@ -3,6 +3,9 @@ package mongostore
 import (
 	"context"
 
+	"go.mongodb.org/mongo-driver/v2/event"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/internal/store"
 )
@@ -19,3 +22,8 @@ func (s *Store) Commit(ctx context.Context, entries ...events.Entry) ([]events.E
 
 // Documents is what the store writes to.
 func (s *Store) Documents() store.Database { return s.db }
+
+// OpenMonitored opens a store whose commands are told to a monitor.
+func OpenMonitored(cfg Config, monitor *event.CommandMonitor) (*Store, error) {
+	return open(cfg, options.Client().SetMonitor(monitor))
+}

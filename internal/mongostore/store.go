@@ -60,11 +60,13 @@ type database struct {
 
 // Open prepares a store and returns at once, whether or not the database can be
 // reached. It fails for settings that can never work.
-func Open(cfg Config) (*Store, error) {
+func Open(cfg Config) (*Store, error) { return open(cfg, options.Client()) }
+
+func open(cfg Config, opts *options.ClientOptions) (*Store, error) {
 	if cfg.MaxBatch < 1 || cfg.Now == nil || cfg.Log == nil || cfg.Database == "" {
 		return nil, errors.New("mongostore: a database name, a batch size, a clock and a logger are needed")
 	}
-	client, err := mongo.Connect(options.Client().ApplyURI(cfg.URI).
+	client, err := mongo.Connect(opts.ApplyURI(cfg.URI).
 		SetAppName("billbus").
 		SetServerSelectionTimeout(selectionTimeout).
 		SetConnectTimeout(connectTimeout))

@@ -10,7 +10,7 @@ import (
 
 var (
 	firstSeed = flag.Uint64("seed", 1, "the first schedule of TestSimulatedSchedules")
-	schedules = flag.Uint64("schedules", 2000, "how many schedules TestSimulatedSchedules plays")
+	schedules = flag.Uint64("schedules", defaultSchedules, "how many schedules TestSimulatedSchedules plays")
 )
 
 // Whatever happens in whatever order, in the end the states are what the audit

@@ -145,7 +145,8 @@ func testHistory(t *testing.T, b Backend) {
 	}
 	slices.Sort(ids)
 	equal(t, "history", []string{"evt_1", "evt_3"}, ids)
-	for range db.History(t.Context(), Key("sub_1")) {
+	for _, err := range db.History(t.Context(), Key("sub_1")) {
+		equal(t, "error of the first", error(nil), err)
 		break // not all of it
 	}
 }
