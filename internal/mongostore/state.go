@@ -20,6 +20,7 @@ const SourceSubscriptionMetadata = "subscription_metadata"
 // states is the collection of state documents.
 type states struct {
 	subscriptions *mongo.Collection
+	server        *server
 }
 
 // stateHead is the part of a state document that a decision needs.
@@ -51,15 +52,17 @@ func (s states) Heads(ctx context.Context, keys []string) (map[string]store.Head
 	return found, nil
 }
 
-// Replace sends each replacement as a command of its own, one after the other. In
-// one command for all the embedded database stops at the first failure without a
-// word about the rest, and with many documents it never answers; and its updates
-// are not atomic across connections.
+// Replace sends each replacement as a command of its own: in one command for all
+// the embedded database stops at the first failure without a word about the rest,
+// and with many documents it never answers. No two concern one document, so on
+// MongoDB, which writes each by itself, several may be under way.
 func (s states) Replace(ctx context.Context, replacements []store.State) []error {
 	failures := make([]error, len(replacements))
-	for i, state := range replacements {
-		failures[i] = s.replaceOne(ctx, state)
+	atOnce := 1
+	if len(replacements) > 1 && s.server.isMongoDB(ctx) {
+		atOnce = maxAtOnce
 	}
+	forEach(len(replacements), atOnce, func(i int) { failures[i] = s.replaceOne(ctx, replacements[i]) })
 	return failures
 }
 

@@ -75,7 +75,10 @@ func open(cfg Config, opts *options.ClientOptions) (*Store, error) {
 		return nil, errors.New("MONGODB_URI cannot be used: check its scheme, hosts and options")
 	}
 	collections := client.Database(cfg.Database, strict())
-	db := database{audit{collections.Collection(WebhookEvents)}, states{collections.Collection(Subscriptions)}}
+	db := database{
+		audit{collections.Collection(WebhookEvents)},
+		states{collections.Collection(Subscriptions), &server{database: collections}},
+	}
 	queue := store.NewQueue(store.NewCommitter(db, cfg.Now), cfg.MaxBatch)
 	return &Store{Queue: queue, cfg: cfg, client: client, db: db}, nil
 }

@@ -415,8 +415,12 @@ func TestCostDoesNotGrowWithTheHistory(t *testing.T) {
 	server := storetest.NewMemory()
 	committed := 0
 	history := func(length int) {
+		var batch []events.Entry
 		for ; committed < length; committed++ {
-			commit(t, server, told("sub_1", fmt.Sprintf("evt_%05d", committed), "updated", committed/2, "active"))
+			batch = append(batch, told("sub_1", fmt.Sprintf("evt_%05d", committed), "updated", committed/2, "active"))
+		}
+		for some := range slices.Chunk(batch, 100) {
+			commit(t, server, some...)
 		}
 	}
 	history(10)
