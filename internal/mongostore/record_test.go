@@ -1,7 +1,6 @@
 package mongostore_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -557,31 +556,6 @@ func TestBatchLargerThanOneCommand(t *testing.T) {
 		expect(t, db.state(t, "sub_9"), "evt_4", "past_due", "determined")
 		if db.state(t, "sub_4") != nil {
 			t.Error("a duplicate's own message became a state")
-		}
-	})
-}
-
-func TestRecordGivesUpWaiting(t *testing.T) {
-	each(t, func(t *testing.T, db database) {
-		clock := &interposed{}
-		s := db.open(t, clock.now)
-		entered, release := make(chan struct{}), make(chan struct{})
-		clock.arm(func() { close(entered); <-release })
-		ctx, cancel := context.WithCancel(t.Context())
-		accepted, waiting := make(chan error), make(chan error)
-		go func() { _, err := s.Record(ctx, told("sub_1", "evt_1", "updated", 1, "active")); accepted <- err }()
-		<-entered
-		go func() { _, err := s.Record(ctx, told("sub_1", "evt_2", "updated", 2, "active")); waiting <- err }()
-		cancel()
-		for want, err := range map[string]error{"mongodb_timeout": <-accepted, "mongodb_busy": <-waiting} {
-			if !errors.Is(err, context.Canceled) || fault.KindOf(err) != fault.Transient || fault.Reason(err) != want {
-				t.Errorf("got %v for %s, want it canceled for %s", err, fault.Reason(err), want)
-			}
-		}
-		close(release)
-		// What was accepted is written all the same, and a redelivery finds it.
-		if diff := cmp.Diff([]events.Effect{events.Duplicate}, record(t, s, told("sub_1", "evt_1", "updated", 1, "active"))); diff != "" {
-			t.Errorf("effect of the redelivery (-want +got):\n%s", diff)
 		}
 	})
 }

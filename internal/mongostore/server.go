@@ -19,10 +19,10 @@ type server struct {
 	mongoDB  atomic.Pointer[bool] // nil: not known yet
 }
 
-// isMongoDB reports whether writes to several documents may overlap. FerretDB, which
-// is the embedded database, has lost replacements that were under way at once: it
-// checks the condition in one step and writes in another. What does not answer is
-// asked again.
+// isMongoDB reports whether writes to several documents may overlap. With FerretDB,
+// which is the embedded database, states were seen that lacked what a replacement
+// under way beside others had been confirmed to write. What does not answer is asked
+// again.
 func (s *server) isMongoDB(ctx context.Context) bool {
 	if known := s.mongoDB.Load(); known != nil {
 		return *known
