@@ -2,4 +2,4 @@
 
 package store_test
 
-const defaultSchedules = 2000
+const defaultSchedules = 1200
