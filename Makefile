@@ -11,7 +11,7 @@ LINT    := go tool -modfile=tools/lint/go.mod golangci-lint
 MODULES := . tools tools/lint tools/nats tools/stripe-mock
 FUZZTIME ?= 10s
 
-.PHONY: bench fmt fmt-check vet lint tidy-check fix-check build examples-deps test examples asyncapi simulate race fuzz ci
+.PHONY: bench fmt fmt-check vet lint tidy-check fix-check build examples-deps test guards examples asyncapi simulate race fuzz ci
 
 fmt:
 	$(GOFUMPT) -w .
@@ -42,6 +42,11 @@ examples-deps:
 
 test:
 	go test ./...
+
+# Takes each guard of the store out of a copy, and shows which test notices. Not part of ci: it links FerretDB
+# once for each guard that stands in mongostore, which takes minutes.
+guards:
+	tools/guards.sh
 
 # The tests hold the AsyncAPI document against the code; this holds it against AsyncAPI, whose own
 # schema and parser are to be had from npm only.

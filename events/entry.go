@@ -21,9 +21,11 @@ type Effect string
 
 // The effects of recording an entry.
 const (
-	// Applied entries changed the state of their subscription.
+	// Applied entries changed the state of their subscription, or whether it is
+	// determined: without them it would be another.
 	Applied Effect = "applied"
-	// Recorded entries are in the audit trail and changed no state.
+	// Recorded entries are in the audit trail and changed no state, if perhaps what
+	// is kept beside it for later decisions.
 	Recorded Effect = "recorded"
 	// Duplicate entries had been recorded before, and changed no state.
 	Duplicate Effect = "duplicate"

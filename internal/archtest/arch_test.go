@@ -34,6 +34,7 @@ const (
 	rateLimit     = "golang.org/x/time/rate"
 	goPretty      = "github.com/jedib0t/go-pretty"
 	flock         = "github.com/gofrs/flock"
+	goCmp         = "github.com/google/go-cmp"
 )
 
 // anything of this module may be imported by those who only wire.
@@ -52,6 +53,7 @@ var table = map[string][]string{
 	"internal/corpus":       {},
 	"internal/archtest":     {},
 	"internal/contracttest": {},
+	"internal/storetest":    {"events", "internal/fault", "internal/store", goCmp},
 	"internal/e2e":          {},
 	"internal/deploytest":   {},
 
@@ -60,7 +62,8 @@ var table = map[string][]string{
 	"internal/normalize":  {"events"},
 	"internal/stripesim":  {"events"},
 	"internal/natsbus":    {"events", "internal/fault", watermill, watermillNATS, natsClient},
-	"internal/mongostore": {"events", "internal/fault", mongoDriver},
+	"internal/store":      {"events", "internal/fault"},
+	"internal/mongostore": {"events", "internal/fault", "internal/store", mongoDriver},
 
 	"internal/embedded/natsserver": {natsServer},
 	"internal/embedded/docdb":      {ferretDB},
@@ -97,7 +100,7 @@ var table = map[string][]string{
 var testOnly = []string{
 	"github.com/stretchr/testify", "go.uber.org/goleak", "pgregory.net/rapid", "github.com/google/go-cmp",
 	"github.com/santhosh-tekuri/jsonschema", "github.com/cloudevents/sdk-go",
-	module + "/internal/corpus", module + "/internal/archtest", module + "/internal/contracttest", module + "/internal/e2e", module + "/internal/deploytest", "testing",
+	module + "/internal/corpus", module + "/internal/archtest", module + "/internal/contracttest", module + "/internal/storetest", module + "/internal/e2e", module + "/internal/deploytest", "testing",
 }
 
 // private is what another module cannot import, or has no need of.
@@ -151,8 +154,8 @@ func TestImports(t *testing.T) {
 func TestOnlyTestsImportTestTools(t *testing.T) {
 	t.Parallel()
 	for _, p := range list(t, "./...") {
-		if within(p.ImportPath, module+"/internal/corpus") {
-			continue // it takes a testing.TB
+		if isOneOf(p.ImportPath, []string{module + "/internal/corpus", module + "/internal/storetest"}) {
+			continue // they take a testing.TB
 		}
 		for _, imported := range p.Imports {
 			if isOneOf(imported, testOnly) {

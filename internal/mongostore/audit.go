@@ -2,17 +2,87 @@ package mongostore
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/internal/fault"
 )
+
+// audit is the collection of audit documents.
+type audit struct {
+	events *mongo.Collection
+}
+
+// Insert inserts the audit documents of a batch in one command.
+func (a audit) Insert(ctx context.Context, entries []events.Entry) []error {
+	failures := make([]error, len(entries))
+	var docs []any
+	var index []int // docs[k] belongs to entries[index[k]]
+	for i, e := range entries {
+		raw, err := encodeAudit(e)
+		if err != nil {
+			failures[i] = err
+			continue
+		}
+		docs, index = append(docs, raw), append(index, i)
+	}
+	if len(docs) == 0 {
+		return failures
+	}
+	_, err := a.events.InsertMany(ctx, docs, options.InsertMany().SetOrdered(false))
+	for k, failure := range perDocument(err, len(docs)) {
+		failures[index[k]] = written("inserting audit document", failure)
+	}
+	return failures
+}
+
+// Find reads the message that was audited under a key.
+func (a audit) Find(ctx context.Context, key string) (events.Message, error) {
+	var doc auditDocument
+	err := a.events.FindOne(ctx, bson.D{{Key: "_id", Value: key}}).Decode(&doc)
+	if err != nil {
+		return events.Message{}, explain("reading audit document", err)
+	}
+	return doc.toMessage()
+}
+
+// History reads all messages of a subscription.
+func (a audit) History(ctx context.Context, subscription string) iter.Seq2[events.Message, error] {
+	return func(yield func(events.Message, error) bool) {
+		cursor, err := a.events.Find(ctx, bson.D{{Key: "subscription_key", Value: subscription}})
+		if err != nil {
+			yield(events.Message{}, explain("reading audit trail", err))
+			return
+		}
+		defer func() { _ = cursor.Close(ctx) }()
+		for cursor.Next(ctx) {
+			if !yield(decodeAudit(cursor)) {
+				return
+			}
+		}
+		if err := cursor.Err(); err != nil {
+			yield(events.Message{}, explain("reading audit trail", err))
+		}
+	}
+}
+
+func decodeAudit(cursor *mongo.Cursor) (events.Message, error) {
+	var doc auditDocument
+	if err := cursor.Decode(&doc); err != nil {
+		return events.Message{}, explain("reading audit trail", err)
+	}
+	return doc.toMessage()
+}
 
 // maxDocument is the server's limit of 16 MB, minus what the command needs.
 const maxDocument = 16<<20 - 16<<10

@@ -9,6 +9,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"github.com/billbus/billbus/internal/fault"
+	"github.com/billbus/billbus/internal/store"
 )
 
 // Error codes of the server.
@@ -73,6 +74,14 @@ func (u unknownOutcome) Error() string { return u.err.Error() }
 func isDuplicate(err error) bool {
 	var we mongo.WriteError
 	return errors.As(err, &we) && we.Code == codeDuplicateKey
+}
+
+// written is what became of one document, in the words of the store.
+func written(doing string, failure error) error {
+	if isDuplicate(failure) {
+		return store.ErrExists
+	}
+	return explain(doing, failure)
 }
 
 // explain says what a failure means. Only an error that concerns the document

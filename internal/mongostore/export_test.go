@@ -3,19 +3,27 @@ package mongostore
 import (
 	"context"
 
+	"go.mongodb.org/mongo-driver/v2/event"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
 	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/internal/store"
 )
 
 // Commit records entries as one batch, which callers of Record cannot be sure to
 // get.
 func (s *Store) Commit(ctx context.Context, entries ...events.Entry) ([]events.Effect, []error) {
-	batch := make([]request, len(entries))
-	for i, entry := range entries {
-		batch[i].entry = entry
-	}
 	effects, errs := make([]events.Effect, len(entries)), make([]error, len(entries))
-	for i, res := range s.commit(ctx, batch) {
-		effects[i], errs[i] = res.effect, res.err
+	for i, res := range store.NewCommitter(s.db, s.cfg.Now).Commit(ctx, entries) {
+		effects[i], errs[i] = res.Effect, res.Err
 	}
 	return effects, errs
+}
+
+// Documents is what the store writes to.
+func (s *Store) Documents() store.Database { return s.db }
+
+// OpenMonitored opens a store whose commands are told to a monitor.
+func OpenMonitored(cfg Config, monitor *event.CommandMonitor) (*Store, error) {
+	return open(cfg, options.Client().SetMonitor(monitor))
 }

@@ -65,7 +65,7 @@ func (s *Store) Provision(ctx context.Context, create bool) {
 }
 
 func (s *Store) ensureIndexes(ctx context.Context, create bool) error {
-	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	ctx, cancel := context.WithTimeout(ctx, indexTimeout)
 	defer cancel()
 	for _, name := range []string{Subscriptions, WebhookEvents} {
 		if err := s.ensureCollection(ctx, name, create); err != nil {

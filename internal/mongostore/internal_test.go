@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"github.com/billbus/billbus/events"
@@ -183,6 +185,81 @@ func TestSingle(t *testing.T) {
 	if err := single(nil); err != nil {
 		t.Errorf("got %v for a write that succeeded", err)
 	}
+}
+
+func TestReplaced(t *testing.T) {
+	t.Parallel()
+	failure := errors.New("no answer")
+	for name, tt := range map[string]struct {
+		res  *mongo.UpdateResult
+		err  error
+		want string
+	}{
+		"replaced": {&mongo.UpdateResult{MatchedCount: 1, ModifiedCount: 1}, nil, "written"},
+		"the same": {&mongo.UpdateResult{MatchedCount: 1}, nil, "written"},
+		"inserted": {&mongo.UpdateResult{UpsertedCount: 1}, nil, "written"},
+		"neither":  {&mongo.UpdateResult{}, nil, "transient mongodb_unreachable"},
+		"failed":   {nil, failure, "transient mongodb_unreachable"},
+	} {
+		if got := outcome(single(replaced(tt.res, tt.err))); got != tt.want {
+			t.Errorf("%s: got %s, want %s", name, got, tt.want)
+		}
+	}
+}
+
+func TestSaysFerretDB(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		info bson.D
+		want bool
+	}{
+		"MongoDB":    {bson.D{{Key: "version", Value: "8.0.4"}, {Key: "ok", Value: 1.0}}, false},
+		"FerretDB 1": {bson.D{{Key: "version", Value: "7.0.42"}, {Key: "ferretdbVersion", Value: "v1.24.2"}}, true},
+		"FerretDB 2": {bson.D{{Key: "version", Value: "7.0.77"}, {Key: "ferretdb", Value: bson.D{}}}, true},
+	} {
+		raw, err := bson.Marshal(tt.info)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := saysFerretDB(raw); got != tt.want {
+			t.Errorf("%s: got %v, want %v", name, got, tt.want)
+		}
+	}
+	if !saysFerretDB(bson.Raw("no document")) {
+		t.Error("what cannot be read is taken for MongoDB")
+	}
+}
+
+func TestForEach(t *testing.T) {
+	t.Parallel()
+	for _, atOnce := range []int{1, 3, 100} {
+		var running, most atomic.Int32
+		done := make([]atomic.Int32, 20)
+		forEach(len(done), atOnce, func(i int) {
+			if now := running.Add(1); now > most.Load() {
+				most.Store(now)
+			}
+			done[i].Add(1)
+			running.Add(-1)
+		})
+		for i := range done {
+			if got := done[i].Load(); got != 1 {
+				t.Errorf("%d at once: %d was done %d times", atOnce, i, got)
+			}
+		}
+		if got := int(most.Load()); got > atOnce {
+			t.Errorf("got %d at once, want at most %d", got, atOnce)
+		}
+	}
+	forEach(0, 1, func(int) { t.Error("there is nothing to do") })
+	together := make(chan struct{})
+	forEach(2, 2, func(i int) { // hangs if they are not under way at once
+		if i == 0 {
+			<-together
+			return
+		}
+		close(together)
+	})
 }
 
 // A foreign publisher may write empty lists, which do not come back from the

@@ -39,7 +39,7 @@ type RecordItem struct {
 // differs from what it should say. Fields that the store adds are not compared.
 // ErrNoRecord is returned where there is none.
 func (s *Store) Compare(ctx context.Context, key string, want events.Subscription) (Record, []string, error) {
-	raw, err := s.subscriptions.FindOne(ctx, bson.D{{Key: "_id", Value: key}}).Raw()
+	raw, err := s.db.subscriptions.FindOne(ctx, bson.D{{Key: "_id", Value: key}}).Raw()
 	if errors.Is(err, mongo.ErrNoDocuments) {
 		return Record{}, nil, ErrNoRecord
 	}
@@ -90,7 +90,7 @@ func fieldNames() []string {
 // EventCounts says how often each event is in the audit trail, which should be
 // once.
 func (s *Store) EventCounts(ctx context.Context) (map[string]int, error) {
-	cursor, err := s.events.Find(ctx, bson.D{}, options.Find().SetProjection(bson.D{{Key: "event_id", Value: 1}}))
+	cursor, err := s.db.events.Find(ctx, bson.D{}, options.Find().SetProjection(bson.D{{Key: "event_id", Value: 1}}))
 	if err != nil {
 		return nil, explain("reading audit trail", err)
 	}

@@ -7,7 +7,6 @@ import (
 	"net"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -175,48 +174,4 @@ func (db database) collectionCount(t *testing.T) int {
 		t.Fatal(err)
 	}
 	return len(names)
-}
-
-func TestCloseAnswersEveryRequest(t *testing.T) {
-	each(t, func(t *testing.T, db database) {
-		clock := &interposed{}
-		s, err := mongostore.Open(mongostore.Config{URI: db.uri, Database: db.Name(), MaxBatch: 1, Now: clock.now, Log: slog.New(slog.DiscardHandler)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		entered, release := make(chan struct{}), make(chan struct{})
-		clock.arm(func() { close(entered); <-release })
-		accepted := make(chan error, 1)
-		go func() {
-			_, err := s.Record(t.Context(), told("sub_1", "evt_1", "updated", 1, "active"))
-			accepted <- err
-		}()
-		<-entered
-		var waiting sync.WaitGroup
-		for i := range 8 {
-			waiting.Go(func() {
-				_, err := s.Record(t.Context(), told("sub_1", fmt.Sprintf("evt_w%d", i), "updated", 2, "active"))
-				if fault.KindOf(err) != fault.Transient || fault.Reason(err) != "closing" {
-					t.Errorf("got %v for %s, want transient for closing", err, fault.Reason(err))
-				}
-			})
-		}
-		closed := make(chan error, 1)
-		go func() { closed <- s.Close(t.Context()) }()
-		waiting.Wait() // although a batch is still being written
-		close(release)
-		if err := <-accepted; err != nil {
-			t.Errorf("what was accepted: %v", err)
-		}
-		if err := <-closed; err != nil {
-			t.Errorf("Close: %v", err)
-		}
-		expect(t, db.state(t, "sub_1"), "evt_1", "active", "determined")
-		if got := len(db.all(t, mongostore.WebhookEvents, bson.D{})); got != 1 {
-			t.Errorf("got %d audit documents, want 1", got)
-		}
-		if _, err := s.Record(t.Context(), told("sub_1", "evt_9", "updated", 9, "active")); fault.Reason(err) != "closing" {
-			t.Errorf("Record afterwards: got %v", err)
-		}
-	})
 }

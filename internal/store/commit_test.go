@@ -1,0 +1,467 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/internal/fault"
+	"github.com/billbus/billbus/internal/store"
+	"github.com/billbus/billbus/internal/storetest"
+)
+
+func now() time.Time { return time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC) }
+
+var told = storetest.Told
+
+// stepped is an update from one status to another.
+func stepped(id string, second int, from, to string) events.Entry {
+	e := told("sub_1", id, "updated", second, to)
+	e.Data.Previous = &events.Previous{Fields: []string{"status"}, Values: events.Subscription{Status: from}}
+	return e
+}
+
+// committer returns one on a client with hooks.
+func committer(server *storetest.Memory, hooks storetest.Hooks) *store.Committer {
+	return store.NewCommitter(server.Connect(hooks), now)
+}
+
+// commit records entries as one batch, without any trouble.
+func commit(t *testing.T, server *storetest.Memory, entries ...events.Entry) []events.Effect {
+	t.Helper()
+	effects := make([]events.Effect, len(entries))
+	for i, result := range committer(server, storetest.Hooks{}).Commit(t.Context(), entries) {
+		if result.Err != nil {
+			t.Fatalf("committing %s: %v", entries[i].ID, result.Err)
+		}
+		effects[i] = result.Effect
+	}
+	return effects
+}
+
+func state(server *storetest.Memory, sub string) store.State {
+	s, _ := server.State(storetest.Key(sub))
+	return s
+}
+
+// expect compares what a state says with what the audit trail says.
+func expect(t *testing.T, server *storetest.Memory, sub, winner string) {
+	t.Helper()
+	got := storetest.RecordOf(state(server, sub))
+	if got.EventID != winner {
+		t.Errorf("%s: got %s as winner, want %s", sub, got.EventID, winner)
+	}
+	var audited []events.Message
+	for _, m := range server.Audited() {
+		audited = append(audited, m)
+	}
+	if diff := cmp.Diff(storetest.Oracle(audited)[storetest.Key(sub)], got); diff != "" {
+		t.Errorf("%s (-audit +state):\n%s", sub, diff)
+	}
+}
+
+func TestEffects(t *testing.T) {
+	t.Parallel()
+	const applied, recorded, duplicate = events.Applied, events.Recorded, events.Duplicate
+	invoice := told("sub_1", "evt_i", "updated", 9, "active")
+	invoice.Type, invoice.StripeType, invoice.Data.Subscription = "stripe.invoice.paid", "invoice.paid", nil
+	ignored := told("sub_1", "evt_g", "updated", 9, "active")
+	ignored.Data.Ignored = events.IgnoredAccount
+	first := told("sub_1", "evt_1", "updated", 10, "active")
+	cases := map[string]struct {
+		before, batch []events.Entry
+		want          []events.Effect
+		writes        int64 // of the state, by the batch
+	}{
+		"the first event":             {nil, []events.Entry{first}, []events.Effect{applied}, 1},
+		"a later one":                 {[]events.Entry{first}, []events.Entry{told("sub_1", "evt_0", "updated", 15, "unpaid")}, []events.Effect{applied}, 1},
+		"an older one that may count": {[]events.Entry{first}, []events.Entry{told("sub_1", "evt_2", "updated", 5, "unpaid")}, []events.Effect{recorded}, 1},
+		"one that is too old to count": {
+			[]events.Entry{told("sub_1", "evt_0", "updated", 8, "unpaid"), first},
+			[]events.Entry{told("sub_1", "evt_2", "updated", 5, "unpaid")},
+			[]events.Effect{recorded},
+			0,
+		},
+		"an event once more":     {[]events.Entry{first}, []events.Entry{first}, []events.Effect{duplicate}, 0},
+		"a tie that it loses":    {[]events.Entry{first}, []events.Entry{told("sub_1", "evt_0", "updated", 10, "unpaid")}, []events.Effect{applied}, 1},
+		"one after the end":      {[]events.Entry{told("sub_1", "evt_9", "deleted", 1, "canceled")}, []events.Entry{first}, []events.Effect{recorded}, 0},
+		"no subscription":        {nil, []events.Entry{invoice}, []events.Effect{recorded}, 0},
+		"not admitted":           {nil, []events.Entry{ignored}, []events.Effect{recorded}, 0},
+		"superseded in a batch":  {nil, []events.Entry{told("sub_1", "evt_0", "updated", 5, "unpaid"), first}, []events.Effect{recorded, applied}, 1},
+		"one event twice":        {nil, []events.Entry{first, first}, []events.Effect{applied, applied}, 1},
+		"a tie in a batch":       {nil, []events.Entry{first, told("sub_1", "evt_0", "updated", 10, "unpaid")}, []events.Effect{applied, applied}, 1},
+		"a known one beside one": {[]events.Entry{first}, []events.Entry{first, told("sub_1", "evt_0", "trial_will_end", 9, "active")}, []events.Effect{duplicate, recorded}, 1},
+		"the step between settles which of two is last": {
+			[]events.Entry{stepped("evt_2", 1, "active", "unpaid"), stepped("evt_1", 1, "past_due", "paused")},
+			[]events.Entry{stepped("evt_3", 1, "unpaid", "past_due")},
+			[]events.Effect{applied},
+			1,
+		},
+		"a step before, of the same second": {
+			[]events.Entry{stepped("evt_1", 1, "active", "unpaid")},
+			[]events.Entry{stepped("evt_2", 1, "incomplete", "active")},
+			[]events.Effect{recorded},
+			1,
+		},
+	}
+	for name, tt := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := storetest.NewMemory()
+			commit(t, server, tt.before...)
+			before := state(server, "sub_1").N
+			if diff := cmp.Diff(tt.want, commit(t, server, tt.batch...)); diff != "" {
+				t.Errorf("effects (-want +got):\n%s", diff)
+			}
+			if got := state(server, "sub_1").N - before; got != tt.writes {
+				t.Errorf("the state was written %d times, want %d", got, tt.writes)
+			}
+		})
+	}
+}
+
+// failing are hooks that fail one kind of operation.
+func failing(op storetest.Operation) func(context.Context, storetest.Operation) error {
+	return func(_ context.Context, called storetest.Operation) error {
+		if called == op {
+			return fault.New(fault.Transient, "injected", errors.New("failed on purpose"))
+		}
+		return nil
+	}
+}
+
+func TestNoStateWithoutAudit(t *testing.T) {
+	t.Parallel()
+	server := storetest.NewMemory()
+	entry := told("sub_1", "evt_1", "updated", 1, "active")
+	results := committer(server, storetest.Hooks{Before: failing(storetest.Insert)}).Commit(t.Context(), []events.Entry{entry})
+	if fault.Reason(results[0].Err) != "injected" || fault.KindOf(results[0].Err) != fault.Transient {
+		t.Errorf("got %v, want what the database said", results[0].Err)
+	}
+	if got := state(server, "sub_1"); got.N != 0 {
+		t.Errorf("there is a state of %s, which is not audited", got.Winner.ID)
+	}
+}
+
+// Each failure, with and without effect, is repaired by the next delivery.
+func TestNextDeliveryRepairs(t *testing.T) {
+	t.Parallel()
+	for _, op := range []storetest.Operation{storetest.Insert, storetest.Heads, storetest.Replace} {
+		for name, hooks := range map[string]storetest.Hooks{
+			"not persisted": {Before: failing(op)},
+			"persisted":     {Written: failing(op)},
+		} {
+			t.Run(string(op)+" "+name, func(t *testing.T) {
+				t.Parallel()
+				server := storetest.NewMemory()
+				batch := []events.Entry{told("sub_1", "evt_1", "updated", 1, "active"), told("sub_2", "evt_2", "updated", 1, "active")}
+				for i, result := range committer(server, hooks).Commit(t.Context(), batch) {
+					if reads := op == storetest.Heads && hooks.Before == nil; (result.Err == nil) != reads {
+						t.Errorf("%s: got %v", batch[i].ID, result.Err)
+					}
+				}
+				commit(t, server, batch...)
+				expect(t, server, "sub_1", "evt_1")
+				expect(t, server, "sub_2", "evt_2")
+			})
+		}
+	}
+}
+
+// A crash between audit and state leaves the first without the second.
+func TestDuplicateRestoresTheState(t *testing.T) {
+	t.Parallel()
+	server := storetest.NewMemory()
+	entry := told("sub_1", "evt_1", "updated", 1, "active")
+	commit(t, server, entry)
+	server.Delete("", storetest.Key("sub_1"))
+	if diff := cmp.Diff([]events.Effect{events.Applied}, commit(t, server, entry)); diff != "" {
+		t.Errorf("effect (-want +got):\n%s", diff)
+	}
+	expect(t, server, "sub_1", "evt_1")
+}
+
+// interposed are hooks that do something once before an operation.
+func interposed(op storetest.Operation, do func()) storetest.Hooks {
+	done := false
+	return storetest.Hooks{Before: func(_ context.Context, called storetest.Operation) error {
+		if called == op && !done {
+			done = true
+			do()
+		}
+		return nil
+	}}
+}
+
+// Two writers collide: neither may overwrite what the other has seen.
+func TestAnotherWriterIsFirst(t *testing.T) {
+	t.Parallel()
+	for name, seconds := range map[string][2]int{"mine is later": {9, 1}, "mine is older": {1, 9}, "a tie": {1, 1}} {
+		for _, exists := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, exists %v", name, exists), func(t *testing.T) {
+				t.Parallel()
+				server := storetest.NewMemory()
+				if exists {
+					commit(t, server, told("sub_1", "evt_0", "created", 0, "incomplete"))
+				}
+				mine, other := told("sub_1", "evt_a", "updated", seconds[0], "active"), told("sub_1", "evt_b", "updated", seconds[1], "unpaid")
+				hooks := interposed(storetest.Replace, func() { commit(t, server, other) })
+				results := committer(server, hooks).Commit(t.Context(), []events.Entry{mine})
+				if results[0].Err != nil {
+					t.Fatal(results[0].Err)
+				}
+				winner := "evt_b"
+				if seconds[0] > seconds[1] {
+					winner = "evt_a"
+				}
+				expect(t, server, "sub_1", winner)
+			})
+		}
+	}
+}
+
+func TestEndlessCollisionIsTransient(t *testing.T) {
+	t.Parallel()
+	server := storetest.NewMemory()
+	commit(t, server, told("sub_1", "evt_1", "updated", 1, "active"))
+	attempts := 0
+	hooks := storetest.Hooks{Before: func(_ context.Context, op storetest.Operation) error {
+		if op == storetest.Replace {
+			attempts++
+			other := state(server, "sub_1")
+			other.N += 10
+			server.Put(other)
+		}
+		return nil
+	}}
+	results := committer(server, hooks).Commit(t.Context(), []events.Entry{told("sub_1", "evt_2", "updated", 2, "active")})
+	if err := results[0].Err; fault.KindOf(err) != fault.Transient || fault.Reason(err) != "mongodb_contention" || attempts != 20 {
+		t.Errorf("got %v for %s after %d attempts, want transient for mongodb_contention after 20", err, fault.Reason(err), attempts)
+	}
+}
+
+func TestTerminalStays(t *testing.T) {
+	t.Parallel()
+	server := storetest.NewMemory()
+	commit(t, server, told("sub_1", "evt_1", "deleted", 1, "canceled"))
+	commit(t, server, told("sub_1", "evt_2", "updated", 9, "active"))
+	expect(t, server, "sub_1", "evt_1")
+	if got := state(server, "sub_1"); got.Winner.Data.Subscription.Status != "canceled" || !got.Terminal {
+		t.Errorf("got status %s, terminal %v", got.Winner.Data.Subscription.Status, got.Terminal)
+	}
+	commit(t, server, told("sub_1", "evt_3", "updated", 10, "canceled"))
+	expect(t, server, "sub_1", "evt_3")
+}
+
+func TestStateOfAnOlderRuleIsDecidedAnew(t *testing.T) {
+	t.Parallel()
+	server := storetest.NewMemory()
+	entries := []events.Entry{told("sub_1", "evt_1", "updated", 1, "active"), told("sub_1", "evt_2", "updated", 20, "past_due")}
+	commit(t, server, entries...)
+	// An older rule had let the first event win, and remembered another one.
+	old := state(server, "sub_1")
+	old.Rule, old.Winner, old.Known[0].EventID, old.Known[0].Terminal = events.Rule-1, entries[0].Message, "evt_9", true
+	server.Put(old)
+	commit(t, server, entries[0])
+	expect(t, server, "sub_1", "evt_2")
+	if got, want := state(server, "sub_1").N, old.N+1; got != want {
+		t.Errorf("revision: got %d, want %d", got, want)
+	}
+}
+
+func TestStateOfANewerRuleIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	server := storetest.NewMemory()
+	commit(t, server, told("sub_1", "evt_1", "updated", 1, "active"))
+	newer := state(server, "sub_1")
+	newer.Rule = events.Rule + 1
+	server.Put(newer)
+	batch := []events.Entry{told("sub_1", "evt_2", "updated", 2, "past_due"), told("sub_2", "evt_3", "updated", 2, "active")}
+	results := committer(server, storetest.Hooks{}).Commit(t.Context(), batch)
+	if err := results[0].Err; !errors.Is(err, events.ErrNewerRule) || fault.KindOf(err) != fault.Transient || fault.Reason(err) != "newer_rule" {
+		t.Errorf("got %v for %s, want a transient ErrNewerRule", err, fault.Reason(err))
+	}
+	if diff := cmp.Diff(newer, state(server, "sub_1")); diff != "" {
+		t.Errorf("state (-before +after):\n%s", diff)
+	}
+	if results[1].Err != nil {
+		t.Errorf("another subscription: %v", results[1].Err)
+	}
+}
+
+// A state that would have to be made of an audit document that is not there, or is
+// another one's, is left as it is.
+func TestABrokenAuditTrailIsTransient(t *testing.T) {
+	t.Parallel()
+	for reason, hurt := range map[string]func(t *testing.T, server *storetest.Memory){
+		"missing": func(_ *testing.T, server *storetest.Memory) { server.Delete(storetest.Key("evt_2"), "") },
+		"audit_mismatch": func(t *testing.T, server *storetest.Memory) {
+			t.Helper()
+			server.Delete(storetest.Key("evt_2"), "")
+			commit(t, server, told("sub_2", "evt_2", "updated", 1, "active"))
+		},
+	} {
+		server := storetest.NewMemory()
+		commit(t, server, told("sub_1", "evt_2", "updated", 1, "active"))
+		hurt(t, server)
+		before := state(server, "sub_1")
+		results := committer(server, storetest.Hooks{}).Commit(t.Context(), []events.Entry{told("sub_1", "evt_1", "updated", 1, "past_due")})
+		if err := results[0].Err; err == nil || fault.KindOf(err) != fault.Transient || fault.Reason(err) != reason {
+			t.Errorf("got %v for %s, want transient for %s", err, fault.Reason(err), reason)
+		}
+		if diff := cmp.Diff(before, state(server, "sub_1")); diff != "" {
+			t.Errorf("%s: state (-before +after):\n%s", reason, diff)
+		}
+	}
+}
+
+// interleave has two workers commit a batch each, in every order of their operations
+// that there is, and calls check after each.
+func interleave(t *testing.T, one, two []events.Entry, check func(server *storetest.Memory)) {
+	t.Helper()
+	orders := storetest.Exhaust(func(choose func(n int) int) {
+		server := storetest.NewMemory()
+		hooks := storetest.Hooks{Before: storetest.Rest, Written: storetest.Rest}
+		running := []*storetest.Worker{
+			storetest.Start(committer(server, hooks), one), storetest.Start(committer(server, hooks), two),
+		}
+		for len(running) > 0 {
+			i := 0
+			if len(running) > 1 {
+				i = choose(2)
+			}
+			if !running[i].Resume() {
+				succeeded(t, running[i])
+				running = slices.Delete(running, i, i+1)
+			}
+		}
+		check(server)
+	})
+	if t.Logf("%d orders", orders); orders < 100 {
+		t.Errorf("got %d orders only", orders)
+	}
+}
+
+func succeeded(t *testing.T, w *storetest.Worker) {
+	t.Helper()
+	for i, result := range w.Results {
+		if result.Err != nil {
+			t.Errorf("%s: %v", w.Batch[i].ID, result.Err)
+		}
+	}
+}
+
+func TestFirstRenderingCountsInEveryOrder(t *testing.T) {
+	t.Parallel()
+	first := told("sub_1", "evt_1", "updated", 1, "active")
+	interleave(t, []events.Entry{first}, []events.Entry{storetest.Rendered(first)}, func(server *storetest.Memory) {
+		expect(t, server, "sub_1", "evt_1")
+	})
+}
+
+func TestTwoWorkersAgreeInEveryOrder(t *testing.T) {
+	t.Parallel()
+	for name, pair := range map[string][2]events.Entry{
+		"a tie":       {told("sub_1", "evt_1", "updated", 1, "active"), told("sub_1", "evt_2", "updated", 1, "unpaid")},
+		"two steps":   {stepped("evt_2", 1, "incomplete", "active"), stepped("evt_1", 1, "active", "unpaid")},
+		"an end":      {told("sub_1", "evt_1", "deleted", 1, "canceled"), told("sub_1", "evt_2", "updated", 9, "active")},
+		"old and new": {told("sub_1", "evt_2", "updated", 1, "active"), told("sub_1", "evt_1", "updated", 9, "active")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			winner := ""
+			interleave(t, pair[:1], pair[1:], func(server *storetest.Memory) {
+				if got := state(server, "sub_1").Winner.ID; winner == "" {
+					winner = got
+				}
+				expect(t, server, "sub_1", winner)
+			})
+		})
+	}
+}
+
+// A worker dies between any two operations, what is not durable is lost with it or
+// not, and the event comes again.
+func TestDeathAnywhere(t *testing.T) {
+	t.Parallel()
+	batch := []events.Entry{stepped("evt_2", 1, "incomplete", "active"), stepped("evt_1", 1, "active", "unpaid"), told("sub_2", "evt_3", "created", 1, "active")}
+	storetest.Exhaust(func(choose func(n int) int) {
+		server := storetest.NewMemory()
+		w := storetest.Start(committer(server, storetest.Hooks{Before: storetest.Rest, Written: storetest.Rest}), batch)
+		for w.Resume() {
+			if choose(2) == 1 {
+				w.Kill()
+				break
+			}
+		}
+		if choose(2) == 1 {
+			server.Failover()
+		}
+		commit(t, server, batch...)
+		expect(t, server, "sub_1", "evt_1")
+		expect(t, server, "sub_2", "evt_3")
+	})
+}
+
+// What an event costs does not depend on how many there were before it.
+func TestCostDoesNotGrowWithTheHistory(t *testing.T) {
+	t.Parallel()
+	server := storetest.NewMemory()
+	committed := 0
+	history := func(length int) {
+		var batch []events.Entry
+		for ; committed < length; committed++ {
+			batch = append(batch, told("sub_1", fmt.Sprintf("evt_%05d", committed), "updated", committed/2, "active"))
+		}
+		for some := range slices.Chunk(batch, 100) {
+			commit(t, server, some...)
+		}
+	}
+	history(10)
+	few := costs(t, server, committed)
+	history(10_000)
+	many := costs(t, server, committed)
+	if diff := cmp.Diff(few, many); diff != "" {
+		t.Errorf("cost (-of ten events +of ten thousand):\n%s", diff)
+	}
+	want := map[string]storetest.Counts{
+		"a new event":      {Commands: 3, DocumentsRead: 1, DocumentsWritten: 2},
+		"the same again":   {Commands: 3, DocumentsRead: 2},
+		"one that is late": {Commands: 2, DocumentsRead: 1, DocumentsWritten: 1},
+	}
+	if diff := cmp.Diff(want, many); diff != "" {
+		t.Errorf("cost (-want +got):\n%s", diff)
+	}
+}
+
+// costs are what a new event, the same again and one that is too old to matter ask
+// of the database. It checks the bytes, which are not quite the same, by itself.
+func costs(t *testing.T, server *storetest.Memory, committed int) map[string]storetest.Counts {
+	t.Helper()
+	latest := told("sub_1", fmt.Sprintf("evt_x%05d", committed), "updated", committed/2+1, "active")
+	late := told("sub_1", fmt.Sprintf("evt_y%05d", committed), "updated", -100, "active")
+	found := map[string]storetest.Counts{}
+	for _, one := range []struct {
+		name  string
+		entry events.Entry
+	}{{"a new event", latest}, {"the same again", latest}, {"one that is late", late}} {
+		before := server.Counts()
+		commit(t, server, one.entry)
+		cost := server.Counts()
+		if got := cost.BytesRead + cost.BytesWritten - before.BytesRead - before.BytesWritten; got > 8000 {
+			t.Errorf("%s after %d: %d bytes read and written", one.name, committed, got)
+		}
+		found[one.name] = storetest.Counts{
+			Commands:         cost.Commands - before.Commands,
+			DocumentsRead:    cost.DocumentsRead - before.DocumentsRead,
+			DocumentsWritten: cost.DocumentsWritten - before.DocumentsWritten,
+		}
+	}
+	return found
+}

@@ -1,0 +1,143 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/internal/fault"
+	"github.com/billbus/billbus/internal/store"
+	"github.com/billbus/billbus/internal/storetest"
+)
+
+// held is a queue of batches of one, whose first insert waits until it is released.
+type held struct {
+	*store.Queue
+	server           *storetest.Memory
+	entered, release chan struct{}
+}
+
+func newHeld(t *testing.T) held {
+	t.Helper()
+	h := held{server: storetest.NewMemory(), entered: make(chan struct{}), release: make(chan struct{})}
+	client := h.server.Connect(interposed(storetest.Insert, func() { close(h.entered); <-h.release }))
+	h.Queue = store.NewQueue(store.NewCommitter(client, now), 1)
+	t.Cleanup(h.Close)
+	return h
+}
+
+// record records an entry in the background.
+func (h held) record(ctx context.Context, entry events.Entry) <-chan error {
+	done := make(chan error, 1)
+	go func() { _, err := h.Record(ctx, entry); done <- err }()
+	return done
+}
+
+func expectReason(t *testing.T, what string, err error, reason string) {
+	t.Helper()
+	if err == nil || fault.KindOf(err) != fault.Transient || fault.Reason(err) != reason {
+		t.Errorf("%s: got %v for %s, want transient for %s", what, err, fault.Reason(err), reason)
+	}
+}
+
+func TestRecordGivesUpWaiting(t *testing.T) {
+	t.Parallel()
+	h := newHeld(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	accepted := h.record(ctx, told("sub_1", "evt_1", "updated", 1, "active"))
+	<-h.entered
+	waiting := h.record(ctx, told("sub_1", "evt_2", "updated", 2, "active"))
+	cancel()
+	for reason, err := range map[string]error{"mongodb_timeout": <-accepted, "mongodb_busy": <-waiting} {
+		expectReason(t, "given up", err, reason)
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v, want it canceled", err)
+		}
+	}
+	close(h.release)
+	// What was accepted is written all the same, and a redelivery finds it.
+	effect, err := h.Record(t.Context(), told("sub_1", "evt_1", "updated", 1, "active"))
+	if err != nil || effect != events.Duplicate {
+		t.Errorf("redelivery: got %s, %v, want %s", effect, err, events.Duplicate)
+	}
+}
+
+func TestCloseAnswersEveryRequest(t *testing.T) {
+	t.Parallel()
+	h := newHeld(t)
+	accepted := h.record(t.Context(), told("sub_1", "evt_1", "updated", 1, "active"))
+	<-h.entered
+	var waiting sync.WaitGroup
+	for i := range 8 {
+		waiting.Go(func() {
+			_, err := h.Record(t.Context(), told("sub_1", fmt.Sprintf("evt_w%d", i), "updated", 2, "active"))
+			expectReason(t, "waiting", err, "closing")
+		})
+	}
+	closed := make(chan struct{})
+	go func() { h.Close(); close(closed) }()
+	waiting.Wait() // although a batch is still being written
+	close(h.release)
+	if err := <-accepted; err != nil {
+		t.Errorf("what was accepted: %v", err)
+	}
+	<-closed
+	expect(t, h.server, "sub_1", "evt_1")
+	if got := len(h.server.Audited()); got != 1 {
+		t.Errorf("got %d audit documents, want 1", got)
+	}
+	_, err := h.Record(t.Context(), told("sub_1", "evt_9", "updated", 9, "active"))
+	expectReason(t, "afterwards", err, "closing")
+}
+
+func TestAbortGivesUpTheBatch(t *testing.T) {
+	t.Parallel()
+	h := newHeld(t)
+	accepted := h.record(t.Context(), told("sub_1", "evt_1", "updated", 1, "active"))
+	<-h.entered
+	h.Abort()
+	close(h.release)
+	// Its audit document was on its way; its state no longer is.
+	expectReason(t, "the batch under way", <-accepted, "timeout")
+	_, err := h.Record(t.Context(), told("sub_1", "evt_2", "updated", 2, "active"))
+	expectReason(t, "afterwards", err, "closing")
+	if got := state(h.server, "sub_1"); got.N != 0 {
+		t.Errorf("there is a state of %s", got.Winner.ID)
+	}
+}
+
+// What gathers while a batch is written is the next one.
+func TestQueueMakesBatches(t *testing.T) {
+	t.Parallel()
+	server := storetest.NewMemory()
+	var inserts, documents int
+	hooks := storetest.Hooks{
+		Before:  func(_ context.Context, op storetest.Operation) error { documents += count(op); return nil },
+		Written: func(_ context.Context, op storetest.Operation) error { inserts += count(op); return nil },
+	}
+	queue := store.NewQueue(store.NewCommitter(server.Connect(hooks), now), 4)
+	var wg sync.WaitGroup
+	for i := range 40 {
+		wg.Go(func() {
+			if _, err := queue.Record(t.Context(), told("sub_1", fmt.Sprintf("evt_%d", i), "updated", i, "active")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	queue.Close()
+	if documents != 40 || inserts < 10 {
+		t.Errorf("got %d documents in %d inserts, want 40 in at least 10", documents, inserts)
+	}
+	expect(t, server, "sub_1", "evt_39")
+}
+
+func count(op storetest.Operation) int {
+	if op == storetest.Insert {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,31 @@
+package store_test
+
+import (
+	"flag"
+	"fmt"
+	"testing"
+
+	"github.com/billbus/billbus/internal/storetest"
+)
+
+var (
+	firstSeed = flag.Uint64("seed", 1, "the first schedule of TestSimulatedSchedules")
+	schedules = flag.Uint64("schedules", defaultSchedules, "how many schedules TestSimulatedSchedules plays")
+)
+
+// Whatever happens in whatever order, in the end the states are what the audit
+// trail says, and nothing that was acknowledged is missing.
+func TestSimulatedSchedules(t *testing.T) {
+	t.Parallel()
+	const parts = 4
+	for part := range uint64(parts) {
+		t.Run(fmt.Sprint(part), func(t *testing.T) {
+			t.Parallel()
+			for seed := *firstSeed + part; seed < *firstSeed+*schedules; seed += parts {
+				if err := storetest.Simulate(seed); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}

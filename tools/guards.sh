@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Takes each guard out of a copy of the module, one at a time, and runs the tests that must notice.
+# A guard is a patch in tools/guards: what it takes out, the package, and the tests of which each must fail.
+# usage: tools/guards.sh [NAME...]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+names=("$@")
+if [ ${#names[@]} -eq 0 ]; then
+	for patch in tools/guards/*.patch; do names+=("$(basename "$patch" .patch)"); done
+fi
+
+copy=$(mktemp -d)
+trap 'rm -rf "$copy"' EXIT
+git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$copy"
+
+field() { sed -n "s/^$2: //p" "$1" | head -1; }
+
+# failed PACKAGE TESTS prints which of the tests ran and failed. One that does not build, or is not there, is
+# not among them.
+failed() {
+	(cd "$copy" && go test -count=1 -run "^(${2// /|})\$" "$1" 2>&1 || true) | sed -n 's/^--- FAIL: \([A-Za-z]*\) .*/\1/p'
+}
+
+missed=0
+for name in "${names[@]}"; do
+	patch=$PWD/tools/guards/$name.patch
+	(cd "$copy" && git apply "$patch") || { echo "$name: the patch does not apply any more"; exit 1; }
+	tests=$(field "$patch" Tests)
+	failed=" $(failed "$(field "$patch" Package)" "$tests" | tr '\n' ' ')"
+	for test in $tests; do
+		verdict=noticed
+		[[ $failed == *" $test "* ]] || { verdict="NOT NOTICED"; missed=1; }
+		printf '%-30s %-38s %s\n' "$name" "$test" "$verdict"
+	done
+	(cd "$copy" && git apply -R "$patch")
+done
+exit $missed
