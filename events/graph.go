@@ -27,9 +27,11 @@ type graph struct {
 // Stripe sometimes makes two events of one, for the same request. States are
 // compared in full where all events are rendered alike, and else by what every
 // version renders.
-func newGraph(facts []Fact) graph {
+func newGraph(facts []Fact) graph { return graphOf(facts, digestOf(facts)) }
+
+// graphOf is newGraph for states that go by the name given.
+func graphOf(facts []Fact, name func(State) string) graph {
 	g := graph{touched: map[string]bool{}, told: map[string][]Fact{}}
-	name := digestOf(facts)
 	seen := map[change]bool{}
 	for _, f := range facts {
 		to := name(f.After)
@@ -83,20 +85,24 @@ func (g graph) ends() []Fact {
 	return ends
 }
 
-// open returns the states that are entered more often than left. If the steps are
-// not one path, the same change may have been told twice without a request to
-// know it by: then equal steps count once.
+// open returns the states that are entered more often than left.
 func (g graph) open() []string {
-	if !isPath(g.steps) {
-		g.steps = distinct(g.steps)
-	}
 	var open []string
-	for state, n := range balance(g.steps) {
+	for state, n := range balance(g.path()) {
 		if n > 0 {
 			open = append(open, state)
 		}
 	}
 	return open
+}
+
+// path returns the steps. If they are not one path, the same change may have been
+// told twice without a request to know it by: then equal steps count once.
+func (g graph) path() []step {
+	if isPath(g.steps) {
+		return g.steps
+	}
+	return distinct(g.steps)
 }
 
 func distinct(steps []step) []step {
@@ -131,6 +137,12 @@ func connected(steps []step) bool {
 	if len(steps) == 0 {
 		return true
 	}
+	_, rest := cut(steps)
+	return len(rest) == 0
+}
+
+// cut parts the piece of the first step from the other steps.
+func cut(steps []step) (piece, rest []step) {
 	reached := map[string]bool{steps[0].from: true}
 	for grown := true; grown; {
 		grown = false
@@ -140,5 +152,12 @@ func connected(steps []step) bool {
 			}
 		}
 	}
-	return !slices.ContainsFunc(steps, func(s step) bool { return !reached[s.from] })
+	for _, s := range steps {
+		if reached[s.from] {
+			piece = append(piece, s)
+		} else {
+			rest = append(rest, s)
+		}
+	}
+	return piece, rest
 }
