@@ -80,9 +80,10 @@ type Bridge struct {
 	Warnings        []string // legal settings that will surprise somebody; to be logged once
 }
 
-// Subscriber is what the subscriber program was told.
+// Subscriber is what the subscriber program was told. For "verify" only Verify, Mongo and Log are set.
 type Subscriber struct {
-	Command         string // "run"
+	Command         string // "run" or "verify"
+	Verify          Verify
 	NATS            NATS
 	Stream          Stream
 	Mongo           Mongo
@@ -146,12 +147,17 @@ func LoadSubscriber(args []string, getenv func(string) string) (Subscriber, erro
 	if err != nil {
 		return Subscriber{}, err
 	}
-	c := Subscriber{
-		Command: r.command, NATS: r.nats(), Stream: r.stream(), Mongo: r.mongo(), Log: r.log(),
-		ConsumerName:    r.name("CONSUMER_NAME"),
-		MaxInFlight:     int(r.integer("MAX_IN_FLIGHT", 2, 10_000)),
-		AdminAddr:       r.addr("ADMIN_ADDR"),
-		ShutdownTimeout: r.duration("SHUTDOWN_TIMEOUT", positive),
+	c := Subscriber{Command: r.command}
+	switch r.command {
+	case "verify":
+		c.Verify = Verify{Fix: r.switched("fix"), JSON: r.switched("json")}
+		c.Mongo, c.Log = r.mongo(), r.log()
+	default:
+		c.NATS, c.Stream, c.Mongo, c.Log = r.nats(), r.stream(), r.mongo(), r.log()
+		c.ConsumerName = r.name("CONSUMER_NAME")
+		c.MaxInFlight = int(r.integer("MAX_IN_FLIGHT", 2, 10_000))
+		c.AdminAddr = r.addr("ADMIN_ADDR")
+		c.ShutdownTimeout = r.duration("SHUTDOWN_TIMEOUT", positive)
 	}
 	c.Warnings = r.warnings
 	if err := r.err(); err != nil {

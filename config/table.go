@@ -14,6 +14,7 @@ const (
 	run
 	alone
 	doctor
+	verify
 )
 
 const (
@@ -21,6 +22,8 @@ const (
 	remote  = serve | provision | run // what talks to servers elsewhere
 	long    = serve | run | alone     // what stays up
 	every   = remote | alone
+	stored  = run | verify   // what works on the database
+	logs    = every | verify // what writes a log
 )
 
 // setting is one row of the table. A program has at most one row of each name; where programs differ
@@ -95,16 +98,16 @@ func table() []setting {
 		{env: "CONSUMER_NAME", in: run | alone, value: "billbus-subscriber", meaning: "the durable consumer"},
 		{env: "MAX_IN_FLIGHT", in: run | alone, value: "256", meaning: "messages worked on at once, 2 to 10000"},
 
-		{env: "MONGODB_URI", in: run, value: "mongodb://127.0.0.1:27017", meaning: "the MongoDB server or replica set"},
-		{env: "MONGODB_URI_FILE", in: run, meaning: "file that holds the URI"},
+		{env: "MONGODB_URI", in: stored, value: "mongodb://127.0.0.1:27017", meaning: "the MongoDB server or replica set"},
+		{env: "MONGODB_URI_FILE", in: stored, meaning: "file that holds the URI"},
 		{env: "STANDALONE_MONGODB_ADDR", in: alone, value: "127.0.0.1:27017", meaning: "where the embedded document database listens, host:port"},
-		{env: "MONGODB_DATABASE", in: run | alone, value: "billbus", meaning: "database for state and audit"},
+		{env: "MONGODB_DATABASE", in: stored | alone, value: "billbus", meaning: "database for state and audit"},
 		{env: "DATA_DIR", in: alone, value: "./data", meaning: "folder of the embedded servers' data"},
 
 		{env: "ADMIN_ADDR", in: serve | alone, value: "127.0.0.1:9090", meaning: "health, readiness and metrics, host:port"},
 		{env: "ADMIN_ADDR", in: run, value: "127.0.0.1:9091", meaning: "health, readiness and metrics, host:port"},
-		{env: "LOG_LEVEL", in: every, value: "info", meaning: "debug, info, warn or error"},
-		{env: "LOG_FORMAT", in: every, shown: "json, or text on a terminal", meaning: "json or text"},
+		{env: "LOG_LEVEL", in: logs, value: "info", meaning: "debug, info, warn or error"},
+		{env: "LOG_FORMAT", in: logs, shown: "json, or text on a terminal", meaning: "json or text"},
 		{env: "SHUTDOWN_TIMEOUT", in: long, value: "20s", meaning: "how long work in flight may take to finish at the end"},
 	}
 }
@@ -155,9 +158,16 @@ func bridge() program {
 
 func subscriber() program {
 	return program{
-		name:     "subscriber",
-		purpose:  "keeps subscription state and an audit trail in MongoDB, from the messages of the stream",
-		commands: []command{{"run", run, "subscriber [run] [flags]", "store messages until told to stop"}},
+		name:    "subscriber",
+		purpose: "keeps subscription state and an audit trail in MongoDB, from the messages of the stream",
+		commands: []command{
+			{"run", run, "subscriber [run] [flags]", "store messages until told to stop"},
+			{"verify", verify, "subscriber verify [options] [flags]", "compare every record with what the audit trail says (MongoDB and log settings only); exit status 1 if one differs"},
+		},
+		options: []option{
+			{"fix", verify, "", "write what the audit trail says; nothing is removed"},
+			{"json", verify, "", "print each finding, and the summary last, as one line of JSON"},
+		},
 	}
 }
 

@@ -61,6 +61,7 @@ var table = map[string][]string{
 	"internal/stripesim":  {"events"},
 	"internal/natsbus":    {"events", "internal/fault", watermill, watermillNATS, natsClient},
 	"internal/mongostore": {"events", "internal/fault", mongoDriver},
+	"internal/repair":     {"events", "internal/normalize", "internal/fault"},
 
 	"internal/embedded/natsserver": {natsServer},
 	"internal/embedded/docdb":      {ferretDB},
@@ -72,7 +73,7 @@ var table = map[string][]string{
 		watermillMsg, errgroup,
 	},
 	"internal/subscriber": {
-		"config", "events", "handlers", "internal/fault", "internal/mongostore", "internal/natsbus", "internal/normalize", "internal/ops", "internal/wire",
+		"config", "events", "handlers", "internal/fault", "internal/mongostore", "internal/natsbus", "internal/normalize", "internal/ops", "internal/repair", "internal/term", "internal/wire",
 		watermillMsg, errgroup,
 	},
 	"internal/standalone": {
