@@ -80,10 +80,12 @@ type Bridge struct {
 	Warnings        []string // legal settings that will surprise somebody; to be logged once
 }
 
-// Subscriber is what the subscriber program was told. For "verify" only Verify, Mongo and Log are set.
+// Subscriber is what the subscriber program was told. For "verify" only Verify, Mongo and Log are set, for
+// "replay" all but Verify, and of Stream only name and mode.
 type Subscriber struct {
-	Command         string // "run" or "verify"
+	Command         string // "run", "verify" or "replay"
 	Verify          Verify
+	Replay          Replay
 	NATS            NATS
 	Stream          Stream
 	Mongo           Mongo
@@ -152,6 +154,12 @@ func LoadSubscriber(args []string, getenv func(string) string) (Subscriber, erro
 	case "verify":
 		c.Verify = Verify{Fix: r.switched("fix"), JSON: r.switched("json")}
 		c.Mongo, c.Log = r.mongo(), r.log()
+	case "replay":
+		c.Replay = r.replay()
+		c.NATS, c.Mongo, c.Log = r.nats(), r.mongo(), r.log()
+		c.Stream = Stream{Name: r.name("STREAM_NAME"), Provision: r.oneOf("PROVISION", "create", "check")}
+		c.ConsumerName = r.name("CONSUMER_NAME")
+		c.MaxInFlight = int(r.integer("MAX_IN_FLIGHT", 2, 10_000))
 	default:
 		c.NATS, c.Stream, c.Mongo, c.Log = r.nats(), r.stream(), r.mongo(), r.log()
 		c.ConsumerName = r.name("CONSUMER_NAME")

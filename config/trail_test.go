@@ -3,6 +3,7 @@ package config_test
 import (
 	"log/slog"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -33,6 +34,12 @@ func TestSubscriberUsageFaults(t *testing.T) {
 		want []string
 	}{
 		{"options of another command", []string{"--fix"}, []string{`--fix: not a flag of "subscriber run"`}},
+		{"two starts, and nonsense", []string{"replay", "--from-sequence=0", "--from-time=soon", "--rate=x"}, []string{
+			"--from-sequence: must be a whole number from 1 to 4611686018427387904, not \"0\"",
+			"--from-time: must be a time like 2026-01-31 or 2026-01-31T12:00:00Z, or how long ago, like 36h or 7d, not \"soon\"",
+			"--rate: must be a whole number from 1 to 1000000, not \"x\"",
+			"--from-sequence, --from-time: give one of the two",
+		}},
 		{"settings of another command", []string{"verify", "--nats-url=a", "--mongodb-uri=hunter2"}, []string{`NATS_URL: not a setting of "subscriber verify"`, "MONGODB_URI: must begin with mongodb:// or mongodb+srv://"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -42,5 +49,29 @@ func TestSubscriberUsageFaults(t *testing.T) {
 				t.Errorf("faults (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestReplayDefaultsAndOptions(t *testing.T) {
+	t.Parallel()
+	want := config.Subscriber{
+		Command: "replay", NATS: config.NATS{URL: "nats://127.0.0.1:4222"}, Stream: config.Stream{Name: "BILLBUS", Provision: "create"},
+		Mongo:        config.Mongo{URI: config.NewSecret("mongodb://127.0.0.1:27017"), Database: "billbus"},
+		ConsumerName: "billbus-subscriber", MaxInFlight: 256, Log: config.Log{Level: slog.LevelInfo},
+	}
+	for _, tt := range []struct {
+		args []string
+		want config.Replay
+	}{
+		{nil, config.Replay{}},
+		{[]string{"--from-sequence=7", "--rate=100", "--json"}, config.Replay{FromSequence: 7, Rate: 100, JSON: true}},
+		{[]string{"--from-time=2d", "--restart"}, config.Replay{FromTime: config.Moment{Ago: 48 * time.Hour, Text: "2d"}, Restart: true}},
+		{[]string{"--from-time=2026-01-31"}, config.Replay{FromTime: config.Moment{At: time.Date(2026, 1, 31, 0, 0, 0, 0, time.UTC), Text: "2026-01-31"}}},
+	} {
+		got, err := config.LoadSubscriber(append([]string{"replay"}, tt.args...), env{}.get)
+		want.Replay = tt.want
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("%v: %v (-want +got):\n%s", tt.args, err, diff)
+		}
 	}
 }

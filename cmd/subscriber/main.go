@@ -27,8 +27,11 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	for _, warning := range cfg.Warnings {
 		log.Warn("settings", "warning", warning)
 	}
-	if cfg.Command == "verify" {
+	switch cfg.Command {
+	case "verify":
 		return subscriber.Verify(ctx, cfg, stdout, stderr, log)
+	case "replay":
+		return subscriber.Replay(ctx, cfg, stdout, stderr, log)
 	}
 	return consume(ctx, cfg, log)
 }

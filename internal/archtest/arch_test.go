@@ -74,7 +74,7 @@ var table = map[string][]string{
 	},
 	"internal/subscriber": {
 		"config", "events", "handlers", "internal/fault", "internal/mongostore", "internal/natsbus", "internal/normalize", "internal/ops", "internal/repair", "internal/term", "internal/wire",
-		watermillMsg, errgroup,
+		watermillMsg, errgroup, rateLimit,
 	},
 	"internal/standalone": {
 		"config", "internal/bridge", "internal/subscriber", "internal/embedded", "internal/mongostore", "internal/normalize",
