@@ -81,11 +81,13 @@ type Bridge struct {
 }
 
 // Subscriber is what the subscriber program was told. For "verify" only Verify, Mongo and Log are set, for
-// "replay" all but Verify, and of Stream only name and mode.
+// "audit" only Audit, Mongo and Log, for
+// "replay" all but Verify and Audit, and of Stream only name and mode.
 type Subscriber struct {
-	Command         string // "run", "verify" or "replay"
+	Command         string // "run", "verify", "replay" or "audit"
 	Verify          Verify
 	Replay          Replay
+	Audit           Audit
 	NATS            NATS
 	Stream          Stream
 	Mongo           Mongo
@@ -153,6 +155,9 @@ func LoadSubscriber(args []string, getenv func(string) string) (Subscriber, erro
 	switch r.command {
 	case "verify":
 		c.Verify = Verify{Fix: r.switched("fix"), JSON: r.switched("json")}
+		c.Mongo, c.Log = r.mongo(), r.log()
+	case "audit":
+		c.Audit = r.audit()
 		c.Mongo, c.Log = r.mongo(), r.log()
 	case "replay":
 		c.Replay = r.replay()

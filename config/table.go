@@ -16,6 +16,7 @@ const (
 	doctor
 	verify
 	replay
+	audit
 )
 
 const (
@@ -24,8 +25,8 @@ const (
 	reach   = remote | replay         // what talks to NATS servers elsewhere
 	long    = serve | run | alone     // what stays up
 	every   = remote | alone
-	stored  = run | verify | replay   // what works on the database
-	logs    = every | verify | replay // what writes a log
+	stored  = run | verify | replay | audit   // what works on the database
+	logs    = every | verify | replay | audit // what writes a log
 )
 
 // setting is one row of the table. A program has at most one row of each name; where programs differ
@@ -166,6 +167,7 @@ func subscriber() program {
 			{"run", run, "subscriber [run] [flags]", "store messages until told to stop"},
 			{"verify", verify, "subscriber verify [options] [flags]", "compare every record with what the audit trail says (MongoDB and log settings only); exit status 1 if one differs"},
 			{"replay", replay, "subscriber replay [options] [flags]", "read the stream once more into the database, beside whatever runs; goes on where it was interrupted"},
+			{"audit", audit, "subscriber audit [options] [flags]", "search the audit trail (MongoDB and log settings only); without options the newest events"},
 		},
 		options: []option{
 			{"fix", verify, "", "write what the audit trail says; nothing is removed"},
@@ -174,6 +176,16 @@ func subscriber() program {
 			{"rate", replay, "N", "at most so many messages a second; without it as fast as the database takes them"},
 			{"restart", replay, "", "forget a replay that was interrupted, and begin anew"},
 			{"json", verify, "", "print each finding, and the summary last, as one line of JSON"},
+			{"subscription", audit, "ID", "events of a subscription, its invoices among them; an id, or the _id of its record"},
+			{"customer", audit, "ID", "events of a customer"},
+			{"user", audit, "ID", "events of the subscriptions and customers of one of your users"},
+			{"event", audit, "ID", "one event"},
+			{"type", audit, "TYPE", "events of a type of Stripe's, as invoice.paid; subscription.snapshot for snapshots"},
+			{"since", audit, "TIME", "created since then: 2026-01-31, 2026-01-31T12:00:00Z, or how long ago, as 2h or 7d"},
+			{"until", audit, "TIME", "created until then"},
+			{"limit", audit, "N", "at most so many, the newest; 100 if not given"},
+			{"payload", audit, "EVENT_ID", "print what Stripe sent with an event, as far as it was not redacted"},
+			{"json", audit, "", "print JSON"},
 			{"json", replay, "", "print the summary as JSON"},
 		},
 	}

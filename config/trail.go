@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"strconv"
 	"time"
 )
@@ -19,6 +20,17 @@ type Replay struct {
 	Restart      bool   // forget one that was interrupted
 	JSON         bool   // print the summary as JSON
 }
+
+// Audit says which events "subscriber audit" shows.
+type Audit struct {
+	Subscription, Customer, User, Event, Type string
+	Since, Until                              Moment
+	Limit                                     int
+	Payload                                   string // the event whose payload is to be printed; alone
+	JSON                                      bool
+}
+
+const defaultLimit = 100
 
 // Moment is a time, or so long before now; the zero Moment is neither.
 type Moment struct {
@@ -44,6 +56,20 @@ func (r *reader) replay() Replay {
 		r.complain("--from-sequence, --from-time: give one of the two")
 	}
 	return p
+}
+
+func (r *reader) audit() Audit {
+	a := Audit{
+		Subscription: r.options["subscription"], Customer: r.options["customer"], User: r.options["user"],
+		Event: r.options["event"], Type: r.options["type"],
+		Since: r.moment("since"), Until: r.moment("until"), Limit: int(r.count("limit", 100_000)), JSON: r.switched("json"),
+	}
+	payload := r.options["payload"]
+	if payload != "" && a != (Audit{JSON: a.JSON}) {
+		r.complain("--payload: stands alone")
+	}
+	a.Payload, a.Limit = payload, cmp.Or(a.Limit, defaultLimit)
+	return a
 }
 
 // switched says whether an option was given.

@@ -40,6 +40,7 @@ func TestSubscriberUsageFaults(t *testing.T) {
 			"--rate: must be a whole number from 1 to 1000000, not \"x\"",
 			"--from-sequence, --from-time: give one of the two",
 		}},
+		{"a payload and a search", []string{"audit", "--payload=evt_1", "--limit=5"}, []string{"--payload: stands alone"}},
 		{"settings of another command", []string{"verify", "--nats-url=a", "--mongodb-uri=hunter2"}, []string{`NATS_URL: not a setting of "subscriber verify"`, "MONGODB_URI: must begin with mongodb:// or mongodb+srv://"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -71,6 +72,30 @@ func TestReplayDefaultsAndOptions(t *testing.T) {
 		got, err := config.LoadSubscriber(append([]string{"replay"}, tt.args...), env{}.get)
 		want.Replay = tt.want
 		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("%v: %v (-want +got):\n%s", tt.args, err, diff)
+		}
+	}
+}
+
+func TestAuditDefaultsAndOptions(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		args []string
+		want config.Audit
+	}{
+		{nil, config.Audit{Limit: 100}},
+		{[]string{"--payload", "evt_1"}, config.Audit{Payload: "evt_1", Limit: 100}},
+		{
+			[]string{"--subscription=sub_1", "--customer=cus_1", "--user=u", "--event=evt_1", "--type=invoice.paid", "--since=2h", "--until=2026-01-31T12:00:00+01:00", "--limit=5", "--json"},
+			config.Audit{
+				Subscription: "sub_1", Customer: "cus_1", User: "u", Event: "evt_1", Type: "invoice.paid", Limit: 5, JSON: true,
+				Since: config.Moment{Ago: 2 * time.Hour, Text: "2h"},
+				Until: config.Moment{At: time.Date(2026, 1, 31, 11, 0, 0, 0, time.UTC), Text: "2026-01-31T12:00:00+01:00"},
+			},
+		},
+	} {
+		got, err := config.LoadSubscriber(append([]string{"audit"}, tt.args...), env{}.get)
+		if diff := cmp.Diff(tt.want, got.Audit); diff != "" || err != nil {
 			t.Errorf("%v: %v (-want +got):\n%s", tt.args, err, diff)
 		}
 	}

@@ -30,6 +30,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	switch cfg.Command {
 	case "verify":
 		return subscriber.Verify(ctx, cfg, stdout, stderr, log)
+	case "audit":
+		return subscriber.Audit(ctx, cfg, stdout, log)
 	case "replay":
 		return subscriber.Replay(ctx, cfg, stdout, stderr, log)
 	}
