@@ -92,6 +92,7 @@ type Subscriber struct {
 	Stream          Stream
 	Mongo           Mongo
 	ConsumerName    string
+	AuditRetention  time.Duration // 0 keeps everything
 	MaxInFlight     int
 	AdminAddr       string
 	Log             Log
@@ -106,6 +107,7 @@ type Standalone struct {
 	Stream          Stream
 	Database        string
 	ConsumerName    string
+	AuditRetention  time.Duration // 0 keeps everything
 	MaxInFlight     int
 	DataDir         string
 	NATSAddr        string
@@ -168,6 +170,7 @@ func LoadSubscriber(args []string, getenv func(string) string) (Subscriber, erro
 	default:
 		c.NATS, c.Stream, c.Mongo, c.Log = r.nats(), r.stream(), r.mongo(), r.log()
 		c.ConsumerName = r.name("CONSUMER_NAME")
+		c.AuditRetention = r.auditRetention()
 		c.MaxInFlight = int(r.integer("MAX_IN_FLIGHT", 2, 10_000))
 		c.AdminAddr = r.addr("ADMIN_ADDR")
 		c.ShutdownTimeout = r.duration("SHUTDOWN_TIMEOUT", positive)
@@ -189,6 +192,7 @@ func LoadStandalone(args []string, getenv func(string) string) (Standalone, erro
 	c := Standalone{
 		Webhook: r.webhook(), Stream: r.stream(), Log: r.log(), Database: r.database(),
 		ConsumerName:    r.name("CONSUMER_NAME"),
+		AuditRetention:  r.auditRetention(),
 		MaxInFlight:     int(r.integer("MAX_IN_FLIGHT", 2, 10_000)),
 		DataDir:         r.present("DATA_DIR"),
 		NATSAddr:        r.addr("STANDALONE_NATS_ADDR"),

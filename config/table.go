@@ -105,6 +105,7 @@ func table() []setting {
 		{env: "MONGODB_URI_FILE", in: stored, meaning: "file that holds the URI"},
 		{env: "STANDALONE_MONGODB_ADDR", in: alone, value: "127.0.0.1:27017", meaning: "where the embedded document database listens, host:port"},
 		{env: "MONGODB_DATABASE", in: stored | alone, value: "billbus", meaning: "database for state and audit"},
+		{env: "AUDIT_RETENTION", in: run | alone, value: "0", shown: "0 (keep)", meaning: "how long events stay in the audit trail, at least 34d; those that a present state rests on stay"},
 		{env: "DATA_DIR", in: alone, value: "./data", meaning: "folder of the embedded servers' data"},
 
 		{env: "ADMIN_ADDR", in: serve | alone, value: "127.0.0.1:9090", meaning: "health, readiness and metrics, host:port"},

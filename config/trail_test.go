@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -98,5 +99,23 @@ func TestAuditDefaultsAndOptions(t *testing.T) {
 		if diff := cmp.Diff(tt.want, got.Audit); diff != "" || err != nil {
 			t.Errorf("%v: %v (-want +got):\n%s", tt.args, err, diff)
 		}
+	}
+}
+
+func TestAuditRetention(t *testing.T) {
+	t.Parallel()
+	const refused = "AUDIT_RETENTION: must be 0 (keep) or at least 34d: Stripe may send an event again for 30 days and retry it for 3"
+	for value, want := range map[string]string{"": "", "0": "", "34d": "", "9000h": "", "33d": refused, "1s": refused, "-1d": "AUDIT_RETENTION: must be"} {
+		_, err := config.LoadSubscriber(nil, env{"AUDIT_RETENTION": value}.get)
+		_, alone := config.LoadStandalone(nil, env{"AUDIT_RETENTION": value}.get)
+		for _, err := range []error{err, alone} {
+			if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+				t.Errorf("%q: got %v, want %q", value, err, want)
+			}
+		}
+	}
+	c, err := config.LoadSubscriber(nil, env{"AUDIT_RETENTION": "40d"}.get)
+	if c.AuditRetention != 40*24*time.Hour || err != nil {
+		t.Errorf("got %v, %v", c.AuditRetention, err)
 	}
 }

@@ -116,6 +116,7 @@ func (s *Subscriber) Run(ctx context.Context) (err error) {
 	group.Go(func() error { s.streams.Run(ctx); return nil })
 	group.Go(func() error { s.store.Provision(ctx, s.create()); return nil })
 	group.Go(func() error { s.gauges(ctx); return nil })
+	group.Go(func() error { s.retain(ctx); return nil })
 	group.Go(func() error { return wire.UntilClosed(ctx, s.bus) })
 	group.Go(func() error { return wire.Consume(ctx, s.router) })
 	return group.Wait()
