@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -94,7 +95,22 @@ func TestAuditTellsWhatBecameOfEachEvent(t *testing.T) {
 			t.Errorf("the table does not say %q:\n%s", want, text)
 		}
 	}
+	eventually(t, "gaps are counted", func() bool { return strings.Contains(fetch(t, c.subAdmin+"/metrics"), "\nbillbus_gaps 0\n") })
 	if payload := c.auditText(t, "--payload", "evt_4"); !strings.Contains(payload, `"id":"in_1"`) {
 		t.Errorf("payload: got %s", payload)
 	}
+}
+
+func fetch(t *testing.T, url string) string {
+	t.Helper()
+	resp, err := (&http.Client{Timeout: 5 * time.Second}).Get(url) //nolint:noctx // has a timeout
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
 }
