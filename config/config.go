@@ -80,13 +80,19 @@ type Bridge struct {
 	Warnings        []string // legal settings that will surprise somebody; to be logged once
 }
 
-// Subscriber is what the subscriber program was told.
+// Subscriber is what the subscriber program was told. For "verify" only Verify, Mongo and Log are set, for
+// "audit" only Audit, Mongo and Log, for
+// "replay" all but Verify and Audit, and of Stream only name and mode.
 type Subscriber struct {
-	Command         string // "run"
+	Command         string // "run", "verify", "replay" or "audit"
+	Verify          Verify
+	Replay          Replay
+	Audit           Audit
 	NATS            NATS
 	Stream          Stream
 	Mongo           Mongo
 	ConsumerName    string
+	AuditRetention  time.Duration // 0 keeps everything
 	MaxInFlight     int
 	AdminAddr       string
 	Log             Log
@@ -101,6 +107,7 @@ type Standalone struct {
 	Stream          Stream
 	Database        string
 	ConsumerName    string
+	AuditRetention  time.Duration // 0 keeps everything
 	MaxInFlight     int
 	DataDir         string
 	NATSAddr        string
@@ -146,12 +153,27 @@ func LoadSubscriber(args []string, getenv func(string) string) (Subscriber, erro
 	if err != nil {
 		return Subscriber{}, err
 	}
-	c := Subscriber{
-		Command: r.command, NATS: r.nats(), Stream: r.stream(), Mongo: r.mongo(), Log: r.log(),
-		ConsumerName:    r.name("CONSUMER_NAME"),
-		MaxInFlight:     int(r.integer("MAX_IN_FLIGHT", 2, 10_000)),
-		AdminAddr:       r.addr("ADMIN_ADDR"),
-		ShutdownTimeout: r.duration("SHUTDOWN_TIMEOUT", positive),
+	c := Subscriber{Command: r.command}
+	switch r.command {
+	case "verify":
+		c.Verify = Verify{Fix: r.switched("fix"), JSON: r.switched("json")}
+		c.Mongo, c.Log = r.mongo(), r.log()
+	case "audit":
+		c.Audit = r.audit()
+		c.Mongo, c.Log = r.mongo(), r.log()
+	case "replay":
+		c.Replay = r.replay()
+		c.NATS, c.Mongo, c.Log = r.nats(), r.mongo(), r.log()
+		c.Stream = Stream{Name: r.name("STREAM_NAME"), Provision: r.oneOf("PROVISION", "create", "check")}
+		c.ConsumerName = r.name("CONSUMER_NAME")
+		c.MaxInFlight = int(r.integer("MAX_IN_FLIGHT", 2, 10_000))
+	default:
+		c.NATS, c.Stream, c.Mongo, c.Log = r.nats(), r.stream(), r.mongo(), r.log()
+		c.ConsumerName = r.name("CONSUMER_NAME")
+		c.AuditRetention = r.auditRetention()
+		c.MaxInFlight = int(r.integer("MAX_IN_FLIGHT", 2, 10_000))
+		c.AdminAddr = r.addr("ADMIN_ADDR")
+		c.ShutdownTimeout = r.duration("SHUTDOWN_TIMEOUT", positive)
 	}
 	c.Warnings = r.warnings
 	if err := r.err(); err != nil {
@@ -170,6 +192,7 @@ func LoadStandalone(args []string, getenv func(string) string) (Standalone, erro
 	c := Standalone{
 		Webhook: r.webhook(), Stream: r.stream(), Log: r.log(), Database: r.database(),
 		ConsumerName:    r.name("CONSUMER_NAME"),
+		AuditRetention:  r.auditRetention(),
 		MaxInFlight:     int(r.integer("MAX_IN_FLIGHT", 2, 10_000)),
 		DataDir:         r.present("DATA_DIR"),
 		NATSAddr:        r.addr("STANDALONE_NATS_ADDR"),

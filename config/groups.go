@@ -90,6 +90,16 @@ func (r *reader) mongo() Mongo {
 	return Mongo{URI: NewSecret(uri), Database: r.database()}
 }
 
+// auditRetention refuses to forget what Stripe may still send again: it would be taken for new.
+func (r *reader) auditRetention() time.Duration {
+	const env = "AUDIT_RETENTION"
+	retention := r.duration(env, 0)
+	if retention > 0 && retention < stripeHorizon {
+		r.fault(env, "must be 0 (keep) or at least 34d: Stripe may send an event again for 30 days and retry it for 3")
+	}
+	return retention
+}
+
 func (r *reader) database() string {
 	const env = "MONGODB_DATABASE"
 	name := r.text[env]

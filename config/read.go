@@ -53,9 +53,11 @@ func flagSet(p program) *pflag.FlagSet {
 	flags.BoolP("help", "h", false, "")
 	flags.Bool("version", false, "")
 	for _, o := range p.options {
-		if o.value == "" {
+		switch {
+		case flags.Lookup(o.name) != nil: // another command has it, too
+		case o.value == "":
 			flags.Bool(o.name, false, "")
-		} else {
+		default:
 			flags.String(o.name, "", "")
 		}
 	}
@@ -149,7 +151,7 @@ func (r *reader) takeOptions(c command, flags *pflag.FlagSet) {
 		value := flag.Value.String()
 		switch {
 		case !flag.Changed || o.value == "" && value != "true":
-		case c.in != 0 && o.in&c.in == 0:
+		case c.in != 0 && r.program.optionScope(o.name)&c.in == 0:
 			r.complain("--%s: not a flag of %q", o.name, r.program.name+" "+c.name)
 		case o.value != "" && (value == "" || strings.HasPrefix(value, "--")): // it took the next flag for its value
 			r.complain("--%s: needs a value", o.name)

@@ -14,13 +14,19 @@ const (
 	run
 	alone
 	doctor
+	verify
+	replay
+	audit
 )
 
 const (
 	ingress = serve | alone
-	remote  = serve | provision | run // what talks to servers elsewhere
+	remote  = serve | provision | run // what makes streams elsewhere
+	reach   = remote | replay         // what talks to NATS servers elsewhere
 	long    = serve | run | alone     // what stays up
 	every   = remote | alone
+	stored  = run | verify | replay | audit   // what works on the database
+	logs    = every | verify | replay | audit // what writes a log
 )
 
 // setting is one row of the table. A program has at most one row of each name; where programs differ
@@ -73,38 +79,39 @@ func table() []setting {
 		{env: "STRIPE_API_BASE", in: ingress, value: "https://api.stripe.com", meaning: "Stripe's API, https://host, or http:// on this machine"},
 		{env: "STRIPE_API_VERSION", in: ingress, shown: "the account's", meaning: "API version to be answered in"},
 
-		{env: "NATS_URL", in: remote, value: "nats://127.0.0.1:4222", meaning: "NATS servers, comma-separated"},
-		{env: "NATS_CREDS_FILE", in: remote, meaning: "credentials file to log in with"},
-		{env: "NATS_NKEY_SEED_FILE", in: remote, meaning: "file of an nkey seed to log in with"},
-		{env: "NATS_USER", in: remote, meaning: "user to log in as"},
-		{env: "NATS_PASSWORD", in: remote, meaning: "the user's password"},
-		{env: "NATS_PASSWORD_FILE", in: remote, meaning: "file that holds the password"},
-		{env: "NATS_TOKEN", in: remote, meaning: "token to log in with"},
-		{env: "NATS_TOKEN_FILE", in: remote, meaning: "file that holds the token"},
-		{env: "NATS_CA_FILE", in: remote, meaning: "certificates that the servers' ones are checked against (PEM)"},
-		{env: "NATS_CERT_FILE", in: remote, meaning: "client certificate (PEM)"},
-		{env: "NATS_KEY_FILE", in: remote, meaning: "its key (PEM)"},
+		{env: "NATS_URL", in: reach, value: "nats://127.0.0.1:4222", meaning: "NATS servers, comma-separated"},
+		{env: "NATS_CREDS_FILE", in: reach, meaning: "credentials file to log in with"},
+		{env: "NATS_NKEY_SEED_FILE", in: reach, meaning: "file of an nkey seed to log in with"},
+		{env: "NATS_USER", in: reach, meaning: "user to log in as"},
+		{env: "NATS_PASSWORD", in: reach, meaning: "the user's password"},
+		{env: "NATS_PASSWORD_FILE", in: reach, meaning: "file that holds the password"},
+		{env: "NATS_TOKEN", in: reach, meaning: "token to log in with"},
+		{env: "NATS_TOKEN_FILE", in: reach, meaning: "file that holds the token"},
+		{env: "NATS_CA_FILE", in: reach, meaning: "certificates that the servers' ones are checked against (PEM)"},
+		{env: "NATS_CERT_FILE", in: reach, meaning: "client certificate (PEM)"},
+		{env: "NATS_KEY_FILE", in: reach, meaning: "its key (PEM)"},
 		{env: "STANDALONE_NATS_ADDR", in: alone, value: "127.0.0.1:4222", meaning: "where the embedded NATS server listens, host:port"},
 
-		{env: "STREAM_NAME", in: every, value: "BILLBUS", meaning: "the JetStream stream"},
+		{env: "STREAM_NAME", in: every | replay, value: "BILLBUS", meaning: "the JetStream stream"},
 		{env: "STREAM_REPLICAS", in: remote, value: "1", meaning: "copies of the stream, 1 to 5"},
 		{env: "STREAM_MAX_AGE", in: every, value: "0", shown: "0 (keep)", meaning: "how long messages are kept; a warning below 34d"},
 		{env: "STREAM_MAX_BYTES", in: every, value: "-1", shown: "-1 (no limit)", meaning: "size of the stream; when it is full, publishing fails"},
 		{env: "STREAM_DUPLICATE_WINDOW", in: every, value: "72h", meaning: "how long a repeated event id is recognized; STREAM_MAX_AGE if that is less"},
-		{env: "PROVISION", in: serve | run, value: "create", meaning: "create what is missing at start, or only check it: create or check"},
-		{env: "CONSUMER_NAME", in: run | alone, value: "billbus-subscriber", meaning: "the durable consumer"},
-		{env: "MAX_IN_FLIGHT", in: run | alone, value: "256", meaning: "messages worked on at once, 2 to 10000"},
+		{env: "PROVISION", in: serve | run | replay, value: "create", meaning: "create what is missing at start, or only check it: create or check"},
+		{env: "CONSUMER_NAME", in: run | alone | replay, value: "billbus-subscriber", meaning: "the durable consumer"},
+		{env: "MAX_IN_FLIGHT", in: run | alone | replay, value: "256", meaning: "messages worked on at once, 2 to 10000"},
 
-		{env: "MONGODB_URI", in: run, value: "mongodb://127.0.0.1:27017", meaning: "the MongoDB server or replica set"},
-		{env: "MONGODB_URI_FILE", in: run, meaning: "file that holds the URI"},
+		{env: "MONGODB_URI", in: stored, value: "mongodb://127.0.0.1:27017", meaning: "the MongoDB server or replica set"},
+		{env: "MONGODB_URI_FILE", in: stored, meaning: "file that holds the URI"},
 		{env: "STANDALONE_MONGODB_ADDR", in: alone, value: "127.0.0.1:27017", meaning: "where the embedded document database listens, host:port"},
-		{env: "MONGODB_DATABASE", in: run | alone, value: "billbus", meaning: "database for state and audit"},
+		{env: "MONGODB_DATABASE", in: stored | alone, value: "billbus", meaning: "database for state and audit"},
+		{env: "AUDIT_RETENTION", in: run | alone, value: "0", shown: "0 (keep)", meaning: "how long events stay in the audit trail, at least 34d; those that a present state rests on stay"},
 		{env: "DATA_DIR", in: alone, value: "./data", meaning: "folder of the embedded servers' data"},
 
 		{env: "ADMIN_ADDR", in: serve | alone, value: "127.0.0.1:9090", meaning: "health, readiness and metrics, host:port"},
 		{env: "ADMIN_ADDR", in: run, value: "127.0.0.1:9091", meaning: "health, readiness and metrics, host:port"},
-		{env: "LOG_LEVEL", in: every, value: "info", meaning: "debug, info, warn or error"},
-		{env: "LOG_FORMAT", in: every, shown: "json, or text on a terminal", meaning: "json or text"},
+		{env: "LOG_LEVEL", in: logs, value: "info", meaning: "debug, info, warn or error"},
+		{env: "LOG_FORMAT", in: logs, shown: "json, or text on a terminal", meaning: "json or text"},
 		{env: "SHUTDOWN_TIMEOUT", in: long, value: "20s", meaning: "how long work in flight may take to finish at the end"},
 	}
 }
@@ -155,9 +162,33 @@ func bridge() program {
 
 func subscriber() program {
 	return program{
-		name:     "subscriber",
-		purpose:  "keeps subscription state and an audit trail in MongoDB, from the messages of the stream",
-		commands: []command{{"run", run, "subscriber [run] [flags]", "store messages until told to stop"}},
+		name:    "subscriber",
+		purpose: "keeps subscription state and an audit trail in MongoDB, from the messages of the stream",
+		commands: []command{
+			{"run", run, "subscriber [run] [flags]", "store messages until told to stop"},
+			{"verify", verify, "subscriber verify [options] [flags]", "compare every record with what the audit trail says (MongoDB and log settings only); exit status 1 if one differs"},
+			{"replay", replay, "subscriber replay [options] [flags]", "read the stream once more into the database, beside whatever runs; goes on where it was interrupted"},
+			{"audit", audit, "subscriber audit [options] [flags]", "search the audit trail (MongoDB and log settings only); without options the newest events"},
+		},
+		options: []option{
+			{"fix", verify, "", "write what the audit trail says; nothing is removed"},
+			{"from-sequence", replay, "N", "start at this message of the stream, not at its beginning"},
+			{"from-time", replay, "TIME", "start with what was stored then: 2026-01-31, 2026-01-31T12:00:00Z, or how long ago, as 36h or 7d"},
+			{"rate", replay, "N", "at most so many messages a second; without it as fast as the database takes them"},
+			{"restart", replay, "", "forget a replay that was interrupted, and begin anew"},
+			{"json", verify, "", "print each finding, and the summary last, as one line of JSON"},
+			{"subscription", audit, "ID", "events of a subscription, its invoices among them; an id, or the _id of its record"},
+			{"customer", audit, "ID", "events of a customer"},
+			{"user", audit, "ID", "events of the subscriptions and customers of one of your users"},
+			{"event", audit, "ID", "one event"},
+			{"type", audit, "TYPE", "events of a type of Stripe's, as invoice.paid; subscription.snapshot for snapshots"},
+			{"since", audit, "TIME", "created since then: 2026-01-31, 2026-01-31T12:00:00Z, or how long ago, as 2h or 7d"},
+			{"until", audit, "TIME", "created until then"},
+			{"limit", audit, "N", "at most so many, the newest; 100 if not given"},
+			{"payload", audit, "EVENT_ID", "print what Stripe sent with an event, as far as it was not redacted"},
+			{"json", audit, "", "print JSON"},
+			{"json", replay, "", "print the summary as JSON"},
+		},
 	}
 }
 
@@ -199,6 +230,17 @@ func (p program) find(name string) (command, bool) {
 // hasOption says whether the flag of that name is an option and no setting.
 func (p program) hasOption(name string) bool {
 	return slices.ContainsFunc(p.options, func(o option) bool { return o.name == name })
+}
+
+// optionScope returns the commands that have an option of that name.
+func (p program) optionScope(name string) scope {
+	var all scope
+	for _, o := range p.options {
+		if o.name == name {
+			all |= o.in
+		}
+	}
+	return all
 }
 
 // names lists the commands for a person.

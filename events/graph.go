@@ -115,16 +115,19 @@ func (g graph) isApart(state string) bool {
 	return !g.touched[state] || slices.MaxFunc(g.told[state], later).Moment.After(g.last)
 }
 
-// pathEnds returns the states that are entered more often than left, and those
-// of circles that nothing leads to. If the steps are not one path, the same change
-// may have been told twice without a request to know it by: then equal steps count
-// once.
-func (g graph) pathEnds() (open, closed []string) {
-	steps := g.steps
-	if !isPath(steps) {
-		steps = distinct(steps)
+// path returns the steps. If they are not one path, the same change may have been
+// told twice without a request to know it by: then equal steps count once.
+func (g graph) path() []step {
+	if isPath(g.steps) {
+		return g.steps
 	}
-	for _, piece := range pieces(steps) {
+	return distinct(g.steps)
+}
+
+// pathEnds returns the states that are entered more often than left, and those
+// of circles that nothing leads to.
+func (g graph) pathEnds() (open, closed []string) {
+	for _, piece := range pieces(g.path()) {
 		n := balance(piece)
 		ends := slices.DeleteFunc(slices.Sorted(maps.Keys(n)), func(state string) bool { return n[state] <= 0 })
 		if open = append(open, ends...); len(ends) == 0 {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"time"
 
 	"github.com/billbus/billbus/config"
@@ -26,6 +27,18 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	for _, warning := range cfg.Warnings {
 		log.Warn("settings", "warning", warning)
 	}
+	switch cfg.Command {
+	case "verify":
+		return subscriber.Verify(ctx, cfg, stdout, stderr, log)
+	case "audit":
+		return subscriber.Audit(ctx, cfg, stdout, log)
+	case "replay":
+		return subscriber.Replay(ctx, cfg, stdout, stderr, log)
+	}
+	return consume(ctx, cfg, log)
+}
+
+func consume(ctx context.Context, cfg config.Subscriber, log *slog.Logger) error {
 	admin, err := ops.Listen("ADMIN_ADDR", cfg.AdminAddr)
 	if err != nil {
 		return err

@@ -64,6 +64,7 @@ var table = map[string][]string{
 	"internal/natsbus":    {"events", "internal/fault", watermill, watermillNATS, natsClient},
 	"internal/store":      {"events", "internal/fault"},
 	"internal/mongostore": {"events", "internal/fault", "internal/store", mongoDriver},
+	"internal/repair":     {"events", "internal/normalize", "internal/fault"},
 
 	"internal/embedded/natsserver": {natsServer},
 	"internal/embedded/docdb":      {ferretDB},
@@ -75,8 +76,8 @@ var table = map[string][]string{
 		watermillMsg, errgroup,
 	},
 	"internal/subscriber": {
-		"config", "events", "handlers", "internal/fault", "internal/mongostore", "internal/natsbus", "internal/normalize", "internal/ops", "internal/wire",
-		watermillMsg, errgroup,
+		"config", "events", "handlers", "internal/fault", "internal/mongostore", "internal/natsbus", "internal/normalize", "internal/ops", "internal/repair", "internal/term", "internal/wire",
+		watermillMsg, errgroup, rateLimit,
 	},
 	"internal/standalone": {
 		"config", "internal/bridge", "internal/subscriber", "internal/embedded", "internal/mongostore", "internal/normalize",

@@ -20,7 +20,8 @@ type Index struct {
 }
 
 // Indexes are the indexes that queries rely on: subscriptions by user and
-// access, by customer, by status and period end; audit by subscription, by
+// access, by customer, by status and period end; audit by subscription whose
+// state an event tells, by subscription it belongs to (as an invoice does), by
 // customer, by type, each with time, and by time.
 func Indexes() []Index {
 	by := func(collection, name string, fields ...string) Index {
@@ -35,6 +36,7 @@ func Indexes() []Index {
 		by(Subscriptions, "customer", "customer_id"),
 		by(Subscriptions, "status_period_end", "status", "current_period_end"),
 		by(WebhookEvents, "subscription_created", "subscription_key", "created"),
+		by(WebhookEvents, "subscription_id_created", "subscription_id", "created"),
 		by(WebhookEvents, "customer_created", "customer_id", "created"),
 		by(WebhookEvents, "type_created", "type", "created"),
 		by(WebhookEvents, "created", "created"),

@@ -28,6 +28,7 @@ type Metrics struct {
 	userIDs       *prometheus.CounterVec
 	pending       lateGauge
 	deadLetters   lateGauge
+	gaps          lateGauge
 }
 
 // NewMetrics returns metrics in a registry of their own, beside those of Go and the process.
@@ -47,6 +48,7 @@ func NewMetrics() *Metrics {
 		userIDs:       counters("billbus_user_id_total", "User ids resolved, by where they were found.", "source"),
 		pending:       gauge("billbus_consumer_pending", "Messages of the stream that the consumer has not acknowledged yet."),
 		deadLetters:   gauge("billbus_dead_letters", "Dead letters now in their stream."),
+		gaps:          gauge("billbus_gaps", "Places where events of a subscription are missing, for 15 minutes or more."),
 	}
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
@@ -98,6 +100,9 @@ func (m *Metrics) SetConsumerPending(n uint64) { m.pending.set(m.registry, n) }
 
 // SetDeadLetters notes how many dead letters there are.
 func (m *Metrics) SetDeadLetters(n uint64) { m.deadLetters.set(m.registry, n) }
+
+// SetGaps notes in how many places events are missing.
+func (m *Metrics) SetGaps(n uint64) { m.gaps.set(m.registry, n) }
 
 // UserID counts a user id by where it was found.
 func (m *Metrics) UserID(source string) { m.userIDs.WithLabelValues(source).Inc() }

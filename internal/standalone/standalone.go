@@ -168,5 +168,6 @@ func (s *servers) subscriberConfig(cfg config.Standalone) config.Subscriber {
 		NATS:         config.NATS{URL: s.nats.URL()},
 		Mongo:        config.Mongo{URI: config.NewSecret(s.docs.URI()), Database: cfg.Database},
 		ConsumerName: cfg.ConsumerName, MaxInFlight: cfg.MaxInFlight, ShutdownTimeout: cfg.ShutdownTimeout,
+		AuditRetention: cfg.AuditRetention,
 	}
 }

@@ -139,7 +139,7 @@ func (c *Committer) decide(ctx context.Context, head Head, fresh []events.Messag
 		d.before = known
 	}
 	winner, err := c.message(ctx, head.Key, verdict.Winner.EventID, fresh)
-	d.state = head.next(winner, verdict, c.now())
+	d.state = head.Next(winner, verdict, c.now())
 	return d, true, err
 }
 

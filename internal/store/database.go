@@ -73,8 +73,8 @@ type State struct {
 	UpdatedAt   time.Time
 }
 
-// next is the state that follows a head.
-func (h Head) next(winner events.Message, v events.Verdict, now time.Time) State {
+// Next is the state that follows a head.
+func (h Head) Next(winner events.Message, v events.Verdict, now time.Time) State {
 	h.N++
 	h.Rule, h.Known = events.Rule, v.Relevant
 	if h.FirstSeenAt.IsZero() {

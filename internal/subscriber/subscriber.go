@@ -14,11 +14,13 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/billbus/billbus/config"
+	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/handlers"
 	"github.com/billbus/billbus/internal/mongostore"
 	"github.com/billbus/billbus/internal/natsbus"
 	"github.com/billbus/billbus/internal/normalize"
 	"github.com/billbus/billbus/internal/ops"
+	"github.com/billbus/billbus/internal/repair"
 	"github.com/billbus/billbus/internal/wire"
 )
 
@@ -41,6 +43,7 @@ type Subscriber struct {
 	streams *natsbus.Provisioner
 	letters *natsbus.DeadLetters
 	router  *message.Router
+	gaps    *repair.GapWatch
 }
 
 // Open checks what can be checked, and starts to connect to MongoDB and NATS
@@ -55,7 +58,7 @@ func Open(cfg config.Subscriber, deps Deps) (*Subscriber, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Subscriber{cfg: cfg, deps: deps, store: store}
+	s := &Subscriber{cfg: cfg, deps: deps, store: store, gaps: repair.NewGapWatch(verified{store}, deps.Now)}
 	if err := s.connect(); err != nil {
 		return nil, errors.Join(err, s.closeStore())
 	}
@@ -91,7 +94,7 @@ func (s *Subscriber) newRouter() (*message.Router, error) {
 		return nil, err
 	}
 	record, err := handlers.NewRecord(handlers.RecordConfig{
-		Recorder: s.store, Position: position, References: normalize.References,
+		Recorder: watching{s.store, s.gaps}, Position: position, References: normalize.References,
 		Now: s.deps.Now, Metrics: s.deps.Metrics, Log: s.deps.Log,
 	})
 	if err != nil {
@@ -116,6 +119,7 @@ func (s *Subscriber) Run(ctx context.Context) (err error) {
 	group.Go(func() error { s.streams.Run(ctx); return nil })
 	group.Go(func() error { s.store.Provision(ctx, s.create()); return nil })
 	group.Go(func() error { s.gauges(ctx); return nil })
+	group.Go(func() error { s.retain(ctx); return nil })
 	group.Go(func() error { return wire.UntilClosed(ctx, s.bus) })
 	group.Go(func() error { return wire.Consume(ctx, s.router) })
 	return group.Wait()
@@ -146,12 +150,30 @@ func (s *Subscriber) gauges(ctx context.Context) {
 		if n, err := s.letters.Count(ctx); err == nil {
 			s.deps.Metrics.SetDeadLetters(n)
 		}
+		if n, err := s.gaps.Look(ctx); err == nil {
+			s.deps.Metrics.SetGaps(uint64(n))
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
 	}
+}
+
+// watching tells the watch of gaps what was recorded for the first time.
+type watching struct {
+	handlers.Recorder
+	gaps *repair.GapWatch
+}
+
+// Record records, and never waits for the watch.
+func (w watching) Record(ctx context.Context, entry events.Entry) (events.Effect, error) {
+	effect, err := w.Recorder.Record(ctx, entry)
+	if err == nil && effect != events.Duplicate {
+		w.gaps.Notice(entry.Message)
+	}
+	return effect, err
 }
 
 func (s *Subscriber) closeStore() error {

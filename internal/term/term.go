@@ -3,6 +3,7 @@
 package term
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"time"
@@ -66,6 +67,7 @@ func NewProgress(w io.Writer, what string, total int64) *Progress {
 	p.writer.SetOutputWriter(w)
 	p.writer.SetUpdateFrequency(refresh)
 	p.writer.SetStyle(progress.StyleBlocks)
+	p.writer.Style().Visibility.ETA, p.writer.Style().Visibility.Speed = true, true
 	p.writer.AppendTracker(p.tracker)
 	go func() {
 		defer close(p.done)
@@ -81,6 +83,17 @@ func (p *Progress) Set(done int64) {
 	}
 }
 
+// Line prints a line to w, above the progress where both are shown to the same
+// person.
+func (p *Progress) Line(w io.Writer, text string) error {
+	if p.writer != nil && IsTerminal(w) {
+		p.writer.Log("%s", text)
+		return nil
+	}
+	_, err := fmt.Fprintln(w, text)
+	return err
+}
+
 // Stop shows the last state and returns when it is written.
 func (p *Progress) Stop() {
 	if p.writer == nil {
@@ -88,4 +101,5 @@ func (p *Progress) Stop() {
 	}
 	p.writer.Stop()
 	<-p.done
+	p.writer, p.tracker = nil, nil
 }

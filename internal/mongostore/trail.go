@@ -1,0 +1,106 @@
+package mongostore
+
+import (
+	"context"
+	"iter"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/billbus/billbus/events"
+)
+
+// trailBatch bounds what a cursor over the audit trail brings at once: its
+// documents can be large.
+const trailBatch = 100
+
+// Audited is one event of a subscription as the audit trail has it.
+type Audited struct {
+	// Subscription is the key of the subscription it tells of.
+	Subscription string
+	// Message is what was recorded.
+	Message events.Message
+	// Unreadable is the id of an event whose document does not hold a message;
+	// "" for all others.
+	Unreadable string
+}
+
+// Ping reports whether the database can be reached, for commands that have
+// nothing to do without it.
+func (s *Store) Ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*selectionTimeout)
+	defer cancel()
+	return explain("MongoDB is not reachable (see MONGODB_URI)", s.client.Ping(ctx, nil))
+}
+
+// AuditSize is about how many events the audit trail has.
+func (s *Store) AuditSize(ctx context.Context) (int64, error) {
+	n, err := s.db.events.EstimatedDocumentCount(ctx)
+	return n, explain("counting the audit trail", err)
+}
+
+// Audit yields the events of every subscription, one subscription after the
+// other.
+func (s *Store) Audit(ctx context.Context) iter.Seq2[Audited, error] {
+	filter := bson.D{{Key: "subscription_key", Value: bson.D{{Key: "$gt", Value: ""}}}}
+	return s.audited(ctx, filter, bson.D{{Key: "subscription_key", Value: 1}, {Key: "created", Value: 1}})
+}
+
+// Trail yields the events of one subscription.
+func (s *Store) Trail(ctx context.Context, key string) iter.Seq2[Audited, error] {
+	return s.audited(ctx, bson.D{{Key: "subscription_key", Value: key}}, nil)
+}
+
+func (s *Store) audited(ctx context.Context, filter, sort bson.D) iter.Seq2[Audited, error] {
+	opts := options.Find().SetBatchSize(trailBatch)
+	if sort != nil {
+		opts.SetSort(sort)
+	}
+	return func(yield func(Audited, error) bool) {
+		for doc, err := range each[auditDocument](ctx, s.db.events, "reading the audit trail", filter, opts) {
+			if err != nil {
+				yield(Audited{}, err)
+				return
+			}
+			if !yield(doc.audited(), nil) {
+				return
+			}
+		}
+	}
+}
+
+// audited keeps a document that does not hold a message from hiding the others.
+func (d auditDocument) audited() Audited {
+	m, err := d.toMessage()
+	if err != nil {
+		return Audited{Subscription: d.SubscriptionKey, Unreadable: d.EventID}
+	}
+	return Audited{Subscription: d.SubscriptionKey, Message: m}
+}
+
+// each yields what a query finds.
+func each[T any](ctx context.Context, from *mongo.Collection, doing string, filter bson.D, opts *options.FindOptionsBuilder) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var none T
+		cursor, err := from.Find(ctx, filter, opts)
+		if err != nil {
+			yield(none, explain(doing, err))
+			return
+		}
+		defer func() { _ = cursor.Close(context.WithoutCancel(ctx)) }()
+		for cursor.Next(ctx) {
+			var doc T
+			if err := cursor.Decode(&doc); err != nil {
+				yield(none, explain(doing, err))
+				return
+			}
+			if !yield(doc, nil) {
+				return
+			}
+		}
+		if err := cursor.Err(); err != nil {
+			yield(none, explain(doing, err))
+		}
+	}
+}

@@ -1,0 +1,121 @@
+package natsbus_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/billbus/billbus/internal/natsbus"
+)
+
+func replayConfig(from string) natsbus.ReplayConfig {
+	return natsbus.ReplayConfig{Stream: "BILLBUS", Consumer: "again", From: from}
+}
+
+// next reads one batch and returns the sequences in it.
+func next(t *testing.T, r *natsbus.Replay, n int) []uint64 {
+	t.Helper()
+	messages, err := r.Next(t.Context(), n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sequences []uint64
+	for _, msg := range messages {
+		place, _ := natsbus.PlaceOf(msg)
+		sequences = append(sequences, place.Sequence)
+	}
+	return sequences
+}
+
+func openReplay(t *testing.T, bus *natsbus.Bus, cfg natsbus.ReplayConfig) *natsbus.Replay {
+	t.Helper()
+	r, err := bus.OpenReplay(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func done(t *testing.T, r *natsbus.Replay) {
+	t.Helper()
+	if err := r.Done(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestReplayReadsInOrderToWhatWasTheEnd(t *testing.T) {
+	t.Parallel()
+	rig := newRig(t)
+	rig.publish(t, 5)
+	r := openReplay(t, rig.bus, replayConfig("the beginning"))
+	if got := next(t, r, 3); !cmp.Equal(got, []uint64{1, 2, 3}) || r.Total() != 5 {
+		t.Errorf("got %v of %d", got, r.Total())
+	}
+	done(t, r)
+	rig.publish(t, 6) // the sixth is new
+	if got := next(t, r, 2); !cmp.Equal(got, []uint64{4, 5}) {
+		t.Errorf("got %v", got)
+	}
+	done(t, r)
+	if got := next(t, r, 2); got != nil {
+		t.Errorf("got %v behind the end", got)
+	}
+	if err := r.Remove(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := rig.js.Consumer(t.Context(), "BILLBUS", "again"); !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		t.Errorf("got %v, want no consumer", err)
+	}
+}
+
+func TestReplayGoesOnWhereItWasKilled(t *testing.T) {
+	t.Parallel()
+	rig := newRig(t)
+	rig.publish(t, 6)
+	r := openReplay(t, rig.bus, replayConfig("2"))
+	next(t, r, 2)
+	done(t, r)
+	next(t, r, 2) // and is killed
+	rig.publish(t, 8)
+	r = openReplay(t, rig.bus, replayConfig("2"))
+	if got := next(t, r, 2); !cmp.Equal(got, []uint64{3, 4}) || r.Resumed() != 2 || r.Until() != 6 {
+		t.Errorf("got %v behind %d, to %d", got, r.Resumed(), r.Until())
+	}
+	if _, err := rig.bus.OpenReplay(t.Context(), replayConfig("3")); !errors.Is(err, natsbus.ErrOtherReplay) {
+		t.Errorf("got %v for another start, want ErrOtherReplay", err)
+	}
+	cfg := replayConfig("3")
+	cfg.Sequence, cfg.Restart = 7, true
+	if got := next(t, openReplay(t, rig.bus, cfg), 9); !cmp.Equal(got, []uint64{7, 8}) {
+		t.Errorf("restarted: got %v", got)
+	}
+}
+
+func TestReplayFromATime(t *testing.T) {
+	t.Parallel()
+	rig := newRig(t)
+	rig.publish(t, 2)
+	cfg := replayConfig("later")
+	cfg.Time = time.Now().Add(time.Hour)
+	if r := openReplay(t, rig.bus, cfg); next(t, r, 9) != nil || r.Total() != 0 {
+		t.Errorf("got %d messages from the future", r.Total())
+	}
+	cfg.Time, cfg.Restart = time.Now().Add(-time.Hour), true
+	if got := next(t, openReplay(t, rig.bus, cfg), 9); !cmp.Equal(got, []uint64{1, 2}) {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestReplayWithoutAStreamSaysSo(t *testing.T) {
+	t.Parallel()
+	bus := open(t, startServer(t).URL())
+	eventually(t, "connected", func() bool { return bus.Check(t.Context()) == nil })
+	_, err := bus.OpenReplay(t.Context(), replayConfig("x"))
+	if want := "there is no stream BILLBUS: see STREAM_NAME and NATS_URL"; fmt.Sprint(err) != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}

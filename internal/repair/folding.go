@@ -1,0 +1,54 @@
+package repair
+
+import (
+	"slices"
+
+	"github.com/billbus/billbus/events"
+)
+
+// Audited is one event of a subscription as the audit trail has it.
+type Audited struct {
+	// Subscription is the key of the subscription it tells of.
+	Subscription string
+	// Message is what was recorded.
+	Message events.Message
+	// Unreadable is the id of an event whose document does not hold a message;
+	// "" for all others.
+	Unreadable string
+}
+
+// folding decides the state of one subscription while its events go by. Of the
+// messages it keeps only those on which the state can still rest.
+type folding struct {
+	facts      []events.Fact
+	messages   map[string]events.Message
+	verdict    events.Verdict
+	unreadable []string
+}
+
+func newFolding() *folding { return &folding{messages: map[string]events.Message{}} }
+
+func (f *folding) add(a Audited) {
+	if a.Unreadable != "" {
+		f.unreadable = append(f.unreadable, a.Unreadable)
+		return
+	}
+	fact, ok := events.FactOf(a.Message)
+	if !ok {
+		return
+	}
+	f.facts = append(f.facts, fact)
+	f.messages[fact.EventID] = a.Message
+	f.verdict = events.Fold(append(slices.Clone(f.verdict.Relevant), fact))
+	for id := range f.messages {
+		if !hasFact(f.verdict.Relevant, id) {
+			delete(f.messages, id)
+		}
+	}
+}
+
+func (f *folding) winner() events.Message { return f.messages[f.verdict.Winner.EventID] }
+
+func hasFact(facts []events.Fact, id string) bool {
+	return slices.ContainsFunc(facts, func(f events.Fact) bool { return f.EventID == id })
+}

@@ -1,0 +1,286 @@
+package repair_test
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/internal/repair"
+)
+
+// verify runs a verification that does not wait.
+func verify(t *testing.T, store repair.Store, fix bool) (repair.Summary, []repair.Finding) {
+	t.Helper()
+	var findings []repair.Finding
+	v := repair.Verifier{
+		Store: store, Fix: fix, Now: time.Now,
+		Report: func(f repair.Finding) error { findings = append(findings, f); return nil },
+	}
+	summary, err := v.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return summary, findings
+}
+
+// lives are three subscriptions of which every event is there.
+func lives() *memory {
+	return newMemory(
+		told("sub_1", "evt_1", "created", 0, "incomplete"), changed("sub_1", "evt_2", 1, "incomplete", "active"),
+		told("sub_2", "evt_3", "created", 0, "trialing"),
+		told("sub_3", "evt_4", "created", 0, "active"), told("sub_3", "evt_5", "deleted", 9, "canceled"),
+	)
+}
+
+func TestVerify(t *testing.T) {
+	t.Parallel()
+	difference := func(sub, field, have, want string) repair.Finding {
+		return repair.Finding{Kind: repair.Difference, Key: key(sub), Field: field, Have: have, Want: want}
+	}
+	for name, tt := range map[string]struct {
+		damage  func(m *memory)
+		want    []repair.Finding
+		summary repair.Summary
+	}{
+		"nothing is wrong": {func(*memory) {}, nil, repair.Summary{}},
+		"a field differs": {
+			func(m *memory) { m.damage(key("sub_1"), "status", "unpaid") },
+			[]repair.Finding{difference("sub_1", "status", "unpaid", "active")},
+			repair.Summary{Differing: 1},
+		},
+		"a field too many, and one that is gone": {
+			func(m *memory) {
+				m.damage(key("sub_3"), "extra", "1")
+				delete(m.records[key("sub_3")].Fields, "status")
+			},
+			[]repair.Finding{difference("sub_3", "extra", "1", ""), difference("sub_3", "status", "", "canceled")},
+			repair.Summary{Differing: 1},
+		},
+		"an audit trail without a record": {
+			func(m *memory) { delete(m.records, key("sub_2")) },
+			[]repair.Finding{difference("sub_2", "record", "", "evt_3")},
+			repair.Summary{Differing: 1},
+		},
+		"a record without any audit": {
+			func(m *memory) { delete(m.messages, key("sub_3")) },
+			[]repair.Finding{difference("sub_3", "audit", "", "evt_5")},
+			repair.Summary{Differing: 1, Events: -2},
+		},
+		"the winner's audit document is gone": {
+			func(m *memory) { m.messages[key("sub_3")] = m.messages[key("sub_3")][:1] },
+			[]repair.Finding{{Kind: repair.Unverifiable, Key: key("sub_3"), Reason: "the audit document of evt_5, on which it rests, is not there"}},
+			repair.Summary{Unverifiable: 1, Events: -1},
+		},
+		"a record of a newer release": {
+			func(m *memory) { r := m.records[key("sub_1")]; r.Rule++; m.records[key("sub_1")] = r },
+			[]repair.Finding{{Kind: repair.Unverifiable, Key: key("sub_1"), Reason: events.ErrNewerRule.Error()}},
+			repair.Summary{Unverifiable: 1},
+		},
+		"an older rule came to the same": {
+			func(m *memory) { m.older("sub_1", "status", "active") }, nil, repair.Summary{Older: 1},
+		},
+		"an older rule came to something else": {
+			func(m *memory) { m.older("sub_1", "status", "incomplete") },
+			[]repair.Finding{difference("sub_1", "status", "incomplete", "active")},
+			repair.Summary{Differing: 1},
+		},
+		"a gap": {
+			func(m *memory) {
+				m.messages[key("sub_2")] = append(m.messages[key("sub_2")], changed("sub_2", "evt_9", 90, "active", "unpaid"))
+				m.decide(key("sub_2"))
+			},
+			[]repair.Finding{{Kind: repair.Gap, Key: key("sub_2"), After: "evt_3", Before: "evt_9", Since: "2026-01-01T00:00:00Z", Until: "2026-01-01T00:01:30Z"}},
+			repair.Summary{Gaps: 1, Events: 1},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := lives()
+			tt.damage(m)
+			tt.summary.Subscriptions = 3
+			tt.summary.Events += 5
+			summary, findings := verify(t, m, false)
+			if diff := cmp.Diff(tt.summary, summary); diff != "" {
+				t.Errorf("summary (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(tt.want, findings); diff != "" {
+				t.Errorf("findings (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func (m *memory) older(sub, field, value string) {
+	m.damage(key(sub), field, value)
+	m.damage(key(sub), "version.rule", "1")
+	r := m.records[key(sub)]
+	r.Rule = events.Rule - 1
+	m.records[key(sub)] = r
+}
+
+func TestFixWritesWhatTheAuditSays(t *testing.T) {
+	t.Parallel()
+	m, want := lives(), lives()
+	m.damage(key("sub_1"), "status", "unpaid")
+	delete(m.records, key("sub_2"))
+	m.older("sub_3", "status", "canceled")
+	summary, findings := verify(t, m, true)
+	if summary.Fixed != 2 || summary.Differing != 0 || summary.Older != 0 || len(findings) != 2 || !findings[0].Fixed {
+		t.Errorf("got %+v, %+v", summary, findings)
+	}
+	for sub, record := range want.records {
+		if diff := cmp.Diff(record.Fields, m.records[sub].Fields); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", sub, diff)
+		}
+	}
+	if summary, findings := verify(t, m, true); summary.Fixed+summary.Differing != 0 || findings != nil {
+		t.Errorf("afterwards: got %+v, %+v", summary, findings)
+	}
+}
+
+// A record that nothing in the trail speaks for is reported, and never removed.
+func TestFixRemovesNothing(t *testing.T) {
+	t.Parallel()
+	m := lives()
+	delete(m.messages, key("sub_3"))
+	if summary, _ := verify(t, m, true); summary.Differing != 1 || !m.records[key("sub_3")].Exists {
+		t.Errorf("got %+v, record %+v", summary, m.records[key("sub_3")])
+	}
+}
+
+// Somebody who writes at the same time wins, and the record is looked at again.
+func TestFixGivesWayToTraffic(t *testing.T) {
+	t.Parallel()
+	m := lives()
+	m.damage(key("sub_1"), "status", "unpaid")
+	others := 0
+	m.beforeRewrite = func(key string) {
+		if others++; others == 1 {
+			m.messages[key] = append(m.messages[key], changed("sub_1", "evt_9", 90, "active", "past_due"))
+			m.decide(key)
+		}
+	}
+	summary, findings := verify(t, m, true)
+	if got := m.records[key("sub_1")]; got.EventID != "evt_9" || got.Fields["status"] != "past_due" || summary.Differing+summary.Fixed != 0 || findings != nil {
+		t.Errorf("got %+v, %+v, %+v", got, summary, findings)
+	}
+}
+
+// behind is a store whose record follows the audit trail while it is looked at.
+type behind struct{ *memory }
+
+func (b behind) Record(ctx context.Context, key string) (repair.Record, error) {
+	b.decide(key)
+	return b.memory.Record(ctx, key)
+}
+
+func TestTrafficIsNoDifference(t *testing.T) {
+	t.Parallel()
+	m := lives()
+	m.messages[key("sub_2")] = append(m.messages[key("sub_2")], changed("sub_2", "evt_9", 90, "trialing", "active"))
+	if summary, findings := verify(t, behind{m}, false); summary.Differing != 0 || findings != nil {
+		t.Errorf("got %+v, %+v", summary, findings)
+	}
+}
+
+// broken is a store whose trail ends in an error.
+type broken struct{ *memory }
+
+var errBroken = errors.New("the connection is gone")
+
+func (b broken) Audit(ctx context.Context) iter.Seq2[repair.Audited, error] {
+	return func(yield func(repair.Audited, error) bool) {
+		for audited := range b.memory.Audit(ctx) {
+			yield(audited, nil)
+			yield(repair.Audited{}, errBroken)
+			return
+		}
+	}
+}
+
+func TestVerifyFailsWithItsSource(t *testing.T) {
+	t.Parallel()
+	v := repair.Verifier{Store: broken{lives()}, Now: time.Now, Report: func(f repair.Finding) error {
+		t.Errorf("half a trail was judged: %+v", f)
+		return nil
+	}}
+	if _, err := v.Run(t.Context()); !errors.Is(err, errBroken) {
+		t.Errorf("got %v, want %v", err, errBroken)
+	}
+}
+
+// large is a store that makes its events up while they are read, and counts
+// those that are still held.
+type large struct {
+	*memory
+	subscriptions, each int
+	held                atomic.Int64
+}
+
+func (l *large) message(sub, n int) events.Message {
+	states := []string{"active", "past_due"}
+	m := changed(subject(sub), subject(sub)+"_"+string(rune('a'+n)), 100*n, states[(n+1)%2], states[n%2])
+	l.held.Add(1)
+	runtime.AddCleanup(m.Data.Subscription, func(held *atomic.Int64) { held.Add(-1) }, &l.held)
+	return m
+}
+
+func (l *large) Audit(context.Context) iter.Seq2[repair.Audited, error] {
+	return func(yield func(repair.Audited, error) bool) {
+		for sub := range l.subscriptions {
+			for n := range l.each {
+				if !yield(repair.Audited{Subscription: key(subject(sub)), Message: l.message(sub, n)}, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (l *large) Records(context.Context) iter.Seq2[repair.Record, error] {
+	return func(yield func(repair.Record, error) bool) {
+		for sub := range l.subscriptions {
+			one := newMemory(l.message(sub, l.each-2), l.message(sub, l.each-1))
+			if !yield(one.records[key(subject(sub))], nil) {
+				return
+			}
+		}
+	}
+}
+
+// TestVerifyHoldsOneSubscription goes through 100,000 events of 5,000
+// subscriptions and counts how many of them are in memory on the way.
+func TestVerifyHoldsOneSubscription(t *testing.T) {
+	t.Parallel()
+	l := &large{memory: newMemory(), subscriptions: 5000, each: 20}
+	most := int64(0)
+	v := repair.Verifier{
+		Store: l, Now: time.Now,
+		Report: func(f repair.Finding) error { t.Fatalf("got %+v", f); return nil },
+		Progress: func(n int) {
+			if n%10_000 == 0 {
+				runtime.GC()
+				runtime.GC() // cleanups run after the first
+				most = max(most, l.held.Load())
+			}
+		},
+	}
+	summary, err := v.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(repair.Summary{Subscriptions: 5000, Events: 100_000}, summary); diff != "" {
+		t.Errorf("summary (-want +got):\n%s", diff)
+	}
+	if most > 2000 {
+		t.Errorf("%d events were held at once", most)
+	}
+	t.Logf("at most %d events were held at once", most)
+}

@@ -1,0 +1,45 @@
+package subscriber
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/billbus/billbus/internal/mongostore"
+	"github.com/billbus/billbus/internal/repair"
+)
+
+const (
+	retentionInterval = time.Hour
+	// retentionRetry is how soon it is tried again after a failure.
+	retentionRetry = time.Minute
+)
+
+// retain removes what is older than the retention, at start and from time to time.
+func (s *Subscriber) retain(ctx context.Context) {
+	if s.cfg.AuditRetention == 0 {
+		return
+	}
+	for ctx.Err() == nil {
+		wait := retentionInterval
+		removed, err := repair.Forget(ctx, expiring{s.store}, s.deps.Now().Add(-s.cfg.AuditRetention))
+		switch {
+		case err != nil && ctx.Err() == nil:
+			wait = retentionRetry
+			s.deps.Log.Warn("removing old audit documents failed; trying again", "removed", removed, "error", err)
+		case removed > 0:
+			s.deps.Log.Info("removed old audit documents", "removed", removed)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+	}
+}
+
+// expiring is the store as retention sees it.
+type expiring struct{ *mongostore.Store }
+
+func (e expiring) Expired(ctx context.Context, before time.Time) iter.Seq2[repair.Expired, error] {
+	return convert(e.Store.Expired(ctx, before), func(x mongostore.Expired) repair.Expired { return repair.Expired(x) })
+}
