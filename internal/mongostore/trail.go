@@ -34,17 +34,21 @@ func (s *Store) Ping(ctx context.Context) error {
 	return explain("MongoDB is not reachable (see MONGODB_URI)", s.client.Ping(ctx, nil))
 }
 
-// AuditSize is about how many events the audit trail has.
+// AuditSize is how many events Audit yields.
 func (s *Store) AuditSize(ctx context.Context) (int64, error) {
-	n, err := s.db.events.EstimatedDocumentCount(ctx)
+	n, err := s.db.events.CountDocuments(ctx, tellingState())
 	return n, explain("counting the audit trail", err)
 }
 
 // Audit yields the events of every subscription, one subscription after the
 // other.
 func (s *Store) Audit(ctx context.Context) iter.Seq2[Audited, error] {
-	filter := bson.D{{Key: "subscription_key", Value: bson.D{{Key: "$gt", Value: ""}}}}
-	return s.audited(ctx, filter, bson.D{{Key: "subscription_key", Value: 1}, {Key: "created", Value: 1}})
+	return s.audited(ctx, tellingState(), bson.D{{Key: "subscription_key", Value: 1}, {Key: "created", Value: 1}})
+}
+
+// tellingState finds the events that tell of a subscription's state.
+func tellingState() bson.D {
+	return bson.D{{Key: "subscription_key", Value: bson.D{{Key: "$gt", Value: ""}}}}
 }
 
 // Trail yields the events of one subscription.

@@ -33,8 +33,8 @@ func TestAuditIsInTheOrderOfSubscriptions(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("audit (-want +got):\n%s", diff)
 		}
-		if n, err := s.AuditSize(t.Context()); n != 5 || err != nil {
-			t.Errorf("size: got %d, %v, want 5", n, err)
+		if n, err := s.AuditSize(t.Context()); n != 4 || err != nil {
+			t.Errorf("size: got %d, %v, want 4", n, err)
 		}
 	})
 }

@@ -197,9 +197,10 @@ var errBroken = errors.New("the connection is gone")
 
 func (b broken) Audit(ctx context.Context) iter.Seq2[repair.Audited, error] {
 	return func(yield func(repair.Audited, error) bool) {
-		for audited := range b.memory.Audit(ctx) {
-			yield(audited, nil)
-			yield(repair.Audited{}, errBroken)
+		for audited, err := range b.memory.Audit(ctx) {
+			if yield(audited, err) {
+				yield(repair.Audited{}, errBroken)
+			}
 			return
 		}
 	}
@@ -265,7 +266,7 @@ func TestVerifyHoldsOneSubscription(t *testing.T) {
 		Store: l, Now: time.Now,
 		Report: func(f repair.Finding) error { t.Fatalf("got %+v", f); return nil },
 		Progress: func(n int) {
-			if n%10_000 == 0 {
+			if n%25_000 == 0 {
 				runtime.GC()
 				runtime.GC() // cleanups run after the first
 				most = max(most, l.held.Load())
