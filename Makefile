@@ -88,4 +88,4 @@ fuzz:
 		done; \
 	done
 
-ci: fmt-check vet lint tidy-check fix-check build examples test asyncapi simulate race fuzz
+ci: fmt-check vet lint tidy-check fix-check build examples test guards asyncapi simulate race fuzz

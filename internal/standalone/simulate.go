@@ -172,7 +172,7 @@ func (s *simulation) report(ctx context.Context, history stripesim.History) erro
 	}
 	audited, open := 0, ""
 	if n := history.Open(); n > 0 {
-		open = fmt.Sprintf(", or say that it cannot be told, as of %d", n)
+		open = fmt.Sprintf(" (%d of them ambiguous, as their events are)", n)
 	}
 	for _, e := range history.Deliveries {
 		if counts[e.ID] == 1 {
