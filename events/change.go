@@ -114,7 +114,7 @@ func (w *words) itemChanges(b, a *Subscription) {
 func (w *words) cancellationChanges(b, a *Subscription) {
 	goesOn := !a.Terminal()
 	wasScheduled, isScheduled := cancelScheduled(b), cancelScheduled(a)
-	scheduled := goesOn && isScheduled && (!wasScheduled || !cancelMoment(a).Equal(cancelMoment(b)))
+	scheduled := goesOn && isScheduled && (!wasScheduled || cancelMoved(b, a))
 	unscheduled := goesOn && wasScheduled && !isScheduled
 	canceled := becomes(StatusCanceled, b, a)
 	w.add(ChangeCancelScheduled, scheduled)
@@ -152,6 +152,12 @@ func becomes(status string, b, a *Subscription) bool { return a.Status == status
 func cancelScheduled(s *Subscription) bool { return !s.CancelAt.IsZero() || atPeriodEnd(s) }
 
 func atPeriodEnd(s *Subscription) bool { return s.CancelAtPeriodEnd != nil && *s.CancelAtPeriodEnd }
+
+// cancelMoved reports whether cancel_at is another one, and the date with it: the
+// same date may be told by cancel_at_period_end alone.
+func cancelMoved(b, a *Subscription) bool {
+	return !a.CancelAt.Equal(b.CancelAt) && !cancelMoment(a).Equal(cancelMoment(b))
+}
 
 // cancelMoment is the date for which a cancellation is scheduled. Older
 // renderings of a cancellation at the period's end have no cancel_at.
@@ -239,7 +245,7 @@ func (p pairs) any(holds func(b, a *Item) bool) bool {
 func (p pairs) renewed(b, a *Subscription) bool {
 	known := false
 	begun := p.any(func(b, a *Item) bool {
-		known = known || !a.CurrentPeriodStart.IsZero()
+		known = known || !a.CurrentPeriodStart.IsZero() && !b.CurrentPeriodEnd.IsZero()
 		return begins(a.CurrentPeriodStart, b.CurrentPeriodStart, b.CurrentPeriodEnd)
 	})
 	return begun || !known && begins(a.CurrentPeriodStart, b.CurrentPeriodStart, b.CurrentPeriodEnd)

@@ -85,7 +85,7 @@ func requestOf(event json.RawMessage) string {
 	var e struct{ Request json.RawMessage }
 	var id string
 	if len(event) == 0 || json.Unmarshal(event, &e) != nil || json.Unmarshal(e.Request, &id) == nil {
-		return id
+		return unredacted(id)
 	}
 	var request struct {
 		ID  string `json:"id"`
@@ -93,7 +93,15 @@ func requestOf(event json.RawMessage) string {
 	}
 	// What cannot be read is no request.
 	_ = json.Unmarshal(e.Request, &request)
-	return cmp.Or(request.Key, request.ID)
+	return cmp.Or(unredacted(request.Key), unredacted(request.ID))
+}
+
+// unredacted is "" for what was redacted: all requests would be one.
+func unredacted(s string) string {
+	if s == "[redacted]" {
+		return ""
+	}
+	return s
 }
 
 func stateOf(s *Subscription) State { return State{Full: digest(full(*s)), Core: digest(core(s))} }

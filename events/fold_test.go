@@ -181,6 +181,10 @@ func TestFold(t *testing.T) {
 			[]events.Message{asked(changed("evt_1", 1, "active", "past_due"), "k"), asked(changed("evt_2", 1, "active", "past_due"), "k"), changed("evt_0", 1, "past_due", "active")},
 			"evt_2", ambiguous, "3 events lead round in a circle, and evt_2 has the greatest id.",
 		},
+		"requests that were redacted are not one": {
+			[]events.Message{asked(changed("evt_1", 1, "active", "past_due"), "[redacted]"), asked(changed("evt_2", 1, "past_due", "active"), "[redacted]"), asked(changed("evt_0", 1, "active", "past_due"), "[redacted]")},
+			"evt_1", determined, "evt_1 is where the changes of these seconds end (3 events).",
+		},
 		"one change told twice for no request": {
 			[]events.Message{changed("evt_2", 1, "active", "past_due"), changed("evt_3", 1, "active", "past_due"), changed("evt_0", 1, "past_due", "unpaid")},
 			"evt_0", determined, "evt_0 is where the changes of these seconds end (3 events).",

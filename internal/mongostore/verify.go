@@ -82,8 +82,8 @@ func (s *Store) Rewrite(ctx context.Context, have Stored, winner events.Message,
 	if err != nil {
 		return false, err
 	}
-	_, err = s.db.subscriptions.ReplaceOne(ctx, unmoved(have.Key, raw), replacement, options.Replace().SetUpsert(true))
-	failure := single(err)
+	res, err := s.db.subscriptions.ReplaceOne(ctx, unmoved(have.Key, raw), replacement, options.Replace().SetUpsert(true))
+	failure := single(replaced(res, err))
 	if isDuplicate(failure) {
 		return false, nil
 	}

@@ -75,6 +75,9 @@ func TestChanges(t *testing.T) {
 		"cancel at a date":                          {`{"cancel_at":1709000000,"canceled_at":1703000000}`, `{"cancel_at":null,"canceled_at":null}`, "cancel_scheduled"},
 		"cancellation moved":                        {`{"cancel_at":1709000000}`, `{"cancel_at":1708000000}`, "cancel_scheduled"},
 		"cancellation told in another way":          {`{"cancel_at":1705270400,"cancel_at_period_end":true}`, `{"cancel_at_period_end":false}`, "other"},
+		"period of one to be canceled moved":        {`{"cancel_at_period_end":true}`, `{"items":{"data":[{"id":"si_1","quantity":2,"current_period_start":1702592000,"current_period_end":1705000000,"price":{"id":"price_1","currency":"eur","unit_amount":900}}]}}`, "other"},
+		"cancellation set to another date":          {`{"cancel_at":1709000000}`, `{"cancel_at":null,"cancel_at_period_end":true}`, "cancel_scheduled"},
+		"next period, items had none":               {`{"current_period_start":1702592000,"current_period_end":1705270400}`, `{"items":{"data":[{"id":"si_1","quantity":2,"price":{"id":"price_1","currency":"eur","unit_amount":900}}]},"current_period_start":1700000000,"current_period_end":1702592000}`, "renewed"},
 		"cancellation taken back":                   {`{}`, `{"cancel_at_period_end":true,"cancel_at":1705270400,"cancellation_details":{"reason":"cancellation_requested"}}`, "cancel_unscheduled"},
 		"cancellation by date taken back":           {`{}`, `{"cancel_at":1709000000}`, "cancel_unscheduled"},
 		"customer says why":                         {`{"cancel_at":1709000000,"cancellation_details":{"feedback":"too_expensive"}}`, `{"cancellation_details":{"feedback":null}}`, "cancellation_details_changed"},
@@ -319,5 +322,18 @@ func merge(object, previous map[string]any) {
 			continue
 		}
 		object[key] = was
+	}
+}
+
+// What is put back may stand deeper in what is made of it than in the event.
+func TestPreviousPlanNestedAsDeepAsCanBe(t *testing.T) {
+	t.Parallel()
+	for depth := 9_980; depth < 9_990; depth++ {
+		plan := strings.Repeat("[", depth) + strings.Repeat("]", depth)
+		raw := event("customer.subscription.updated", `{"id":"s","plan":{"id":"p"},"items":{"data":[{"id":"a"}]}},"previous_attributes":{"plan":`+plan+`}`)
+		_, err := normalizer(t, options()).Event([]byte(raw), receipt())
+		if refused := depth+3 > 9_990; refused != (err != nil) {
+			t.Errorf("%d levels: got %v", depth, err)
+		}
 	}
 }

@@ -9,7 +9,10 @@ import (
 
 // maxDepth is less than the 10,000 levels that encoding/json reads, because an
 // event is going to stand inside a message.
-const maxDepth = 9_990
+const (
+	maxDepth = 9_990
+	deeper   = 8
+)
 
 var (
 	errSyntax = errors.New("invalid JSON")
@@ -29,10 +32,10 @@ func repair(raw []byte, warn *notes) []byte {
 // parse checks that raw, which is valid UTF-8, is one JSON value, and finds
 // where everything in it stands.
 // See https://www.rfc-editor.org/rfc/rfc8259
-func parse(raw []byte) (value, error) { return parseText(string(raw)) }
+func parse(raw []byte) (value, error) { return parseText(string(raw), maxDepth) }
 
-func parseText(text string) (value, error) {
-	p := parser{text: text, nodes: make([]node, 0, len(text)/20+8)}
+func parseText(text string, depth int) (value, error) {
+	p := parser{text: text, depth: depth, nodes: make([]node, 0, len(text)/20+8)}
 	p.skip()
 	if !p.value(node{}) || p.skip() != 0 || p.at < len(text) {
 		if p.deep {
@@ -43,9 +46,10 @@ func parseText(text string) (value, error) {
 	return value{doc: &document{text: text, nodes: p.nodes}}, nil
 }
 
-// view is parse for a text that was put together from parsed values.
+// view is parse for a text that was put together from parsed values, which may
+// stand a few levels deeper in it.
 func view(text string) value {
-	v, err := parseText(text)
+	v, err := parseText(text, maxDepth+deeper)
 	if err != nil {
 		panic("normalize: view of something that is no JSON")
 	}
@@ -59,6 +63,7 @@ type parser struct {
 	nodes []node
 	at    int
 	level int
+	depth int // the most levels
 	deep  bool
 }
 
@@ -84,7 +89,7 @@ func (p *parser) skip() byte {
 }
 
 func (p *parser) value(n node) bool {
-	if p.level >= maxDepth {
+	if p.level >= p.depth {
 		p.deep = true
 		return false
 	}

@@ -45,6 +45,9 @@ type redactor struct {
 	doc   *document
 	open  []uint32 // the objects and arrays around the present node
 	edits []edit
+	// sessions are the objects whose URLs were replaced already: a hostile object
+	// can say many times what it is.
+	sessions map[uint32]bool
 }
 
 // redact replaces what must not leave the ingress by the string "[redacted]",
@@ -92,6 +95,13 @@ func (r *redactor) enter(i uint32) {
 
 // urls replaces those in an object that is a session, or was one.
 func (r *redactor) urls(session value) {
+	if !session.exists() || r.sessions[session.node] {
+		return
+	}
+	if r.sessions == nil {
+		r.sessions = map[uint32]bool{}
+	}
+	r.sessions[session.node] = true
 	for name, v := range session.members() {
 		if name == "url" && !v.isNull() {
 			r.replace(v.node)

@@ -170,3 +170,18 @@ func TestLongNamesAreShortenedInPaths(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// An object may say many times what it is, and each time where; its URLs are
+// replaced once.
+func TestRepeatedSessionIsRedactedOnce(t *testing.T) {
+	t.Parallel()
+	const times = 20_000
+	object := `{"id":"cs_1"` + strings.Repeat(`,"object":"checkout.session","url":"u"`, times) + `}`
+	m := message(t, event("checkout.session.completed", object))
+	if got := bytes.Count(m.Data.Event, []byte(`"url":"[redacted]"`)); got != times {
+		t.Errorf("got %d URLs redacted, want %d", got, times)
+	}
+	if got, want := m.Data.Redactions[len(m.Data.Redactions)-1], "and 19901 more"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

@@ -158,6 +158,9 @@ func (c *Committer) known(ctx context.Context, head Head) ([]events.Fact, error)
 func (c *Committer) history(ctx context.Context, subscription string) ([]events.Fact, error) {
 	var facts []events.Fact
 	for m, err := range c.db.History(ctx, subscription) {
+		if fault.KindOf(err) == fault.Permanent {
+			continue // one damaged document says nothing, and must not silence the others
+		}
 		if err != nil {
 			return nil, err
 		}
