@@ -48,21 +48,56 @@ type Replay struct {
 	resumed  uint64
 	last     jetstream.Msg
 	ended    bool
+	// delivered is what the consumer has delivered, by its own count, and torn is
+	// true if something of it never arrived.
+	delivered uint64
+	torn      bool
 }
 
 // OpenReplay makes the replay's consumer, or goes on with the one that is there.
 func (b *Bus) OpenReplay(ctx context.Context, cfg ReplayConfig) (*Replay, error) {
 	r := &Replay{bus: b, cfg: cfg}
-	consumer, err := r.plan(ctx)
-	if err != nil {
+	if err := r.open(ctx); err != nil {
 		return nil, err
 	}
-	if r.consumer, err = b.js.CreateConsumer(ctx, cfg.Stream, consumer); err != nil {
-		return nil, fmt.Errorf("creating consumer %s: %w", cfg.Consumer, err)
-	}
-	r.total = r.consumer.CachedInfo().NumPending
-	r.pending, r.ended = r.total, r.total == 0
+	r.total = r.pending
 	return r, nil
+}
+
+func (r *Replay) open(ctx context.Context) error {
+	consumer, err := r.plan(ctx)
+	if err != nil {
+		return err
+	}
+	if r.consumer, err = r.bus.js.CreateConsumer(ctx, r.cfg.Stream, consumer); err != nil {
+		return fmt.Errorf("creating consumer %s: %w", r.cfg.Consumer, err)
+	}
+	r.pending = r.consumer.CachedInfo().NumPending
+	r.ended, r.delivered, r.torn = r.pending == 0, 0, false
+	return nil
+}
+
+// rewind goes on behind what was acknowledged. What the server sent into a
+// connection that broke counts as delivered: it would come again only after the
+// ack wait, and be acknowledged unread by then, together with what is behind it.
+func (r *Replay) rewind(ctx context.Context) error {
+	if err := r.bus.WaitConnected(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	defer cancel()
+	if _, err := r.consumer.Info(ctx); errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return r.gone()
+	}
+	resumed := r.resumed
+	r.cfg.Restart = false
+	err := r.open(ctx)
+	r.resumed = resumed
+	return err
+}
+
+func (r *Replay) gone() error {
+	return fmt.Errorf("consumer %s is gone: somebody removed it, or started the replay a second time", r.cfg.Consumer)
 }
 
 // plan says what consumer is needed. What an interrupted replay had not
@@ -147,6 +182,12 @@ func (r *Replay) Resumed() uint64 { return r.resumed }
 // are settled by [Replay.Done], all together.
 func (r *Replay) Next(ctx context.Context, n int) ([]*message.Message, error) {
 	for !r.ended {
+		if r.torn {
+			if err := r.rewind(ctx); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		messages, err := r.fetch(ctx, n)
 		if err != nil || len(messages) > 0 {
 			return messages, err
@@ -155,11 +196,14 @@ func (r *Replay) Next(ctx context.Context, n int) ([]*message.Message, error) {
 		info, err := r.consumer.Info(ctx)
 		switch {
 		case errors.Is(err, jetstream.ErrConsumerNotFound):
-			return nil, fmt.Errorf("consumer %s is gone: somebody removed it, or started the replay a second time", r.cfg.Consumer)
+			return nil, r.gone()
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
 		}
-		r.ended = err == nil && info.NumPending == 0
+		if err == nil {
+			r.torn = r.torn || info.Delivered.Consumer > r.delivered
+			r.ended = info.NumPending == 0 && !r.torn
+		}
 	}
 	return nil, nil
 }
@@ -174,11 +218,24 @@ func (r *Replay) fetch(ctx context.Context, n int) ([]*message.Message, error) {
 	}
 	var messages []*message.Message
 	for jm := range batch.Messages() {
+		if r.torn = r.torn || !r.follows(jm); r.torn {
+			continue
+		}
 		slotted, _ := withSlot(context.WithoutCancel(ctx), placeOf(jm))
 		messages = append(messages, toMessage(slotted, jm))
 		r.last = jm
 	}
 	return messages, nil
+}
+
+// follows reports whether a message is the one that the consumer delivered next.
+func (r *Replay) follows(jm jetstream.Msg) bool {
+	meta, err := jm.Metadata()
+	if err != nil || meta.Sequence.Consumer != r.delivered+1 {
+		return false
+	}
+	r.delivered++
+	return true
 }
 
 // Done acknowledges what Next has returned so far.
