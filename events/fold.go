@@ -49,9 +49,10 @@ type Verdict struct {
 // the events are put in order by what they say: an update is a step from one
 // state to another, and the state in which the steps end is the present one. An
 // event that does not say what was before is in order if some step touches its
-// state, and an end of its own if none does or if it is later than all of them. With several ends, which means that
-// an event is missing or was told twice, the later moment wins; if that is the
-// same, it is ambiguous.
+// state, and an end of its own if none does or if it is later than all of them.
+// With several ends, which means that an event is missing or was told twice, the
+// later moment wins; if that is the same, it is ambiguous. Two facts with one
+// event id have to be equal.
 // See https://docs.stripe.com/webhooks#event-ordering
 //
 // Fold panics if facts is empty: no events, no state.

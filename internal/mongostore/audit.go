@@ -39,11 +39,34 @@ func (a audit) Insert(ctx context.Context, entries []events.Entry) []error {
 	if len(docs) == 0 {
 		return failures
 	}
-	_, err := a.events.InsertMany(ctx, docs, options.InsertMany().SetOrdered(false))
-	for k, failure := range perDocument(err, len(docs)) {
-		failures[index[k]] = written("inserting audit document", failure)
+	for _, part := range bySize(docs, maxCommand) {
+		_, err := a.events.InsertMany(ctx, docs[part.from:part.to], options.InsertMany().SetOrdered(false))
+		for k, failure := range perDocument(err, part.to-part.from) {
+			failures[index[part.from+k]] = written("inserting audit document", failure)
+		}
 	}
 	return failures
+}
+
+// maxCommand keeps an insert from being split by the driver, which would forget
+// the write concern error of every part but the last that failed.
+const maxCommand = 16 << 20
+
+type part struct{ from, to int }
+
+// bySize parts documents so that no part of several is larger than a limit.
+func bySize(docs []any, limit int) []part {
+	var parts []part
+	size := 0
+	for i, doc := range docs {
+		n := len(doc.(bson.Raw))
+		if i == 0 || size+n > limit {
+			parts, size = append(parts, part{from: i}), 0
+		}
+		size += n
+		parts[len(parts)-1].to = i + 1
+	}
+	return parts
 }
 
 // Find reads the message that was audited under a key.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -280,5 +281,28 @@ func TestFieldsLeaveOutEmptyLists(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"subscription_id", "livemode", "cancel_at_period_end", "days_until_due"}, names); diff != "" {
 		t.Errorf("fields that are false or 0 stay (-want +got):\n%s", diff)
+	}
+}
+
+func TestBySize(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		sizes []int
+		want  []part
+	}{
+		"none":                    {nil, nil},
+		"all in one":              {[]int{3, 3, 4}, []part{{0, 3}}},
+		"one more":                {[]int{3, 3, 4, 1}, []part{{0, 3}, {3, 4}}},
+		"one larger than a part":  {[]int{20}, []part{{0, 1}}},
+		"a large one in between":  {[]int{1, 20, 1}, []part{{0, 1}, {1, 2}, {2, 3}}},
+		"each as large as a part": {[]int{10, 10}, []part{{0, 1}, {1, 2}}},
+	} {
+		docs := make([]any, len(tt.sizes))
+		for i, n := range tt.sizes {
+			docs[i] = make(bson.Raw, n)
+		}
+		if got := bySize(docs, 10); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: got %v, want %v", name, got, tt.want)
+		}
 	}
 }

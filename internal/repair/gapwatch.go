@@ -81,6 +81,7 @@ func (w *GapWatch) Look(ctx context.Context) (open int, err error) {
 	w.noticed = nil
 	w.mu.Unlock()
 	if err := w.sort(ctx, fresh); err != nil {
+		w.giveBack(fresh)
 		return 0, err
 	}
 	if err := w.lookAtDue(ctx); err != nil {
@@ -90,6 +91,14 @@ func (w *GapWatch) Look(ctx context.Context) (open int, err error) {
 		open += s.gaps
 	}
 	return open, nil
+}
+
+// giveBack keeps what could not be looked at for the next time.
+func (w *GapWatch) giveBack(fresh []noticed) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	fresh = append(fresh, w.noticed...)
+	w.noticed = fresh[:min(len(fresh), maxNoticed)]
 }
 
 // sort picks from what was noticed what may be behind a gap, and what may fill
@@ -146,6 +155,9 @@ func (w *GapWatch) lookAtDue(ctx context.Context) error {
 		old, young, err := w.count(ctx, key, now)
 		switch {
 		case err != nil:
+			// The others are looked at before it comes to this one again.
+			s.due = now.Add(gapAgain)
+			w.watched[key] = s
 			return err
 		case old > 0:
 			w.watched[key] = watched{now.Add(gapAgain), old}

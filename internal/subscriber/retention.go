@@ -13,6 +13,8 @@ const (
 	retentionInterval = time.Hour
 	// retentionRetry is how soon it is tried again after a failure.
 	retentionRetry = time.Minute
+	// retentionTimeout bounds one pass; what it does not reach is for the next.
+	retentionTimeout = 30 * time.Minute
 )
 
 // retain removes what is older than the retention, at start and from time to time.
@@ -22,7 +24,7 @@ func (s *Subscriber) retain(ctx context.Context) {
 	}
 	for ctx.Err() == nil {
 		wait := retentionInterval
-		removed, err := repair.Forget(ctx, expiring{s.store}, s.deps.Now().Add(-s.cfg.AuditRetention))
+		removed, err := s.forget(ctx)
 		switch {
 		case err != nil && ctx.Err() == nil:
 			wait = retentionRetry
@@ -35,6 +37,12 @@ func (s *Subscriber) retain(ctx context.Context) {
 		case <-time.After(wait):
 		}
 	}
+}
+
+func (s *Subscriber) forget(ctx context.Context) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, retentionTimeout)
+	defer cancel()
+	return repair.Forget(ctx, expiring{s.store}, s.deps.Now().Add(-s.cfg.AuditRetention))
 }
 
 // expiring is the store as retention sees it.

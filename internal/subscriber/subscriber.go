@@ -24,7 +24,11 @@ import (
 	"github.com/billbus/billbus/internal/wire"
 )
 
-const gaugeInterval = 5 * time.Second
+const (
+	gaugeInterval = 5 * time.Second
+	// gapTimeout bounds one look for gaps.
+	gapTimeout = 30 * time.Second
+)
 
 // Deps are what the process shares between its parts.
 type Deps struct {
@@ -119,6 +123,7 @@ func (s *Subscriber) Run(ctx context.Context) (err error) {
 	group.Go(func() error { s.streams.Run(ctx); return nil })
 	group.Go(func() error { s.store.Provision(ctx, s.create()); return nil })
 	group.Go(func() error { s.gauges(ctx); return nil })
+	group.Go(func() error { s.watchGaps(ctx); return nil })
 	group.Go(func() error { s.retain(ctx); return nil })
 	group.Go(func() error { return wire.UntilClosed(ctx, s.bus) })
 	group.Go(func() error { return wire.Consume(ctx, s.router) })
@@ -150,14 +155,34 @@ func (s *Subscriber) gauges(ctx context.Context) {
 		if n, err := s.letters.Count(ctx); err == nil {
 			s.deps.Metrics.SetDeadLetters(n)
 		}
-		if n, err := s.gaps.Look(ctx); err == nil {
-			s.deps.Metrics.SetGaps(uint64(n))
-		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
+	}
+}
+
+// watchGaps looks for gaps, apart from the gauges: it reads trails, and a database
+// that hangs must not hide that messages are waiting.
+func (s *Subscriber) watchGaps(ctx context.Context) {
+	tick := time.NewTicker(gaugeInterval)
+	defer tick.Stop()
+	for {
+		s.lookForGaps(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (s *Subscriber) lookForGaps(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, gapTimeout)
+	defer cancel()
+	if n, err := s.gaps.Look(ctx); err == nil {
+		s.deps.Metrics.SetGaps(uint64(n))
 	}
 }
 
