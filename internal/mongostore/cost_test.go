@@ -15,6 +15,7 @@ import (
 
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/internal/mongostore"
+	"github.com/billbus/billbus/internal/storetest"
 )
 
 // traffic is what a driver sends and gets.
@@ -59,7 +60,7 @@ func TestCostDoesNotGrowWithTheHistory(t *testing.T) {
 		var commands []string
 		var sizes []int
 		for i := range 200 {
-			c, n := tr.of(t, s, told("sub_1", fmt.Sprintf("evt_%05d", i), "updated", i, "active"))
+			c, n := tr.of(t, s, storetest.Told("sub_1", fmt.Sprintf("evt_%05d", i), "updated", i, "active"))
 			commands, sizes = append(commands, c), append(sizes, n)
 		}
 		if diff := cmp.Diff("insert find update", commands[10]); diff != "" {
@@ -124,7 +125,7 @@ func TestReplacementsOverlapOnMongoDBOnly(t *testing.T) {
 		for round := range 5 {
 			var batch []events.Entry
 			for i := range 40 {
-				batch = append(batch, told(fmt.Sprintf("sub_%d", i), fmt.Sprintf("evt_%d_%d", round, i), "updated", round, "active"))
+				batch = append(batch, storetest.Told(fmt.Sprintf("sub_%d", i), fmt.Sprintf("evt_%d_%d", round, i), "updated", round, "active"))
 			}
 			if _, errs := s.Commit(t.Context(), batch...); errors.Join(errs...) != nil {
 				t.Fatal(errs)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/internal/mongostore"
+	"github.com/billbus/billbus/internal/storetest"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -154,7 +155,7 @@ func golden(t *testing.T, name string, doc bson.Raw) {
 func TestRecordLeavesOutWhatIsNotSet(t *testing.T) {
 	each(t, func(t *testing.T, db database) {
 		s := db.open(t, nil)
-		record(t, s, told("sub_1", "evt_1", "updated", 1, "active"))
+		record(t, s, storetest.Told("sub_1", "evt_1", "updated", 1, "active"))
 		state := db.state(t, "sub_1")
 		want := []string{
 			"_id", "access", "explanation", "first_seen_at", "livemode", "ordering", "status", "subscription_id", "updated_at", "version",

@@ -3,7 +3,6 @@ package mongostore_test
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"log/slog"
 	"os"
 	"strings"
@@ -178,28 +177,6 @@ func (db database) remove(t *testing.T, collection, id string) {
 	res, err := db.Collection(collection).DeleteOne(t.Context(), bson.D{{Key: "_id", Value: id}})
 	if err != nil || res.DeletedCount != 1 {
 		t.Fatalf("deleting %s: %v, %v", id, res, err)
-	}
-}
-
-// told is an entry about a subscription; second counts from a fixed time.
-func told(sub, id, word string, second int, status string) events.Entry {
-	at := time.Date(2026, 1, 1, 0, 0, second, 0, time.UTC)
-	stripeType := "customer.subscription." + word
-	subject, ok := events.SubscriptionSubject(stripeType)
-	if !ok {
-		panic(fmt.Sprintf("%s is no event of a subscription", stripeType))
-	}
-	return events.Entry{
-		Message: events.Message{
-			SpecVersion: events.SpecVersion, ID: id, Source: events.Source(false, ""), Type: subject, Subject: sub,
-			Time: at, DataContentType: events.DataContentType, StripeType: stripeType,
-			Data: events.Data{
-				SchemaVersion: events.SchemaVersion, Origin: events.OriginWebhook, ReceivedAt: at.Add(time.Second),
-				Subscription: &events.Subscription{ID: sub, Status: status, Access: events.Access(status)},
-				Event:        []byte(`{"id":"` + id + `"}`),
-			},
-		},
-		StreamSequence: 1, StoredAt: at.Add(2 * time.Second),
 	}
 }
 

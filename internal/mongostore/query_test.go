@@ -9,12 +9,13 @@ import (
 
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/internal/mongostore"
+	"github.com/billbus/billbus/internal/storetest"
 )
 
 func TestCompareNamesTheFieldsThatDiffer(t *testing.T) {
 	each(t, func(t *testing.T, db database) {
 		s := db.open(t, now)
-		entry := told("sub_1", "evt_1", "updated", 1, events.StatusActive)
+		entry := storetest.Told("sub_1", "evt_1", "updated", 1, events.StatusActive)
 		record(t, s, entry)
 		want := *entry.Data.Subscription
 		got, differing, err := s.Compare(t.Context(), entry.SubscriptionKey(), want)
@@ -35,7 +36,7 @@ func TestCompareNamesTheFieldsThatDiffer(t *testing.T) {
 func TestCompareNoticesAFieldThatShouldNotBeThere(t *testing.T) {
 	each(t, func(t *testing.T, db database) {
 		s := db.open(t, now)
-		entry := told("sub_1", "evt_1", "updated", 1, events.StatusActive)
+		entry := storetest.Told("sub_1", "evt_1", "updated", 1, events.StatusActive)
 		record(t, s, entry)
 		db.set(t, "sub_1", bson.D{{Key: "cancel_at", Value: now()}})
 		_, differing, err := s.Compare(t.Context(), entry.SubscriptionKey(), *entry.Data.Subscription)
@@ -48,7 +49,7 @@ func TestCompareNoticesAFieldThatShouldNotBeThere(t *testing.T) {
 func TestEventCountsIsOneForEachEvent(t *testing.T) {
 	each(t, func(t *testing.T, db database) {
 		s := db.open(t, now)
-		one, two := told("sub_1", "evt_1", "updated", 1, events.StatusActive), told("sub_1", "evt_2", "updated", 2, events.StatusActive)
+		one, two := storetest.Told("sub_1", "evt_1", "updated", 1, events.StatusActive), storetest.Told("sub_1", "evt_2", "updated", 2, events.StatusActive)
 		record(t, s, one, two, one)
 		got, err := s.EventCounts(t.Context())
 		if diff := cmp.Diff(map[string]int{"evt_1": 1, "evt_2": 1}, got); diff != "" || err != nil {

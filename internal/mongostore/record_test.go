@@ -17,6 +17,7 @@ import (
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/internal/fault"
 	"github.com/billbus/billbus/internal/mongostore"
+	"github.com/billbus/billbus/internal/storetest"
 )
 
 func keys(doc bson.M) []string { return slices.Sorted(maps.Keys(doc)) }
@@ -38,13 +39,13 @@ func expect(t *testing.T, state bson.M, eventID, status, ordering string) {
 func TestEffects(t *testing.T) {
 	each(t, func(t *testing.T, db database) {
 		s := db.open(t, nil)
-		invoice := told("sub_1", "evt_9", "updated", 9, "active")
+		invoice := storetest.Told("sub_1", "evt_9", "updated", 9, "active")
 		invoice.Type, invoice.StripeType, invoice.Data.Subscription = "stripe.invoice.paid", "invoice.paid", nil
-		ignored := told("sub_1", "evt_8", "updated", 8, "unpaid")
+		ignored := storetest.Told("sub_1", "evt_8", "updated", 8, "unpaid")
 		ignored.Type, ignored.Data.Ignored = "stripe.customer.subscription.updated", events.IgnoredLivemode
 		effects := record(t, s,
-			told("sub_1", "evt_2", "updated", 2, "active"), told("sub_1", "evt_1", "updated", 1, "trialing"),
-			told("sub_1", "evt_3", "updated", 3, "past_due"), told("sub_1", "evt_3", "updated", 3, "past_due"), invoice, ignored)
+			storetest.Told("sub_1", "evt_2", "updated", 2, "active"), storetest.Told("sub_1", "evt_1", "updated", 1, "trialing"),
+			storetest.Told("sub_1", "evt_3", "updated", 3, "past_due"), storetest.Told("sub_1", "evt_3", "updated", 3, "past_due"), invoice, ignored)
 		want := []events.Effect{events.Applied, events.Recorded, events.Applied, events.Duplicate, events.Recorded, events.Recorded}
 		if diff := cmp.Diff(want, effects); diff != "" {
 			t.Errorf("effects (-want +got):\n%s", diff)
@@ -68,8 +69,8 @@ func TestBatchIsOneWrite(t *testing.T) {
 	each(t, func(t *testing.T, db database) {
 		s := db.open(t, nil)
 		effects, errs := s.Commit(t.Context(),
-			told("sub_1", "evt_2", "updated", 2, "active"), told("sub_1", "evt_1", "created", 1, "incomplete"),
-			told("sub_2", "evt_3", "created", 1, "incomplete"), told("sub_1", "evt_2", "updated", 2, "unpaid"))
+			storetest.Told("sub_1", "evt_2", "updated", 2, "active"), storetest.Told("sub_1", "evt_1", "created", 1, "incomplete"),
+			storetest.Told("sub_2", "evt_3", "created", 1, "incomplete"), storetest.Told("sub_1", "evt_2", "updated", 2, "unpaid"))
 		if err := errors.Join(errs...); err != nil {
 			t.Fatal(err)
 		}
@@ -89,7 +90,7 @@ func TestBatchIsOneWrite(t *testing.T) {
 func TestDuplicateRestoresTheState(t *testing.T) {
 	each(t, func(t *testing.T, db database) {
 		s := db.open(t, nil)
-		entry := told("sub_1", "evt_1", "updated", 1, "active")
+		entry := storetest.Told("sub_1", "evt_1", "updated", 1, "active")
 		record(t, s, entry)
 		before := db.state(t, "sub_1")
 		db.remove(t, mongostore.Subscriptions, "test:platform:sub_1")
@@ -103,10 +104,10 @@ func TestDuplicateRestoresTheState(t *testing.T) {
 }
 
 func TestFirstRenderingCounts(t *testing.T) {
-	first := told("sub_1", "evt_1", "updated", 1, "active")
-	second := told("sub_1", "evt_1", "updated", 9, "unpaid")
+	first := storetest.Told("sub_1", "evt_1", "updated", 1, "active")
+	second := storetest.Told("sub_1", "evt_1", "updated", 9, "unpaid")
 	second.StripeAPIVersion, second.Data.Event = "2026-06-24.dahlia", []byte(`{"id":"evt_1","new":true}`)
-	third := told("sub_1", "evt_1", "deleted", 9, "canceled")
+	third := storetest.Told("sub_1", "evt_1", "deleted", 9, "canceled")
 	check := func(t *testing.T, db database) {
 		t.Helper()
 		expect(t, db.state(t, "sub_1"), "evt_1", "active", "determined")
@@ -134,7 +135,7 @@ func TestStateIsReplacedWhole(t *testing.T) {
 	each(t, func(t *testing.T, db database) {
 		clock := now()
 		s := db.open(t, func() time.Time { return clock })
-		scheduled := told("sub_1", "evt_1", "updated", 1, "active")
+		scheduled := storetest.Told("sub_1", "evt_1", "updated", 1, "active")
 		scheduled.Data.Subscription.CancelAt = now().AddDate(0, 1, 0)
 		scheduled.Data.Subscription.UserID = "7"
 		scheduled.Data.Subscription.Metadata = map[string]string{"user_id": "7"}
@@ -142,7 +143,7 @@ func TestStateIsReplacedWhole(t *testing.T) {
 		has(t, db.raw(t, mongostore.Subscriptions, "test:platform:sub_1"), "cancel_at", "user_id", "user_id_source", "metadata")
 		db.set(t, "sub_1", bson.D{{Key: "stray", Value: 1}})
 		clock = clock.Add(time.Hour)
-		record(t, s, told("sub_1", "evt_2", "updated", 2, "active"))
+		record(t, s, storetest.Told("sub_1", "evt_2", "updated", 2, "active"))
 		want := []string{
 			"_id", "access", "explanation", "first_seen_at", "livemode", "ordering", "status", "subscription_id", "updated_at", "version",
 		}
@@ -160,15 +161,15 @@ func TestStateIsReplacedWhole(t *testing.T) {
 func TestTieIsAmbiguousInAnyOrder(t *testing.T) {
 	each(t, func(t *testing.T, db database) {
 		s := db.open(t, nil)
-		record(t, s, told("sub_1", "evt_1a", "updated", 1, "active"), told("sub_1", "evt_1b", "updated", 1, "past_due"))
+		record(t, s, storetest.Told("sub_1", "evt_1a", "updated", 1, "active"), storetest.Told("sub_1", "evt_1b", "updated", 1, "past_due"))
 		expect(t, db.state(t, "sub_1"), "evt_1b", "past_due", "ambiguous")
 		// The winner comes first here, and is read from the audit again.
-		record(t, s, told("sub_2", "evt_2b", "updated", 1, "past_due"), told("sub_2", "evt_2a", "updated", 1, "active"))
+		record(t, s, storetest.Told("sub_2", "evt_2b", "updated", 1, "past_due"), storetest.Told("sub_2", "evt_2a", "updated", 1, "active"))
 		expect(t, db.state(t, "sub_2"), "evt_2b", "past_due", "ambiguous")
 		if got := len(version(db.state(t, "sub_2"))["known"].(bson.A)); got != 2 {
 			t.Errorf("version.known: got %d facts, want 2", got)
 		}
-		record(t, s, told("sub_2", "evt_2c", "updated", 2, "active"))
+		record(t, s, storetest.Told("sub_2", "evt_2c", "updated", 2, "active"))
 		expect(t, db.state(t, "sub_2"), "evt_2c", "active", "determined")
 	})
 }
@@ -176,13 +177,13 @@ func TestTieIsAmbiguousInAnyOrder(t *testing.T) {
 func TestTerminalStays(t *testing.T) {
 	each(t, func(t *testing.T, db database) {
 		s := db.open(t, nil)
-		record(t, s, told("sub_1", "evt_1", "deleted", 1, "canceled"))
-		effects := record(t, s, told("sub_1", "evt_2", "updated", 9, "active"))
+		record(t, s, storetest.Told("sub_1", "evt_1", "deleted", 1, "canceled"))
+		effects := record(t, s, storetest.Told("sub_1", "evt_2", "updated", 9, "active"))
 		if diff := cmp.Diff([]events.Effect{events.Recorded}, effects); diff != "" {
 			t.Errorf("effect (-want +got):\n%s", diff)
 		}
 		expect(t, db.state(t, "sub_1"), "evt_1", "canceled", "determined")
-		record(t, s, told("sub_1", "evt_3", "updated", 10, "canceled"))
+		record(t, s, storetest.Told("sub_1", "evt_3", "updated", 10, "canceled"))
 		expect(t, db.state(t, "sub_1"), "evt_3", "canceled", "determined")
 		if got := version(db.state(t, "sub_1"))["terminal"]; got != true {
 			t.Errorf("version.terminal: got %v", got)
@@ -204,10 +205,10 @@ func history(sub string, random *rand.Rand) []events.Entry {
 			word = "created"
 		}
 		id := fmt.Sprintf("evt_%s_%02d", sub, random.IntN(90)*100+i)
-		list = append(list, told(sub, id, word, i/4, statuses[random.IntN(len(statuses))]))
+		list = append(list, storetest.Told(sub, id, word, i/4, statuses[random.IntN(len(statuses))]))
 	}
 	if random.IntN(2) == 0 {
-		list = append(list, told(sub, "evt_"+sub+"_end", "deleted", 1, "canceled"), told(sub, "evt_"+sub+"_after", "updated", 1, "canceled"))
+		list = append(list, storetest.Told(sub, "evt_"+sub+"_end", "deleted", 1, "canceled"), storetest.Told(sub, "evt_"+sub+"_after", "updated", 1, "canceled"))
 	}
 	return list
 }
@@ -338,10 +339,10 @@ func TestAnotherWriterIsFirst(t *testing.T) {
 				clock := &interposed{}
 				s, second := db.open(t, clock.now), db.open(t, nil)
 				if tt.exists {
-					record(t, s, told("sub_1", "evt_0", "created", 1, "incomplete"))
+					record(t, s, storetest.Told("sub_1", "evt_0", "created", 1, "incomplete"))
 				}
-				clock.arm(func() { record(t, second, told("sub_1", "evt_other", "updated", tt.other, "past_due")) })
-				effects := record(t, s, told("sub_1", "evt_mine", "updated", tt.mine, "active"))
+				clock.arm(func() { record(t, second, storetest.Told("sub_1", "evt_other", "updated", tt.other, "past_due")) })
+				effects := record(t, s, storetest.Told("sub_1", "evt_mine", "updated", tt.mine, "active"))
 				if diff := cmp.Diff([]events.Effect{tt.effect}, effects); diff != "" {
 					t.Errorf("effect (-want +got):\n%s", diff)
 				}
@@ -368,10 +369,10 @@ func TestACollisionFailsNoOtherSubscription(t *testing.T) {
 		clock := &interposed{}
 		s, second := db.open(t, clock.now), db.open(t, nil)
 		clock.arm(func() {
-			record(t, second, told("sub_1", "evt_other", "updated", 1, "past_due"), told("sub_3", "evt_other3", "updated", 1, "past_due"))
+			record(t, second, storetest.Told("sub_1", "evt_other", "updated", 1, "past_due"), storetest.Told("sub_3", "evt_other3", "updated", 1, "past_due"))
 		})
-		_, errs := s.Commit(t.Context(), told("sub_0", "evt_0", "updated", 2, "active"), told("sub_1", "evt_1", "updated", 2, "active"),
-			told("sub_2", "evt_2", "updated", 2, "active"), told("sub_3", "evt_3", "updated", 2, "active"), told("sub_4", "evt_4", "updated", 2, "active"))
+		_, errs := s.Commit(t.Context(), storetest.Told("sub_0", "evt_0", "updated", 2, "active"), storetest.Told("sub_1", "evt_1", "updated", 2, "active"),
+			storetest.Told("sub_2", "evt_2", "updated", 2, "active"), storetest.Told("sub_3", "evt_3", "updated", 2, "active"), storetest.Told("sub_4", "evt_4", "updated", 2, "active"))
 		if err := errors.Join(errs...); err != nil {
 			t.Fatal(err)
 		}
@@ -391,8 +392,8 @@ func TestEndlessCollisionIsTransient(t *testing.T) {
 			}
 			return now()
 		})
-		record(t, s, told("sub_1", "evt_1", "updated", 1, "active"))
-		_, err := s.Record(t.Context(), told("sub_1", "evt_2", "updated", 2, "active"))
+		record(t, s, storetest.Told("sub_1", "evt_1", "updated", 1, "active"))
+		_, err := s.Record(t.Context(), storetest.Told("sub_1", "evt_2", "updated", 2, "active"))
 		if fault.KindOf(err) != fault.Transient || fault.Reason(err) != "mongodb_contention" {
 			t.Errorf("got %v for %s, want transient for mongodb_contention", err, fault.Reason(err))
 		}
@@ -408,8 +409,8 @@ func TestEndlessCollisionIsTransient(t *testing.T) {
 func TestStateOfAnOlderRuleIsDecidedAnew(t *testing.T) {
 	each(t, func(t *testing.T, db database) {
 		s := db.open(t, nil)
-		record(t, s, told("sub_1", "evt_1", "updated", 1, "active"), told("sub_1", "evt_2", "updated", 2, "past_due"),
-			told("sub_2", "evt_3", "updated", 9, "active"))
+		record(t, s, storetest.Told("sub_1", "evt_1", "updated", 1, "active"), storetest.Told("sub_1", "evt_2", "updated", 2, "past_due"),
+			storetest.Told("sub_2", "evt_3", "updated", 9, "active"))
 		want := settled(db.state(t, "sub_1"))
 		// An older rule had let the first event win, and remembered nothing else.
 		db.set(t, "sub_1", bson.D{
@@ -420,7 +421,7 @@ func TestStateOfAnOlderRuleIsDecidedAnew(t *testing.T) {
 				{Key: "event_id", Value: "evt_9"}, {Key: "type", Value: "x"}, {Key: "moment", Value: now()}, {Key: "terminal", Value: true},
 			}}},
 		})
-		record(t, s, told("sub_1", "evt_1", "updated", 1, "active"))
+		record(t, s, storetest.Told("sub_1", "evt_1", "updated", 1, "active"))
 		if diff := cmp.Diff(want, settled(db.state(t, "sub_1"))); diff != "" {
 			t.Errorf("state (-want +got):\n%s", diff)
 		}
@@ -430,7 +431,7 @@ func TestStateOfAnOlderRuleIsDecidedAnew(t *testing.T) {
 		// The facts may be the same, and the state of them still another one.
 		want = settled(db.state(t, "sub_2"))
 		db.set(t, "sub_2", bson.D{{Key: "version.rule", Value: int32(events.Rule - 1)}, {Key: "status", Value: "unpaid"}})
-		record(t, s, told("sub_2", "evt_3", "updated", 9, "active"))
+		record(t, s, storetest.Told("sub_2", "evt_3", "updated", 9, "active"))
 		if diff := cmp.Diff(want, settled(db.state(t, "sub_2"))); diff != "" {
 			t.Errorf("state of one event (-want +got):\n%s", diff)
 		}
@@ -440,10 +441,10 @@ func TestStateOfAnOlderRuleIsDecidedAnew(t *testing.T) {
 func TestStateOfANewerRuleIsLeftAlone(t *testing.T) {
 	each(t, func(t *testing.T, db database) {
 		s := db.open(t, nil)
-		record(t, s, told("sub_1", "evt_1", "updated", 1, "active"))
+		record(t, s, storetest.Told("sub_1", "evt_1", "updated", 1, "active"))
 		db.set(t, "sub_1", bson.D{{Key: "version.rule", Value: int32(events.Rule + 1)}})
 		before := db.state(t, "sub_1")
-		_, errs := s.Commit(t.Context(), told("sub_1", "evt_2", "updated", 2, "past_due"), told("sub_2", "evt_3", "updated", 2, "active"))
+		_, errs := s.Commit(t.Context(), storetest.Told("sub_1", "evt_2", "updated", 2, "past_due"), storetest.Told("sub_2", "evt_3", "updated", 2, "active"))
 		if !errors.Is(errs[0], events.ErrNewerRule) || fault.KindOf(errs[0]) != fault.Transient || fault.Reason(errs[0]) != "newer_rule" {
 			t.Errorf("got %v for %s, want a transient ErrNewerRule", errs[0], fault.Reason(errs[0]))
 		}
@@ -471,16 +472,16 @@ func TestABrokenAuditTrailIsTransient(t *testing.T) {
 		"document of another subscription": {func(t *testing.T, db database) {
 			db.remove(t, mongostore.WebhookEvents, winner)
 			s := db.open(t, nil)
-			record(t, s, told("sub_2", "evt_2", "updated", 1, "active"))
+			record(t, s, storetest.Told("sub_2", "evt_2", "updated", 1, "active"))
 		}, "audit_mismatch"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			each(t, func(t *testing.T, db database) {
 				s := db.open(t, nil)
-				record(t, s, told("sub_1", "evt_2", "updated", 1, "active"))
+				record(t, s, storetest.Told("sub_1", "evt_2", "updated", 1, "active"))
 				tt.hurt(t, db)
 				before := db.state(t, "sub_1")
-				_, err := s.Record(t.Context(), told("sub_1", "evt_1", "updated", 1, "past_due"))
+				_, err := s.Record(t.Context(), storetest.Told("sub_1", "evt_1", "updated", 1, "past_due"))
 				if err == nil || fault.KindOf(err) != fault.Transient || fault.Reason(err) != tt.reason {
 					t.Errorf("got %v of kind %v for %s, want transient for %s", err, fault.KindOf(err), fault.Reason(err), tt.reason)
 				}
@@ -501,8 +502,8 @@ func TestOptionsInTheURIDoNotWeaken(t *testing.T) {
 		}
 		db.uri += separator + "w=0&readPreference=secondary"
 		s := db.open(t, nil)
-		entry := told("sub_1", "evt_1", "updated", 1, "active")
-		effects := record(t, s, entry, entry, told("sub_1", "evt_2", "updated", 2, "past_due"))
+		entry := storetest.Told("sub_1", "evt_1", "updated", 1, "active")
+		effects := record(t, s, entry, entry, storetest.Told("sub_1", "evt_2", "updated", 2, "past_due"))
 		if diff := cmp.Diff([]events.Effect{events.Applied, events.Duplicate, events.Applied}, effects); diff != "" {
 			t.Errorf("effects (-want +got):\n%s", diff)
 		}
@@ -512,9 +513,9 @@ func TestOptionsInTheURIDoNotWeaken(t *testing.T) {
 func TestTooLargeFailsAlone(t *testing.T) {
 	each(t, func(t *testing.T, db database) {
 		s := db.open(t, nil)
-		large := told("sub_2", "evt_2", "updated", 1, "active")
+		large := storetest.Told("sub_2", "evt_2", "updated", 1, "active")
 		large.Data.Event = []byte(`"` + strings.Repeat("x", 16<<20) + `"`)
-		effects, errs := s.Commit(t.Context(), told("sub_1", "evt_1", "updated", 1, "active"), large, told("sub_3", "evt_3", "updated", 1, "active"))
+		effects, errs := s.Commit(t.Context(), storetest.Told("sub_1", "evt_1", "updated", 1, "active"), large, storetest.Told("sub_3", "evt_3", "updated", 1, "active"))
 		if fault.KindOf(errs[1]) != fault.Permanent || fault.Reason(errs[1]) != "too_large" {
 			t.Errorf("got %v for %s, want permanent for too_large", errs[1], fault.Reason(errs[1]))
 		}
@@ -541,11 +542,11 @@ func TestBatchLargerThanOneCommand(t *testing.T) {
 		s := db.open(t, nil)
 		var entries []events.Entry
 		for i := range 5 {
-			e := told(fmt.Sprintf("sub_%d", i), fmt.Sprintf("evt_%d", i), "updated", 1, "active")
+			e := storetest.Told(fmt.Sprintf("sub_%d", i), fmt.Sprintf("evt_%d", i), "updated", 1, "active")
 			e.Data.Event = []byte(`"` + strings.Repeat("x", 12_000_000) + `"`)
 			entries = append(entries, e)
 		}
-		record(t, s, told("sub_9", "evt_4", "updated", 1, "past_due")) // one of the last command is a duplicate
+		record(t, s, storetest.Told("sub_9", "evt_4", "updated", 1, "past_due")) // one of the last command is a duplicate
 		_, errs := s.Commit(t.Context(), entries...)
 		if err := errors.Join(errs...); err != nil {
 			t.Fatal(err)
@@ -562,7 +563,7 @@ func TestBatchLargerThanOneCommand(t *testing.T) {
 
 // snapshot is an entry of a subscription that was read from Stripe's API.
 func snapshot(sub, id string, second int, status string) events.Entry {
-	e := told(sub, id, "updated", second, status)
+	e := storetest.Told(sub, id, "updated", second, status)
 	e.Type, e.StripeType, e.Data.Event = events.SubjectSnapshot, "", nil
 	e.Data.Origin, e.Data.Reason, e.Data.ReadAt = events.OriginThin, events.ReasonThin, e.Time
 	e.Data.Object = []byte(`{"id":"` + sub + `"}`)
@@ -572,8 +573,8 @@ func snapshot(sub, id string, second int, status string) events.Entry {
 func TestSnapshotIsAuditedAndCounts(t *testing.T) {
 	each(t, func(t *testing.T, db database) {
 		s := db.open(t, nil)
-		effects := record(t, s, told("sub_1", "evt_1", "updated", 1, "active"), snapshot("sub_1", "snap_1", 5, "past_due"),
-			told("sub_1", "evt_2", "updated", 2, "active"))
+		effects := record(t, s, storetest.Told("sub_1", "evt_1", "updated", 1, "active"), snapshot("sub_1", "snap_1", 5, "past_due"),
+			storetest.Told("sub_1", "evt_2", "updated", 2, "active"))
 		if diff := cmp.Diff([]events.Effect{events.Applied, events.Applied, events.Recorded}, effects); diff != "" {
 			t.Errorf("effects (-want +got):\n%s", diff)
 		}
@@ -596,10 +597,10 @@ func TestSnapshotIsAuditedAndCounts(t *testing.T) {
 func TestSnapshotComesBackFromTheAudit(t *testing.T) {
 	each(t, func(t *testing.T, db database) {
 		s := db.open(t, nil)
-		record(t, s, told("sub_1", "evt_1", "updated", 1, "active"), snapshot("sub_1", "snap_1", 5, "past_due"))
+		record(t, s, storetest.Told("sub_1", "evt_1", "updated", 1, "active"), snapshot("sub_1", "snap_1", 5, "past_due"))
 		want := settled(db.state(t, "sub_1"))
 		db.set(t, "sub_1", bson.D{{Key: "version.rule", Value: int32(events.Rule - 1)}, {Key: "status", Value: "active"}})
-		record(t, s, told("sub_1", "evt_1", "updated", 1, "active"))
+		record(t, s, storetest.Told("sub_1", "evt_1", "updated", 1, "active"))
 		if diff := cmp.Diff(want, settled(db.state(t, "sub_1"))); diff != "" {
 			t.Errorf("state (-want +got):\n%s", diff)
 		}

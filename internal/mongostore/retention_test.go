@@ -7,13 +7,14 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/billbus/billbus/internal/mongostore"
+	"github.com/billbus/billbus/internal/storetest"
 )
 
 func TestExpiredKnownAndForget(t *testing.T) {
 	each(t, func(t *testing.T, db database) {
 		s := db.open(t, nil)
-		last := told("sub_1", "evt_3", "updated", 30, "active")
-		record(t, s, last, told("sub_1", "evt_2", "deleted", 20, "canceled"), told("sub_2", "evt_1", "created", 10, "active"))
+		last := storetest.Told("sub_1", "evt_3", "updated", 30, "active")
+		record(t, s, last, storetest.Told("sub_1", "evt_2", "deleted", 20, "canceled"), storetest.Told("sub_2", "evt_1", "created", 10, "active"))
 		var got []mongostore.Expired
 		for expired, err := range s.Expired(t.Context(), last.Time) {
 			if err != nil {
@@ -23,8 +24,8 @@ func TestExpiredKnownAndForget(t *testing.T) {
 			got = append(got, expired)
 		}
 		want := []mongostore.Expired{
-			{ID: "test:platform:evt_1", Subscription: "test:platform:sub_2", EventID: "evt_1", Created: told("", "", "created", 10, "").Time},
-			{ID: "test:platform:evt_2", Subscription: "test:platform:sub_1", EventID: "evt_2", Created: told("", "", "created", 20, "").Time, Terminal: true},
+			{ID: "test:platform:evt_1", Subscription: "test:platform:sub_2", EventID: "evt_1", Created: storetest.Told("", "", "created", 10, "").Time},
+			{ID: "test:platform:evt_2", Subscription: "test:platform:sub_1", EventID: "evt_2", Created: storetest.Told("", "", "created", 20, "").Time, Terminal: true},
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("expired (-want +got):\n%s", diff)

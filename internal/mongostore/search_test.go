@@ -7,6 +7,7 @@ import (
 
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/internal/mongostore"
+	"github.com/billbus/billbus/internal/storetest"
 )
 
 func TestSearch(t *testing.T) {
@@ -17,13 +18,13 @@ func TestSearch(t *testing.T) {
 			e.Data.Subscription.CustomerID, e.Data.Subscription.UserID = customer, user
 			return e
 		}
-		invoice := of(told("sub_1", "evt_3", "updated", 3, "active"), "cus_1", "")
+		invoice := of(storetest.Told("sub_1", "evt_3", "updated", 3, "active"), "cus_1", "")
 		invoice.Type, invoice.StripeType, invoice.Data.Subscription = "stripe.invoice.paid", "invoice.paid", nil
-		connected := of(told("sub_1", "evt_5", "updated", 5, "active"), "cus_5", "")
+		connected := of(storetest.Told("sub_1", "evt_5", "updated", 5, "active"), "cus_5", "")
 		connected.StripeAccount, connected.Source = "acct_1", events.Source(false, "acct_1")
-		record(t, s, of(told("sub_1", "evt_1", "created", 1, "active"), "cus_1", "u_1"),
-			of(told("sub_2", "evt_2", "created", 2, "active"), "cus_2", "u_2"), invoice,
-			of(told("sub_1", "evt_4", "updated", 4, "unpaid"), "cus_1", "u_1"), connected)
+		record(t, s, of(storetest.Told("sub_1", "evt_1", "created", 1, "active"), "cus_1", "u_1"),
+			of(storetest.Told("sub_2", "evt_2", "created", 2, "active"), "cus_2", "u_2"), invoice,
+			of(storetest.Told("sub_1", "evt_4", "updated", 4, "unpaid"), "cus_1", "u_1"), connected)
 		at := invoice.Time
 		for name, tt := range map[string]struct {
 			query mongostore.Query

@@ -9,15 +9,16 @@ import (
 
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/internal/mongostore"
+	"github.com/billbus/billbus/internal/storetest"
 )
 
 func TestAuditIsInTheOrderOfSubscriptions(t *testing.T) {
 	each(t, func(t *testing.T, db database) {
 		s := db.open(t, nil)
-		invoice := told("sub_1", "evt_9", "updated", 9, "active")
+		invoice := storetest.Told("sub_1", "evt_9", "updated", 9, "active")
 		invoice.Type, invoice.StripeType, invoice.Data.Subscription = "stripe.invoice.paid", "invoice.paid", nil
-		record(t, s, told("sub_2", "evt_1", "updated", 1, "active"), told("sub_1", "evt_2", "updated", 2, "active"),
-			told("sub_2", "evt_3", "updated", 3, "unpaid"), told("sub_1", "evt_4", "updated", 4, "active"), invoice)
+		record(t, s, storetest.Told("sub_2", "evt_1", "updated", 1, "active"), storetest.Told("sub_1", "evt_2", "updated", 2, "active"),
+			storetest.Told("sub_2", "evt_3", "updated", 3, "unpaid"), storetest.Told("sub_1", "evt_4", "updated", 4, "active"), invoice)
 		damaged := bson.D{{Key: "$set", Value: bson.D{{Key: "message", Value: "{"}}}}
 		if _, err := db.Collection(mongostore.WebhookEvents).UpdateOne(t.Context(), bson.D{{Key: "_id", Value: "test:platform:evt_4"}}, damaged); err != nil {
 			t.Fatal(err)
@@ -42,7 +43,7 @@ func TestAuditIsInTheOrderOfSubscriptions(t *testing.T) {
 func TestRewriteRestoresTheStateUnderItsRevision(t *testing.T) {
 	each(t, func(t *testing.T, db database) {
 		s := db.open(t, nil)
-		entry := told("sub_1", "evt_1", "updated", 1, "active")
+		entry := storetest.Told("sub_1", "evt_1", "updated", 1, "active")
 		entry.Data.Subscription.CurrentPeriodEnd = time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)
 		record(t, s, entry)
 		fact, _ := events.FactOf(entry.Message)
@@ -87,7 +88,7 @@ func TestRewriteRestoresTheStateUnderItsRevision(t *testing.T) {
 func TestStatesAreInTheOrderOfTheirKeys(t *testing.T) {
 	each(t, func(t *testing.T, db database) {
 		s := db.open(t, nil)
-		record(t, s, told("sub_b", "evt_1", "updated", 1, "active"), told("sub_a", "evt_2", "updated", 2, "active"), told("sub_B", "evt_3", "updated", 3, "active"))
+		record(t, s, storetest.Told("sub_b", "evt_1", "updated", 1, "active"), storetest.Told("sub_a", "evt_2", "updated", 2, "active"), storetest.Told("sub_B", "evt_3", "updated", 3, "active"))
 		var got []string
 		for state, err := range s.States(t.Context()) {
 			if err != nil {
