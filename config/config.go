@@ -10,6 +10,8 @@ package config
 import (
 	"log/slog"
 	"time"
+
+	"github.com/billbus/billbus/internal/secret"
 )
 
 // NATS says how to reach the NATS servers and who we are there. At most one way to authenticate is set.
@@ -18,8 +20,8 @@ type NATS struct {
 	CredsFile    string
 	NKeySeedFile string
 	User         string
-	Password     Secret
-	Token        Secret
+	Password     secret.Text
+	Token        secret.Text
 	CAFile       string
 	CertFile     string
 	KeyFile      string
@@ -32,7 +34,6 @@ type Stream struct {
 	MaxAge          time.Duration // 0 keeps everything
 	MaxBytes        int64         // -1 is no limit
 	DuplicateWindow time.Duration // never above a MaxAge that is set
-	Provision       string        // "create" or "check"
 }
 
 // Log says what is logged and in which form.
@@ -60,7 +61,7 @@ type Webhook struct {
 
 // Mongo says which database holds state and audit.
 type Mongo struct {
-	URI      Secret // it may hold a password
+	URI      secret.Text // it may hold a password
 	Database string
 }
 
@@ -74,6 +75,7 @@ type Bridge struct {
 	StripeAPI       StripeAPI
 	NATS            NATS
 	Stream          Stream
+	Provision       string // "create" or "check": whether missing streams, consumers and indexes are created
 	AdminAddr       string
 	Log             Log
 	ShutdownTimeout time.Duration
@@ -90,6 +92,7 @@ type Subscriber struct {
 	Audit           Audit
 	NATS            NATS
 	Stream          Stream
+	Provision       string // "create" or "check": whether missing streams, consumers and indexes are created
 	Mongo           Mongo
 	ConsumerName    string
 	AuditRetention  time.Duration // 0 keeps everything
@@ -105,6 +108,7 @@ type Standalone struct {
 	Webhook         Webhook
 	StripeAPI       StripeAPI
 	Stream          Stream
+	Provision       string // "create" or "check": whether missing streams, consumers and indexes are created
 	Database        string
 	ConsumerName    string
 	AuditRetention  time.Duration // 0 keeps everything
@@ -132,6 +136,7 @@ func LoadBridge(args []string, getenv func(string) string) (Bridge, error) {
 		c.Doctor, c.Webhook = r.doctor(), r.verification()
 	default:
 		c.DryRun, c.NATS, c.Stream, c.Log = r.options["dry-run"] != "", r.nats(), r.stream(), r.log()
+		c.Provision = r.provision()
 	}
 	if r.command == "serve" {
 		c.Webhook = r.webhook()
@@ -164,11 +169,12 @@ func LoadSubscriber(args []string, getenv func(string) string) (Subscriber, erro
 	case "replay":
 		c.Replay = r.replay()
 		c.NATS, c.Mongo, c.Log = r.nats(), r.mongo(), r.log()
-		c.Stream = Stream{Name: r.name("STREAM_NAME"), Provision: r.oneOf("PROVISION", "create", "check")}
+		c.Stream, c.Provision = Stream{Name: r.name("STREAM_NAME")}, r.provision()
 		c.ConsumerName = r.name("CONSUMER_NAME")
 		c.MaxInFlight = int(r.integer("MAX_IN_FLIGHT", 2, 10_000))
 	default:
 		c.NATS, c.Stream, c.Mongo, c.Log = r.nats(), r.stream(), r.mongo(), r.log()
+		c.Provision = r.provision()
 		c.ConsumerName = r.name("CONSUMER_NAME")
 		c.AuditRetention = r.auditRetention()
 		c.MaxInFlight = int(r.integer("MAX_IN_FLIGHT", 2, 10_000))
@@ -190,7 +196,7 @@ func LoadStandalone(args []string, getenv func(string) string) (Standalone, erro
 		return Standalone{}, err
 	}
 	c := Standalone{
-		Webhook: r.webhook(), Stream: r.stream(), Log: r.log(), Database: r.database(),
+		Webhook: r.webhook(), Stream: r.stream(), Provision: r.provision(), Log: r.log(), Database: r.database(),
 		ConsumerName:    r.name("CONSUMER_NAME"),
 		AuditRetention:  r.auditRetention(),
 		MaxInFlight:     int(r.integer("MAX_IN_FLIGHT", 2, 10_000)),

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/billbus/billbus/config"
+	"github.com/billbus/billbus/internal/secret"
 )
 
 // env is an environment.
@@ -70,9 +71,9 @@ func TestBridgeDefaults(t *testing.T) {
 			RedactKeys: []string{"hosted_invoice_url", "invoice_pdf", "receipt_url"},
 			UserIDKeys: []string{"user_id", "userId", "userid", "uid"}, ClientReference: "api", PublishTimeout: 3 * time.Second,
 		},
-		StripeAPI:       config.StripeAPI{Base: "https://api.stripe.com"},
-		NATS:            config.NATS{URL: "nats://127.0.0.1:4222"},
-		Stream:          config.Stream{Name: "BILLBUS", Replicas: 1, MaxBytes: -1, DuplicateWindow: 72 * time.Hour, Provision: "create"},
+		StripeAPI: config.StripeAPI{Base: "https://api.stripe.com"},
+		NATS:      config.NATS{URL: "nats://127.0.0.1:4222"},
+		Stream:    config.Stream{Name: "BILLBUS", Replicas: 1, MaxBytes: -1, DuplicateWindow: 72 * time.Hour}, Provision: "create",
 		AdminAddr:       "127.0.0.1:9090",
 		Log:             config.Log{Level: slog.LevelInfo},
 		ShutdownTimeout: 20 * time.Second,
@@ -89,10 +90,10 @@ func TestSubscriberDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := config.Subscriber{
-		Command:      "run",
-		NATS:         config.NATS{URL: "nats://127.0.0.1:4222"},
-		Stream:       config.Stream{Name: "BILLBUS", Replicas: 1, MaxBytes: -1, DuplicateWindow: 72 * time.Hour, Provision: "create"},
-		Mongo:        config.Mongo{URI: config.NewSecret("mongodb://127.0.0.1:27017"), Database: "billbus"},
+		Command: "run",
+		NATS:    config.NATS{URL: "nats://127.0.0.1:4222"},
+		Stream:  config.Stream{Name: "BILLBUS", Replicas: 1, MaxBytes: -1, DuplicateWindow: 72 * time.Hour}, Provision: "create",
+		Mongo:        config.Mongo{URI: secret.New("mongodb://127.0.0.1:27017"), Database: "billbus"},
 		ConsumerName: "billbus-subscriber", MaxInFlight: 256, AdminAddr: "127.0.0.1:9091",
 		Log: config.Log{Level: slog.LevelInfo}, ShutdownTimeout: 20 * time.Second,
 	}
@@ -116,8 +117,8 @@ func TestStandaloneDefaults(t *testing.T) {
 			UserIDKeys: []string{"user_id", "userId", "userid", "uid"}, ClientReference: "api", PublishTimeout: 3 * time.Second,
 		},
 		StripeAPI: config.StripeAPI{Base: "https://api.stripe.com"},
-		Stream:    config.Stream{Name: "BILLBUS", Replicas: 1, MaxBytes: -1, DuplicateWindow: 72 * time.Hour, Provision: "create"},
-		Database:  "billbus", ConsumerName: "billbus-subscriber", MaxInFlight: 256, DataDir: "./data",
+		Stream:    config.Stream{Name: "BILLBUS", Replicas: 1, MaxBytes: -1, DuplicateWindow: 72 * time.Hour}, Provision: "create",
+		Database: "billbus", ConsumerName: "billbus-subscriber", MaxInFlight: 256, DataDir: "./data",
 		NATSAddr: "127.0.0.1:4222", MongoAddr: "127.0.0.1:27017", AdminAddr: "127.0.0.1:9090",
 		Log: config.Log{Level: slog.LevelInfo}, ShutdownTimeout: 20 * time.Second,
 	}
@@ -134,8 +135,8 @@ func TestProvisionNeedsNeitherSecretsNorLivemode(t *testing.T) {
 	}
 	want := config.Bridge{
 		Command: "provision", DryRun: true, NATS: config.NATS{URL: "nats://127.0.0.1:4222"},
-		Stream: config.Stream{Name: "BILLBUS", Replicas: 3, MaxBytes: -1, DuplicateWindow: 72 * time.Hour, Provision: "create"},
-		Log:    config.Log{Level: slog.LevelInfo},
+		Stream: config.Stream{Name: "BILLBUS", Replicas: 3, MaxBytes: -1, DuplicateWindow: 72 * time.Hour}, Provision: "create",
+		Log: config.Log{Level: slog.LevelInfo},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("bridge (-want +got):\n%s", diff)

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/billbus/billbus/internal/secret"
 )
 
 // nameRule is what JetStream takes as a name and every operating system as a file name.
@@ -111,9 +113,9 @@ func (r *reader) addr(env string) string {
 func (r *reader) list(env string) []string { return split(r.text[env]) }
 
 // secret reads a text that is never shown, from the setting itself or from its file.
-func (r *reader) secret(env string) Secret {
+func (r *reader) secret(env string) secret.Text {
 	text, _ := r.content(env)
-	return NewSecret(text)
+	return secret.New(text)
 }
 
 // file reads the name of a file that somebody else will open, and checks that this will succeed.

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/billbus/billbus/internal/secret"
 )
 
 // stripeHorizon is how long Stripe may send an event again: 30 days by hand and 3 more of retries.
@@ -30,17 +32,21 @@ func (r *reader) log() Log {
 }
 
 func (r *reader) stream() Stream {
-	s := Stream{Name: r.name("STREAM_NAME"), Replicas: 1, Provision: "create"}
+	s := Stream{Name: r.name("STREAM_NAME"), Replicas: 1}
 	s.MaxAge = r.maxAge()
 	s.MaxBytes = r.maxBytes()
 	s.DuplicateWindow = r.duplicateWindow(s.MaxAge)
 	if _, ok := r.text["STREAM_REPLICAS"]; ok {
 		s.Replicas = int(r.integer("STREAM_REPLICAS", 1, 5))
 	}
-	if _, ok := r.text["PROVISION"]; ok {
-		s.Provision = r.oneOf("PROVISION", "create", "check")
-	}
 	return s
+}
+
+func (r *reader) provision() string {
+	if _, ok := r.text["PROVISION"]; !ok {
+		return "create"
+	}
+	return r.oneOf("PROVISION", "create", "check")
 }
 
 func (r *reader) maxAge() time.Duration {
@@ -87,7 +93,7 @@ func (r *reader) mongo() Mongo {
 	} else if uri != "" && !strings.HasPrefix(uri, "mongodb://") && !strings.HasPrefix(uri, "mongodb+srv://") {
 		r.fault(source, "must begin with mongodb:// or mongodb+srv://")
 	}
-	return Mongo{URI: NewSecret(uri), Database: r.database()}
+	return Mongo{URI: secret.New(uri), Database: r.database()}
 }
 
 // auditRetention refuses to forget what Stripe may still send again: it would be taken for new.
@@ -259,10 +265,10 @@ func (r *reader) exclusive(n NATS, inURL bool) {
 func (n *NATS) login(u *url.Userinfo) {
 	password, ok := u.Password()
 	if !ok {
-		n.Token = NewSecret(u.Username())
+		n.Token = secret.New(u.Username())
 		return
 	}
-	n.User, n.Password = u.Username(), NewSecret(password)
+	n.User, n.Password = u.Username(), secret.New(password)
 }
 
 // servers checks the list of servers and takes the credentials out of it.

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"github.com/billbus/billbus/internal/secret"
 )
 
 // NamedSecret is a webhook signing secret and the name that metrics and messages call it by.
 type NamedSecret struct {
 	Name  string
-	Value Secret
+	Value secret.Text
 }
 
 const signingPrefix = "whsec_"
@@ -70,7 +72,7 @@ func parseEntry(entry string, unnamed *int) (NamedSecret, error) {
 	if strings.Count(value, signingPrefix) > 1 {
 		return NamedSecret{}, errors.New("holds whsec_ twice: separate secrets with a comma or a newline")
 	}
-	return NamedSecret{Name: name, Value: NewSecret(value)}, nil
+	return NamedSecret{Name: name, Value: secret.New(value)}, nil
 }
 
 // cutName takes the name off an entry. A secret may hold "=" itself, so only what does not start like

@@ -7,12 +7,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/billbus/billbus/config"
+	"github.com/billbus/billbus/internal/secret"
 )
 
 func named(pairs ...string) []config.NamedSecret {
 	var secrets []config.NamedSecret
 	for i := 0; i < len(pairs); i += 2 {
-		secrets = append(secrets, config.NamedSecret{Name: pairs[i], Value: config.NewSecret(pairs[i+1])})
+		secrets = append(secrets, config.NamedSecret{Name: pairs[i], Value: secret.New(pairs[i+1])})
 	}
 	return secrets
 }

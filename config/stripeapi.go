@@ -4,11 +4,13 @@ import (
 	"net"
 	"net/url"
 	"strings"
+
+	"github.com/billbus/billbus/internal/secret"
 )
 
 // StripeAPI says how to read from Stripe. Without a key nothing is read.
 type StripeAPI struct {
-	Key     Secret
+	Key     secret.Text
 	Base    string
 	Version string // "" for the account's own
 }
@@ -19,7 +21,7 @@ func (r *reader) stripeAPI() StripeAPI {
 
 // apiKey refuses what Stripe would refuse anyway, and a key of the mode whose
 // events are not admitted: nothing could ever be read with it.
-func (r *reader) apiKey() Secret {
+func (r *reader) apiKey() secret.Text {
 	text, source := r.content("STRIPE_API_KEY")
 	mode := r.text["WEBHOOK_LIVEMODE"]
 	switch {
@@ -29,7 +31,7 @@ func (r *reader) apiKey() Secret {
 	case mode == "live" && keyOf("test", text), mode == "test" && keyOf("live", text):
 		r.fault(source, "is of the other mode than WEBHOOK_LIVEMODE, %s: a key reads objects of its own mode only", mode)
 	}
-	return NewSecret(text)
+	return secret.New(text)
 }
 
 func keyOf(mode, key string) bool { return matches(`[a-z]+_(org_)?`+mode+`_.+`, key) }

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/billbus/billbus/config"
+	"github.com/billbus/billbus/internal/secret"
 )
 
 func TestStripeAPI(t *testing.T) {
@@ -19,13 +20,13 @@ func TestStripeAPI(t *testing.T) {
 		want config.StripeAPI
 	}{
 		{"no key", env{}, config.StripeAPI{Base: "https://api.stripe.com"}},
-		{"secret key", env{"STRIPE_API_KEY": "sk_live_hunter2"}, config.StripeAPI{Key: config.NewSecret("sk_live_hunter2"), Base: "https://api.stripe.com"}},
-		{"key in a file", env{"STRIPE_API_KEY_FILE": file}, config.StripeAPI{Key: config.NewSecret("rk_live_hunter2"), Base: "https://api.stripe.com"}},
-		{"key of unknown mode", env{"STRIPE_API_KEY": "sk_hunter2"}, config.StripeAPI{Key: config.NewSecret("sk_hunter2"), Base: "https://api.stripe.com"}},
+		{"secret key", env{"STRIPE_API_KEY": "sk_live_hunter2"}, config.StripeAPI{Key: secret.New("sk_live_hunter2"), Base: "https://api.stripe.com"}},
+		{"key in a file", env{"STRIPE_API_KEY_FILE": file}, config.StripeAPI{Key: secret.New("rk_live_hunter2"), Base: "https://api.stripe.com"}},
+		{"key of unknown mode", env{"STRIPE_API_KEY": "sk_hunter2"}, config.StripeAPI{Key: secret.New("sk_hunter2"), Base: "https://api.stripe.com"}},
 		{
 			"either mode",
 			env{"STRIPE_API_KEY": "sk_test_hunter2", "WEBHOOK_LIVEMODE": "any"},
-			config.StripeAPI{Key: config.NewSecret("sk_test_hunter2"), Base: "https://api.stripe.com"},
+			config.StripeAPI{Key: secret.New("sk_test_hunter2"), Base: "https://api.stripe.com"},
 		},
 		{
 			"stand-in and version",

@@ -11,12 +11,14 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"github.com/billbus/billbus/internal/secret"
 )
 
 // Stripesim is what the stripesim program was told.
 type Stripesim struct {
 	URL           string
-	Secret        Secret
+	Secret        secret.Text
 	Subscriptions int
 	Rate          float64 // events per second; 0 is as fast as possible
 	Duplicates    float64 // share, 0 to 1
@@ -189,7 +191,7 @@ func (r *reader) endpoint(env string) string {
 }
 
 // signingSecret reads the one secret to sign with.
-func (r *reader) signingSecret(env string) Secret {
+func (r *reader) signingSecret(env string) secret.Text {
 	text, source := r.content(env)
 	switch {
 	case text == "" && source == env && !r.given[env+"_FILE"]:
@@ -197,7 +199,7 @@ func (r *reader) signingSecret(env string) Secret {
 	case text != "" && !matches(`whsec_[!-~]+`, text):
 		r.fault(source, "must be whsec_…")
 	}
-	return NewSecret(text)
+	return secret.New(text)
 }
 
 // number reads a number from 0 to most.

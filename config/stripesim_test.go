@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/billbus/billbus/config"
+	"github.com/billbus/billbus/internal/secret"
 )
 
 func signer() env { return env{"STRIPESIM_SECRET": "whsec_hunter2"} }
@@ -20,7 +21,7 @@ func TestStripesimDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := config.Stripesim{
-		URL: "http://localhost:8080/webhooks/stripe", Secret: config.NewSecret("whsec_hunter2"), Subscriptions: 25, Ties: 0.1,
+		URL: "http://localhost:8080/webhooks/stripe", Secret: secret.New("whsec_hunter2"), Subscriptions: 25, Ties: 0.1,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("stripesim (-want +got):\n%s", diff)
@@ -33,7 +34,7 @@ func TestStripesimDefaults(t *testing.T) {
 func TestStripesimValues(t *testing.T) {
 	t.Parallel()
 	base := config.Stripesim{
-		URL: "http://localhost:8080/webhooks/stripe", Secret: config.NewSecret("whsec_hunter2"), Subscriptions: 25, Ties: 0.1,
+		URL: "http://localhost:8080/webhooks/stripe", Secret: secret.New("whsec_hunter2"), Subscriptions: 25, Ties: 0.1,
 	}
 	file := write(t, "whsec_hunter2\n")
 	for _, tt := range []struct {

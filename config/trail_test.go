@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/billbus/billbus/config"
+	"github.com/billbus/billbus/internal/secret"
 )
 
 func TestVerifyNeedsTheDatabaseOnly(t *testing.T) {
@@ -19,7 +20,7 @@ func TestVerifyNeedsTheDatabaseOnly(t *testing.T) {
 	}
 	want := config.Subscriber{
 		Command: "verify", Verify: config.Verify{Fix: true, JSON: true},
-		Mongo: config.Mongo{URI: config.NewSecret("mongodb://127.0.0.1:27017"), Database: "billbus"},
+		Mongo: config.Mongo{URI: secret.New("mongodb://127.0.0.1:27017"), Database: "billbus"},
 		Log:   config.Log{Level: slog.LevelInfo},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -57,8 +58,8 @@ func TestSubscriberUsageFaults(t *testing.T) {
 func TestReplayDefaultsAndOptions(t *testing.T) {
 	t.Parallel()
 	want := config.Subscriber{
-		Command: "replay", NATS: config.NATS{URL: "nats://127.0.0.1:4222"}, Stream: config.Stream{Name: "BILLBUS", Provision: "create"},
-		Mongo:        config.Mongo{URI: config.NewSecret("mongodb://127.0.0.1:27017"), Database: "billbus"},
+		Command: "replay", NATS: config.NATS{URL: "nats://127.0.0.1:4222"}, Stream: config.Stream{Name: "BILLBUS"}, Provision: "create",
+		Mongo:        config.Mongo{URI: secret.New("mongodb://127.0.0.1:27017"), Database: "billbus"},
 		ConsumerName: "billbus-subscriber", MaxInFlight: 256, Log: config.Log{Level: slog.LevelInfo},
 	}
 	for _, tt := range []struct {

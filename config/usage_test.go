@@ -13,6 +13,8 @@ import (
 	"github.com/billbus/billbus/config"
 )
 
+const hidden = "hunter2-never-shown"
+
 func TestUsageFaults(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

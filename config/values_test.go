@@ -36,7 +36,7 @@ func TestValues(t *testing.T) {
 		{"window stays below a greater age", nil, env{"STREAM_MAX_AGE": "60d"}, func(c config.Bridge) any { return c.Stream.DuplicateWindow }, 72 * time.Hour},
 		{"window as long as the age", nil, env{"STREAM_MAX_AGE": "1h", "STREAM_DUPLICATE_WINDOW": "60m"}, func(c config.Bridge) any { return c.Stream.DuplicateWindow }, time.Hour},
 		{"window without an age", nil, env{"STREAM_DUPLICATE_WINDOW": "90d"}, func(c config.Bridge) any { return c.Stream.DuplicateWindow }, 90 * 24 * time.Hour},
-		{"check only", nil, env{"PROVISION": "check"}, func(c config.Bridge) any { return c.Stream.Provision }, "check"},
+		{"check only", nil, env{"PROVISION": "check"}, func(c config.Bridge) any { return c.Provision }, "check"},
 		{"several accounts", nil, env{"WEBHOOK_ACCOUNTS": "platform, acct_1"}, func(c config.Bridge) any { return c.Webhook.Accounts }, []string{"platform", "acct_1"}},
 		{"path with a slash at its end", nil, env{"WEBHOOK_PATH": "/hooks/"}, func(c config.Bridge) any { return c.Webhook.Path }, "/hooks/"},
 		{"root path", nil, env{"WEBHOOK_PATH": "/"}, func(c config.Bridge) any { return c.Webhook.Path }, "/"},

@@ -49,14 +49,14 @@ const (
 // since Stripe sends an updated event beside it.
 func Changes(stripeType string, before, after *Subscription) []Change {
 	switch stripeType {
-	case stripeSubscription + "created":
+	case StripeTypeCreated:
 		return createdChanges(after)
-	case stripeSubscription + "deleted":
+	case StripeTypeDeleted:
 		if after.Status == StatusIncompleteExpired {
 			return []Change{ChangeExpired}
 		}
 		return []Change{ChangeCanceled}
-	case stripeSubscription + "updated":
+	case StripeTypeUpdated:
 		return updatedChanges(before, after)
 	}
 	return nil

@@ -2,7 +2,7 @@ package events
 
 import _ "embed"
 
-//go:generate go test ../internal/contracttest -update
+//go:generate go test ../test/contract -update
 
 var (
 	//go:embed message.schema.json

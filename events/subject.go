@@ -19,6 +19,14 @@ const (
 	maxSubject         = 255
 )
 
+// Stripe's types of the three events that create, change and end a subscription.
+// See https://docs.stripe.com/api/events/types
+const (
+	StripeTypeCreated = stripeSubscription + "created"
+	StripeTypeUpdated = stripeSubscription + "updated"
+	StripeTypeDeleted = stripeSubscription + "deleted"
+)
+
 // ThinSubscription is how the Stripe type of a thin event begins that names a
 // subscription.
 const ThinSubscription = "v1." + stripeSubscription

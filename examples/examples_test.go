@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/test/kit"
 )
 
 // example is a program that keeps a folder as examples/README.md describes it.
@@ -135,7 +136,7 @@ func (r *run) killWhileOneFails(t *testing.T) {
 	r.rest = r.messages
 	r.publishSome(t, len(r.messages)/2)
 	r.start(t)
-	eventually(t, "some messages are processed", func() bool { return r.settled(t, r.name) >= 5 || r.ended() })
+	kit.Eventually(t, "some messages are processed", func() bool { return r.settled(t, r.name) >= 5 || r.ended() })
 	r.kill(t)
 	if r.settled(t, r.name) < 2 {
 		t.Fatal("the first messages are not processed")
@@ -194,9 +195,9 @@ func (r *run) interrupt(t *testing.T, end func(*testing.T)) {
 	t.Helper()
 	before := r.settled(t, r.name)
 	r.start(t)
-	eventually(t, "more messages are processed", func() bool { return r.settled(t, r.name) >= before+5 || r.ended() })
+	kit.Eventually(t, "more messages are processed", func() bool { return r.settled(t, r.name) >= before+5 || r.ended() })
 	end(t)
-	eventually(t, "the example ends", r.ended)
+	kit.Eventually(t, "the example ends", r.ended)
 }
 
 // again is a part of the first half that no interruption gets to, without the
@@ -220,7 +221,7 @@ func (r *run) finish(t *testing.T) {
 	t.Helper()
 	r.publishSome(t, len(r.rest))
 	r.start(t)
-	eventually(t, "all messages are processed", func() bool {
+	kit.Eventually(t, "all messages are processed", func() bool {
 		if r.settled(t, r.name) == r.sent {
 			return true
 		}
@@ -232,7 +233,7 @@ func (r *run) finish(t *testing.T) {
 	if !r.ends {
 		r.terminate(t)
 	}
-	eventually(t, "the example ends", r.ended)
+	kit.Eventually(t, "the example ends", r.ended)
 	if r.err != nil {
 		t.Errorf("got %v in the end, want no error", r.err)
 	}

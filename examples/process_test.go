@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // process is an example that a test starts, kills and starts again.
@@ -77,16 +76,4 @@ func (p *process) showLog(t *testing.T) {
 		t.Log(err)
 	}
 	t.Logf("%s:\n%s", filepath.Base(p.log), text[max(0, len(text)-100000):])
-}
-
-// eventually waits for a condition that another process brings about.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(90 * time.Second)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited 90 s for: %s", what)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
 }

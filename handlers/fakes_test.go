@@ -14,6 +14,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/internal/fault"
 )
 
 // verify, normalize and publish are the collaborators of a webhook.
@@ -56,7 +57,7 @@ func (j *journal) list() []string {
 }
 
 func (j *journal) WebhookDone(outcome string, d time.Duration) { j.add("done %s %s", outcome, d) }
-func (j *journal) WebhookRejected(reason string)               { j.add("rejected %s", reason) }
+func (j *journal) WebhookRejected(reason fault.Reason)         { j.add("rejected %s", reason) }
 func (j *journal) SecretVerified(name string)                  { j.add("verified by %s", name) }
 func (j *journal) PublishDone(d time.Duration)                 { j.add("published %s", d) }
 func (j *journal) ResolveDone(outcome string)                  { j.add("resolved %s", outcome) }

@@ -63,7 +63,7 @@ type Resolve struct {
 	cfg ResolveConfig
 
 	mu     sync.Mutex
-	logged map[string]time.Time // when a failure was logged, by its reason
+	logged map[fault.Reason]time.Time // when a failure was logged, by its reason
 }
 
 // NewResolve checks cfg.
@@ -72,7 +72,7 @@ func NewResolve(cfg ResolveConfig) (*Resolve, error) {
 		cfg.Now == nil || cfg.Metrics == nil || cfg.Log == nil {
 		return nil, errors.New("handlers: resolve lacks a collaborator")
 	}
-	return &Resolve{cfg: cfg, logged: map[string]time.Time{}}, nil
+	return &Resolve{cfg: cfg, logged: map[fault.Reason]time.Time{}}, nil
 }
 
 // Unresolved says why a message needs Stripe to be asked; "" if it does not.
@@ -161,7 +161,7 @@ func (h *Resolve) resolve(ctx context.Context, about events.Message, reason even
 func (h *Resolve) publish(msg events.Message, traceparent string) error {
 	subject, out, err := outgoing(msg, h.cfg.MaxMessage(), traceparent)
 	if err != nil {
-		return fault.New(fault.Permanent, "unencodable", err)
+		return fault.New(fault.Permanent, fault.CannotBeEncoded, err)
 	}
 	return h.cfg.Publisher.Publish(subject, out)
 }
@@ -181,7 +181,7 @@ func (h *Resolve) report(about events.Message, done resolution, start time.Time,
 		h.cfg.Log.Info("resolve", attrs...)
 		return
 	}
-	attrs = append(attrs, "reason", fault.Reason(err), "error", err)
+	attrs = append(attrs, "reason", fault.ReasonOf(err), "error", err)
 	h.cfg.Log.Log(context.Background(), h.level(err, now), "resolve", attrs...)
 }
 
@@ -192,7 +192,7 @@ func (h *Resolve) level(err error, now time.Time) slog.Level {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	reason := fault.Reason(err)
+	reason := fault.ReasonOf(err)
 	if at, ok := h.logged[reason]; ok && now.Sub(at) < repeatAfter {
 		return slog.LevelDebug
 	}

@@ -202,8 +202,8 @@ func TestResolvedMessageHasItsHeaders(t *testing.T) {
 
 func TestResolveFailures(t *testing.T) {
 	t.Parallel()
-	transient := fault.New(fault.Transient, "stripe_failed", errors.New("answered 500"))
-	permanent := fault.New(fault.Permanent, "wrong_mode", errors.New("of the other mode"))
+	transient := fault.New(fault.Transient, fault.StripeFailed, errors.New("answered 500"))
+	permanent := fault.New(fault.Permanent, fault.WrongMode, errors.New("of the other mode"))
 	for name, tt := range map[string]struct {
 		shelf   shelf
 		fail    error
@@ -272,7 +272,7 @@ func TestUnreadableMessageIsLeftToTheSubscriber(t *testing.T) {
 // A wrong key fails every message in the same way: one line a minute is enough.
 func TestAFailureThatGoesOnIsLoggedNowAndThen(t *testing.T) {
 	t.Parallel()
-	s := &shelf{err: fault.New(fault.Transient, "key_refused", errors.New("not accepted"))}
+	s := &shelf{err: fault.New(fault.Transient, fault.KeyRefused, errors.New("not accepted"))}
 	r := newResolve(t, s)
 	warnings := func() int { return strings.Count(r.log.text(), `"level":"WARN"`) }
 	for range 10 {
@@ -281,7 +281,7 @@ func TestAFailureThatGoesOnIsLoggedNowAndThen(t *testing.T) {
 	if got := warnings(); got != 1 {
 		t.Errorf("got %d warnings within a second, want 1", got)
 	}
-	s.err = fault.New(fault.Transient, "timeout", errors.New("no answer"))
+	s.err = fault.New(fault.Transient, fault.StripeTimeout, errors.New("no answer"))
 	_ = r.handle(t, thin(""))
 	if got := warnings(); got != 2 {
 		t.Errorf("got %d warnings after another failure, want 2", got)

@@ -43,7 +43,7 @@ type Normalizer interface {
 // WebhookMetrics counts what became of webhooks.
 type WebhookMetrics interface {
 	WebhookDone(outcome string, d time.Duration)
-	WebhookRejected(reason string)
+	WebhookRejected(reason fault.Reason)
 	SecretVerified(name string)
 	PublishDone(d time.Duration)
 }
@@ -86,7 +86,7 @@ type answer struct {
 	status  int
 	body    string
 	outcome string
-	reason  string // of a rejection or a failure
+	reason  fault.Reason // of a rejection or a failure
 	message events.Message
 	err     error // for the log, never for the sender
 }
@@ -109,12 +109,12 @@ func (h *Webhook) handle(w http.ResponseWriter, r *http.Request, start time.Time
 	}
 	endpoint, err := h.cfg.Verifier.Verify(body, r.Header.Get(signatureHeader))
 	if err != nil {
-		return reject(http.StatusBadRequest, "signature verification failed", fault.Reason(err))
+		return reject(http.StatusBadRequest, "signature verification failed", fault.ReasonOf(err))
 	}
 	h.cfg.Metrics.SecretVerified(endpoint)
 	msg, err := h.cfg.Normalizer.Normalize(body, endpoint, start)
 	if err != nil {
-		return reject(http.StatusBadRequest, "not a Stripe event", "not_an_event")
+		return reject(http.StatusBadRequest, "not a Stripe event", fault.NotAnEvent)
 	}
 	if err := h.publish(r, msg); err != nil {
 		return unavailable(msg, err)
@@ -128,13 +128,13 @@ func (h *Webhook) refuse(r *http.Request) (answer, bool) {
 	encoding := r.Header.Get("Content-Encoding")
 	switch {
 	case r.URL.Path != h.cfg.Path:
-		return reject(http.StatusNotFound, "not found", "path"), true
+		return reject(http.StatusNotFound, "not found", fault.WrongPath), true
 	case r.Method != http.MethodPost:
-		return reject(http.StatusMethodNotAllowed, "method not allowed", "method"), true
+		return reject(http.StatusMethodNotAllowed, "method not allowed", fault.WrongMethod), true
 	case encoding != "" && !strings.EqualFold(encoding, "identity"):
-		return reject(http.StatusUnsupportedMediaType, "content encoding not supported", "encoding"), true
+		return reject(http.StatusUnsupportedMediaType, "content encoding not supported", fault.WrongEncoding), true
 	case r.ContentLength > h.cfg.MaxBytes:
-		return reject(http.StatusRequestEntityTooLarge, "too large", "too_large"), true
+		return reject(http.StatusRequestEntityTooLarge, "too large", fault.TooLarge), true
 	}
 	return answer{}, false
 }
@@ -148,20 +148,20 @@ func (h *Webhook) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 func unreadable(err error) answer {
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {
-		return reject(http.StatusRequestEntityTooLarge, "too large", "too_large")
+		return reject(http.StatusRequestEntityTooLarge, "too large", fault.TooLarge)
 	}
-	return reject(http.StatusBadRequest, "body could not be read", "body")
+	return reject(http.StatusBadRequest, "body could not be read", fault.BodyUnreadable)
 }
 
 // publish returns nil only when the message is in the stream.
 func (h *Webhook) publish(r *http.Request, msg events.Message) error {
 	if !h.acquire() {
-		return fault.New(fault.Transient, "saturated", errors.New("too many webhooks at once"))
+		return fault.New(fault.Transient, fault.TooManyWebhooks, errors.New("too many webhooks at once"))
 	}
 	defer func() { <-h.slots }()
 	subject, out, err := outgoing(msg, h.cfg.MaxMessage(), r.Header.Get(HeaderTraceparent))
 	if err != nil {
-		return fault.New(fault.Transient, "unencodable", err)
+		return fault.New(fault.Transient, fault.CannotBeEncoded, err)
 	}
 	start := h.cfg.Now()
 	err = h.cfg.Publisher.Publish(subject, out)
@@ -185,14 +185,14 @@ func (h *Webhook) acquire() bool {
 	}
 }
 
-func reject(status int, text, reason string) answer {
+func reject(status int, text string, reason fault.Reason) answer {
 	return answer{status: status, body: fmt.Sprintf(`{"error":%q}`, text), outcome: "rejected", reason: reason}
 }
 
 func unavailable(msg events.Message, err error) answer {
 	return answer{
 		status: http.StatusServiceUnavailable, body: `{"error":"temporarily unavailable"}`,
-		outcome: "unavailable", reason: fault.Reason(err), message: msg, err: err,
+		outcome: "unavailable", reason: fault.ReasonOf(err), message: msg, err: err,
 	}
 }
 

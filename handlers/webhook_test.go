@@ -179,7 +179,7 @@ func TestWebhookAnswers(t *testing.T) {
 		},
 		"stream unreachable": {
 			request: post(sent), setup: func(s *sample) {
-				s.refuses(fault.New(fault.Transient, "nats_unreachable", errors.New("no connection")))
+				s.refuses(fault.New(fault.Transient, fault.NATSUnreachable, errors.New("no connection")))
 			},
 			status: 503, body: later, header: map[string]string{"Retry-After": "5"}, counts: failed, reason: "nats_unreachable",
 		},
@@ -189,7 +189,7 @@ func TestWebhookAnswers(t *testing.T) {
 		},
 		"publisher that calls it permanent": {
 			request: post(sent), setup: func(s *sample) {
-				s.refuses(fault.New(fault.Permanent, "too_large", errors.New("maximum payload exceeded")))
+				s.refuses(fault.New(fault.Permanent, fault.TooLarge, errors.New("maximum payload exceeded")))
 			},
 			status: 503, body: later, header: map[string]string{"Retry-After": "5"}, counts: failed, reason: "too_large",
 		},
@@ -253,7 +253,7 @@ func ignored(why string) events.Message {
 
 func refuseSignature(reason string) verify {
 	return func([]byte, string) (string, error) {
-		return "", fault.New(fault.Rejected, reason, errors.New("signature: "+reason))
+		return "", fault.New(fault.Rejected, fault.Reason(reason), errors.New("signature: "+reason))
 	}
 }
 
@@ -525,7 +525,7 @@ func TestWebhookLogsOneLineWithoutSecrets(t *testing.T) {
 			"level": "INFO", "msg": "webhook", "outcome": "stored", "status": 200.0, "duration_ms": 3.0,
 			"event_id": events.SafeID(secret), "subject": "subscription.updated", "endpoint": "main",
 		}},
-		"unavailable": {func(s *sample) { s.refuses(fault.New(fault.Transient, "nats_timeout", errors.New("no ack"))) }, map[string]any{
+		"unavailable": {func(s *sample) { s.refuses(fault.New(fault.Transient, fault.NATSTimeout, errors.New("no ack"))) }, map[string]any{
 			"level": "ERROR", "msg": "webhook", "outcome": "unavailable", "status": 503.0, "duration_ms": 3.0, "reason": "nats_timeout",
 			"event_id": events.SafeID(secret), "subject": "subscription.updated", "endpoint": "main", "error": "no ack",
 		}},

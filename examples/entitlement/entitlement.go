@@ -21,6 +21,7 @@ import (
 	"sync"
 
 	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/events/ordering"
 )
 
 // State is how one event says that a subscription stands.
@@ -35,14 +36,14 @@ type State struct {
 type Entitlement struct {
 	Subscription string `json:"subscription"`
 	State
-	EventID  string           `json:"event_id"`
-	Ordering events.Ordering  `json:"ordering"`
-	Known    map[string]known `json:"known"`
+	EventID  string             `json:"event_id"`
+	Ordering ordering.Certainty `json:"ordering"`
+	Known    map[string]known   `json:"known"`
 }
 
 type known struct {
-	Fact  events.Fact `json:"fact"`
-	State State       `json:"state"`
+	Fact  ordering.Fact `json:"fact"`
+	State State         `json:"state"`
 }
 
 // Book is the folder. One process may write it at a time.
@@ -70,7 +71,7 @@ func (b *Book) Close() error { return b.notices.close() }
 // Apply makes a message take effect. After an error it may have taken effect in
 // part; applying it again completes it.
 func (b *Book) Apply(msg events.Message) error {
-	fact, ok := events.FactOf(msg)
+	fact, ok := ordering.FactOf(msg)
 	if !ok {
 		return nil
 	}
@@ -87,7 +88,7 @@ func (b *Book) Apply(msg events.Message) error {
 // update adds the event to those known of its subscription, and asks which of
 // them counts. Messages come in the order in which Stripe delivered them: the
 // latest to come need not be the latest to have happened.
-func (b *Book) update(msg events.Message, fact events.Fact) error {
+func (b *Book) update(msg events.Message, fact ordering.Fact) error {
 	path := b.path(msg.SubscriptionKey())
 	e, err := read(path)
 	if err != nil {
@@ -104,12 +105,12 @@ func (b *Book) update(msg events.Message, fact events.Fact) error {
 // add folds the event in. What Fold calls relevant is all that later verdicts
 // depend on, so the file stays small; an event that comes again, relevant or not,
 // leaves it as it is.
-func (e *Entitlement) add(fact events.Fact, state State) {
-	facts := []events.Fact{fact}
+func (e *Entitlement) add(fact ordering.Fact, state State) {
+	facts := []ordering.Fact{fact}
 	for _, k := range e.Known {
 		facts = append(facts, k.Fact)
 	}
-	verdict := events.Fold(facts)
+	verdict := ordering.Fold(facts)
 	relevant := map[string]known{}
 	for _, f := range verdict.Relevant {
 		relevant[f.EventID] = known{f, state}

@@ -18,11 +18,11 @@ import (
 	"github.com/billbus/billbus/config"
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/handlers"
+	"github.com/billbus/billbus/internal/fault"
 	"github.com/billbus/billbus/internal/natsbus"
 	"github.com/billbus/billbus/internal/normalize"
 	"github.com/billbus/billbus/internal/ops"
 	"github.com/billbus/billbus/internal/stripehook"
-	"github.com/billbus/billbus/internal/wire"
 )
 
 const (
@@ -40,7 +40,7 @@ type Deps struct {
 	Now     func() time.Time
 	Hangup  <-chan os.Signal // asks for the secrets to be read again
 	// Rejected is told why a webhook was rejected; may be nil.
-	Rejected func(reason string)
+	Rejected func(reason fault.Reason)
 }
 
 // Bridge is an ingress that listens but does not serve yet.
@@ -84,7 +84,7 @@ func Open(cfg config.Bridge, deps Deps) (*Bridge, error) {
 }
 
 func (b *Bridge) connect(normalizer *normalize.Normalizer) error {
-	bus, err := natsbus.Open(wire.Auth(b.cfg.NATS), "billbus-bridge", b.deps.Log)
+	bus, err := natsbus.Open(natsbus.Auth(b.cfg.NATS), "billbus-bridge", b.deps.Log)
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func (b *Bridge) connect(normalizer *normalize.Normalizer) error {
 		return err
 	}
 	b.bus = bus
-	b.streams = natsbus.NewProvisioner(bus, natsbus.ProvisionMode(b.cfg.Stream.Provision), wire.Settings(b.cfg.Stream), b.consumer(), b.deps.Log)
+	b.streams = natsbus.NewProvisioner(bus, natsbus.ProvisionMode(b.cfg.Provision), natsbus.StreamSettings(b.cfg.Stream), b.consumer(), b.deps.Log)
 	b.publisher = &watchedPublisher{next: publisher, now: b.deps.Now, missing: b.streams.Wake}
 	if err := errors.Join(b.receive(normalizer), b.resolve(normalizer)); err != nil {
 		bus.Close()
@@ -123,10 +123,10 @@ func (b *Bridge) metrics() handlers.WebhookMetrics {
 // rejections tells somebody else, too, why a webhook was rejected.
 type rejections struct {
 	*ops.Metrics
-	tell func(reason string)
+	tell func(reason fault.Reason)
 }
 
-func (r rejections) WebhookRejected(reason string) {
+func (r rejections) WebhookRejected(reason fault.Reason) {
 	r.Metrics.WebhookRejected(reason)
 	r.tell(reason)
 }
@@ -158,7 +158,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { b.streams.Run(ctx); return nil })
 	group.Go(func() error { b.watchSecrets(ctx); return nil })
-	group.Go(func() error { return wire.UntilClosed(ctx, b.bus) })
+	group.Go(func() error { return b.bus.WaitClosed(ctx) })
 	group.Go(func() error { return b.resolver.run(ctx) })
 	group.Go(func() error {
 		return ops.Serve(ctx, b.listener, b.webhook, b.cfg.ShutdownTimeout, b.deps.Log)

@@ -23,6 +23,7 @@ import (
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/internal/bridge"
 	"github.com/billbus/billbus/internal/ops"
+	"github.com/billbus/billbus/test/kit"
 )
 
 const refusal = `{"error":"signature verification failed"}`
@@ -272,13 +273,13 @@ func TestSecretFileIsReplacedUnderLoadWithoutARefusal(t *testing.T) {
 	}
 	flows := func() {
 		before := sent.Load()
-		eventually(t, "more webhooks pass", func() bool { return sent.Load() > before+50 || t.Failed() })
+		kit.Eventually(t, "more webhooks pass", func() bool { return sent.Load() > before+50 || t.Failed() })
 	}
 	reload := func(text string, key string) {
 		write(text)
 		r.hangup <- os.Interrupt
 		probe := event("evt_probe_" + hex.EncodeToString([]byte(key)))
-		eventually(t, "the new secret verifies", func() bool {
+		kit.Eventually(t, "the new secret verifies", func() bool {
 			return r.post(t, probe, sign(probe, key, time.Now())).status == http.StatusOK
 		})
 		flows()
@@ -290,7 +291,7 @@ func TestSecretFileIsReplacedUnderLoadWithoutARefusal(t *testing.T) {
 	stop()
 	load.Wait()
 	probe := event("evt_late")
-	eventually(t, "the old secret is refused", func() bool {
+	kit.Eventually(t, "the old secret is refused", func() bool {
 		return r.post(t, probe, sign(probe, first, time.Now())).status == http.StatusBadRequest
 	})
 }
@@ -316,15 +317,15 @@ func TestBridgeStartsWithoutNATSAndWorksWhenItComes(t *testing.T) {
 	}
 	dir := t.TempDir()
 	second := startNATS(t, addr, dir)
-	eventually(t, "stored once NATS is there", func() bool { return r.postEvent(t, "evt_1").status == http.StatusOK })
-	eventually(t, "ready", r.ready)
+	kit.Eventually(t, "stored once NATS is there", func() bool { return r.postEvent(t, "evt_1").status == http.StatusOK })
+	kit.Eventually(t, "ready", r.ready)
 	second.Close()
-	eventually(t, "not ready", func() bool { return !r.ready() })
+	kit.Eventually(t, "not ready", func() bool { return !r.ready() })
 	if got := r.postEvent(t, "evt_2"); got.status != http.StatusServiceUnavailable {
 		t.Errorf("got %d while NATS is away", got.status)
 	}
 	startNATS(t, addr, dir)
-	eventually(t, "stored once NATS is back", func() bool { return r.postEvent(t, "evt_2").status == http.StatusOK })
+	kit.Eventually(t, "stored once NATS is back", func() bool { return r.postEvent(t, "evt_2").status == http.StatusOK })
 	if got := r.stored(t); got != 2 {
 		t.Errorf("got %d messages, want 2", got)
 	}
@@ -363,7 +364,7 @@ func TestStreamThatIsDeletedIsMadeAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	start := time.Now()
-	eventually(t, "stored again", func() bool { return r.postEvent(t, "evt_2").status == http.StatusOK })
+	kit.Eventually(t, "stored again", func() bool { return r.postEvent(t, "evt_2").status == http.StatusOK })
 	if took := time.Since(start); took > 20*time.Second {
 		t.Errorf("it took %v: nobody noticed but the periodic check", took)
 	}
@@ -387,7 +388,7 @@ func TestShutdownUnderLoadStoresWhatWasAnswered(t *testing.T) {
 			}
 		})
 	}
-	eventually(t, "some are accepted", func() bool { return len(accepted) > 200 })
+	kit.Eventually(t, "some are accepted", func() bool { return len(accepted) > 200 })
 	if err := r.stop(); err != nil {
 		t.Errorf("stopped with %v", err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/billbus/billbus/config"
 	"github.com/billbus/billbus/internal/bridge"
+	whsec "github.com/billbus/billbus/internal/secret"
 )
 
 const (
@@ -220,7 +221,7 @@ func TestDoctorSaysWhereItCannotPrint(t *testing.T) {
 	for _, asJSON := range []bool{false, true} {
 		cfg := config.Bridge{
 			Doctor:  config.Doctor{Body: "-", Signature: signBy(liveSecret, doctorNow, doctorEvent), JSON: asJSON},
-			Webhook: config.Webhook{Tolerance: time.Minute, Secrets: []config.NamedSecret{{Name: "live", Value: config.NewSecret(liveSecret)}}},
+			Webhook: config.Webhook{Tolerance: time.Minute, Secrets: []config.NamedSecret{{Name: "live", Value: whsec.New(liveSecret)}}},
 		}
 		err := bridge.Doctor(cfg, strings.NewReader(doctorEvent), fullDisk{}, func() time.Time { return doctorNow })
 		if config.ExitCode(err) != 1 || !strings.Contains(fmt.Sprint(err), "no space left") {

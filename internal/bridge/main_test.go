@@ -25,6 +25,7 @@ import (
 	"github.com/billbus/billbus/internal/bridge"
 	"github.com/billbus/billbus/internal/embedded/natsserver"
 	"github.com/billbus/billbus/internal/ops"
+	"github.com/billbus/billbus/test/kit"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -37,7 +38,7 @@ type running struct {
 	natsURL string
 	health  *ops.Health
 	metrics *ops.Metrics
-	log     *syncBuffer
+	log     *kit.Buffer
 	hangup  chan os.Signal
 	stop    func() error
 }
@@ -73,7 +74,7 @@ func startNATS(t *testing.T, addr, dir string) *natsserver.Server {
 
 func run(t *testing.T, cfg config.Bridge) *running {
 	t.Helper()
-	r := &running{natsURL: cfg.NATS.URL, health: ops.NewHealth(), metrics: ops.NewMetrics(), log: &syncBuffer{}, hangup: make(chan os.Signal, 1)}
+	r := &running{natsURL: cfg.NATS.URL, health: ops.NewHealth(), metrics: ops.NewMetrics(), log: &kit.Buffer{}, hangup: make(chan os.Signal, 1)}
 	b, err := bridge.Open(cfg, bridge.Deps{
 		Log: slog.New(slog.NewJSONHandler(r.log, nil)), Metrics: r.metrics, Health: r.health, Now: time.Now, Hangup: r.hangup,
 	})
@@ -98,7 +99,7 @@ func run(t *testing.T, cfg config.Bridge) *running {
 func started(t *testing.T, more ...string) *running {
 	t.Helper()
 	r := run(t, settings(t, startNATS(t, "127.0.0.1:0", t.TempDir()).URL(), more...))
-	eventually(t, "ready", r.ready)
+	kit.Eventually(t, "ready", r.ready)
 	return r
 }
 
@@ -190,33 +191,4 @@ func do(t *testing.T, req *http.Request) response {
 		t.Fatal(err)
 	}
 	return response{status: resp.StatusCode, body: string(text), header: resp.Header}
-}
-
-// eventually waits for a condition that other goroutines bring about.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited 30 s for: %s", what)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-}
-
-type syncBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/billbus/billbus/config"
 	"github.com/billbus/billbus/internal/natsbus"
-	"github.com/billbus/billbus/internal/wire"
 )
 
 const provisionTimeout = 30 * time.Second
@@ -19,7 +18,7 @@ const provisionTimeout = 30 * time.Second
 func Provision(ctx context.Context, cfg config.Bridge, out io.Writer, log *slog.Logger) error {
 	ctx, cancel := context.WithTimeout(ctx, provisionTimeout)
 	defer cancel()
-	bus, err := natsbus.Open(wire.Auth(cfg.NATS), "billbus-provision", log)
+	bus, err := natsbus.Open(natsbus.Auth(cfg.NATS), "billbus-provision", log)
 	if err != nil {
 		return err
 	}
@@ -27,14 +26,14 @@ func Provision(ctx context.Context, cfg config.Bridge, out io.Writer, log *slog.
 	if err := bus.WaitConnected(ctx); err != nil {
 		return err
 	}
-	drifts, err := bus.Plan(ctx, wire.Settings(cfg.Stream))
+	drifts, err := bus.Plan(ctx, natsbus.StreamSettings(cfg.Stream))
 	if err != nil {
 		return err
 	}
 	if err := printPlan(out, drifts); err != nil || len(drifts) == 0 || cfg.DryRun {
 		return err
 	}
-	if err := bus.Alter(ctx, wire.Settings(cfg.Stream)); err != nil {
+	if err := bus.Alter(ctx, natsbus.StreamSettings(cfg.Stream)); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintln(out, "applied")

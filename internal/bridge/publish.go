@@ -9,7 +9,6 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/billbus/billbus/internal/fault"
-	"github.com/billbus/billbus/internal/natsbus"
 )
 
 // failureMemory is how long a failed publish makes the bridge not ready, if
@@ -33,7 +32,7 @@ type watchedPublisher struct {
 // Publish implements message.Publisher.
 func (p *watchedPublisher) Publish(topic string, messages ...*message.Message) error {
 	err := p.next.Publish(topic, messages...)
-	if err != nil && fault.Reason(err) == natsbus.ReasonStreamMissing {
+	if err != nil && fault.ReasonOf(err) == fault.StreamMissing {
 		p.missing()
 	}
 	p.mu.Lock()

@@ -15,7 +15,6 @@ import (
 	"github.com/billbus/billbus/internal/natsbus"
 	"github.com/billbus/billbus/internal/normalize"
 	"github.com/billbus/billbus/internal/stripeapi"
-	"github.com/billbus/billbus/internal/wire"
 )
 
 // maxResolving is how many messages ask Stripe at once. A few are enough to keep
@@ -35,7 +34,7 @@ func (b *Bridge) consumer() natsbus.Consumer {
 	if !b.cfg.StripeAPI.Key.IsSet() {
 		return natsbus.Consumer{}
 	}
-	return natsbus.Resolver()
+	return natsbus.ResolverConsumer()
 }
 
 // resolve makes the resolver, if there is a key to read from Stripe with.
@@ -62,7 +61,7 @@ func (b *Bridge) resolve(normalizer *normalize.Normalizer) error {
 
 func (b *Bridge) route(resolve *handlers.Resolve, client *stripeapi.Client) (*message.Router, error) {
 	sub, err := b.bus.NewSubscriber(natsbus.SubscriberConfig{
-		Stream: b.cfg.Stream.Name, Consumer: natsbus.Resolver().Name, MaxInFlight: maxResolving,
+		Stream: b.cfg.Stream.Name, Consumer: natsbus.ResolverConsumer().Name, MaxInFlight: maxResolving,
 		// What does not end in time is handed back.
 		CloseTimeout: b.cfg.ShutdownTimeout * 3 / 4,
 		DeadLetter:   b.bus.NewDeadLetters(b.deps.Now).Keep,
@@ -75,14 +74,14 @@ func (b *Bridge) route(resolve *handlers.Resolve, client *stripeapi.Client) (*me
 	if err != nil {
 		return nil, err
 	}
-	return wire.NewRouter("resolve", sub, resolve.Handle, b.cfg.ShutdownTimeout)
+	return natsbus.NewRouter("resolve", sub, resolve.Handle, b.cfg.ShutdownTimeout)
 }
 
 func (r *resolver) run(ctx context.Context) error {
 	if r == nil {
 		return nil
 	}
-	return wire.Consume(ctx, r.router)
+	return natsbus.Consume(ctx, r.router)
 }
 
 func (r *resolver) close() {
@@ -155,5 +154,5 @@ func notStripes(doing string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return fault.New(fault.Transient, "unexpected_answer", fmt.Errorf("%s: %w", doing, err))
+	return fault.New(fault.Transient, fault.UnexpectedAnswer, fmt.Errorf("%s: %w", doing, err))
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/test/kit"
 )
 
 const apiKey = "sk_test_hunter2"
@@ -96,7 +97,7 @@ func (r *running) accept(t *testing.T, body []byte) {
 // resolved waits until n messages have come to an outcome.
 func (r *running) resolved(t *testing.T, outcome string, n int) {
 	t.Helper()
-	eventually(t, fmt.Sprintf("%d of outcome %s; log:\n%s", n, outcome, r.log), func() bool {
+	kit.Eventually(t, fmt.Sprintf("%d of outcome %s; log:\n%s", n, outcome, r.log), func() bool {
 		return r.metric(t, fmt.Sprintf("billbus_resolutions_total{outcome=%q} %d", outcome, n))
 	})
 }
@@ -120,7 +121,7 @@ func (r *running) message(t *testing.T, sequence uint64) (events.Message, string
 func (r *running) settled(t *testing.T) {
 	t.Helper()
 	stream := r.stream(t)
-	eventually(t, "the resolver has nothing left to do", func() bool {
+	kit.Eventually(t, "the resolver has nothing left to do", func() bool {
 		c, err := stream.Consumer(t.Context(), "billbus-resolver")
 		if err != nil {
 			return false
@@ -237,7 +238,7 @@ func TestResolvingGoesOnWhenStripeIsBack(t *testing.T) {
 		a.on(uri, []http.HandlerFunc{status(500), status(401), says("nonsense")}[i])
 		r.accept(t, thin(fmt.Sprintf("evt_%d", i), fmt.Sprintf("sub_%d", i), ""))
 	}
-	eventually(t, "failures", func() bool { return strings.Count(r.log.String(), `"outcome":"transient"`) >= 3 })
+	kit.Eventually(t, "failures", func() bool { return strings.Count(r.log.String(), `"outcome":"transient"`) >= 3 })
 	if !r.ready() {
 		t.Error("not ready: webhooks can still be taken")
 	}
@@ -259,7 +260,7 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 	a.on("/v1/subscriptions/sub_2", says(`{"id":"sub_2","object":"subscription"}`))
 	r := resolving(t, a)
 	r.accept(t, thin("evt_1", "sub_1", ""))
-	eventually(t, "the refusal", func() bool { return len(a.requests()) == 1 })
+	kit.Eventually(t, "the refusal", func() bool { return len(a.requests()) == 1 })
 	refused := time.Now()
 	a.on("/v1/subscriptions/sub_1", says(`{"id":"sub_1","object":"subscription"}`))
 	r.accept(t, thin("evt_2", "sub_2", ""))
@@ -286,7 +287,7 @@ func TestWebhooksDoNotWaitForStripe(t *testing.T) {
 	for i := range 10 {
 		r.accept(t, thin(fmt.Sprintf("evt_thin_%d", i), "sub_1", ""))
 	}
-	eventually(t, "Stripe is asked", func() bool { return len(a.requests()) >= 4 })
+	kit.Eventually(t, "Stripe is asked", func() bool { return len(a.requests()) >= 4 })
 	start := time.Now()
 	for i := range 20 {
 		r.accept(t, event(fmt.Sprintf("evt_%d", i)))
@@ -311,14 +312,14 @@ func TestWhatABridgeLeftBehindIsResolvedByTheNext(t *testing.T) {
 	srv := startNATS(t, "127.0.0.1:0", t.TempDir())
 	cfg := settings(t, srv.URL(), "STRIPE_API_KEY="+apiKey, "STRIPE_API_BASE="+a.URL)
 	first := run(t, cfg)
-	eventually(t, "ready", first.ready)
+	kit.Eventually(t, "ready", first.ready)
 	if err := first.stop(); err != nil {
 		t.Fatal(err)
 	}
 	// What a bridge leaves behind that was killed: a message that it had, and
 	// never answered for.
 	plain := run(t, settings(t, srv.URL()))
-	eventually(t, "ready", plain.ready)
+	kit.Eventually(t, "ready", plain.ready)
 	plain.accept(t, thin("evt_thin", "sub_1", ""))
 	consumer, err := plain.stream(t).Consumer(t.Context(), "billbus-resolver")
 	if err != nil {
@@ -347,9 +348,9 @@ func TestBridgeThatStopsHandsBackWhatItAsksFor(t *testing.T) {
 	t.Cleanup(func() { close(release) })
 	a.on("/v1/subscriptions/sub_1", func(http.ResponseWriter, *http.Request) { <-release })
 	first := run(t, cfg)
-	eventually(t, "ready", first.ready)
+	kit.Eventually(t, "ready", first.ready)
 	first.accept(t, thin("evt_thin", "sub_1", ""))
-	eventually(t, "Stripe is asked", func() bool { return len(a.requests()) == 1 })
+	kit.Eventually(t, "Stripe is asked", func() bool { return len(a.requests()) == 1 })
 	if err := first.stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -420,9 +421,9 @@ func TestMissingAPIKeyIsSaidOnce(t *testing.T) {
 
 func TestMissingResolverConsumerIsNamed(t *testing.T) {
 	srv := startNATS(t, "127.0.0.1:0", t.TempDir())
-	eventually(t, "ready", run(t, settings(t, srv.URL())).ready)
+	kit.Eventually(t, "ready", run(t, settings(t, srv.URL())).ready)
 	r := run(t, settings(t, srv.URL(), "PROVISION=check", "STRIPE_API_KEY="+apiKey))
-	eventually(t, "the check of the resolver fails, and only that", func() bool {
+	kit.Eventually(t, "the check of the resolver fails, and only that", func() bool {
 		checks := r.health.Ready(t.Context()).Checks
 		return checks["streams"].OK && strings.Contains(checks["resolver"].Error, "consumer billbus-resolver is missing")
 	})

@@ -38,16 +38,15 @@ func (k Kind) String() string {
 
 type marked struct {
 	kind   Kind
-	reason string
+	reason Reason
 	err    error
 }
 
 func (m *marked) Error() string { return m.err.Error() }
 func (m *marked) Unwrap() error { return m.err }
 
-// New marks err as being of a kind, for a reason: one short snake_case word
-// that metrics can count by. It returns nil if err is nil.
-func New(kind Kind, reason string, err error) error {
+// New marks err as being of a kind, for a reason. It returns nil if err is nil.
+func New(kind Kind, reason Reason, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -61,13 +60,4 @@ func KindOf(err error) Kind {
 		return m.kind
 	}
 	return Transient
-}
-
-// Reason returns the reason of the outermost mark of err, or "other".
-func Reason(err error) string {
-	var m *marked
-	if errors.As(err, &m) {
-		return m.reason
-	}
-	return "other"
 }

@@ -15,7 +15,9 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/events/ordering"
 	"github.com/billbus/billbus/internal/fault"
+	"github.com/billbus/billbus/internal/store"
 )
 
 // audit is the collection of audit documents.
@@ -24,7 +26,7 @@ type audit struct {
 }
 
 // Insert inserts the audit documents of a batch in one command.
-func (a audit) Insert(ctx context.Context, entries []events.Entry) []error {
+func (a audit) Insert(ctx context.Context, entries []store.Entry) []error {
 	failures := make([]error, len(entries))
 	var docs []any
 	var index []int // docs[k] belongs to entries[index[k]]
@@ -141,12 +143,12 @@ type auditDocument struct {
 
 // encodeAudit renders an entry's audit document. It fails only for an entry
 // that can never be stored.
-func encodeAudit(e events.Entry) (bson.Raw, error) {
+func encodeAudit(e store.Entry) (bson.Raw, error) {
 	message, err := encodeData(e.Data)
 	if err != nil {
-		return nil, fault.New(fault.Permanent, "unencodable", err)
+		return nil, fault.New(fault.Permanent, fault.CannotBeEncoded, err)
 	}
-	fact, counts := events.FactOf(e.Message)
+	fact, counts := ordering.FactOf(e.Message)
 	doc := auditDocument{
 		Key: e.Key(), EventID: e.ID, Type: typeOf(e.Message), Created: e.Time,
 		APIVersion: e.StripeAPIVersion, Livemode: e.Livemode, AccountID: e.StripeAccount, Endpoint: e.StripeEndpoint,
@@ -180,10 +182,10 @@ func payload(d events.Data) string {
 func marshal(doc any) (bson.Raw, error) {
 	raw, err := bson.Marshal(doc)
 	if err != nil {
-		return nil, fault.New(fault.Permanent, "unencodable", fmt.Errorf("encoding document: %w", err))
+		return nil, fault.New(fault.Permanent, fault.CannotBeEncoded, fmt.Errorf("encoding document: %w", err))
 	}
 	if len(raw) > maxDocument {
-		return nil, fault.New(fault.Permanent, "too_large", errors.New("document is larger than MongoDB's limit of 16 MB"))
+		return nil, fault.New(fault.Permanent, fault.TooLarge, errors.New("document is larger than MongoDB's limit of 16 MB"))
 	}
 	return raw, nil
 }
@@ -212,7 +214,7 @@ func (d auditDocument) toMessage() (events.Message, error) {
 		m.Type, m.StripeType = d.Type, ""
 	}
 	if err := json.Unmarshal([]byte(d.Message), &m.Data); err != nil {
-		return events.Message{}, fault.New(fault.Permanent, "audit_unreadable",
+		return events.Message{}, fault.New(fault.Permanent, fault.AuditUnreadable,
 			fmt.Errorf("audit document of %s does not hold a message", events.SafeID(d.EventID)))
 	}
 	if m.Data.ReadAt.IsZero() && d.Payload != "" {

@@ -13,9 +13,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.mongodb.org/mongo-driver/v2/event"
 
-	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/internal/mongostore"
-	"github.com/billbus/billbus/internal/storetest"
+	"github.com/billbus/billbus/internal/store"
+	"github.com/billbus/billbus/test/storetest"
 )
 
 // traffic is what a driver sends and gets.
@@ -40,7 +40,7 @@ func (tr *traffic) add(bytes int, commands ...string) {
 }
 
 // of is the traffic of one entry.
-func (tr *traffic) of(t *testing.T, s *mongostore.Store, entry events.Entry) (commands string, bytes int) {
+func (tr *traffic) of(t *testing.T, s *mongostore.Store, entry store.Entry) (commands string, bytes int) {
 	t.Helper()
 	tr.mu.Lock()
 	tr.commands, tr.bytes = nil, 0
@@ -123,11 +123,11 @@ func TestReplacementsOverlapOnMongoDBOnly(t *testing.T) {
 		o := &overlap{}
 		s := db.openMonitored(t, o.monitor())
 		for round := range 5 {
-			var batch []events.Entry
+			var batch []store.Entry
 			for i := range 40 {
 				batch = append(batch, storetest.Told(fmt.Sprintf("sub_%d", i), fmt.Sprintf("evt_%d_%d", round, i), "updated", round, "active"))
 			}
-			if _, errs := s.Commit(t.Context(), batch...); errors.Join(errs...) != nil {
+			if _, errs := s.CommitBatch(t.Context(), batch...); errors.Join(errs...) != nil {
 				t.Fatal(errs)
 			}
 		}

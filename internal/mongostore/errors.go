@@ -95,14 +95,14 @@ func explain(doing string, err error) error {
 	if errors.As(err, &we) {
 		switch we.Code {
 		case codeValidation, codeTooLarge, codeTooLargeReplaced, codeTooLargeUpdated, codeKeyTooLong:
-			return fault.New(fault.Permanent, "mongodb_refused", wrapped)
+			return fault.New(fault.Permanent, fault.DatabaseRefused, wrapped)
 		}
-		return fault.New(fault.Transient, "mongodb_failed", wrapped)
+		return fault.New(fault.Transient, fault.DatabaseFailed, wrapped)
 	}
 	if ce, ok := errors.AsType[mongo.CommandError](err); (ok && ce.Code != 0) || errors.Is(err, mongo.ErrNoDocuments) {
-		return fault.New(fault.Transient, "mongodb_failed", wrapped)
+		return fault.New(fault.Transient, fault.DatabaseFailed, wrapped)
 	}
-	return fault.New(fault.Transient, "mongodb_unreachable", wrapped)
+	return fault.New(fault.Transient, fault.DatabaseUnreachable, wrapped)
 }
 
 // describe keeps the code and name of an error and drops the server's text,

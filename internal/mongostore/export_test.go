@@ -6,14 +6,13 @@ import (
 	"go.mongodb.org/mongo-driver/v2/event"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
-	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/internal/store"
 )
 
-// Commit records entries as one batch, which callers of Record cannot be sure to
+// CommitBatch records entries as one batch, which callers of Record cannot be sure to
 // get.
-func (s *Store) Commit(ctx context.Context, entries ...events.Entry) ([]events.Effect, []error) {
-	effects, errs := make([]events.Effect, len(entries)), make([]error, len(entries))
+func (s *Store) CommitBatch(ctx context.Context, entries ...store.Entry) ([]store.Effect, []error) {
+	effects, errs := make([]store.Effect, len(entries)), make([]error, len(entries))
 	for i, res := range store.NewCommitter(s.db, s.cfg.Now).Commit(ctx, entries) {
 		effects[i], errs[i] = res.Effect, res.Err
 	}

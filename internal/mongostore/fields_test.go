@@ -13,14 +13,15 @@ import (
 
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/internal/mongostore"
-	"github.com/billbus/billbus/internal/storetest"
+	"github.com/billbus/billbus/internal/store"
+	"github.com/billbus/billbus/test/storetest"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
 // fullEntry is the message of package events that has a value in every field,
 // with metadata that would be trouble as field names.
-func fullEntry(t *testing.T) events.Entry {
+func fullEntry(t *testing.T) store.Entry {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join("..", "..", "events", "testdata", "message.golden.json"))
 	if err != nil {
@@ -34,19 +35,19 @@ func fullEntry(t *testing.T) events.Entry {
 	m.Data.Subscription.Metadata = map[string]string{
 		"user_id": "user 7", "a.b": "dot", "$set": "dollar", "": "empty key", "NUL\x00key": "NUL\x00value", "😀": "💶", "empty": "",
 	}
-	return events.Entry{
+	return store.Entry{
 		Message: m,
 		References: events.References{
 			ObjectID: "sub_1", SubscriptionID: "sub_1", CustomerID: "cus_1", RequestID: "req_1", IdempotencyKey: "key_1",
 		},
-		StreamSequence: 1 << 40, StoredAt: now(),
+		Position: store.Position{StreamSequence: 1 << 40, StoredAt: now()},
 	}
 }
 
 func TestRecordWritesEveryField(t *testing.T) {
 	each(t, func(t *testing.T, db database) {
 		entry := fullEntry(t)
-		if diff := cmp.Diff([]events.Effect{events.Applied}, record(t, db.open(t, nil), entry)); diff != "" {
+		if diff := cmp.Diff([]store.Effect{store.Applied}, record(t, db.open(t, nil), entry)); diff != "" {
 			t.Fatalf("effect (-want +got):\n%s", diff)
 		}
 		state := db.raw(t, mongostore.Subscriptions, "live:acct_1:sub_1")
@@ -163,7 +164,7 @@ func TestRecordLeavesOutWhatIsNotSet(t *testing.T) {
 		if diff := cmp.Diff(want, keys(state)); diff != "" {
 			t.Errorf("state (-want +got):\n%s", diff)
 		}
-		invoice := events.Entry{Message: events.Message{
+		invoice := store.Entry{Message: events.Message{
 			SpecVersion: events.SpecVersion, ID: "evt_2", Source: events.Source(false, ""), Type: "stripe.invoice.paid",
 			Time: now(), DataContentType: events.DataContentType, StripeType: "invoice.paid",
 			Data: events.Data{SchemaVersion: events.SchemaVersion, Origin: events.OriginWebhook},

@@ -45,12 +45,12 @@ func outcome(err error) string {
 		return "duplicate"
 	}
 	explained := explain("writing", err)
-	return fault.KindOf(explained).String() + " " + fault.Reason(explained)
+	return fault.KindOf(explained).String() + " " + string(fault.ReasonOf(explained))
 }
 
 func TestPerDocument(t *testing.T) {
 	t.Parallel()
-	const unknown = "transient mongodb_unreachable"
+	const unknown = "transient database_unreachable"
 	cases := map[string]struct {
 		err  error
 		want []string
@@ -59,7 +59,7 @@ func TestPerDocument(t *testing.T) {
 		"one duplicate": {bulkError(writeError(1, 11000)), []string{"written", "duplicate", "written"}},
 		"mixed": {
 			bulkError(writeError(2, 10334), writeError(0, 11000)),
-			[]string{"duplicate", "written", "permanent mongodb_refused"},
+			[]string{"duplicate", "written", "permanent database_refused"},
 		},
 		"wrapped":                         {fmt.Errorf("inserting: %w", bulkError(writeError(0, 11000))), []string{"duplicate", "written", "written"}},
 		"written, but not confirmed":      {unconfirmed(), []string{unknown, unknown, unknown}},
@@ -117,12 +117,12 @@ func TestOnlyFewCodesArePermanent(t *testing.T) {
 			continue // never explained: it is no failure
 		}
 		err := explain("writing", writeError(0, code).WriteError)
-		want, reason := fault.Transient, "mongodb_failed"
+		want, reason := fault.Transient, "database_failed"
 		if permanent[code] {
-			want, reason = fault.Permanent, "mongodb_refused"
+			want, reason = fault.Permanent, "database_refused"
 		}
-		if got := fault.KindOf(err); got != want || fault.Reason(err) != reason {
-			t.Errorf("code %d: got %v for %s, want %v for %s", code, got, fault.Reason(err), want, reason)
+		if got := fault.KindOf(err); got != want || fault.ReasonOf(err) != fault.Reason(reason) {
+			t.Errorf("code %d: got %v for %s, want %v for %s", code, got, fault.ReasonOf(err), want, reason)
 		}
 	}
 }
@@ -157,18 +157,18 @@ func TestErrorsQuoteNoDocument(t *testing.T) {
 func TestSingle(t *testing.T) {
 	t.Parallel()
 	duplicate := mongo.WriteError{Code: codeDuplicateKey}
-	const unknown = "transient mongodb_unreachable"
+	const unknown = "transient database_unreachable"
 	cases := map[string]struct {
 		err       error
 		duplicate bool
 		want      string // kind and reason
 	}{
-		"duplicate":                              {mongo.WriteException{WriteErrors: mongo.WriteErrors{duplicate}}, true, "transient mongodb_failed"},
-		"duplicate as a command error":           {mongo.CommandError{Code: codeDuplicateKey}, true, "transient mongodb_failed"},
+		"duplicate":                              {mongo.WriteException{WriteErrors: mongo.WriteErrors{duplicate}}, true, "transient database_failed"},
+		"duplicate as a command error":           {mongo.CommandError{Code: codeDuplicateKey}, true, "transient database_failed"},
 		"duplicate beside a write concern error": {mongo.WriteException{WriteErrors: mongo.WriteErrors{duplicate}, WriteConcernError: &mongo.WriteConcernError{Code: 64}}, false, unknown},
 		"write concern error alone":              {mongo.WriteException{WriteConcernError: &mongo.WriteConcernError{Code: 64}}, false, unknown},
-		"document that is too large":             {mongo.WriteException{WriteErrors: mongo.WriteErrors{{Code: codeTooLargeReplaced}}}, false, "permanent mongodb_refused"},
-		"code that nobody has thought of":        {mongo.WriteException{WriteErrors: mongo.WriteErrors{{Code: 4711}}}, false, "transient mongodb_failed"},
+		"document that is too large":             {mongo.WriteException{WriteErrors: mongo.WriteErrors{{Code: codeTooLargeReplaced}}}, false, "permanent database_refused"},
+		"code that nobody has thought of":        {mongo.WriteException{WriteErrors: mongo.WriteErrors{{Code: 4711}}}, false, "transient database_failed"},
 		"no cause":                               {mongo.WriteException{}, false, unknown},
 		"network error":                          {errors.New("broken pipe"), false, unknown},
 	}
@@ -179,7 +179,7 @@ func TestSingle(t *testing.T) {
 			continue
 		}
 		err := explain("replacing state", failure)
-		if got := fault.KindOf(err).String() + " " + fault.Reason(err); got != tt.want || isDuplicate(failure) != tt.duplicate {
+		if got := fault.KindOf(err).String() + " " + string(fault.ReasonOf(err)); got != tt.want || isDuplicate(failure) != tt.duplicate {
 			t.Errorf("%s: got %s, duplicate %v; want %s, %v", name, got, isDuplicate(failure), tt.want, tt.duplicate)
 		}
 	}
@@ -199,8 +199,8 @@ func TestReplaced(t *testing.T) {
 		"replaced": {&mongo.UpdateResult{MatchedCount: 1, ModifiedCount: 1}, nil, "written"},
 		"the same": {&mongo.UpdateResult{MatchedCount: 1}, nil, "written"},
 		"inserted": {&mongo.UpdateResult{UpsertedCount: 1}, nil, "written"},
-		"neither":  {&mongo.UpdateResult{}, nil, "transient mongodb_unreachable"},
-		"failed":   {nil, failure, "transient mongodb_unreachable"},
+		"neither":  {&mongo.UpdateResult{}, nil, "transient database_unreachable"},
+		"failed":   {nil, failure, "transient database_unreachable"},
 	} {
 		if got := outcome(single(replaced(tt.res, tt.err))); got != tt.want {
 			t.Errorf("%s: got %s, want %s", name, got, tt.want)

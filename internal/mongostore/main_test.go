@@ -13,9 +13,9 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
-	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/internal/embedded/docdb"
 	"github.com/billbus/billbus/internal/mongostore"
+	"github.com/billbus/billbus/internal/store"
 )
 
 // mongoVariable names a MongoDB that the tests run against, besides the embedded
@@ -181,11 +181,11 @@ func (db database) remove(t *testing.T, collection, id string) {
 }
 
 // record records entries one after the other.
-func record(t *testing.T, s *mongostore.Store, entries ...events.Entry) []events.Effect {
+func record(t *testing.T, s *mongostore.Store, entries ...store.Entry) []store.Effect {
 	t.Helper()
-	effects := make([]events.Effect, len(entries))
+	effects := make([]store.Effect, len(entries))
 	for i, entry := range entries {
-		effect, err := s.Record(t.Context(), entry)
+		effect, err := s.Commit(t.Context(), entry)
 		if err != nil {
 			t.Fatalf("recording %s: %v", entry.ID, err)
 		}

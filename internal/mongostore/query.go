@@ -12,21 +12,22 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/events/ordering"
 )
 
 // Record is what the state document of a subscription says, as far as a table
 // shows it.
 type Record struct {
-	Key         string          `bson:"_id"`
-	UserID      string          `bson:"user_id"`
-	CustomerID  string          `bson:"customer_id"`
-	Status      string          `bson:"status"`
-	Access      string          `bson:"access"`
-	Items       []RecordItem    `bson:"items"`
-	PeriodEnd   bson.DateTime   `bson:"current_period_end"`
-	EndsAt      bson.DateTime   `bson:"ends_at"`
-	Ordering    events.Ordering `bson:"ordering"`
-	Explanation string          `bson:"explanation"`
+	Key         string             `bson:"_id"`
+	UserID      string             `bson:"user_id"`
+	CustomerID  string             `bson:"customer_id"`
+	Status      string             `bson:"status"`
+	Access      string             `bson:"access"`
+	Items       []RecordItem       `bson:"items"`
+	PeriodEnd   bson.DateTime      `bson:"current_period_end"`
+	EndsAt      bson.DateTime      `bson:"ends_at"`
+	Ordering    ordering.Certainty `bson:"ordering"`
+	Explanation string             `bson:"explanation"`
 }
 
 // RecordItem is one item of a [Record].

@@ -9,7 +9,7 @@ import (
 
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/internal/mongostore"
-	"github.com/billbus/billbus/internal/storetest"
+	"github.com/billbus/billbus/test/storetest"
 )
 
 func TestCompareNamesTheFieldsThatDiffer(t *testing.T) {

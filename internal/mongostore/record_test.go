@@ -15,9 +15,11 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/events/ordering"
 	"github.com/billbus/billbus/internal/fault"
 	"github.com/billbus/billbus/internal/mongostore"
-	"github.com/billbus/billbus/internal/storetest"
+	"github.com/billbus/billbus/internal/store"
+	"github.com/billbus/billbus/test/storetest"
 )
 
 func keys(doc bson.M) []string { return slices.Sorted(maps.Keys(doc)) }
@@ -46,7 +48,7 @@ func TestEffects(t *testing.T) {
 		effects := record(t, s,
 			storetest.Told("sub_1", "evt_2", "updated", 2, "active"), storetest.Told("sub_1", "evt_1", "updated", 1, "trialing"),
 			storetest.Told("sub_1", "evt_3", "updated", 3, "past_due"), storetest.Told("sub_1", "evt_3", "updated", 3, "past_due"), invoice, ignored)
-		want := []events.Effect{events.Applied, events.Recorded, events.Applied, events.Duplicate, events.Recorded, events.Recorded}
+		want := []store.Effect{store.Applied, store.Recorded, store.Applied, store.Duplicate, store.Recorded, store.Recorded}
 		if diff := cmp.Diff(want, effects); diff != "" {
 			t.Errorf("effects (-want +got):\n%s", diff)
 		}
@@ -68,13 +70,13 @@ func TestEffects(t *testing.T) {
 func TestBatchIsOneWrite(t *testing.T) {
 	each(t, func(t *testing.T, db database) {
 		s := db.open(t, nil)
-		effects, errs := s.Commit(t.Context(),
+		effects, errs := s.CommitBatch(t.Context(),
 			storetest.Told("sub_1", "evt_2", "updated", 2, "active"), storetest.Told("sub_1", "evt_1", "created", 1, "incomplete"),
 			storetest.Told("sub_2", "evt_3", "created", 1, "incomplete"), storetest.Told("sub_1", "evt_2", "updated", 2, "unpaid"))
 		if err := errors.Join(errs...); err != nil {
 			t.Fatal(err)
 		}
-		want := []events.Effect{events.Applied, events.Recorded, events.Applied, events.Applied}
+		want := []store.Effect{store.Applied, store.Recorded, store.Applied, store.Applied}
 		if diff := cmp.Diff(want, effects); diff != "" {
 			t.Errorf("effects (-want +got):\n%s", diff)
 		}
@@ -94,7 +96,7 @@ func TestDuplicateRestoresTheState(t *testing.T) {
 		record(t, s, entry)
 		before := db.state(t, "sub_1")
 		db.remove(t, mongostore.Subscriptions, "test:platform:sub_1")
-		if diff := cmp.Diff([]events.Effect{events.Applied}, record(t, s, entry)); diff != "" {
+		if diff := cmp.Diff([]store.Effect{store.Applied}, record(t, s, entry)); diff != "" {
 			t.Errorf("effect (-want +got):\n%s", diff)
 		}
 		if diff := cmp.Diff(before, db.state(t, "sub_1")); diff != "" {
@@ -124,7 +126,7 @@ func TestFirstRenderingCounts(t *testing.T) {
 		check(t, db)
 		db.remove(t, mongostore.Subscriptions, "test:platform:sub_1")
 		db.remove(t, mongostore.WebhookEvents, "test:platform:evt_1")
-		if _, errs := s.Commit(t.Context(), first, second, third); errors.Join(errs...) != nil {
+		if _, errs := s.CommitBatch(t.Context(), first, second, third); errors.Join(errs...) != nil {
 			t.Fatal(errs)
 		}
 		check(t, db)
@@ -179,7 +181,7 @@ func TestTerminalStays(t *testing.T) {
 		s := db.open(t, nil)
 		record(t, s, storetest.Told("sub_1", "evt_1", "deleted", 1, "canceled"))
 		effects := record(t, s, storetest.Told("sub_1", "evt_2", "updated", 9, "active"))
-		if diff := cmp.Diff([]events.Effect{events.Recorded}, effects); diff != "" {
+		if diff := cmp.Diff([]store.Effect{store.Recorded}, effects); diff != "" {
 			t.Errorf("effect (-want +got):\n%s", diff)
 		}
 		expect(t, db.state(t, "sub_1"), "evt_1", "canceled", "determined")
@@ -196,8 +198,8 @@ func TestTerminalStays(t *testing.T) {
 }
 
 // history is a set of events with ties, an end, and two renderings of none.
-func history(sub string, random *rand.Rand) []events.Entry {
-	var list []events.Entry
+func history(sub string, random *rand.Rand) []store.Entry {
+	var list []store.Entry
 	statuses := []string{"trialing", "active", "past_due", "unpaid"}
 	for i := range 12 {
 		word := "updated"
@@ -214,7 +216,7 @@ func history(sub string, random *rand.Rand) []events.Entry {
 }
 
 // recordAll records entries from several callers at once, some of them twice.
-func recordAll(t *testing.T, stores []*mongostore.Store, entries []events.Entry, random *rand.Rand) {
+func recordAll(t *testing.T, stores []*mongostore.Store, entries []store.Entry, random *rand.Rand) {
 	t.Helper()
 	list := slices.Concat(entries, entries[:len(entries)/3])
 	random.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
@@ -222,7 +224,7 @@ func recordAll(t *testing.T, stores []*mongostore.Store, entries []events.Entry,
 	for i := range 8 {
 		wg.Go(func() {
 			for k := i; k < len(list); k += 8 {
-				if _, err := stores[k%len(stores)].Record(t.Context(), list[k]); err != nil {
+				if _, err := stores[k%len(stores)].Commit(t.Context(), list[k]); err != nil {
 					t.Errorf("recording %s: %v", list[k].ID, err)
 				}
 			}
@@ -268,15 +270,15 @@ func testAnyOrder(t *testing.T, db database, stores []*mongostore.Store, rounds 
 }
 
 // oracle is the entry that holds the state of a subscription.
-func oracle(entries []events.Entry, sub string) events.Entry {
-	var facts []events.Fact
-	byID := map[string]events.Entry{}
+func oracle(entries []store.Entry, sub string) store.Entry {
+	var facts []ordering.Fact
+	byID := map[string]store.Entry{}
 	for _, e := range entries {
-		if fact, ok := events.FactOf(e.Message); ok && e.Subject == sub {
+		if fact, ok := ordering.FactOf(e.Message); ok && e.Subject == sub {
 			facts, byID[e.ID] = append(facts, fact), e
 		}
 	}
-	return byID[events.Fold(facts).Winner.EventID]
+	return byID[ordering.Fold(facts).Winner.EventID]
 }
 
 func TestOrderDoesNotMatter(t *testing.T) {
@@ -323,15 +325,15 @@ func TestAnotherWriterIsFirst(t *testing.T) {
 		exists bool // whether there is a state before
 		mine   int
 		other  int
-		effect events.Effect
+		effect store.Effect
 		n      int64
 	}{
-		"both create, mine is later":   {false, later, earlier, events.Applied, 2},
-		"both create, mine is earlier": {false, earlier, later, events.Recorded, 2},
-		"both create, a tie":           {false, later, later, events.Applied, 2},
-		"both replace, mine is later":  {true, later, earlier, events.Applied, 3},
-		"both replace, mine is older":  {true, earlier, later, events.Recorded, 3},
-		"both replace, a tie":          {true, later, later, events.Applied, 3},
+		"both create, mine is later":   {false, later, earlier, store.Applied, 2},
+		"both create, mine is earlier": {false, earlier, later, store.Recorded, 2},
+		"both create, a tie":           {false, later, later, store.Applied, 2},
+		"both replace, mine is later":  {true, later, earlier, store.Applied, 3},
+		"both replace, mine is older":  {true, earlier, later, store.Recorded, 3},
+		"both replace, a tie":          {true, later, later, store.Applied, 3},
 	}
 	for name, tt := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -343,7 +345,7 @@ func TestAnotherWriterIsFirst(t *testing.T) {
 				}
 				clock.arm(func() { record(t, second, storetest.Told("sub_1", "evt_other", "updated", tt.other, "past_due")) })
 				effects := record(t, s, storetest.Told("sub_1", "evt_mine", "updated", tt.mine, "active"))
-				if diff := cmp.Diff([]events.Effect{tt.effect}, effects); diff != "" {
+				if diff := cmp.Diff([]store.Effect{tt.effect}, effects); diff != "" {
 					t.Errorf("effect (-want +got):\n%s", diff)
 				}
 				state := db.state(t, "sub_1")
@@ -371,7 +373,7 @@ func TestACollisionFailsNoOtherSubscription(t *testing.T) {
 		clock.arm(func() {
 			record(t, second, storetest.Told("sub_1", "evt_other", "updated", 1, "past_due"), storetest.Told("sub_3", "evt_other3", "updated", 1, "past_due"))
 		})
-		_, errs := s.Commit(t.Context(), storetest.Told("sub_0", "evt_0", "updated", 2, "active"), storetest.Told("sub_1", "evt_1", "updated", 2, "active"),
+		_, errs := s.CommitBatch(t.Context(), storetest.Told("sub_0", "evt_0", "updated", 2, "active"), storetest.Told("sub_1", "evt_1", "updated", 2, "active"),
 			storetest.Told("sub_2", "evt_2", "updated", 2, "active"), storetest.Told("sub_3", "evt_3", "updated", 2, "active"), storetest.Told("sub_4", "evt_4", "updated", 2, "active"))
 		if err := errors.Join(errs...); err != nil {
 			t.Fatal(err)
@@ -393,9 +395,9 @@ func TestEndlessCollisionIsTransient(t *testing.T) {
 			return now()
 		})
 		record(t, s, storetest.Told("sub_1", "evt_1", "updated", 1, "active"))
-		_, err := s.Record(t.Context(), storetest.Told("sub_1", "evt_2", "updated", 2, "active"))
-		if fault.KindOf(err) != fault.Transient || fault.Reason(err) != "mongodb_contention" {
-			t.Errorf("got %v for %s, want transient for mongodb_contention", err, fault.Reason(err))
+		_, err := s.Commit(t.Context(), storetest.Told("sub_1", "evt_2", "updated", 2, "active"))
+		if fault.KindOf(err) != fault.Transient || fault.ReasonOf(err) != fault.DatabaseContention {
+			t.Errorf("got %v for %s, want transient for database_contention", err, fault.ReasonOf(err))
 		}
 		if bumped != 21 {
 			t.Errorf("got %d attempts, want 20", bumped-1)
@@ -414,7 +416,7 @@ func TestStateOfAnOlderRuleIsDecidedAnew(t *testing.T) {
 		want := settled(db.state(t, "sub_1"))
 		// An older rule had let the first event win, and remembered nothing else.
 		db.set(t, "sub_1", bson.D{
-			{Key: "version.rule", Value: int32(events.Rule - 1)},
+			{Key: "version.rule", Value: int32(ordering.Rule - 1)},
 			{Key: "version.event_id", Value: "evt_1"},
 			{Key: "status", Value: "active"},
 			{Key: "version.known", Value: bson.A{bson.D{
@@ -430,7 +432,7 @@ func TestStateOfAnOlderRuleIsDecidedAnew(t *testing.T) {
 		}
 		// The facts may be the same, and the state of them still another one.
 		want = settled(db.state(t, "sub_2"))
-		db.set(t, "sub_2", bson.D{{Key: "version.rule", Value: int32(events.Rule - 1)}, {Key: "status", Value: "unpaid"}})
+		db.set(t, "sub_2", bson.D{{Key: "version.rule", Value: int32(ordering.Rule - 1)}, {Key: "status", Value: "unpaid"}})
 		record(t, s, storetest.Told("sub_2", "evt_3", "updated", 9, "active"))
 		if diff := cmp.Diff(want, settled(db.state(t, "sub_2"))); diff != "" {
 			t.Errorf("state of one event (-want +got):\n%s", diff)
@@ -442,11 +444,11 @@ func TestStateOfANewerRuleIsLeftAlone(t *testing.T) {
 	each(t, func(t *testing.T, db database) {
 		s := db.open(t, nil)
 		record(t, s, storetest.Told("sub_1", "evt_1", "updated", 1, "active"))
-		db.set(t, "sub_1", bson.D{{Key: "version.rule", Value: int32(events.Rule + 1)}})
+		db.set(t, "sub_1", bson.D{{Key: "version.rule", Value: int32(ordering.Rule + 1)}})
 		before := db.state(t, "sub_1")
-		_, errs := s.Commit(t.Context(), storetest.Told("sub_1", "evt_2", "updated", 2, "past_due"), storetest.Told("sub_2", "evt_3", "updated", 2, "active"))
-		if !errors.Is(errs[0], events.ErrNewerRule) || fault.KindOf(errs[0]) != fault.Transient || fault.Reason(errs[0]) != "newer_rule" {
-			t.Errorf("got %v for %s, want a transient ErrNewerRule", errs[0], fault.Reason(errs[0]))
+		_, errs := s.CommitBatch(t.Context(), storetest.Told("sub_1", "evt_2", "updated", 2, "past_due"), storetest.Told("sub_2", "evt_3", "updated", 2, "active"))
+		if !errors.Is(errs[0], store.ErrNewerRule) || fault.KindOf(errs[0]) != fault.Transient || fault.ReasonOf(errs[0]) != fault.NewerRule {
+			t.Errorf("got %v for %s, want a transient ErrNewerRule", errs[0], fault.ReasonOf(errs[0]))
 		}
 		if diff := cmp.Diff(before, db.state(t, "sub_1")); diff != "" {
 			t.Errorf("state (-before +after):\n%s", diff)
@@ -467,7 +469,7 @@ func TestABrokenAuditTrailIsTransient(t *testing.T) {
 		reason string
 	}{
 		"document is missing": {
-			func(t *testing.T, db database) { db.remove(t, mongostore.WebhookEvents, winner) }, "mongodb_failed",
+			func(t *testing.T, db database) { db.remove(t, mongostore.WebhookEvents, winner) }, "database_failed",
 		},
 		"document of another subscription": {func(t *testing.T, db database) {
 			db.remove(t, mongostore.WebhookEvents, winner)
@@ -481,9 +483,9 @@ func TestABrokenAuditTrailIsTransient(t *testing.T) {
 				record(t, s, storetest.Told("sub_1", "evt_2", "updated", 1, "active"))
 				tt.hurt(t, db)
 				before := db.state(t, "sub_1")
-				_, err := s.Record(t.Context(), storetest.Told("sub_1", "evt_1", "updated", 1, "past_due"))
-				if err == nil || fault.KindOf(err) != fault.Transient || fault.Reason(err) != tt.reason {
-					t.Errorf("got %v of kind %v for %s, want transient for %s", err, fault.KindOf(err), fault.Reason(err), tt.reason)
+				_, err := s.Commit(t.Context(), storetest.Told("sub_1", "evt_1", "updated", 1, "past_due"))
+				if err == nil || fault.KindOf(err) != fault.Transient || fault.ReasonOf(err) != fault.Reason(tt.reason) {
+					t.Errorf("got %v of kind %v for %s, want transient for %s", err, fault.KindOf(err), fault.ReasonOf(err), tt.reason)
 				}
 				if diff := cmp.Diff(before, db.state(t, "sub_1")); diff != "" {
 					t.Errorf("state (-before +after):\n%s", diff)
@@ -504,7 +506,7 @@ func TestOptionsInTheURIDoNotWeaken(t *testing.T) {
 		s := db.open(t, nil)
 		entry := storetest.Told("sub_1", "evt_1", "updated", 1, "active")
 		effects := record(t, s, entry, entry, storetest.Told("sub_1", "evt_2", "updated", 2, "past_due"))
-		if diff := cmp.Diff([]events.Effect{events.Applied, events.Duplicate, events.Applied}, effects); diff != "" {
+		if diff := cmp.Diff([]store.Effect{store.Applied, store.Duplicate, store.Applied}, effects); diff != "" {
 			t.Errorf("effects (-want +got):\n%s", diff)
 		}
 	})
@@ -515,14 +517,14 @@ func TestTooLargeFailsAlone(t *testing.T) {
 		s := db.open(t, nil)
 		large := storetest.Told("sub_2", "evt_2", "updated", 1, "active")
 		large.Data.Event = []byte(`"` + strings.Repeat("x", 16<<20) + `"`)
-		effects, errs := s.Commit(t.Context(), storetest.Told("sub_1", "evt_1", "updated", 1, "active"), large, storetest.Told("sub_3", "evt_3", "updated", 1, "active"))
-		if fault.KindOf(errs[1]) != fault.Permanent || fault.Reason(errs[1]) != "too_large" {
-			t.Errorf("got %v for %s, want permanent for too_large", errs[1], fault.Reason(errs[1]))
+		effects, errs := s.CommitBatch(t.Context(), storetest.Told("sub_1", "evt_1", "updated", 1, "active"), large, storetest.Told("sub_3", "evt_3", "updated", 1, "active"))
+		if fault.KindOf(errs[1]) != fault.Permanent || fault.ReasonOf(errs[1]) != fault.TooLarge {
+			t.Errorf("got %v for %s, want permanent for too_large", errs[1], fault.ReasonOf(errs[1]))
 		}
 		if errs[0] != nil || errs[2] != nil {
 			t.Errorf("the others failed: %v, %v", errs[0], errs[2])
 		}
-		if effects[0] != events.Applied || effects[2] != events.Applied {
+		if effects[0] != store.Applied || effects[2] != store.Applied {
 			t.Errorf("effects of the others: got %v", effects)
 		}
 		expect(t, db.state(t, "sub_1"), "evt_1", "active", "determined")
@@ -540,14 +542,14 @@ func TestTooLargeFailsAlone(t *testing.T) {
 func TestBatchLargerThanOneCommand(t *testing.T) {
 	each(t, func(t *testing.T, db database) {
 		s := db.open(t, nil)
-		var entries []events.Entry
+		var entries []store.Entry
 		for i := range 5 {
 			e := storetest.Told(fmt.Sprintf("sub_%d", i), fmt.Sprintf("evt_%d", i), "updated", 1, "active")
 			e.Data.Event = []byte(`"` + strings.Repeat("x", 12_000_000) + `"`)
 			entries = append(entries, e)
 		}
 		record(t, s, storetest.Told("sub_9", "evt_4", "updated", 1, "past_due")) // one of the last command is a duplicate
-		_, errs := s.Commit(t.Context(), entries...)
+		_, errs := s.CommitBatch(t.Context(), entries...)
 		if err := errors.Join(errs...); err != nil {
 			t.Fatal(err)
 		}
@@ -562,7 +564,7 @@ func TestBatchLargerThanOneCommand(t *testing.T) {
 }
 
 // snapshot is an entry of a subscription that was read from Stripe's API.
-func snapshot(sub, id string, second int, status string) events.Entry {
+func snapshot(sub, id string, second int, status string) store.Entry {
 	e := storetest.Told(sub, id, "updated", second, status)
 	e.Type, e.StripeType, e.Data.Event = events.SubjectSnapshot, "", nil
 	e.Data.Origin, e.Data.Reason, e.Data.ReadAt = events.OriginThin, events.ReasonThin, e.Time
@@ -575,7 +577,7 @@ func TestSnapshotIsAuditedAndCounts(t *testing.T) {
 		s := db.open(t, nil)
 		effects := record(t, s, storetest.Told("sub_1", "evt_1", "updated", 1, "active"), snapshot("sub_1", "snap_1", 5, "past_due"),
 			storetest.Told("sub_1", "evt_2", "updated", 2, "active"))
-		if diff := cmp.Diff([]events.Effect{events.Applied, events.Applied, events.Recorded}, effects); diff != "" {
+		if diff := cmp.Diff([]store.Effect{store.Applied, store.Applied, store.Recorded}, effects); diff != "" {
 			t.Errorf("effects (-want +got):\n%s", diff)
 		}
 		state := db.state(t, "sub_1")
@@ -599,7 +601,7 @@ func TestSnapshotComesBackFromTheAudit(t *testing.T) {
 		s := db.open(t, nil)
 		record(t, s, storetest.Told("sub_1", "evt_1", "updated", 1, "active"), snapshot("sub_1", "snap_1", 5, "past_due"))
 		want := settled(db.state(t, "sub_1"))
-		db.set(t, "sub_1", bson.D{{Key: "version.rule", Value: int32(events.Rule - 1)}, {Key: "status", Value: "active"}})
+		db.set(t, "sub_1", bson.D{{Key: "version.rule", Value: int32(ordering.Rule - 1)}, {Key: "status", Value: "active"}})
 		record(t, s, storetest.Told("sub_1", "evt_1", "updated", 1, "active"))
 		if diff := cmp.Diff(want, settled(db.state(t, "sub_1"))); diff != "" {
 			t.Errorf("state (-want +got):\n%s", diff)

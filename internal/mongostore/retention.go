@@ -8,7 +8,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
-	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/events/ordering"
 )
 
 // Expired is an audit document that is old enough to go.
@@ -36,15 +36,15 @@ func (s *Store) Expired(ctx context.Context, before time.Time) iter.Seq2[Expired
 
 // Known returns what the states of subscriptions rest on, without those that
 // today's rules did not decide.
-func (s *Store) Known(ctx context.Context, subscriptions []string) (map[string][]events.Fact, error) {
-	known := make(map[string][]events.Fact, len(subscriptions))
+func (s *Store) Known(ctx context.Context, subscriptions []string) (map[string][]ordering.Fact, error) {
+	known := make(map[string][]ordering.Fact, len(subscriptions))
 	filter := bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: append([]string{}, subscriptions...)}}}}
 	opts := options.Find().SetProjection(headProjection())
 	for head, err := range each[stateHead](ctx, s.db.subscriptions, "reading states", filter, opts) {
 		if err != nil {
 			return nil, err
 		}
-		if head.Version.Rule == events.Rule {
+		if head.Version.Rule == ordering.Rule {
 			known[head.Key] = head.head().Known
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/billbus/billbus/internal/mongostore"
-	"github.com/billbus/billbus/internal/storetest"
+	"github.com/billbus/billbus/test/storetest"
 )
 
 func TestExpiredKnownAndForget(t *testing.T) {

@@ -7,13 +7,14 @@ import (
 
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/internal/mongostore"
-	"github.com/billbus/billbus/internal/storetest"
+	"github.com/billbus/billbus/internal/store"
+	"github.com/billbus/billbus/test/storetest"
 )
 
 func TestSearch(t *testing.T) {
 	each(t, func(t *testing.T, db database) {
 		s := db.open(t, nil)
-		of := func(e events.Entry, customer, user string) events.Entry {
+		of := func(e store.Entry, customer, user string) store.Entry {
 			e.SubscriptionID, e.CustomerID = e.Subject, customer
 			e.Data.Subscription.CustomerID, e.Data.Subscription.UserID = customer, user
 			return e

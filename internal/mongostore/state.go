@@ -9,7 +9,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
-	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/events/ordering"
 	"github.com/billbus/billbus/internal/store"
 )
 
@@ -117,22 +117,22 @@ type digests struct {
 	Core string `bson:"core"`
 }
 
-func known(f events.Fact) knownFact {
+func known(f ordering.Fact) knownFact {
 	return knownFact{
 		EventID: f.EventID, Type: f.Type, APIVersion: f.APIVersion, Moment: f.Moment, Terminal: f.Terminal,
 		Request: f.Request, First: f.First, Before: digests(f.Before), After: digests(f.After),
 	}
 }
 
-func (k knownFact) fact() events.Fact {
-	return events.Fact{
+func (k knownFact) fact() ordering.Fact {
+	return ordering.Fact{
 		EventID: k.EventID, Type: k.Type, APIVersion: k.APIVersion, Moment: k.Moment.UTC(), Terminal: k.Terminal,
-		Request: k.Request, First: k.First, Before: events.State(k.Before), After: events.State(k.After),
+		Request: k.Request, First: k.First, Before: ordering.Digest(k.Before), After: ordering.Digest(k.After),
 	}
 }
 
 func (h stateHead) head() store.Head {
-	facts := make([]events.Fact, len(h.Version.Known))
+	facts := make([]ordering.Fact, len(h.Version.Known))
 	for i, k := range h.Version.Known {
 		facts[i] = k.fact()
 	}

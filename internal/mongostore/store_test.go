@@ -14,7 +14,7 @@ import (
 
 	"github.com/billbus/billbus/internal/fault"
 	"github.com/billbus/billbus/internal/mongostore"
-	"github.com/billbus/billbus/internal/storetest"
+	"github.com/billbus/billbus/test/storetest"
 )
 
 func TestOpenRefusesWhatCannotWork(t *testing.T) {
@@ -69,9 +69,9 @@ func TestUnreachableDatabase(t *testing.T) {
 	if err == nil || !strings.HasPrefix(err.Error(), "MongoDB is not reachable: ") || strings.Contains(err.Error(), "SECRET") {
 		t.Errorf("Check: got %v, want that it is not reachable", err)
 	}
-	_, err = s.Record(t.Context(), storetest.Told("sub_1", "evt_1", "updated", 1, "active"))
-	if fault.KindOf(err) != fault.Transient || fault.Reason(err) != "mongodb_unreachable" || strings.Contains(err.Error(), "SECRET") {
-		t.Errorf("Record: got %v for %s, want transient for mongodb_unreachable", err, fault.Reason(err))
+	_, err = s.Commit(t.Context(), storetest.Told("sub_1", "evt_1", "updated", 1, "active"))
+	if fault.KindOf(err) != fault.Transient || fault.ReasonOf(err) != fault.DatabaseUnreachable || strings.Contains(err.Error(), "SECRET") {
+		t.Errorf("Record: got %v for %s, want transient for database_unreachable", err, fault.ReasonOf(err))
 	}
 }
 

@@ -6,10 +6,10 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
-	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/events/ordering"
 	"github.com/billbus/billbus/internal/mongostore"
 	"github.com/billbus/billbus/internal/store"
-	"github.com/billbus/billbus/internal/storetest"
+	"github.com/billbus/billbus/test/storetest"
 )
 
 func TestSuiteOnEmbedded(t *testing.T) {
@@ -63,6 +63,6 @@ func (db database) record(t *testing.T, key string) storetest.Record {
 	}
 	return storetest.Record{
 		EventID: doc.Version.EventID, Status: doc.Status, Description: doc.Description, Terminal: doc.Version.Terminal,
-		Ordering: events.Ordering(doc.Ordering), Explanation: doc.Explanation, Rule: doc.Version.Rule, Known: heads[key].Known,
+		Ordering: ordering.Certainty(doc.Ordering), Explanation: doc.Explanation, Rule: doc.Version.Rule, Known: heads[key].Known,
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/events/ordering"
 	"github.com/billbus/billbus/internal/store"
 )
 
@@ -63,7 +64,7 @@ func (s *Store) stateRaw(ctx context.Context, key string) (bson.Raw, error) {
 }
 
 // Render returns the fields of the state that a verdict makes.
-func (s *Store) Render(key string, winner events.Message, verdict events.Verdict) (map[string]string, error) {
+func (s *Store) Render(key string, winner events.Message, verdict ordering.Verdict) (map[string]string, error) {
 	raw, err := encodeState(store.Head{Key: key}.Next(winner, verdict, s.cfg.Now()))
 	if err != nil {
 		return nil, err
@@ -73,7 +74,7 @@ func (s *Store) Render(key string, winner events.Message, verdict events.Verdict
 
 // Rewrite replaces the state that was read by the one that a verdict makes, under
 // its revision; false if somebody else has written it since.
-func (s *Store) Rewrite(ctx context.Context, have Stored, winner events.Message, verdict events.Verdict) (bool, error) {
+func (s *Store) Rewrite(ctx context.Context, have Stored, winner events.Message, verdict ordering.Verdict) (bool, error) {
 	raw, err := s.stateRaw(ctx, have.Key)
 	if err != nil || raw != nil && revisionOf(raw) != have.Revision || (raw != nil) != have.Exists {
 		return false, err

@@ -7,9 +7,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.mongodb.org/mongo-driver/v2/bson"
 
-	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/events/ordering"
 	"github.com/billbus/billbus/internal/mongostore"
-	"github.com/billbus/billbus/internal/storetest"
+	"github.com/billbus/billbus/test/storetest"
 )
 
 func TestAuditIsInTheOrderOfSubscriptions(t *testing.T) {
@@ -46,8 +46,8 @@ func TestRewriteRestoresTheStateUnderItsRevision(t *testing.T) {
 		entry := storetest.Told("sub_1", "evt_1", "updated", 1, "active")
 		entry.Data.Subscription.CurrentPeriodEnd = time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)
 		record(t, s, entry)
-		fact, _ := events.FactOf(entry.Message)
-		verdict := events.Fold([]events.Fact{fact})
+		fact, _ := ordering.FactOf(entry.Message)
+		verdict := ordering.Fold([]ordering.Fact{fact})
 		want, err := s.Render("test:platform:sub_1", entry.Message, verdict)
 		if err != nil {
 			t.Fatal(err)

@@ -11,6 +11,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/billbus/billbus/internal/secret"
 )
 
 const (
@@ -24,11 +26,15 @@ const (
 
 // Auth says how to connect and who we are.
 type Auth struct {
-	URL                       string // one server or a comma-separated list
-	CredsFile                 string
-	NKeySeedFile              string
-	User, Password, Token     string
-	CAFile, CertFile, KeyFile string
+	URL          string // one server or a comma-separated list
+	CredsFile    string
+	NKeySeedFile string
+	User         string
+	Password     secret.Text
+	Token        secret.Text
+	CAFile       string
+	CertFile     string
+	KeyFile      string
 }
 
 // Bus is one connection to NATS. It reconnects for ever.
@@ -107,10 +113,10 @@ func appendAuth(opts []nats.Option, auth Auth) ([]nats.Option, error) {
 		opts = append(opts, nkey)
 	}
 	if auth.User != "" {
-		opts = append(opts, nats.UserInfo(auth.User, auth.Password))
+		opts = append(opts, nats.UserInfo(auth.User, auth.Password.Reveal()))
 	}
-	if auth.Token != "" {
-		opts = append(opts, nats.Token(auth.Token))
+	if auth.Token.IsSet() {
+		opts = append(opts, nats.Token(auth.Token.Reveal()))
 	}
 	if auth.CAFile != "" {
 		opts = append(opts, nats.RootCAs(auth.CAFile))
@@ -196,9 +202,18 @@ func (b *Bus) MaxMessage() int {
 	return max(limit, 0)
 }
 
-// Closed is closed when the connection has been closed for good, which only
-// [Bus.Close] is meant to do.
-func (b *Bus) Closed() <-chan struct{} { return b.closed }
+// WaitClosed waits until ctx is done, and returns nil, or until the connection is
+// closed for good, and returns an error. Only [Bus.Close] is meant to close it: a
+// program that gets the error should end and be started again, rather than stay
+// silent.
+func (b *Bus) WaitClosed(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-b.closed:
+		return errors.New("the connection to NATS was closed for good")
+	}
+}
 
 // Close closes the connection and waits until it is.
 func (b *Bus) Close() {

@@ -32,7 +32,7 @@ const (
 
 // Letter is a message that a consumer can never process, and why.
 type Letter struct {
-	Place    Place
+	Delivery Delivery
 	Consumer string
 	Reason   string
 	Header   nats.Header
@@ -53,12 +53,12 @@ func (b *Bus) NewDeadLetters(now func() time.Time) *DeadLetters {
 // Keep stores a letter. Storing the same message for the same consumer again
 // changes nothing.
 func (d *DeadLetters) Keep(ctx context.Context, l Letter) error {
-	created, err := d.streamCreated(ctx, l.Place.Stream)
+	created, err := d.streamCreated(ctx, l.Delivery.Stream)
 	if err != nil {
 		return fmt.Errorf("identifying stream of dead letter: %w", err)
 	}
 	msg := d.message(l)
-	id := fmt.Sprintf("%s@%s:%s:%d", l.Place.Stream, created.UTC().Format(time.RFC3339Nano), l.Consumer, l.Place.Sequence)
+	id := fmt.Sprintf("%s@%s:%s:%d", l.Delivery.Stream, created.UTC().Format(time.RFC3339Nano), l.Consumer, l.Delivery.Sequence)
 	_, err = d.bus.js.PublishMsg(ctx, msg, jetstream.WithMsgID(id), jetstream.WithExpectStream(DeadLetterStream))
 	if err != nil {
 		return fmt.Errorf("publishing dead letter: %w", err)
@@ -86,18 +86,18 @@ func (d *DeadLetters) streamCreated(ctx context.Context, name string) (time.Time
 }
 
 func (d *DeadLetters) message(l Letter) *nats.Msg {
-	msg := nats.NewMsg(letterSubject(l.Place.Subject))
+	msg := nats.NewMsg(letterSubject(l.Delivery.Subject))
 	for key, values := range l.Header {
 		if !isServerHeader(key) {
 			msg.Header[originalPrefix+key] = values
 		}
 	}
 	msg.Header.Set(HeaderReason, headerText(l.Reason, maxReason))
-	msg.Header.Set(HeaderStream, l.Place.Stream)
-	msg.Header.Set(HeaderSequence, strconv.FormatUint(l.Place.Sequence, 10))
-	msg.Header.Set(HeaderSubject, l.Place.Subject)
+	msg.Header.Set(HeaderStream, l.Delivery.Stream)
+	msg.Header.Set(HeaderSequence, strconv.FormatUint(l.Delivery.Sequence, 10))
+	msg.Header.Set(HeaderSubject, l.Delivery.Subject)
 	msg.Header.Set(HeaderConsumer, l.Consumer)
-	msg.Header.Set(HeaderDeliveries, strconv.FormatUint(l.Place.Deliveries, 10))
+	msg.Header.Set(HeaderDeliveries, strconv.FormatUint(l.Delivery.Deliveries, 10))
 	msg.Header.Set(HeaderTime, d.now().UTC().Format(time.RFC3339))
 	msg.Data = l.Payload
 	limit := int(d.bus.nc.MaxPayload())

@@ -46,15 +46,3 @@ func openAs(t testing.TB, auth natsbus.Auth) *natsbus.Bus {
 func settings() natsbus.StreamSettings {
 	return natsbus.StreamSettings{Name: "BILLBUS", Replicas: 1, MaxBytes: -1, DuplicateWindow: 72 * time.Hour}
 }
-
-// eventually waits for a condition that other goroutines bring about.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited 30 s for: %s", what)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-}

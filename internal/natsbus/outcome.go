@@ -16,14 +16,14 @@ type contextKey struct{}
 // slot travels in the message's context, because watermill's Nack carries no
 // reason: the middleware writes why, the subscriber reads it after the nack.
 type slot struct {
-	place Place
+	delivery Delivery
 
 	mu  sync.Mutex
 	err error
 }
 
-// Place is where a message stands in its stream.
-type Place struct {
+// Delivery is where a message stands in its stream.
+type Delivery struct {
 	Stream     string
 	Sequence   uint64
 	StoredAt   time.Time
@@ -31,13 +31,13 @@ type Place struct {
 	Subject    string
 }
 
-// PlaceOf returns where a message that a [Subscriber] handed over stands.
-func PlaceOf(msg *message.Message) (Place, bool) {
+// DeliveryOf returns where a message that a [Subscriber] handed over stands.
+func DeliveryOf(msg *message.Message) (Delivery, bool) {
 	s, ok := msg.Context().Value(contextKey{}).(*slot)
 	if !ok {
-		return Place{}, false
+		return Delivery{}, false
 	}
-	return s.place, true
+	return s.delivery, true
 }
 
 // Outcome is the outermost middleware of a handler: it tells the subscriber why
@@ -48,7 +48,7 @@ func Outcome(next message.NoPublishHandlerFunc) message.NoPublishHandlerFunc {
 		defer func() {
 			if r := recover(); r != nil {
 				// The value of a panic may hold part of the payload: it is not kept.
-				err = fault.New(fault.Transient, reasonPanic, fmt.Errorf("handler panicked with a %T", r))
+				err = fault.New(fault.Transient, fault.Panicked, fmt.Errorf("handler panicked with a %T", r))
 			}
 			if ok {
 				s.set(err)
@@ -57,8 +57,6 @@ func Outcome(next message.NoPublishHandlerFunc) message.NoPublishHandlerFunc {
 		return next(msg)
 	}
 }
-
-const reasonPanic = "panic"
 
 func (s *slot) set(err error) {
 	s.mu.Lock()
@@ -72,7 +70,7 @@ func (s *slot) get() error {
 	return s.err
 }
 
-func withSlot(ctx context.Context, place Place) (context.Context, *slot) {
-	s := &slot{place: place}
+func withSlot(ctx context.Context, delivery Delivery) (context.Context, *slot) {
+	s := &slot{delivery: delivery}
 	return context.WithValue(ctx, contextKey{}, s), s
 }

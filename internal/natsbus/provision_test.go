@@ -11,6 +11,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/billbus/billbus/internal/natsbus"
+	"github.com/billbus/billbus/internal/secret"
+	"github.com/billbus/billbus/test/kit"
 )
 
 const consumer = "billbus-subscriber"
@@ -18,7 +20,7 @@ const consumer = "billbus-subscriber"
 // provision runs a provisioner until the test ends.
 func provision(t *testing.T, bus *natsbus.Bus, mode natsbus.ProvisionMode, s natsbus.StreamSettings, consumer string) *natsbus.Provisioner {
 	t.Helper()
-	return provisionFor(t, bus, mode, s, natsbus.Recorder(consumer))
+	return provisionFor(t, bus, mode, s, natsbus.SubscriberConsumer(consumer))
 }
 
 func provisionFor(t *testing.T, bus *natsbus.Bus, mode natsbus.ProvisionMode, s natsbus.StreamSettings, consumer natsbus.Consumer) *natsbus.Provisioner {
@@ -39,7 +41,7 @@ func ready(p *natsbus.Provisioner) func() bool {
 // contain want.
 func refused(t *testing.T, p *natsbus.Provisioner, want string) {
 	t.Helper()
-	eventually(t, "not ready because of "+want, func() bool {
+	kit.Eventually(t, "not ready because of "+want, func() bool {
 		err := p.Check(t.Context())
 		return err != nil && strings.Contains(err.Error(), want)
 	})
@@ -48,7 +50,7 @@ func refused(t *testing.T, p *natsbus.Provisioner, want string) {
 func TestProvisionCreatesWhatIsMissing(t *testing.T) {
 	srv := startServer(t)
 	p := provision(t, open(t, srv.URL()), natsbus.ProvisionCreate, settings(), consumer)
-	eventually(t, "ready", ready(p))
+	kit.Eventually(t, "ready", ready(p))
 	js := jetStream(t, srv.URL())
 	stream, err := js.Stream(t.Context(), "BILLBUS")
 	if err != nil {
@@ -80,13 +82,13 @@ func TestProvisionCreatesWhatIsMissing(t *testing.T) {
 func TestProvisionCreatesAgainWhatWasDeleted(t *testing.T) {
 	srv := startServer(t)
 	p := provision(t, open(t, srv.URL()), natsbus.ProvisionCreate, settings(), consumer)
-	eventually(t, "ready", ready(p))
+	kit.Eventually(t, "ready", ready(p))
 	js := jetStream(t, srv.URL())
 	if err := js.DeleteStream(t.Context(), "BILLBUS"); err != nil {
 		t.Fatal(err)
 	}
 	p.Wake()
-	eventually(t, "stream and consumer are back", func() bool {
+	kit.Eventually(t, "stream and consumer are back", func() bool {
 		_, err := js.Consumer(t.Context(), "BILLBUS", consumer)
 		return err == nil
 	})
@@ -128,10 +130,10 @@ func TestProvisionIsNotReadyOnDriftThatLosesMessages(t *testing.T) {
 
 func TestProvisionIsReadyOnOtherDrift(t *testing.T) {
 	srv := startServer(t)
-	eventually(t, "ready", ready(provision(t, open(t, srv.URL()), natsbus.ProvisionCreate, settings(), "")))
+	kit.Eventually(t, "ready", ready(provision(t, open(t, srv.URL()), natsbus.ProvisionCreate, settings(), "")))
 	other := settings()
 	other.MaxAge, other.DuplicateWindow = 40*24*time.Hour, time.Hour
-	eventually(t, "ready", ready(provision(t, open(t, srv.URL()), natsbus.ProvisionCreate, other, "")))
+	kit.Eventually(t, "ready", ready(provision(t, open(t, srv.URL()), natsbus.ProvisionCreate, other, "")))
 	stream, err := jetStream(t, srv.URL()).Stream(t.Context(), "BILLBUS")
 	if err != nil {
 		t.Fatal(err)
@@ -143,7 +145,7 @@ func TestProvisionIsReadyOnOtherDrift(t *testing.T) {
 
 func TestProvisionIsNotReadyOnConsumerDrift(t *testing.T) {
 	srv := startServer(t)
-	eventually(t, "ready", ready(provision(t, open(t, srv.URL()), natsbus.ProvisionCreate, settings(), "")))
+	kit.Eventually(t, "ready", ready(provision(t, open(t, srv.URL()), natsbus.ProvisionCreate, settings(), "")))
 	_, err := jetStream(t, srv.URL()).CreateConsumer(t.Context(), "BILLBUS", jetstream.ConsumerConfig{
 		Durable: consumer, AckPolicy: jetstream.AckNonePolicy, FilterSubject: "stripe.>",
 	})
@@ -158,13 +160,13 @@ func TestProvisionIsNotReadyOnConsumerDrift(t *testing.T) {
 
 func TestProvisionCheckNamesWhatMakesTheConsumer(t *testing.T) {
 	srv := startServer(t)
-	eventually(t, "ready", ready(provision(t, open(t, srv.URL()), natsbus.ProvisionCreate, settings(), "")))
+	kit.Eventually(t, "ready", ready(provision(t, open(t, srv.URL()), natsbus.ProvisionCreate, settings(), "")))
 	refused(t, provision(t, open(t, srv.URL()), natsbus.ProvisionCheck, settings(), consumer), "PROVISION=create")
 }
 
 func TestProvisionMakesTheResolver(t *testing.T) {
 	srv := startServer(t)
-	eventually(t, "ready", ready(provisionFor(t, open(t, srv.URL()), natsbus.ProvisionCreate, settings(), natsbus.Resolver())))
+	kit.Eventually(t, "ready", ready(provisionFor(t, open(t, srv.URL()), natsbus.ProvisionCreate, settings(), natsbus.ResolverConsumer())))
 	c, err := jetStream(t, srv.URL()).Consumer(t.Context(), "BILLBUS", "billbus-resolver")
 	if err != nil {
 		t.Fatal(err)
@@ -183,8 +185,8 @@ func TestProvisionMakesTheResolver(t *testing.T) {
 // other does not.
 func TestProvisionTellsTheStreamsFromTheConsumer(t *testing.T) {
 	srv := startServer(t)
-	eventually(t, "ready", ready(provision(t, open(t, srv.URL()), natsbus.ProvisionCreate, settings(), "")))
-	p := provisionFor(t, open(t, srv.URL()), natsbus.ProvisionCheck, settings(), natsbus.Resolver())
+	kit.Eventually(t, "ready", ready(provision(t, open(t, srv.URL()), natsbus.ProvisionCreate, settings(), "")))
+	p := provisionFor(t, open(t, srv.URL()), natsbus.ProvisionCheck, settings(), natsbus.ResolverConsumer())
 	refused(t, p, "start a bridge that has STRIPE_API_KEY with PROVISION=create")
 	if err := p.CheckStreams(t.Context()); err != nil {
 		t.Errorf("streams: got %v, want them ready", err)
@@ -249,7 +251,7 @@ func TestOpenWaitsForAServerThatComesLater(t *testing.T) {
 		t.Fatal("connected to a server that is not there")
 	}
 	startServerAt(t, addr, t.TempDir())
-	eventually(t, "ready", ready(p))
+	kit.Eventually(t, "ready", ready(p))
 }
 
 func TestOpenReportsWrongCredentials(t *testing.T) {
@@ -257,14 +259,14 @@ func TestOpenReportsWrongCredentials(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wrong := openAs(t, natsbus.Auth{URL: srv.URL(), User: "billbus", Password: "wrong-password"})
-	eventually(t, "an authorization error", func() bool {
+	wrong := openAs(t, natsbus.Auth{URL: srv.URL(), User: "billbus", Password: secret.New("wrong-password")})
+	kit.Eventually(t, "an authorization error", func() bool {
 		err := wrong.Check(t.Context())
 		return err != nil && strings.Contains(strings.ToLower(err.Error()), "authorization")
 	})
 	if strings.Contains(wrong.Check(t.Context()).Error(), "wrong-password") {
 		t.Error("the error shows the password")
 	}
-	right := openAs(t, natsbus.Auth{URL: srv.URL(), User: "billbus", Password: "right-password"})
-	eventually(t, "connected", func() bool { return right.Check(t.Context()) == nil })
+	right := openAs(t, natsbus.Auth{URL: srv.URL(), User: "billbus", Password: secret.New("right-password")})
+	kit.Eventually(t, "connected", func() bool { return right.Check(t.Context()) == nil })
 }

@@ -47,7 +47,7 @@ func (p *Publisher) Publish(topic string, messages ...*message.Message) error {
 	// Before the first connection nats.go would complain of a server without
 	// headers.
 	if err := p.bus.Check(context.Background()); err != nil {
-		return fault.New(fault.Transient, "nats_unreachable", err)
+		return fault.New(fault.Transient, fault.NATSUnreachable, err)
 	}
 	return explainPublish(p.pub.Publish(topic, messages...))
 }
@@ -83,9 +83,6 @@ func isServerHeader(key string) bool {
 	return len(key) >= 5 && strings.EqualFold(key[:5], "nats-")
 }
 
-// ReasonStreamMissing is the reason of a publish that no stream took.
-const ReasonStreamMissing = "stream_missing"
-
 // explainPublish says what a failed publish means. Whatever it is, the outcome
 // is not known to be durable, so every kind is transient; the reason is counted.
 func explainPublish(err error) error {
@@ -95,17 +92,17 @@ func explainPublish(err error) error {
 		return nil
 	case errors.Is(err, nats.ErrReconnectBufExceeded), errors.Is(err, nats.ErrDisconnected),
 		errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, nats.ErrConnectionReconnecting):
-		return fault.New(fault.Transient, "nats_unreachable", err)
+		return fault.New(fault.Transient, fault.NATSUnreachable, err)
 	case errors.Is(err, nats.ErrTimeout):
-		return fault.New(fault.Transient, "nats_timeout", err)
+		return fault.New(fault.Transient, fault.NATSTimeout, err)
 	case errors.Is(err, nats.ErrNoStreamResponse), errors.Is(err, nats.ErrNoResponders):
-		return fault.New(fault.Transient, ReasonStreamMissing, err)
+		return fault.New(fault.Transient, fault.StreamMissing, err)
 	case errors.Is(err, nats.ErrMaxPayload):
-		return fault.New(fault.Transient, "too_large", err)
+		return fault.New(fault.Transient, fault.TooLarge, err)
 	case errors.As(err, &api) && api.ErrorCode == errStreamStoreFailed:
-		return fault.New(fault.Transient, "stream_full", err)
+		return fault.New(fault.Transient, fault.StreamFull, err)
 	}
-	return fault.New(fault.Transient, "publish_failed", err)
+	return fault.New(fault.Transient, fault.PublishFailed, err)
 }
 
 // errStreamStoreFailed is what the server answers when a limit with discard new

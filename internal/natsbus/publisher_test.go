@@ -12,6 +12,7 @@ import (
 	"github.com/billbus/billbus/internal/embedded/natsserver"
 	"github.com/billbus/billbus/internal/fault"
 	"github.com/billbus/billbus/internal/natsbus"
+	"github.com/billbus/billbus/test/kit"
 )
 
 func natsserverWithPassword(t *testing.T) (*natsserver.Server, error) {
@@ -46,7 +47,7 @@ func messages(t *testing.T, js jetstream.JetStream, stream string) uint64 {
 func TestPublishStoresEachIDOnce(t *testing.T) {
 	srv := startServer(t)
 	bus := open(t, srv.URL())
-	eventually(t, "ready", ready(provision(t, bus, natsbus.ProvisionCreate, settings(), "")))
+	kit.Eventually(t, "ready", ready(provision(t, bus, natsbus.ProvisionCreate, settings(), "")))
 	pub := publisher(t, bus)
 	const ids, tries = 200, 5
 	var work sync.WaitGroup
@@ -81,7 +82,7 @@ func TestPublishStoresEachIDOnce(t *testing.T) {
 func TestPublishLetsNoMetadataCommandTheServer(t *testing.T) {
 	srv := startServer(t)
 	bus := open(t, srv.URL())
-	eventually(t, "ready", ready(provision(t, bus, natsbus.ProvisionCreate, settings(), "")))
+	kit.Eventually(t, "ready", ready(provision(t, bus, natsbus.ProvisionCreate, settings(), "")))
 	msg := newMessage("evt_1", "x")
 	msg.Metadata.Set("Nats-Rollup", "all")
 	msg.Metadata.Set("nats-msg-id", "other")
@@ -112,7 +113,7 @@ func TestPublishDoesNotTakeAnotherStreamsAckForOurs(t *testing.T) {
 		t.Fatal(err)
 	}
 	bus := open(t, srv.URL())
-	eventually(t, "connected", func() bool { return bus.Check(t.Context()) == nil })
+	kit.Eventually(t, "connected", func() bool { return bus.Check(t.Context()) == nil })
 	if err := publisher(t, bus).Publish("stripe.x", newMessage("evt_1", "x")); err == nil {
 		t.Error("the publish succeeded without our stream")
 	}
@@ -124,17 +125,17 @@ func TestPublishFailsAsTransient(t *testing.T) {
 		reason  string
 	}{
 		"nats_unreachable": {func(t *testing.T, srv *natsserver.Server, bus *natsbus.Bus) {
-			eventually(t, "connected", func() bool { return bus.Check(t.Context()) == nil })
+			kit.Eventually(t, "connected", func() bool { return bus.Check(t.Context()) == nil })
 			srv.Close()
-			eventually(t, "disconnected", func() bool { return bus.Check(t.Context()) != nil })
+			kit.Eventually(t, "disconnected", func() bool { return bus.Check(t.Context()) != nil })
 		}, "nats_unreachable"},
 		"stream_missing": {func(t *testing.T, _ *natsserver.Server, bus *natsbus.Bus) {
-			eventually(t, "connected", func() bool { return bus.Check(t.Context()) == nil })
+			kit.Eventually(t, "connected", func() bool { return bus.Check(t.Context()) == nil })
 		}, "stream_missing"},
 		"stream_full": {func(t *testing.T, _ *natsserver.Server, bus *natsbus.Bus) {
 			small := settings()
 			small.MaxBytes = 1
-			eventually(t, "ready", ready(provision(t, bus, natsbus.ProvisionCreate, small, "")))
+			kit.Eventually(t, "ready", ready(provision(t, bus, natsbus.ProvisionCreate, small, "")))
 		}, "stream_full"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -143,8 +144,8 @@ func TestPublishFailsAsTransient(t *testing.T) {
 			c.arrange(t, srv, bus)
 			start := time.Now()
 			err := publisher(t, bus).Publish("stripe.x", newMessage("evt_1", "some payload"))
-			if fault.KindOf(err) != fault.Transient || fault.Reason(err) != c.reason || err == nil {
-				t.Errorf("got %v (%s), want a transient error with reason %s", err, fault.Reason(err), c.reason)
+			if fault.KindOf(err) != fault.Transient || fault.ReasonOf(err) != fault.Reason(c.reason) || err == nil {
+				t.Errorf("got %v (%s), want a transient error with reason %s", err, fault.ReasonOf(err), c.reason)
 			}
 			if took := time.Since(start); took > 3500*time.Millisecond {
 				t.Errorf("took %v, longer than the publish timeout", took)

@@ -221,7 +221,7 @@ func (r *Replay) fetch(ctx context.Context, n int) ([]*message.Message, error) {
 		if r.torn = r.torn || !r.follows(jm); r.torn {
 			continue
 		}
-		slotted, _ := withSlot(context.WithoutCancel(ctx), placeOf(jm))
+		slotted, _ := withSlot(context.WithoutCancel(ctx), deliveryOf(jm))
 		messages = append(messages, toMessage(slotted, jm))
 		r.last = jm
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/billbus/billbus/internal/natsbus"
+	"github.com/billbus/billbus/test/kit"
 )
 
 func replayConfig(from string) natsbus.ReplayConfig {
@@ -25,7 +26,7 @@ func next(t *testing.T, r *natsbus.Replay, n int) []uint64 {
 	}
 	var sequences []uint64
 	for _, msg := range messages {
-		place, _ := natsbus.PlaceOf(msg)
+		place, _ := natsbus.DeliveryOf(msg)
 		sequences = append(sequences, place.Sequence)
 	}
 	return sequences
@@ -113,7 +114,7 @@ func TestReplayFromATime(t *testing.T) {
 func TestReplayWithoutAStreamSaysSo(t *testing.T) {
 	t.Parallel()
 	bus := open(t, startServer(t).URL())
-	eventually(t, "connected", func() bool { return bus.Check(t.Context()) == nil })
+	kit.Eventually(t, "connected", func() bool { return bus.Check(t.Context()) == nil })
 	_, err := bus.OpenReplay(t.Context(), replayConfig("x"))
 	if want := "there is no stream BILLBUS: see STREAM_NAME and NATS_URL"; fmt.Sprint(err) != want {
 		t.Errorf("got %v, want %s", err, want)

@@ -44,7 +44,7 @@ type SubscriberConfig struct {
 	// DeadLetter keeps a message that can never be processed.
 	DeadLetter func(context.Context, Letter) error
 	// Settled is told how each delivery ended; may be nil.
-	Settled func(place Place, err error)
+	Settled func(delivery Delivery, err error)
 	Log     *slog.Logger
 }
 
@@ -264,10 +264,10 @@ func (s *subscription) trouble(err error) {
 // deliver hands one message over and settles it. It never gives up a message
 // without an answer to the server: ack, delayed nak, or dead letter and ack.
 func (s *subscription) deliver(jm jetstream.Msg) {
-	place := placeOf(jm)
+	delivery := deliveryOf(jm)
 	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
-	ctx, outcome := withSlot(ctx, place)
+	ctx, outcome := withSlot(ctx, delivery)
 	msg := toMessage(ctx, jm)
 	select {
 	case s.out <- msg:
@@ -275,10 +275,10 @@ func (s *subscription) deliver(jm jetstream.Msg) {
 		s.handBack(jm)
 		return
 	}
-	s.await(jm, msg, place, outcome, cancel)
+	s.await(jm, msg, delivery, outcome, cancel)
 }
 
-func (s *subscription) await(jm jetstream.Msg, msg *message.Message, place Place, outcome *slot, cancel context.CancelFunc) {
+func (s *subscription) await(jm jetstream.Msg, msg *message.Message, delivery Delivery, outcome *slot, cancel context.CancelFunc) {
 	beat := time.NewTicker(heartbeatInterval)
 	defer beat.Stop()
 	for {
@@ -286,11 +286,11 @@ func (s *subscription) await(jm jetstream.Msg, msg *message.Message, place Place
 		case <-msg.Acked():
 			cancel()
 			s.ack(jm)
-			s.settled(place, nil)
+			s.settled(delivery, nil)
 			return
 		case <-msg.Nacked():
 			cancel()
-			s.failed(jm, place, outcome.get())
+			s.failed(jm, delivery, outcome.get())
 			return
 		case <-beat.C:
 			// An error means that the connection is away; the message will be
@@ -303,34 +303,34 @@ func (s *subscription) await(jm jetstream.Msg, msg *message.Message, place Place
 	}
 }
 
-func (s *subscription) settled(place Place, err error) {
+func (s *subscription) settled(delivery Delivery, err error) {
 	if err == nil {
 		s.handling.worked()
-		s.forgetPanics(place.Sequence)
+		s.forgetPanics(delivery.Sequence)
 	}
 	if s.cfg.Settled != nil {
-		s.cfg.Settled(place, err)
+		s.cfg.Settled(delivery, err)
 	}
 }
 
 // failed decides what becomes of a message whose handler did not succeed.
-func (s *subscription) failed(jm jetstream.Msg, place Place, err error) {
-	kind := s.kind(place.Sequence, err)
-	s.settled(place, err)
+func (s *subscription) failed(jm jetstream.Msg, delivery Delivery, err error) {
+	kind := s.kind(delivery.Sequence, err)
+	s.settled(delivery, err)
 	if kind == fault.Permanent {
-		s.bury(jm, place, err)
+		s.bury(jm, delivery, err)
 		return
 	}
 	if err != nil && s.ctx.Err() == nil {
 		s.handling.failed()
 	}
-	s.nak(jm, s.cfg.Delay(kind, place.Deliveries))
+	s.nak(jm, s.cfg.Delay(kind, delivery.Deliveries))
 }
 
 // kind counts panics by message: a message that panics every time would never
 // come to rest.
 func (s *subscription) kind(sequence uint64, err error) fault.Kind {
-	if err == nil || fault.Reason(err) != reasonPanic {
+	if err == nil || fault.ReasonOf(err) != fault.Panicked {
 		return fault.KindOf(err)
 	}
 	s.mu.Lock()
@@ -351,16 +351,16 @@ func (s *subscription) forgetPanics(sequence uint64) {
 
 // bury keeps the letter first and acknowledges second: a crash in between
 // repeats the letter under the same id, which its stream drops.
-func (s *subscription) bury(jm jetstream.Msg, place Place, reason error) {
+func (s *subscription) bury(jm jetstream.Msg, delivery Delivery, reason error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), ackTimeout)
 	defer cancel()
 	err := s.cfg.DeadLetter(ctx, Letter{
-		Place: place, Consumer: s.cfg.Consumer, Reason: reason.Error(),
+		Delivery: delivery, Consumer: s.cfg.Consumer, Reason: reason.Error(),
 		Header: jm.Headers(), Payload: jm.Data(),
 	})
 	if err != nil {
-		s.cfg.Log.Error("keeping a dead letter failed; trying again", "sequence", place.Sequence, "error", err)
-		s.nak(jm, s.cfg.Delay(fault.Transient, place.Deliveries))
+		s.cfg.Log.Error("keeping a dead letter failed; trying again", "sequence", delivery.Sequence, "error", err)
+		s.nak(jm, s.cfg.Delay(fault.Transient, delivery.Deliveries))
 		return
 	}
 	s.ack(jm)
@@ -384,15 +384,15 @@ func (s *subscription) nak(jm jetstream.Msg, delay time.Duration) {
 
 func (s *subscription) handBack(jm jetstream.Msg) { s.nak(jm, handBackDelay) }
 
-func placeOf(jm jetstream.Msg) Place {
-	place := Place{Subject: jm.Subject()}
+func deliveryOf(jm jetstream.Msg) Delivery {
+	delivery := Delivery{Subject: jm.Subject()}
 	if meta, err := jm.Metadata(); err == nil {
-		place.Stream = meta.Stream
-		place.Sequence = meta.Sequence.Stream
-		place.StoredAt = meta.Timestamp.UTC()
-		place.Deliveries = meta.NumDelivered
+		delivery.Stream = meta.Stream
+		delivery.Sequence = meta.Sequence.Stream
+		delivery.StoredAt = meta.Timestamp.UTC()
+		delivery.Deliveries = meta.NumDelivered
 	}
-	return place
+	return delivery
 }
 
 // toMessage never fails: what cannot be understood is for the handler to judge.

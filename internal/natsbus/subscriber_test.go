@@ -17,6 +17,7 @@ import (
 
 	"github.com/billbus/billbus/internal/fault"
 	"github.com/billbus/billbus/internal/natsbus"
+	"github.com/billbus/billbus/test/kit"
 )
 
 // rig is a server with streams and consumer, and a bus on it.
@@ -31,7 +32,7 @@ func newRig(t *testing.T) *rig {
 	t.Helper()
 	srv := startServer(t)
 	bus := open(t, srv.URL())
-	eventually(t, "ready", ready(provision(t, bus, natsbus.ProvisionCreate, settings(), consumer)))
+	kit.Eventually(t, "ready", ready(provision(t, bus, natsbus.ProvisionCreate, settings(), consumer)))
 	return &rig{url: srv.URL(), bus: bus, js: jetStream(t, srv.URL()), pub: publisher(t, bus)}
 }
 
@@ -120,8 +121,8 @@ func TestSubscriberBoundsWorkInFlight(t *testing.T) {
 		done.Add(1)
 		return nil
 	})
-	eventually(t, "all messages are done", func() bool { return done.Load() >= 200 })
-	eventually(t, "all messages are acknowledged", r.settled(t))
+	kit.Eventually(t, "all messages are done", func() bool { return done.Load() >= 200 })
+	kit.Eventually(t, "all messages are acknowledged", r.settled(t))
 	if most.Load() > 16 || most.Load() < 2 {
 		t.Errorf("got %d messages at once, want 2 to 16", most.Load())
 	}
@@ -140,12 +141,12 @@ func TestSubscriberFetchesNothingThatCannotStart(t *testing.T) {
 		<-hold
 		return nil
 	})
-	eventually(t, "16 have started", func() bool { return started.Load() == 16 })
+	kit.Eventually(t, "16 have started", func() bool { return started.Load() == 16 })
 	if got := r.info(t).NumAckPending; got != 16 {
 		t.Errorf("the server has handed out %d messages, want 16", got)
 	}
 	close(hold)
-	eventually(t, "all are acknowledged", r.settled(t))
+	kit.Eventually(t, "all are acknowledged", r.settled(t))
 }
 
 func TestSubscriberAcksNothingThatFailed(t *testing.T) {
@@ -160,12 +161,12 @@ func TestSubscriberAcksNothingThatFailed(t *testing.T) {
 		failures.Add(1)
 		return errors.New("an error that nobody has marked")
 	})
-	eventually(t, "some failures", func() bool { return failures.Load() > 5 })
+	kit.Eventually(t, "some failures", func() bool { return failures.Load() > 5 })
 	if floor := r.info(t).AckFloor.Stream; floor != 0 {
 		t.Errorf("got ack floor %d, want 0", floor)
 	}
 	healthy.Store(true)
-	eventually(t, "all are acknowledged", r.settled(t))
+	kit.Eventually(t, "all are acknowledged", r.settled(t))
 	if got := messages(t, r.js, natsbus.DeadLetterStream); got != 0 {
 		t.Errorf("got %d dead letters, want none", got)
 	}
@@ -209,11 +210,11 @@ func TestSubscriberBuriesWhatIsPermanentOnce(t *testing.T) {
 	r.publish(t, 3)
 	r.consume(t, r.config(), func(msg *message.Message) error {
 		if string(msg.Payload) == "not a message" {
-			return fault.New(fault.Permanent, "unreadable", errors.New("cannot be read:\r\n"+strings.Repeat("é", 2000)))
+			return fault.New(fault.Permanent, fault.MessageUnreadable, errors.New("cannot be read:\r\n"+strings.Repeat("é", 2000)))
 		}
 		return nil
 	})
-	eventually(t, "all are settled", r.settled(t))
+	kit.Eventually(t, "all are settled", r.settled(t))
 	if floor := r.info(t).AckFloor.Stream; floor != 4 {
 		t.Errorf("got ack floor %d, want 4", floor)
 	}
@@ -282,7 +283,7 @@ func TestSubscriberKeepsTheMessageWhileTheLetterCannotBeKept(t *testing.T) {
 		return keep(ctx, l)
 	}
 	r.consume(t, cfg, func(*message.Message) error { return fault.New(fault.Permanent, "bad", errors.New("bad")) })
-	eventually(t, "settled", r.settled(t))
+	kit.Eventually(t, "settled", r.settled(t))
 	if got := messages(t, r.js, natsbus.DeadLetterStream); got != 1 || tries.Load() != 3 {
 		t.Errorf("got %d letters after %d tries, want 1 after 3", got, tries.Load())
 	}
@@ -299,7 +300,7 @@ func TestSubscriberBuriesWhatPanicsEveryTime(t *testing.T) {
 		}
 		return nil
 	})
-	eventually(t, "settled", r.settled(t))
+	kit.Eventually(t, "settled", r.settled(t))
 	if got := messages(t, r.js, natsbus.DeadLetterStream); got != 1 || panics.Load() != 5 {
 		t.Errorf("got %d letters after %d panics, want 1 after 5", got, panics.Load())
 	}
@@ -312,7 +313,7 @@ func TestLetterThatWouldNotFitSaysSo(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.consume(t, r.config(), func(*message.Message) error { return fault.New(fault.Permanent, "bad", errors.New("bad")) })
-	eventually(t, "settled", r.settled(t))
+	kit.Eventually(t, "settled", r.settled(t))
 	stream, err := r.js.Stream(t.Context(), natsbus.DeadLetterStream)
 	if err != nil {
 		t.Fatal(err)
@@ -340,15 +341,15 @@ func TestCloseFinishesAndAcknowledgesWorkInFlight(t *testing.T) {
 		return nil
 	}
 	stop := r.consume(t, r.config(), handle)
-	eventually(t, "some work is done", func() bool { return finished.Load() > 20 })
+	kit.Eventually(t, "some work is done", func() bool { return finished.Load() > 20 })
 	stop()
 	before := finished.Load()
 	if before == 200 {
 		t.Fatal("nothing was left when closing: the test shows nothing")
 	}
 	r.consume(t, r.config(), handle)
-	eventually(t, "the rest is done by the next", func() bool { return finished.Load() >= 200 })
-	eventually(t, "all are acknowledged", r.settled(t))
+	kit.Eventually(t, "the rest is done by the next", func() bool { return finished.Load() >= 200 })
+	kit.Eventually(t, "all are acknowledged", r.settled(t))
 }
 
 func TestClosingOneSubscriberLeavesItsSiblingWorking(t *testing.T) {
@@ -357,15 +358,15 @@ func TestClosingOneSubscriberLeavesItsSiblingWorking(t *testing.T) {
 	stop := r.consume(t, r.config(), func(*message.Message) error { first.Add(1); return nil })
 	r.consume(t, r.config(), func(*message.Message) error { second.Add(1); return nil })
 	r.publish(t, 100)
-	eventually(t, "all messages are done", func() bool { return first.Load()+second.Load() == 100 })
+	kit.Eventually(t, "all messages are done", func() bool { return first.Load()+second.Load() == 100 })
 	stop()
 	for i := range 50 {
 		if err := r.pub.Publish("stripe.x", newMessage(fmt.Sprintf("evt_later_%d", i), "x")); err != nil {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "the second goes on", func() bool { return first.Load()+second.Load() == 150 })
-	eventually(t, "all are acknowledged", r.settled(t))
+	kit.Eventually(t, "the second goes on", func() bool { return first.Load()+second.Load() == 150 })
+	kit.Eventually(t, "all are acknowledged", r.settled(t))
 }
 
 func TestSubscriberSurvivesServerRestart(t *testing.T) {
@@ -374,23 +375,23 @@ func TestSubscriberSurvivesServerRestart(t *testing.T) {
 	addr := strings.TrimPrefix(srv.URL(), "nats://")
 	bus := open(t, srv.URL())
 	p := provision(t, bus, natsbus.ProvisionCreate, settings(), consumer)
-	eventually(t, "ready", ready(p))
+	kit.Eventually(t, "ready", ready(p))
 	r := &rig{url: srv.URL(), bus: bus, pub: publisher(t, bus)}
 	var done atomic.Int64
 	r.consume(t, r.config(), func(*message.Message) error { done.Add(1); return nil })
 	r.publish(t, 10)
-	eventually(t, "ten are done", func() bool { return done.Load() >= 10 })
+	kit.Eventually(t, "ten are done", func() bool { return done.Load() >= 10 })
 	srv.Close()
-	eventually(t, "not ready", func() bool { return bus.Check(t.Context()) != nil })
+	kit.Eventually(t, "not ready", func() bool { return bus.Check(t.Context()) != nil })
 	startServerAt(t, addr, dir)
-	eventually(t, "ready again", func() bool { return bus.Check(t.Context()) == nil })
+	kit.Eventually(t, "ready again", func() bool { return bus.Check(t.Context()) == nil })
 	before := done.Load()
 	for i := range 10 {
-		eventually(t, "published", func() bool {
+		kit.Eventually(t, "published", func() bool {
 			return r.pub.Publish("stripe.x", newMessage(fmt.Sprintf("evt_after_%d", i), "x")) == nil
 		})
 	}
-	eventually(t, "ten more are done", func() bool { return done.Load() >= before+10 })
+	kit.Eventually(t, "ten more are done", func() bool { return done.Load() >= before+10 })
 }
 
 func TestSubscriberSurvivesTheLossOfItsConsumer(t *testing.T) {
@@ -398,12 +399,12 @@ func TestSubscriberSurvivesTheLossOfItsConsumer(t *testing.T) {
 	var done atomic.Int64
 	r.consume(t, r.config(), func(*message.Message) error { done.Add(1); return nil })
 	r.publish(t, 5)
-	eventually(t, "five are done", func() bool { return done.Load() == 5 })
+	kit.Eventually(t, "five are done", func() bool { return done.Load() == 5 })
 	p := provision(t, r.bus, natsbus.ProvisionCreate, settings(), consumer)
-	eventually(t, "ready", ready(p))
+	kit.Eventually(t, "ready", ready(p))
 	if err := r.js.DeleteConsumer(t.Context(), "BILLBUS", consumer); err != nil {
 		t.Fatal(err)
 	}
 	p.Wake()
-	eventually(t, "it starts again from the beginning", func() bool { return done.Load() >= 10 })
+	kit.Eventually(t, "it starts again from the beginning", func() bool { return done.Load() >= 10 })
 }

@@ -72,16 +72,16 @@ type Consumer struct {
 	program string
 }
 
-// Recorder is the subscriber's consumer, of everything in the stream.
-func Recorder(name string) Consumer {
+// SubscriberConsumer is the subscriber's consumer, of everything in the stream.
+func SubscriberConsumer(name string) Consumer {
 	return Consumer{Name: name, description: "keeps subscription state and the audit trail in MongoDB", program: "subscriber"}
 }
 
-// Resolver is the bridge's consumer, of what may have to be asked of Stripe:
+// ResolverConsumer is the bridge's consumer, of what may have to be asked of Stripe:
 // thin events of subscriptions, and subscriptions whose items were truncated.
 // It starts at the beginning of the stream, so that an API key which is set one
 // day resolves what had come in before.
-func Resolver() Consumer {
+func ResolverConsumer() Consumer {
 	return Consumer{
 		Name:        "billbus-resolver",
 		description: "reads from Stripe's API what thin events and truncated lists leave out",

@@ -3,8 +3,8 @@ package normalize_test
 import (
 	"testing"
 
-	"github.com/billbus/billbus/internal/corpus"
 	"github.com/billbus/billbus/internal/normalize"
+	"github.com/billbus/billbus/test/corpus"
 )
 
 // BenchmarkEvent is what normalizing costs: of events written here, and of every

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/billbus/billbus/events"
-	"github.com/billbus/billbus/internal/corpus"
+	"github.com/billbus/billbus/test/corpus"
 )
 
 // allWords are those of the contract, in its order.

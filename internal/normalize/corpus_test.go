@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/billbus/billbus/events"
-	"github.com/billbus/billbus/internal/corpus"
 	"github.com/billbus/billbus/internal/normalize"
+	"github.com/billbus/billbus/test/corpus"
 )
 
 // recorded is what the tests know about a recorded event without the code that

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/billbus/billbus/events"
-	"github.com/billbus/billbus/internal/corpus"
+	"github.com/billbus/billbus/test/corpus"
 )
 
 // FuzzRecorded alters recorded events in a few places, as hostile input and

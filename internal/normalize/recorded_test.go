@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/billbus/billbus/events"
-	"github.com/billbus/billbus/internal/corpus"
+	"github.com/billbus/billbus/test/corpus"
 )
 
 // The tables of these tests say what a person reads in each recorded event.

@@ -8,6 +8,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/billbus/billbus/internal/fault"
 )
 
 // Metrics counts what one program does. Labels are outcomes, reasons and names from the
@@ -70,7 +72,9 @@ func (m *Metrics) WebhookDone(outcome string, d time.Duration) {
 }
 
 // WebhookRejected counts a webhook that was refused.
-func (m *Metrics) WebhookRejected(reason string) { m.rejections.WithLabelValues(reason).Inc() }
+func (m *Metrics) WebhookRejected(reason fault.Reason) {
+	m.rejections.WithLabelValues(string(reason)).Inc()
+}
 
 // SecretVerified counts a webhook that the secret of this name verified: an old secret may go once
 // its count stands still.

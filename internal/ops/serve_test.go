@@ -1,7 +1,6 @@
 package ops_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -9,11 +8,11 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/billbus/billbus/internal/ops"
+	"github.com/billbus/billbus/test/kit"
 )
 
 // server is a server that runs until stop, and the requests that its handler holds.
@@ -141,27 +140,9 @@ func TestServeTakesAHeaderOfAThousandSignatures(t *testing.T) {
 	}
 }
 
-// lockedBuffer is written by the server's goroutines and read by the test.
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}
-
 func TestServeLogsAPanic(t *testing.T) {
 	t.Parallel()
-	out := new(lockedBuffer)
+	out := new(kit.Buffer)
 	s := start(t, time.Minute, ops.NewLogger(out, slog.LevelInfo, "json"))
 	<-s.get(t, "/panic", nil)
 	s.stop()

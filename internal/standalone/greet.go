@@ -9,7 +9,7 @@ import (
 	"sync"
 
 	"github.com/billbus/billbus/config"
-	"github.com/billbus/billbus/internal/stripehook"
+	"github.com/billbus/billbus/internal/fault"
 )
 
 // greet prints where everything is. A secret that was made here is printed,
@@ -45,10 +45,10 @@ func sandbox(url string) string {
 
 // hintOnce says so once more when the first webhook is rejected for its
 // signature: most likely it was signed with the CLI's secret.
-func hintOnce(out io.Writer, cfg config.Standalone) func(reason string) {
+func hintOnce(out io.Writer, cfg config.Standalone) func(reason fault.Reason) {
 	var once sync.Once
-	return func(reason string) {
-		if reason != stripehook.ReasonNoMatch {
+	return func(reason fault.Reason) {
+		if reason != fault.NoMatchingSecret {
 			return
 		}
 		once.Do(func() {

@@ -20,6 +20,7 @@ import (
 	"github.com/billbus/billbus/internal/embedded/docdb"
 	"github.com/billbus/billbus/internal/embedded/natsserver"
 	"github.com/billbus/billbus/internal/ops"
+	"github.com/billbus/billbus/internal/secret"
 	"github.com/billbus/billbus/internal/subscriber"
 )
 
@@ -157,16 +158,16 @@ func inOrder(ctx context.Context, first, second func(context.Context) error) err
 
 func (s *servers) bridgeConfig(cfg config.Standalone) config.Bridge {
 	return config.Bridge{
-		Command: "serve", Webhook: cfg.Webhook, StripeAPI: cfg.StripeAPI, Stream: cfg.Stream,
+		Command: "serve", Webhook: cfg.Webhook, StripeAPI: cfg.StripeAPI, Stream: cfg.Stream, Provision: cfg.Provision,
 		NATS: config.NATS{URL: s.nats.URL()}, ShutdownTimeout: cfg.ShutdownTimeout,
 	}
 }
 
 func (s *servers) subscriberConfig(cfg config.Standalone) config.Subscriber {
 	return config.Subscriber{
-		Command: "run", Stream: cfg.Stream,
+		Command: "run", Stream: cfg.Stream, Provision: cfg.Provision,
 		NATS:         config.NATS{URL: s.nats.URL()},
-		Mongo:        config.Mongo{URI: config.NewSecret(s.docs.URI()), Database: cfg.Database},
+		Mongo:        config.Mongo{URI: secret.New(s.docs.URI()), Database: cfg.Database},
 		ConsumerName: cfg.ConsumerName, MaxInFlight: cfg.MaxInFlight, ShutdownTimeout: cfg.ShutdownTimeout,
 		AuditRetention: cfg.AuditRetention,
 	}

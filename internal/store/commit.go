@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/events/ordering"
 	"github.com/billbus/billbus/internal/fault"
 )
 
@@ -18,7 +19,7 @@ const maxAttempts = 20
 
 // Result is what became of one entry.
 type Result struct {
-	Effect events.Effect
+	Effect Effect
 	Err    error
 }
 
@@ -34,7 +35,7 @@ func NewCommitter(db Database, now func() time.Time) *Committer { return &Commit
 
 // Commit records a batch: all audit documents, then all states. The result of
 // each entry stands at its index; one bad entry does not fail the others.
-func (c *Committer) Commit(ctx context.Context, entries []events.Entry) []Result {
+func (c *Committer) Commit(ctx context.Context, entries []Entry) []Result {
 	b := &batch{messages: make([]events.Message, len(entries)), results: make([]Result, len(entries))}
 	for i, failure := range c.db.Insert(ctx, entries) {
 		b.messages[i], b.results[i] = c.audited(ctx, entries[i], failure)
@@ -51,15 +52,15 @@ type batch struct {
 
 // audited is what became of an audit document. A duplicate is no reason to stop:
 // the crash that brought it here again may have come before the state.
-func (c *Committer) audited(ctx context.Context, e events.Entry, failure error) (events.Message, Result) {
+func (c *Committer) audited(ctx context.Context, e Entry, failure error) (events.Message, Result) {
 	switch {
 	case failure == nil:
-		return e.Message, Result{Effect: events.Recorded}
+		return e.Message, Result{Effect: Recorded}
 	case errors.Is(failure, ErrExists):
 		// Where one event came in two renderings the first stored one counts, so a
 		// duplicate's own message is never looked at.
 		m, err := c.db.Find(ctx, e.Key())
-		return m, Result{Effect: events.Duplicate, Err: err}
+		return m, Result{Effect: Duplicate, Err: err}
 	}
 	return events.Message{}, Result{Err: failure}
 }
@@ -73,7 +74,7 @@ func (c *Committer) advanceAll(ctx context.Context, b *batch) {
 	open := b.groups()
 	for attempt := 0; len(open) > 0; attempt++ {
 		if attempt == maxAttempts {
-			b.failAll(open, fault.New(fault.Transient, "mongodb_contention",
+			b.failAll(open, fault.New(fault.Transient, fault.DatabaseContention,
 				fmt.Errorf("another writer was first %d times", attempt)))
 			return
 		}
@@ -84,7 +85,7 @@ func (c *Committer) advanceAll(ctx context.Context, b *batch) {
 func (b *batch) groups() groups {
 	found := groups{}
 	for i, m := range b.messages {
-		if _, ok := events.FactOf(m); ok && b.results[i].Err == nil {
+		if _, ok := ordering.FactOf(m); ok && b.results[i].Err == nil {
 			found[m.SubscriptionKey()] = append(found[m.SubscriptionKey()], i)
 		}
 	}
@@ -120,7 +121,7 @@ type decision struct {
 	state State
 	// before are the facts on which the state before rests, and all those that this
 	// one was decided from.
-	before, all []events.Fact
+	before, all []ordering.Fact
 }
 
 // decide merges new messages into what is known of a subscription. Nothing needs
@@ -131,7 +132,7 @@ func (c *Committer) decide(ctx context.Context, head Head, fresh []events.Messag
 		return decision{}, false, err
 	}
 	d := decision{all: slices.Concat(known, factsOf(fresh))}
-	verdict := events.Fold(d.all)
+	verdict := ordering.Fold(d.all)
 	if head.current() {
 		if sameEvents(verdict.Relevant, known) {
 			return decision{}, false, nil
@@ -145,18 +146,18 @@ func (c *Committer) decide(ctx context.Context, head Head, fresh []events.Messag
 
 // known returns what is known of a subscription. A state that was decided by an
 // older rule is decided anew from the whole audit trail.
-func (c *Committer) known(ctx context.Context, head Head) ([]events.Fact, error) {
+func (c *Committer) known(ctx context.Context, head Head) ([]ordering.Fact, error) {
 	switch {
-	case head.Rule > events.Rule:
-		return nil, fault.New(fault.Transient, "newer_rule", events.ErrNewerRule)
-	case head.N > 0 && head.Rule < events.Rule:
+	case head.Rule > ordering.Rule:
+		return nil, fault.New(fault.Transient, fault.NewerRule, ErrNewerRule)
+	case head.N > 0 && head.Rule < ordering.Rule:
 		return c.history(ctx, head.Key)
 	}
 	return head.Known, nil
 }
 
-func (c *Committer) history(ctx context.Context, subscription string) ([]events.Fact, error) {
-	var facts []events.Fact
+func (c *Committer) history(ctx context.Context, subscription string) ([]ordering.Fact, error) {
+	var facts []ordering.Fact
 	for m, err := range c.db.History(ctx, subscription) {
 		if fault.KindOf(err) == fault.Permanent {
 			continue // one damaged document says nothing, and must not silence the others
@@ -164,7 +165,7 @@ func (c *Committer) history(ctx context.Context, subscription string) ([]events.
 		if err != nil {
 			return nil, err
 		}
-		if fact, ok := events.FactOf(m); ok {
+		if fact, ok := ordering.FactOf(m); ok {
 			facts = append(facts, fact)
 		}
 	}
@@ -181,7 +182,7 @@ func (c *Committer) message(ctx context.Context, subscription, eventID string, f
 	first := fresh[0]
 	m, err := c.db.Find(ctx, events.Key(first.Livemode, first.StripeAccount, eventID))
 	if err == nil && m.SubscriptionKey() != subscription {
-		return events.Message{}, fault.New(fault.Transient, "audit_mismatch",
+		return events.Message{}, fault.New(fault.Transient, fault.AuditMismatch,
 			fmt.Errorf("audit document of %s tells of another subscription", events.SafeID(eventID)))
 	}
 	return m, err
@@ -215,13 +216,13 @@ func (c *Committer) replace(ctx context.Context, b *batch, open groups, decided 
 func (b *batch) applied(members []int, d decision) {
 	for _, i := range members {
 		if d.restsOn(b.messages[i].ID) {
-			b.results[i].Effect = events.Applied
+			b.results[i].Effect = Applied
 		}
 	}
 }
 
 func (d decision) restsOn(eventID string) bool {
-	is := func(f events.Fact) bool { return f.EventID == eventID }
+	is := func(f ordering.Fact) bool { return f.EventID == eventID }
 	if slices.ContainsFunc(d.before, is) {
 		return false
 	}
@@ -229,7 +230,7 @@ func (d decision) restsOn(eventID string) bool {
 	if len(others) == 0 {
 		return true
 	}
-	without := events.Fold(others)
+	without := ordering.Fold(others)
 	return without.Winner.EventID != d.state.Winner.ID || without.Ordering != d.state.Ordering
 }
 
@@ -253,10 +254,10 @@ func (b *batch) pick(members []int) []events.Message {
 	return picked
 }
 
-func factsOf(messages []events.Message) []events.Fact {
-	facts := make([]events.Fact, 0, len(messages))
+func factsOf(messages []events.Message) []ordering.Fact {
+	facts := make([]ordering.Fact, 0, len(messages))
 	for _, m := range messages {
-		if fact, ok := events.FactOf(m); ok {
+		if fact, ok := ordering.FactOf(m); ok {
 			facts = append(facts, fact)
 		}
 	}
@@ -265,9 +266,9 @@ func factsOf(messages []events.Message) []events.Fact {
 
 // sameEvents compares two sets of facts of one subscription: those with equal ids
 // are equal.
-func sameEvents(a, b []events.Fact) bool { return slices.Equal(eventIDs(a), eventIDs(b)) }
+func sameEvents(a, b []ordering.Fact) bool { return slices.Equal(eventIDs(a), eventIDs(b)) }
 
-func eventIDs(facts []events.Fact) []string {
+func eventIDs(facts []ordering.Fact) []string {
 	ids := make([]string, len(facts))
 	for i, f := range facts {
 		ids[i] = f.EventID

@@ -11,9 +11,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/events/ordering"
 	"github.com/billbus/billbus/internal/fault"
 	"github.com/billbus/billbus/internal/store"
-	"github.com/billbus/billbus/internal/storetest"
+	"github.com/billbus/billbus/test/kit"
+	"github.com/billbus/billbus/test/storetest"
 )
 
 func now() time.Time { return time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC) }
@@ -21,7 +23,7 @@ func now() time.Time { return time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC) }
 var told = storetest.Told
 
 // stepped is an update from one status to another.
-func stepped(id string, second int, from, to string) events.Entry {
+func stepped(id string, second int, from, to string) store.Entry {
 	e := told("sub_1", id, "updated", second, to)
 	e.Data.Previous = &events.Previous{Fields: []string{"status"}, Values: events.Subscription{Status: from}}
 	return e
@@ -33,9 +35,9 @@ func committer(server *storetest.Memory, hooks storetest.Hooks) *store.Committer
 }
 
 // commit records entries as one batch, without any trouble.
-func commit(t *testing.T, server *storetest.Memory, entries ...events.Entry) []events.Effect {
+func commit(t *testing.T, server *storetest.Memory, entries ...store.Entry) []store.Effect {
 	t.Helper()
-	effects := make([]events.Effect, len(entries))
+	effects := make([]store.Effect, len(entries))
 	for i, result := range committer(server, storetest.Hooks{}).Commit(t.Context(), entries) {
 		if result.Err != nil {
 			t.Fatalf("committing %s: %v", entries[i].ID, result.Err)
@@ -46,7 +48,7 @@ func commit(t *testing.T, server *storetest.Memory, entries ...events.Entry) []e
 }
 
 func state(server *storetest.Memory, sub string) store.State {
-	s, _ := server.State(storetest.Key(sub))
+	s, _ := server.State(kit.Key(sub))
 	return s
 }
 
@@ -61,52 +63,52 @@ func expect(t *testing.T, server *storetest.Memory, sub, winner string) {
 	for _, m := range server.Audited() {
 		audited = append(audited, m)
 	}
-	if diff := cmp.Diff(storetest.Oracle(audited)[storetest.Key(sub)], got); diff != "" {
+	if diff := cmp.Diff(storetest.Oracle(audited)[kit.Key(sub)], got); diff != "" {
 		t.Errorf("%s (-audit +state):\n%s", sub, diff)
 	}
 }
 
 func TestEffects(t *testing.T) {
 	t.Parallel()
-	const applied, recorded, duplicate = events.Applied, events.Recorded, events.Duplicate
+	const applied, recorded, duplicate = store.Applied, store.Recorded, store.Duplicate
 	invoice := told("sub_1", "evt_i", "updated", 9, "active")
 	invoice.Type, invoice.StripeType, invoice.Data.Subscription = "stripe.invoice.paid", "invoice.paid", nil
 	ignored := told("sub_1", "evt_g", "updated", 9, "active")
 	ignored.Data.Ignored = events.IgnoredAccount
 	first := told("sub_1", "evt_1", "updated", 10, "active")
 	cases := map[string]struct {
-		before, batch []events.Entry
-		want          []events.Effect
+		before, batch []store.Entry
+		want          []store.Effect
 		writes        int64 // of the state, by the batch
 	}{
-		"the first event":             {nil, []events.Entry{first}, []events.Effect{applied}, 1},
-		"a later one":                 {[]events.Entry{first}, []events.Entry{told("sub_1", "evt_0", "updated", 15, "unpaid")}, []events.Effect{applied}, 1},
-		"an older one that may count": {[]events.Entry{first}, []events.Entry{told("sub_1", "evt_2", "updated", 5, "unpaid")}, []events.Effect{recorded}, 1},
+		"the first event":             {nil, []store.Entry{first}, []store.Effect{applied}, 1},
+		"a later one":                 {[]store.Entry{first}, []store.Entry{told("sub_1", "evt_0", "updated", 15, "unpaid")}, []store.Effect{applied}, 1},
+		"an older one that may count": {[]store.Entry{first}, []store.Entry{told("sub_1", "evt_2", "updated", 5, "unpaid")}, []store.Effect{recorded}, 1},
 		"one that is too old to count": {
-			[]events.Entry{told("sub_1", "evt_0", "updated", 8, "unpaid"), first},
-			[]events.Entry{told("sub_1", "evt_2", "updated", 5, "unpaid")},
-			[]events.Effect{recorded},
+			[]store.Entry{told("sub_1", "evt_0", "updated", 8, "unpaid"), first},
+			[]store.Entry{told("sub_1", "evt_2", "updated", 5, "unpaid")},
+			[]store.Effect{recorded},
 			0,
 		},
-		"an event once more":     {[]events.Entry{first}, []events.Entry{first}, []events.Effect{duplicate}, 0},
-		"a tie that it loses":    {[]events.Entry{first}, []events.Entry{told("sub_1", "evt_0", "updated", 10, "unpaid")}, []events.Effect{applied}, 1},
-		"one after the end":      {[]events.Entry{told("sub_1", "evt_9", "deleted", 1, "canceled")}, []events.Entry{first}, []events.Effect{recorded}, 0},
-		"no subscription":        {nil, []events.Entry{invoice}, []events.Effect{recorded}, 0},
-		"not admitted":           {nil, []events.Entry{ignored}, []events.Effect{recorded}, 0},
-		"superseded in a batch":  {nil, []events.Entry{told("sub_1", "evt_0", "updated", 5, "unpaid"), first}, []events.Effect{recorded, applied}, 1},
-		"one event twice":        {nil, []events.Entry{first, first}, []events.Effect{applied, applied}, 1},
-		"a tie in a batch":       {nil, []events.Entry{first, told("sub_1", "evt_0", "updated", 10, "unpaid")}, []events.Effect{applied, applied}, 1},
-		"a known one beside one": {[]events.Entry{first}, []events.Entry{first, told("sub_1", "evt_0", "trial_will_end", 9, "active")}, []events.Effect{duplicate, recorded}, 1},
+		"an event once more":     {[]store.Entry{first}, []store.Entry{first}, []store.Effect{duplicate}, 0},
+		"a tie that it loses":    {[]store.Entry{first}, []store.Entry{told("sub_1", "evt_0", "updated", 10, "unpaid")}, []store.Effect{applied}, 1},
+		"one after the end":      {[]store.Entry{told("sub_1", "evt_9", "deleted", 1, "canceled")}, []store.Entry{first}, []store.Effect{recorded}, 0},
+		"no subscription":        {nil, []store.Entry{invoice}, []store.Effect{recorded}, 0},
+		"not admitted":           {nil, []store.Entry{ignored}, []store.Effect{recorded}, 0},
+		"superseded in a batch":  {nil, []store.Entry{told("sub_1", "evt_0", "updated", 5, "unpaid"), first}, []store.Effect{recorded, applied}, 1},
+		"one event twice":        {nil, []store.Entry{first, first}, []store.Effect{applied, applied}, 1},
+		"a tie in a batch":       {nil, []store.Entry{first, told("sub_1", "evt_0", "updated", 10, "unpaid")}, []store.Effect{applied, applied}, 1},
+		"a known one beside one": {[]store.Entry{first}, []store.Entry{first, told("sub_1", "evt_0", "trial_will_end", 9, "active")}, []store.Effect{duplicate, recorded}, 1},
 		"the step between settles which of two is last": {
-			[]events.Entry{stepped("evt_2", 1, "active", "unpaid"), stepped("evt_1", 1, "past_due", "paused")},
-			[]events.Entry{stepped("evt_3", 1, "unpaid", "past_due")},
-			[]events.Effect{applied},
+			[]store.Entry{stepped("evt_2", 1, "active", "unpaid"), stepped("evt_1", 1, "past_due", "paused")},
+			[]store.Entry{stepped("evt_3", 1, "unpaid", "past_due")},
+			[]store.Effect{applied},
 			1,
 		},
 		"a step before, of the same second": {
-			[]events.Entry{stepped("evt_1", 1, "active", "unpaid")},
-			[]events.Entry{stepped("evt_2", 1, "incomplete", "active")},
-			[]events.Effect{recorded},
+			[]store.Entry{stepped("evt_1", 1, "active", "unpaid")},
+			[]store.Entry{stepped("evt_2", 1, "incomplete", "active")},
+			[]store.Effect{recorded},
 			1,
 		},
 	}
@@ -140,8 +142,8 @@ func TestNoStateWithoutAudit(t *testing.T) {
 	t.Parallel()
 	server := storetest.NewMemory()
 	entry := told("sub_1", "evt_1", "updated", 1, "active")
-	results := committer(server, storetest.Hooks{Before: failing(storetest.Insert)}).Commit(t.Context(), []events.Entry{entry})
-	if fault.Reason(results[0].Err) != "injected" || fault.KindOf(results[0].Err) != fault.Transient {
+	results := committer(server, storetest.Hooks{Before: failing(storetest.Insert)}).Commit(t.Context(), []store.Entry{entry})
+	if fault.ReasonOf(results[0].Err) != "injected" || fault.KindOf(results[0].Err) != fault.Transient {
 		t.Errorf("got %v, want what the database said", results[0].Err)
 	}
 	if got := state(server, "sub_1"); got.N != 0 {
@@ -160,7 +162,7 @@ func TestNextDeliveryRepairs(t *testing.T) {
 			t.Run(string(op)+" "+name, func(t *testing.T) {
 				t.Parallel()
 				server := storetest.NewMemory()
-				batch := []events.Entry{told("sub_1", "evt_1", "updated", 1, "active"), told("sub_2", "evt_2", "updated", 1, "active")}
+				batch := []store.Entry{told("sub_1", "evt_1", "updated", 1, "active"), told("sub_2", "evt_2", "updated", 1, "active")}
 				for i, result := range committer(server, hooks).Commit(t.Context(), batch) {
 					if reads := op == storetest.Heads && hooks.Before == nil; (result.Err == nil) != reads {
 						t.Errorf("%s: got %v", batch[i].ID, result.Err)
@@ -180,8 +182,8 @@ func TestDuplicateRestoresTheState(t *testing.T) {
 	server := storetest.NewMemory()
 	entry := told("sub_1", "evt_1", "updated", 1, "active")
 	commit(t, server, entry)
-	server.Delete("", storetest.Key("sub_1"))
-	if diff := cmp.Diff([]events.Effect{events.Applied}, commit(t, server, entry)); diff != "" {
+	server.Delete("", kit.Key("sub_1"))
+	if diff := cmp.Diff([]store.Effect{store.Applied}, commit(t, server, entry)); diff != "" {
 		t.Errorf("effect (-want +got):\n%s", diff)
 	}
 	expect(t, server, "sub_1", "evt_1")
@@ -212,7 +214,7 @@ func TestAnotherWriterIsFirst(t *testing.T) {
 				}
 				mine, other := told("sub_1", "evt_a", "updated", seconds[0], "active"), told("sub_1", "evt_b", "updated", seconds[1], "unpaid")
 				hooks := interposed(storetest.Replace, func() { commit(t, server, other) })
-				results := committer(server, hooks).Commit(t.Context(), []events.Entry{mine})
+				results := committer(server, hooks).Commit(t.Context(), []store.Entry{mine})
 				if results[0].Err != nil {
 					t.Fatal(results[0].Err)
 				}
@@ -240,9 +242,9 @@ func TestEndlessCollisionIsTransient(t *testing.T) {
 		}
 		return nil
 	}}
-	results := committer(server, hooks).Commit(t.Context(), []events.Entry{told("sub_1", "evt_2", "updated", 2, "active")})
-	if err := results[0].Err; fault.KindOf(err) != fault.Transient || fault.Reason(err) != "mongodb_contention" || attempts != 20 {
-		t.Errorf("got %v for %s after %d attempts, want transient for mongodb_contention after 20", err, fault.Reason(err), attempts)
+	results := committer(server, hooks).Commit(t.Context(), []store.Entry{told("sub_1", "evt_2", "updated", 2, "active")})
+	if err := results[0].Err; fault.KindOf(err) != fault.Transient || fault.ReasonOf(err) != fault.DatabaseContention || attempts != 20 {
+		t.Errorf("got %v for %s after %d attempts, want transient for database_contention after 20", err, fault.ReasonOf(err), attempts)
 	}
 }
 
@@ -262,11 +264,11 @@ func TestTerminalStays(t *testing.T) {
 func TestStateOfAnOlderRuleIsDecidedAnew(t *testing.T) {
 	t.Parallel()
 	server := storetest.NewMemory()
-	entries := []events.Entry{told("sub_1", "evt_1", "updated", 1, "active"), told("sub_1", "evt_2", "updated", 20, "past_due")}
+	entries := []store.Entry{told("sub_1", "evt_1", "updated", 1, "active"), told("sub_1", "evt_2", "updated", 20, "past_due")}
 	commit(t, server, entries...)
 	// An older rule had let the first event win, and remembered another one.
 	old := state(server, "sub_1")
-	old.Rule, old.Winner, old.Known[0].EventID, old.Known[0].Terminal = events.Rule-1, entries[0].Message, "evt_9", true
+	old.Rule, old.Winner, old.Known[0].EventID, old.Known[0].Terminal = ordering.Rule-1, entries[0].Message, "evt_9", true
 	server.Put(old)
 	commit(t, server, entries[0])
 	expect(t, server, "sub_1", "evt_2")
@@ -280,12 +282,12 @@ func TestStateOfANewerRuleIsLeftAlone(t *testing.T) {
 	server := storetest.NewMemory()
 	commit(t, server, told("sub_1", "evt_1", "updated", 1, "active"))
 	newer := state(server, "sub_1")
-	newer.Rule = events.Rule + 1
+	newer.Rule = ordering.Rule + 1
 	server.Put(newer)
-	batch := []events.Entry{told("sub_1", "evt_2", "updated", 2, "past_due"), told("sub_2", "evt_3", "updated", 2, "active")}
+	batch := []store.Entry{told("sub_1", "evt_2", "updated", 2, "past_due"), told("sub_2", "evt_3", "updated", 2, "active")}
 	results := committer(server, storetest.Hooks{}).Commit(t.Context(), batch)
-	if err := results[0].Err; !errors.Is(err, events.ErrNewerRule) || fault.KindOf(err) != fault.Transient || fault.Reason(err) != "newer_rule" {
-		t.Errorf("got %v for %s, want a transient ErrNewerRule", err, fault.Reason(err))
+	if err := results[0].Err; !errors.Is(err, store.ErrNewerRule) || fault.KindOf(err) != fault.Transient || fault.ReasonOf(err) != fault.NewerRule {
+		t.Errorf("got %v for %s, want a transient ErrNewerRule", err, fault.ReasonOf(err))
 	}
 	if diff := cmp.Diff(newer, state(server, "sub_1")); diff != "" {
 		t.Errorf("state (-before +after):\n%s", diff)
@@ -300,10 +302,10 @@ func TestStateOfANewerRuleIsLeftAlone(t *testing.T) {
 func TestABrokenAuditTrailIsTransient(t *testing.T) {
 	t.Parallel()
 	for reason, hurt := range map[string]func(t *testing.T, server *storetest.Memory){
-		"missing": func(_ *testing.T, server *storetest.Memory) { server.Delete(storetest.Key("evt_2"), "") },
+		"audit_missing": func(_ *testing.T, server *storetest.Memory) { server.Delete(kit.Key("evt_2"), "") },
 		"audit_mismatch": func(t *testing.T, server *storetest.Memory) {
 			t.Helper()
-			server.Delete(storetest.Key("evt_2"), "")
+			server.Delete(kit.Key("evt_2"), "")
 			commit(t, server, told("sub_2", "evt_2", "updated", 1, "active"))
 		},
 	} {
@@ -311,9 +313,9 @@ func TestABrokenAuditTrailIsTransient(t *testing.T) {
 		commit(t, server, told("sub_1", "evt_2", "updated", 1, "active"))
 		hurt(t, server)
 		before := state(server, "sub_1")
-		results := committer(server, storetest.Hooks{}).Commit(t.Context(), []events.Entry{told("sub_1", "evt_1", "updated", 1, "past_due")})
-		if err := results[0].Err; err == nil || fault.KindOf(err) != fault.Transient || fault.Reason(err) != reason {
-			t.Errorf("got %v for %s, want transient for %s", err, fault.Reason(err), reason)
+		results := committer(server, storetest.Hooks{}).Commit(t.Context(), []store.Entry{told("sub_1", "evt_1", "updated", 1, "past_due")})
+		if err := results[0].Err; err == nil || fault.KindOf(err) != fault.Transient || fault.ReasonOf(err) != fault.Reason(reason) {
+			t.Errorf("got %v for %s, want transient for %s", err, fault.ReasonOf(err), reason)
 		}
 		if diff := cmp.Diff(before, state(server, "sub_1")); diff != "" {
 			t.Errorf("%s: state (-before +after):\n%s", reason, diff)
@@ -323,7 +325,7 @@ func TestABrokenAuditTrailIsTransient(t *testing.T) {
 
 // interleave has two workers commit a batch each, in every order of their operations
 // that there is, and calls check after each.
-func interleave(t *testing.T, one, two []events.Entry, check func(server *storetest.Memory)) {
+func interleave(t *testing.T, one, two []store.Entry, check func(server *storetest.Memory)) {
 	t.Helper()
 	orders := storetest.Exhaust(func(choose func(n int) int) {
 		server := storetest.NewMemory()
@@ -360,14 +362,14 @@ func succeeded(t *testing.T, w *storetest.Worker) {
 func TestFirstRenderingCountsInEveryOrder(t *testing.T) {
 	t.Parallel()
 	first := told("sub_1", "evt_1", "updated", 1, "active")
-	interleave(t, []events.Entry{first}, []events.Entry{storetest.Rendered(first)}, func(server *storetest.Memory) {
+	interleave(t, []store.Entry{first}, []store.Entry{storetest.Rendered(first)}, func(server *storetest.Memory) {
 		expect(t, server, "sub_1", "evt_1")
 	})
 }
 
 func TestTwoWorkersAgreeInEveryOrder(t *testing.T) {
 	t.Parallel()
-	for name, pair := range map[string][2]events.Entry{
+	for name, pair := range map[string][2]store.Entry{
 		"a tie":       {told("sub_1", "evt_1", "updated", 1, "active"), told("sub_1", "evt_2", "updated", 1, "unpaid")},
 		"two steps":   {stepped("evt_2", 1, "incomplete", "active"), stepped("evt_1", 1, "active", "unpaid")},
 		"an end":      {told("sub_1", "evt_1", "deleted", 1, "canceled"), told("sub_1", "evt_2", "updated", 9, "active")},
@@ -390,7 +392,7 @@ func TestTwoWorkersAgreeInEveryOrder(t *testing.T) {
 // not, and the event comes again.
 func TestDeathAnywhere(t *testing.T) {
 	t.Parallel()
-	batch := []events.Entry{stepped("evt_2", 1, "incomplete", "active"), stepped("evt_1", 1, "active", "unpaid"), told("sub_2", "evt_3", "created", 1, "active")}
+	batch := []store.Entry{stepped("evt_2", 1, "incomplete", "active"), stepped("evt_1", 1, "active", "unpaid"), told("sub_2", "evt_3", "created", 1, "active")}
 	storetest.Exhaust(func(choose func(n int) int) {
 		server := storetest.NewMemory()
 		w := storetest.Start(committer(server, storetest.Hooks{Before: storetest.Rest, Written: storetest.Rest}), batch)
@@ -415,7 +417,7 @@ func TestCostDoesNotGrowWithTheHistory(t *testing.T) {
 	server := storetest.NewMemory()
 	committed := 0
 	history := func(length int) {
-		var batch []events.Entry
+		var batch []store.Entry
 		for ; committed < length; committed++ {
 			batch = append(batch, told("sub_1", fmt.Sprintf("evt_%05d", committed), "updated", committed/2, "active"))
 		}
@@ -449,7 +451,7 @@ func costs(t *testing.T, server *storetest.Memory, committed int) map[string]sto
 	found := map[string]storetest.Counts{}
 	for _, one := range []struct {
 		name  string
-		entry events.Entry
+		entry store.Entry
 	}{{"a new event", latest}, {"the same again", latest}, {"one that is late", late}} {
 		before := server.Counts()
 		commit(t, server, one.entry)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/events/ordering"
 )
 
 // ErrExists says that a write found another document in its place, which is
@@ -28,7 +29,7 @@ type Audit interface {
 	// Insert inserts one document for each entry under its key, each by itself: one
 	// that fails keeps no other from being inserted. Of two entries with one key
 	// the first is inserted and the second gets ErrExists.
-	Insert(ctx context.Context, entries []events.Entry) []error
+	Insert(ctx context.Context, entries []Entry) []error
 	// Find returns the message that was inserted under a key.
 	Find(ctx context.Context, key string) (events.Message, error)
 	// History returns all messages of one subscription, by the key of the
@@ -56,11 +57,11 @@ type Head struct {
 	// Rule is that by which the state was decided.
 	Rule int
 	// Known are the facts on which a later decision can depend.
-	Known []events.Fact
+	Known []ordering.Fact
 }
 
 // current reports whether the state exists and was decided by today's rules.
-func (h Head) current() bool { return h.N > 0 && h.Rule == events.Rule }
+func (h Head) current() bool { return h.N > 0 && h.Rule == ordering.Rule }
 
 // State is a whole state.
 type State struct {
@@ -68,15 +69,15 @@ type State struct {
 	// Winner is the message that holds the present state.
 	Winner      events.Message
 	Terminal    bool
-	Ordering    events.Ordering
+	Ordering    ordering.Certainty
 	Explanation string
 	UpdatedAt   time.Time
 }
 
 // Next is the state that follows a head.
-func (h Head) Next(winner events.Message, v events.Verdict, now time.Time) State {
+func (h Head) Next(winner events.Message, v ordering.Verdict, now time.Time) State {
 	h.N++
-	h.Rule, h.Known = events.Rule, v.Relevant
+	h.Rule, h.Known = ordering.Rule, v.Relevant
 	if h.FirstSeenAt.IsZero() {
 		h.FirstSeenAt = now
 	}

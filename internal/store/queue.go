@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/internal/fault"
 )
 
@@ -27,7 +26,7 @@ type Queue struct {
 }
 
 type request struct {
-	entry events.Entry
+	entry Entry
 	done  chan Result
 }
 
@@ -43,24 +42,24 @@ func NewQueue(committer *Committer, maxBatch int) *Queue {
 	return q
 }
 
-// Record writes the entry's audit document and then the state of its
+// Commit writes the entry's audit document and then the state of its
 // subscription, and returns when both are durable. Errors are marked with what
 // they mean: permanent ones concern this entry alone.
-func (q *Queue) Record(ctx context.Context, entry events.Entry) (events.Effect, error) {
+func (q *Queue) Commit(ctx context.Context, entry Entry) (Effect, error) {
 	r := request{entry: entry, done: make(chan Result, 1)}
 	select {
 	case q.incoming <- r:
 	case <-q.closing:
-		return "", fault.New(fault.Transient, "closing", errors.New("store is closing"))
+		return "", fault.New(fault.Transient, fault.Closing, errors.New("store is closing"))
 	case <-ctx.Done():
-		return "", fault.New(fault.Transient, "mongodb_busy", ctx.Err())
+		return "", fault.New(fault.Transient, fault.DatabaseBusy, ctx.Err())
 	}
 	select {
 	case res := <-r.done:
 		return res.Effect, res.Err
 	case <-ctx.Done():
 		// The outcome is unknown; the next delivery finds out.
-		return "", fault.New(fault.Transient, "mongodb_timeout", ctx.Err())
+		return "", fault.New(fault.Transient, fault.DatabaseTimeout, ctx.Err())
 	}
 }
 
@@ -109,7 +108,7 @@ func (q *Queue) gather(first request) []request {
 func (q *Queue) commit(gathered []request) {
 	ctx, cancel := context.WithTimeout(q.work, commitTimeout)
 	defer cancel()
-	entries := make([]events.Entry, len(gathered))
+	entries := make([]Entry, len(gathered))
 	for i, r := range gathered {
 		entries[i] = r.entry
 	}

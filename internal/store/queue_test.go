@@ -7,10 +7,9 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/internal/fault"
 	"github.com/billbus/billbus/internal/store"
-	"github.com/billbus/billbus/internal/storetest"
+	"github.com/billbus/billbus/test/storetest"
 )
 
 // held is a queue of batches of one, whose first insert waits until it is released.
@@ -30,16 +29,16 @@ func newHeld(t *testing.T) held {
 }
 
 // record records an entry in the background.
-func (h held) record(ctx context.Context, entry events.Entry) <-chan error {
+func (h held) record(ctx context.Context, entry store.Entry) <-chan error {
 	done := make(chan error, 1)
-	go func() { _, err := h.Record(ctx, entry); done <- err }()
+	go func() { _, err := h.Commit(ctx, entry); done <- err }()
 	return done
 }
 
 func expectReason(t *testing.T, what string, err error, reason string) {
 	t.Helper()
-	if err == nil || fault.KindOf(err) != fault.Transient || fault.Reason(err) != reason {
-		t.Errorf("%s: got %v for %s, want transient for %s", what, err, fault.Reason(err), reason)
+	if err == nil || fault.KindOf(err) != fault.Transient || fault.ReasonOf(err) != fault.Reason(reason) {
+		t.Errorf("%s: got %v for %s, want transient for %s", what, err, fault.ReasonOf(err), reason)
 	}
 }
 
@@ -51,7 +50,7 @@ func TestRecordGivesUpWaiting(t *testing.T) {
 	<-h.entered
 	waiting := h.record(ctx, told("sub_1", "evt_2", "updated", 2, "active"))
 	cancel()
-	for reason, err := range map[string]error{"mongodb_timeout": <-accepted, "mongodb_busy": <-waiting} {
+	for reason, err := range map[string]error{"database_timeout": <-accepted, "database_busy": <-waiting} {
 		expectReason(t, "given up", err, reason)
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v, want it canceled", err)
@@ -59,9 +58,9 @@ func TestRecordGivesUpWaiting(t *testing.T) {
 	}
 	close(h.release)
 	// What was accepted is written all the same, and a redelivery finds it.
-	effect, err := h.Record(t.Context(), told("sub_1", "evt_1", "updated", 1, "active"))
-	if err != nil || effect != events.Duplicate {
-		t.Errorf("redelivery: got %s, %v, want %s", effect, err, events.Duplicate)
+	effect, err := h.Commit(t.Context(), told("sub_1", "evt_1", "updated", 1, "active"))
+	if err != nil || effect != store.Duplicate {
+		t.Errorf("redelivery: got %s, %v, want %s", effect, err, store.Duplicate)
 	}
 }
 
@@ -73,7 +72,7 @@ func TestCloseAnswersEveryRequest(t *testing.T) {
 	var waiting sync.WaitGroup
 	for i := range 8 {
 		waiting.Go(func() {
-			_, err := h.Record(t.Context(), told("sub_1", fmt.Sprintf("evt_w%d", i), "updated", 2, "active"))
+			_, err := h.Commit(t.Context(), told("sub_1", fmt.Sprintf("evt_w%d", i), "updated", 2, "active"))
 			expectReason(t, "waiting", err, "closing")
 		})
 	}
@@ -89,7 +88,7 @@ func TestCloseAnswersEveryRequest(t *testing.T) {
 	if got := len(h.server.Audited()); got != 1 {
 		t.Errorf("got %d audit documents, want 1", got)
 	}
-	_, err := h.Record(t.Context(), told("sub_1", "evt_9", "updated", 9, "active"))
+	_, err := h.Commit(t.Context(), told("sub_1", "evt_9", "updated", 9, "active"))
 	expectReason(t, "afterwards", err, "closing")
 }
 
@@ -102,7 +101,7 @@ func TestAbortGivesUpTheBatch(t *testing.T) {
 	close(h.release)
 	// Its audit document was on its way; its state no longer is.
 	expectReason(t, "the batch under way", <-accepted, "timeout")
-	_, err := h.Record(t.Context(), told("sub_1", "evt_2", "updated", 2, "active"))
+	_, err := h.Commit(t.Context(), told("sub_1", "evt_2", "updated", 2, "active"))
 	expectReason(t, "afterwards", err, "closing")
 	if got := state(h.server, "sub_1"); got.N != 0 {
 		t.Errorf("there is a state of %s", got.Winner.ID)
@@ -122,7 +121,7 @@ func TestQueueMakesBatches(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 40 {
 		wg.Go(func() {
-			if _, err := queue.Record(t.Context(), told("sub_1", fmt.Sprintf("evt_%d", i), "updated", i, "active")); err != nil {
+			if _, err := queue.Commit(t.Context(), told("sub_1", fmt.Sprintf("evt_%d", i), "updated", i, "active")); err != nil {
 				t.Error(err)
 			}
 		})

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/billbus/billbus/internal/storetest"
+	"github.com/billbus/billbus/test/storetest"
 )
 
 var (

@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"github.com/billbus/billbus/internal/store"
-	"github.com/billbus/billbus/internal/storetest"
+	"github.com/billbus/billbus/test/storetest"
 )
 
 func TestMemory(t *testing.T) {

@@ -147,11 +147,11 @@ func (c *Client) object(ctx context.Context, of Owner, kind, prefix, path, id st
 func (c *Client) check(of Owner, prefix, id string) error {
 	switch live, known := mode(c.key); {
 	case !strings.HasPrefix(id, prefix) || events.SafeID(id) != id:
-		return fault.New(fault.Permanent, "bad_id", fmt.Errorf("the id is none of Stripe's: want %s…", prefix))
+		return fault.New(fault.Permanent, fault.BadID, fmt.Errorf("the id is none of Stripe's: want %s…", prefix))
 	case of.Account != "" && (!strings.HasPrefix(of.Account, "acct_") || events.SafeID(of.Account) != of.Account):
-		return fault.New(fault.Permanent, "bad_id", errors.New("the account is none of Stripe's: want acct_…"))
+		return fault.New(fault.Permanent, fault.BadID, errors.New("the account is none of Stripe's: want acct_…"))
 	case known && live != of.Livemode:
-		return fault.New(fault.Permanent, "wrong_mode",
+		return fault.New(fault.Permanent, fault.WrongMode,
 			fmt.Errorf("it is of %s mode, and STRIPE_API_KEY of the other: each mode needs a bridge with a key of its own", events.Mode(of.Livemode)))
 	}
 	return nil

@@ -97,7 +97,7 @@ func TestItemsThatDoNotEndAreAnError(t *testing.T) {
 			s.on("/v1/subscriptions/sub_1", text(`{"id":"sub_1","object":"subscription","items":{"has_more":true}}`))
 			s.on(pages, text(page))
 			_, err := client(t, stripeapi.Config{Base: s.URL}).Subscription(t.Context(), platform, "sub_1")
-			if fault.KindOf(err) != fault.Transient || fault.Reason(err) != "unexpected_answer" || len(s.requests()) != 2 {
+			if fault.KindOf(err) != fault.Transient || fault.ReasonOf(err) != fault.UnexpectedAnswer || len(s.requests()) != 2 {
 				t.Errorf("got %v after %d requests", err, len(s.requests()))
 			}
 		})
@@ -113,7 +113,7 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 		reason string
 		text   string
 	}{
-		"missing":            {missing, fault.Permanent, "missing", "not at Stripe"},
+		"missing":            {missing, fault.Permanent, "not_found", "not at Stripe"},
 		"404 of a proxy":     {http.NotFound, fault.Transient, "unexpected_answer", "STRIPE_API_BASE"},
 		"404 of another API": {failure(404, ""), fault.Transient, "stripe_refused", "STRIPE_API_BASE"},
 		"wrong key":          {failure(401, ""), fault.Transient, "key_refused", "STRIPE_API_KEY is not accepted"},
@@ -144,10 +144,10 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 			s := newStand(t)
 			s.on("/v1/events/evt_1", tt.answer)
 			_, err := client(t, stripeapi.Config{Base: s.URL}).Event(t.Context(), platform, "evt_1")
-			if err == nil || fault.KindOf(err) != tt.kind || fault.Reason(err) != tt.reason || !strings.Contains(err.Error(), tt.text) {
-				t.Errorf("got %v: %s, %s; want %v, %s", err, fault.KindOf(err), fault.Reason(err), tt.kind, tt.reason)
+			if err == nil || fault.KindOf(err) != tt.kind || fault.ReasonOf(err) != fault.Reason(tt.reason) || !strings.Contains(err.Error(), tt.text) {
+				t.Errorf("got %v: %s, %s; want %v, %s", err, fault.KindOf(err), fault.ReasonOf(err), tt.kind, tt.reason)
 			}
-			if errors.Is(err, stripeapi.ErrMissing) != (tt.reason == "missing") {
+			if errors.Is(err, stripeapi.ErrMissing) != (tt.reason == "not_found") {
 				t.Errorf("got %v, which does not tell a missing object from others", err)
 			}
 			if err != nil && strings.Contains(err.Error(), "hunter2") {
@@ -171,7 +171,7 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 			http.Redirect(w, r, other.URL+"/v1/events/evt_1", status)
 		})
 		_, err := client(t, stripeapi.Config{Base: s.URL}).Event(t.Context(), platform, "evt_1")
-		if fault.Reason(err) != "redirected" || followed.Load() {
+		if fault.ReasonOf(err) != fault.Redirected || followed.Load() {
 			t.Errorf("%d: got %v, followed %v", status, err, followed.Load())
 		}
 	}
@@ -191,8 +191,8 @@ func TestSlowAnswerEnds(t *testing.T) {
 	})
 	c := client(t, stripeapi.Config{Base: s.URL, Timeout: 100 * time.Millisecond})
 	for _, id := range []string{"evt_headers", "evt_body"} {
-		if _, err := c.Event(t.Context(), platform, id); fault.Reason(err) != "timeout" || fault.KindOf(err) != fault.Transient {
-			t.Errorf("%s: got %v for %s", id, err, fault.Reason(err))
+		if _, err := c.Event(t.Context(), platform, id); fault.ReasonOf(err) != fault.StripeTimeout || fault.KindOf(err) != fault.Transient {
+			t.Errorf("%s: got %v for %s", id, err, fault.ReasonOf(err))
 		}
 	}
 }
@@ -204,8 +204,8 @@ func TestCallEndsWithItsContext(t *testing.T) {
 	release := make(chan struct{})
 	t.Cleanup(func() { close(release) })
 	s.on("/v1/events/evt_1", func(http.ResponseWriter, *http.Request) { cancel(); <-release })
-	if _, err := client(t, stripeapi.Config{Base: s.URL}).Event(ctx, platform, "evt_1"); fault.Reason(err) != "canceled" {
-		t.Errorf("got %v for %s", err, fault.Reason(err))
+	if _, err := client(t, stripeapi.Config{Base: s.URL}).Event(ctx, platform, "evt_1"); fault.ReasonOf(err) != fault.Canceled {
+		t.Errorf("got %v for %s", err, fault.ReasonOf(err))
 	}
 }
 
@@ -214,8 +214,8 @@ func TestNobodyThereIsTransient(t *testing.T) {
 	s := newStand(t)
 	s.Close()
 	_, err := client(t, stripeapi.Config{Base: s.URL}).Event(t.Context(), platform, "evt_1")
-	if fault.Reason(err) != "unreachable" || fault.KindOf(err) != fault.Transient {
-		t.Errorf("got %v for %s", err, fault.Reason(err))
+	if fault.ReasonOf(err) != fault.StripeUnreachable || fault.KindOf(err) != fault.Transient {
+		t.Errorf("got %v for %s", err, fault.ReasonOf(err))
 	}
 }
 
@@ -270,7 +270,7 @@ func TestRetryAfterStopsAllCalls(t *testing.T) {
 				t.Errorf("got a pause of %s, want %s", got, tt.want)
 			}
 			_, err := c.Subscription(t.Context(), platform, "sub_1")
-			if paused := fault.Reason(err) == "rate_limited"; paused != (tt.want > 0) || paused && len(s.requests()) != 1 {
+			if paused := fault.ReasonOf(err) == fault.RateLimited; paused != (tt.want > 0) || paused && len(s.requests()) != 1 {
 				t.Errorf("got %v and %d requests during the pause", err, len(s.requests()))
 			}
 			now.add(tt.want)
@@ -294,13 +294,13 @@ func TestHostileIDsAreNotAskedFor(t *testing.T) {
 			"event": c.Event, "subscription": c.Subscription,
 		} {
 			_, err := ask(t.Context(), platform, id)
-			if fault.KindOf(err) != fault.Permanent || fault.Reason(err) != "bad_id" || strings.ContainsAny(err.Error(), "\r?#%/") {
+			if fault.KindOf(err) != fault.Permanent || fault.ReasonOf(err) != fault.BadID || strings.ContainsAny(err.Error(), "\r?#%/") {
 				t.Errorf("%s %q: got %v", kind, id, err)
 			}
 		}
 	}
 	for _, account := range []string{"acct_1\r\nX: y", "acct 1", "cus_1", "acct_" + strings.Repeat("a", 300)} {
-		if _, err := c.Event(t.Context(), stripeapi.Owner{Account: account}, "evt_1"); fault.Reason(err) != "bad_id" {
+		if _, err := c.Event(t.Context(), stripeapi.Owner{Account: account}, "evt_1"); fault.ReasonOf(err) != fault.BadID {
 			t.Errorf("account %q: got %v", account, err)
 		}
 	}
@@ -321,7 +321,7 @@ func TestTheOtherModeIsNotAsked(t *testing.T) {
 		c := client(t, stripeapi.Config{Base: s.URL, Key: secret})
 		for live, want := range map[bool]bool{false: tt.test, true: tt.live} {
 			_, err := c.Event(t.Context(), stripeapi.Owner{Livemode: live}, "evt_1")
-			if (err == nil) != want || err != nil && (fault.Reason(err) != "wrong_mode" || fault.KindOf(err) != fault.Permanent) {
+			if (err == nil) != want || err != nil && (fault.ReasonOf(err) != fault.WrongMode || fault.KindOf(err) != fault.Permanent) {
 				t.Errorf("%s, live %v: got %v", secret[:7], live, err)
 			}
 			if err != nil && strings.Contains(err.Error(), "hunter2") {

@@ -30,16 +30,16 @@ func (c *Client) explain(doing string, err error) error {
 	switch {
 	case errors.As(err, &told):
 		return fmt.Errorf("%s: %w", doing, ofStripe(told))
-	case errors.As(err, &request) && fault.Reason(request.Err) != "other": // the transport's own
+	case errors.As(err, &request) && fault.ReasonOf(request.Err) != fault.Other: // the transport's own
 		return fmt.Errorf("%s: %w", doing, request.Err)
 	case errors.Is(err, context.DeadlineExceeded):
-		return fault.New(fault.Transient, "timeout", fmt.Errorf("%s: no answer in %s", doing, c.timeout))
+		return fault.New(fault.Transient, fault.StripeTimeout, fmt.Errorf("%s: no answer in %s", doing, c.timeout))
 	case errors.Is(err, context.Canceled):
-		return fault.New(fault.Transient, "canceled", fmt.Errorf("%s: %w", doing, context.Canceled))
+		return fault.New(fault.Transient, fault.Canceled, fmt.Errorf("%s: %w", doing, context.Canceled))
 	case errors.As(err, &request):
-		return fault.New(fault.Transient, "unreachable", fmt.Errorf("%s: %w", doing, request.Err))
+		return fault.New(fault.Transient, fault.StripeUnreachable, fmt.Errorf("%s: %w", doing, request.Err))
 	case errors.As(err, &network), errors.Is(err, io.ErrUnexpectedEOF):
-		return fault.New(fault.Transient, "unreachable", fmt.Errorf("%s: the connection broke", doing))
+		return fault.New(fault.Transient, fault.StripeUnreachable, fmt.Errorf("%s: the connection broke", doing))
 	}
 	return unexpected(doing, "it is none of Stripe's")
 }
@@ -48,14 +48,14 @@ func (c *Client) explain(doing string, err error) error {
 // sent.
 func ofStripe(told *stripe.Error) error {
 	if told.HTTPStatusCode == http.StatusNotFound && told.Code == stripe.ErrorCodeResourceMissing {
-		return fault.New(fault.Permanent, "missing", ErrMissing)
+		return fault.New(fault.Permanent, fault.NotAtStripe, ErrMissing)
 	}
-	return fault.New(fault.Transient, "stripe_refused", fmt.Errorf(
+	return fault.New(fault.Transient, fault.StripeRefused, fmt.Errorf(
 		"answered %d %.60q by Stripe (request %.60q): check STRIPE_API_VERSION and STRIPE_API_BASE",
 		told.HTTPStatusCode, told.Code, told.RequestID))
 }
 
 func unexpected(doing, why string) error {
-	return fault.New(fault.Transient, "unexpected_answer",
+	return fault.New(fault.Transient, fault.UnexpectedAnswer,
 		fmt.Errorf("%s: unexpected answer: %s; check STRIPE_API_BASE and any proxy in between", doing, why))
 }

@@ -43,10 +43,10 @@ func newPace(now func() time.Time) *pace {
 // better place to wait.
 func (p *pace) wait(ctx context.Context) error {
 	if left := p.paused(); left > 0 {
-		return fault.New(fault.Transient, "rate_limited", fmt.Errorf("%s are left of the pause that Stripe asked for", left.Round(time.Second)))
+		return fault.New(fault.Transient, fault.RateLimited, fmt.Errorf("%s are left of the pause that Stripe asked for", left.Round(time.Second)))
 	}
 	if err := p.limit.Wait(ctx); err != nil {
-		return fault.New(fault.Transient, "rate_limited", errors.New("too many calls at once"))
+		return fault.New(fault.Transient, fault.RateLimited, errors.New("too many calls at once"))
 	}
 	return nil
 }

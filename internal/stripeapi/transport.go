@@ -54,18 +54,18 @@ func (t *transport) refusal(resp *http.Response) error {
 	switch status := resp.StatusCode; {
 	case status == http.StatusTooManyRequests:
 		t.pace.pause(resp.Header, leastPause)
-		return fault.New(fault.Transient, "rate_limited", err)
+		return fault.New(fault.Transient, fault.RateLimited, err)
 	case status >= 500:
 		t.pace.pause(resp.Header, 0)
-		return fault.New(fault.Transient, "stripe_failed", err)
+		return fault.New(fault.Transient, fault.StripeFailed, err)
 	case status == http.StatusUnauthorized:
-		return fault.New(fault.Transient, "key_refused",
+		return fault.New(fault.Transient, fault.KeyRefused,
 			fmt.Errorf("%w: STRIPE_API_KEY is not accepted; set a secret or restricted key of this account that has not been revoked", err))
 	case status == http.StatusForbidden:
-		return fault.New(fault.Transient, "no_permission",
+		return fault.New(fault.Transient, fault.NoPermission,
 			fmt.Errorf("%w: STRIPE_API_KEY may not read this; a restricted key needs read permission on Subscriptions and Events, also for connected accounts", err))
 	case status != http.StatusOK && status < 400:
-		return fault.New(fault.Transient, "redirected", fmt.Errorf("%w: no redirect is followed; check STRIPE_API_BASE", err))
+		return fault.New(fault.Transient, fault.Redirected, fmt.Errorf("%w: no redirect is followed; check STRIPE_API_BASE", err))
 	}
 	return nil
 }

@@ -18,12 +18,12 @@ type Cause string
 // altered bodies only that nobody known signed them.
 const (
 	CauseVerified  Cause = "verified"
-	CauseMissing   Cause = ReasonMissing
-	CauseMalformed Cause = ReasonMalformed // or without a single signature that can be read
-	CauseAltered   Cause = "altered"       // what one of our secrets signed became this body on its way
-	CauseNoMatch   Cause = ReasonNoMatch   // another secret, or a body altered in a way not known here
-	CauseStale     Cause = ReasonStale
-	CauseFuture    Cause = ReasonFuture
+	CauseMissing   Cause = Cause(fault.SignatureMissing)
+	CauseMalformed Cause = Cause(fault.Malformed)        // or without a single signature that can be read
+	CauseAltered   Cause = "altered"                     // what one of our secrets signed became this body on its way
+	CauseNoMatch   Cause = Cause(fault.NoMatchingSecret) // another secret, or a body altered in a way not known here
+	CauseStale     Cause = Cause(fault.Stale)
+	CauseFuture    Cause = Cause(fault.FromTheFuture)
 )
 
 // Diagnosis is what can be told of a captured request. It holds no secret, and
@@ -79,7 +79,7 @@ func Diagnose(body []byte, headers http.Header, keys []Key, tolerance time.Durat
 		d.Key, d.Cause = key, CauseVerified
 		return d, nil
 	}
-	switch d.Cause = Cause(fault.Reason(err)); d.Cause {
+	switch d.Cause = Cause(fault.ReasonOf(err)); d.Cause {
 	case CauseStale, CauseFuture:
 		d.Key, _ = match(keys, body, header)
 	case CauseMissing, CauseMalformed:

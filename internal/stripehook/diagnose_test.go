@@ -479,7 +479,7 @@ func FuzzDiagnose(f *testing.F) {
 		}
 		_, err = v.Verify(body, header)
 		if (err == nil) != (d.Cause == stripehook.CauseVerified) {
-			t.Fatalf("got %s, and the verifier says %v (%s)", d.Cause, err, fault.Reason(err))
+			t.Fatalf("got %s, and the verifier says %v (%s)", d.Cause, err, fault.ReasonOf(err))
 		}
 		if (d.Cause == stripehook.CauseAltered) != (len(d.Changes) > 0) {
 			t.Fatalf("got %s with changes %v", d.Cause, d.Changes)

@@ -26,15 +26,6 @@ import (
 	"github.com/billbus/billbus/internal/fault"
 )
 
-// Reasons why a request was rejected, for metrics. The sender is never told.
-const (
-	ReasonMissing   = "missing"   // there is no signature header
-	ReasonMalformed = "malformed" // the header cannot be read, or says two things
-	ReasonNoMatch   = "no_match"  // no signature in it is by one of our secrets
-	ReasonStale     = "stale"     // signed by us, but too long ago
-	ReasonFuture    = "future"    // signed by us, but for a time to come
-)
-
 // maxHeader is the most that is read. A thousand signatures are 69 KB.
 const maxHeader = 128 << 10
 
@@ -71,19 +62,19 @@ func (v *Verifier) Replace(keys []Key) error {
 }
 
 // Verify returns the name of the key that signed the payload. An error is
-// marked as rejected, with one of the reasons above, and quotes neither the
+// marked as rejected, with a reason, and quotes neither the
 // header nor a key.
 func (v *Verifier) Verify(payload []byte, header string) (string, error) {
 	if header == "" {
-		return "", reject(ReasonMissing, "no signature header")
+		return "", reject(fault.SignatureMissing, "no signature header")
 	}
 	stamp, ok := timestamp(header)
 	if !ok {
-		return "", reject(ReasonMalformed, "malformed signature header")
+		return "", reject(fault.Malformed, "malformed signature header")
 	}
 	name, ok := match(*v.keys.Load(), payload, header)
 	if !ok {
-		return "", reject(ReasonNoMatch, "no signature by a known key")
+		return "", reject(fault.NoMatchingSecret, "no signature by a known key")
 	}
 	if err := v.checkClock(stamp); err != nil {
 		return "", err
@@ -105,9 +96,9 @@ func (v *Verifier) checkClock(stamp time.Time) error {
 	now := v.now()
 	switch {
 	case now.Sub(stamp) > v.tolerance:
-		return reject(ReasonStale, "signature is too old")
+		return reject(fault.Stale, "signature is too old")
 	case stamp.Sub(now) > v.tolerance:
-		return reject(ReasonFuture, "signature is from the future")
+		return reject(fault.FromTheFuture, "signature is from the future")
 	}
 	return nil
 }
@@ -144,6 +135,6 @@ func clamp(seconds int64) time.Time {
 	return time.Unix(max(-farAway, min(seconds, farAway)), 0)
 }
 
-func reject(reason, text string) error {
+func reject(reason fault.Reason, text string) error {
 	return fault.New(fault.Rejected, reason, errors.New(text))
 }

@@ -106,8 +106,8 @@ func TestVerifyRejects(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got, err := verifier(t, main, next).Verify(body, tt.header)
-			if got != "" || fault.KindOf(err) != fault.Rejected || fault.Reason(err) != tt.want {
-				t.Errorf("got %q, %v (%s), want %s", got, err, fault.Reason(err), tt.want)
+			if got != "" || fault.KindOf(err) != fault.Rejected || fault.ReasonOf(err) != fault.Reason(tt.want) {
+				t.Errorf("got %q, %v (%s), want %s", got, err, fault.ReasonOf(err), tt.want)
 			}
 			if err != nil && len(err.Error()) > 40 {
 				t.Errorf("error %q is longer than a fixed text", err)
@@ -122,7 +122,7 @@ func TestVerifyRejectsEveryChangedByte(t *testing.T) {
 	for i := range body {
 		changed := append([]byte(nil), body...)
 		changed[i] ^= 1
-		if _, err := v.Verify(changed, good); fault.Reason(err) != "no_match" {
+		if _, err := v.Verify(changed, good); fault.ReasonOf(err) != fault.NoMatchingSecret {
 			t.Errorf("byte %d changed: got %v, want no_match", i, err)
 		}
 	}
@@ -183,7 +183,7 @@ func TestReplace(t *testing.T) {
 	if err := v.Replace([]stripehook.Key{next}); err != nil {
 		t.Fatalf("Replace: %v", err)
 	}
-	if _, err := v.Verify(body, header(main, now, body)); fault.Reason(err) != "no_match" {
+	if _, err := v.Verify(body, header(main, now, body)); fault.ReasonOf(err) != fault.NoMatchingSecret {
 		t.Errorf("the old key: got %v, want no_match", err)
 	}
 }

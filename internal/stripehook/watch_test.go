@@ -94,7 +94,7 @@ func TestWatchTakesOverAChange(t *testing.T) {
 		if _, err := v.Verify(body, header(next, now, body)); err != nil {
 			t.Errorf("the new key: %v", err)
 		}
-		if _, err := v.Verify(body, header(main, now, body)); fault.Reason(err) != "no_match" {
+		if _, err := v.Verify(body, header(main, now, body)); fault.ReasonOf(err) != fault.NoMatchingSecret {
 			t.Errorf("the old key: got %v, want no_match", err)
 		}
 		tick()

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/events/ordering"
 	"github.com/billbus/billbus/internal/normalize"
 	"github.com/billbus/billbus/internal/stripesim"
 )
@@ -125,14 +126,14 @@ func TestEventsNormalizeToTheTruth(t *testing.T) {
 func checkTruth(t *testing.T, n *normalize.Normalizer, cfg stripesim.Config, h stripesim.History) {
 	t.Helper()
 	last := map[string]events.Message{}
-	facts := map[string][]events.Fact{}
+	facts := map[string][]ordering.Fact{}
 	states := map[string]*events.Subscription{}
 	for _, d := range h.Deliveries {
 		m := normalized(t, n, d)
 		if m.Livemode != cfg.Livemode {
 			t.Errorf("%s is of mode %s", d.ID, m.Mode())
 		}
-		if fact, ok := events.FactOf(m); ok {
+		if fact, ok := ordering.FactOf(m); ok {
 			last[m.SubscriptionKey()], states[m.ID] = m, m.Data.Subscription
 			facts[m.SubscriptionKey()] = append(facts[m.SubscriptionKey()], fact)
 		}
@@ -145,9 +146,9 @@ func checkTruth(t *testing.T, n *normalize.Normalizer, cfg stripesim.Config, h s
 		if last[key].ID != truth.LastEventID || encode(t, got) != encode(t, want) {
 			t.Errorf("%s in %s (-want +got):\n%s", key, last[key].StripeAPIVersion, cmp.Diff(want, got))
 		}
-		verdict := events.Fold(facts[key])
+		verdict := ordering.Fold(facts[key])
 		// It may be another event of the same state.
-		if verdict.Ordering != events.Determined || encode(t, states[verdict.Winner.EventID]) != encode(t, want) {
+		if verdict.Ordering != ordering.Determined || encode(t, states[verdict.Winner.EventID]) != encode(t, want) {
 			t.Errorf("%s in %s ends with %s, but %s", key, last[key].StripeAPIVersion, truth.LastEventID, verdict.Explanation)
 		}
 	}

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/events/ordering"
 	"github.com/billbus/billbus/internal/stripesim"
 )
 
@@ -13,24 +13,24 @@ import (
 // of that kind.
 func TestKindsAreWhatTheySay(t *testing.T) {
 	t.Parallel()
-	signs := map[stripesim.Kind]func([]stripesim.Delivery, []events.Fact) bool{
-		stripesim.Created:         func(d []stripesim.Delivery, f []events.Fact) bool { return d[0].Created.After(f[1].Moment) },
-		stripesim.Toggle:          func(_ []stripesim.Delivery, f []events.Fact) bool { return returns(f) && !circular(f) },
-		stripesim.Circle:          func(_ []stripesim.Delivery, f []events.Fact) bool { return circular(f) },
-		stripesim.OpenCircle:      func(_ []stripesim.Delivery, f []events.Fact) bool { return f[0].Before == f[len(f)-1].After },
-		stripesim.Beginning:       func(_ []stripesim.Delivery, f []events.Fact) bool { return !f[0].First },
-		stripesim.Marker:          func(_ []stripesim.Delivery, f []events.Fact) bool { return hasMarker(f) },
-		stripesim.Ended:           func(_ []stripesim.Delivery, f []events.Fact) bool { return f[len(f)-1].Terminal && !f[0].Terminal },
-		stripesim.Mixed:           func(d []stripesim.Delivery, _ []events.Fact) bool { return versions(d) > 1 },
-		stripesim.Renderings:      func(d []stripesim.Delivery, f []events.Fact) bool { return len(d) == 2*len(f) && versions(d) > 1 },
-		stripesim.Sparse:          func(d []stripesim.Delivery, _ []events.Fact) bool { return d[0].APIVersion < "2017-05-25" },
-		stripesim.Doubled:         func(_ []stripesim.Delivery, f []events.Fact) bool { return doubled(f, true) },
-		stripesim.DoubledSilently: func(_ []stripesim.Delivery, f []events.Fact) bool { return doubled(f, false) },
-		stripesim.LostMarker:      func(_ []stripesim.Delivery, f []events.Fact) bool { return gap(f) },
-		stripesim.LostSnapshot: func(d []stripesim.Delivery, f []events.Fact) bool {
+	signs := map[stripesim.Kind]func([]stripesim.Delivery, []ordering.Fact) bool{
+		stripesim.Created:         func(d []stripesim.Delivery, f []ordering.Fact) bool { return d[0].Created.After(f[1].Moment) },
+		stripesim.Toggle:          func(_ []stripesim.Delivery, f []ordering.Fact) bool { return returns(f) && !circular(f) },
+		stripesim.Circle:          func(_ []stripesim.Delivery, f []ordering.Fact) bool { return circular(f) },
+		stripesim.OpenCircle:      func(_ []stripesim.Delivery, f []ordering.Fact) bool { return f[0].Before == f[len(f)-1].After },
+		stripesim.Beginning:       func(_ []stripesim.Delivery, f []ordering.Fact) bool { return !f[0].First },
+		stripesim.Marker:          func(_ []stripesim.Delivery, f []ordering.Fact) bool { return hasMarker(f) },
+		stripesim.Ended:           func(_ []stripesim.Delivery, f []ordering.Fact) bool { return f[len(f)-1].Terminal && !f[0].Terminal },
+		stripesim.Mixed:           func(d []stripesim.Delivery, _ []ordering.Fact) bool { return versions(d) > 1 },
+		stripesim.Renderings:      func(d []stripesim.Delivery, f []ordering.Fact) bool { return len(d) == 2*len(f) && versions(d) > 1 },
+		stripesim.Sparse:          func(d []stripesim.Delivery, _ []ordering.Fact) bool { return d[0].APIVersion < "2017-05-25" },
+		stripesim.Doubled:         func(_ []stripesim.Delivery, f []ordering.Fact) bool { return doubled(f, true) },
+		stripesim.DoubledSilently: func(_ []stripesim.Delivery, f []ordering.Fact) bool { return doubled(f, false) },
+		stripesim.LostMarker:      func(_ []stripesim.Delivery, f []ordering.Fact) bool { return gap(f) },
+		stripesim.LostSnapshot: func(d []stripesim.Delivery, f []ordering.Fact) bool {
 			return gap(f) && d[len(d)-1].Type == stripesim.Snapshot
 		},
-		stripesim.Lost: func(_ []stripesim.Delivery, f []events.Fact) bool { return gap(f) },
+		stripesim.Lost: func(_ []stripesim.Delivery, f []ordering.Fact) bool { return gap(f) },
 	}
 	seen, told := map[stripesim.Kind]int{}, map[stripesim.Kind]int{}
 	for _, h := range tales(t, 6, 20) {
@@ -47,21 +47,21 @@ func TestKindsAreWhatTheySay(t *testing.T) {
 }
 
 // returns reports whether the last state was there before.
-func returns(f []events.Fact) bool {
+func returns(f []ordering.Fact) bool {
 	last := f[len(f)-1]
-	return slices.ContainsFunc(f[:len(f)-1], func(o events.Fact) bool { return o.After == last.After })
+	return slices.ContainsFunc(f[:len(f)-1], func(o ordering.Fact) bool { return o.After == last.After })
 }
 
 // circular reports whether the last second ends where it began.
-func circular(f []events.Fact) bool {
+func circular(f []ordering.Fact) bool {
 	last := f[len(f)-1]
-	i := slices.IndexFunc(f, func(o events.Fact) bool { return o.Moment.Equal(last.Moment) })
+	i := slices.IndexFunc(f, func(o ordering.Fact) bool { return o.Moment.Equal(last.Moment) })
 	return f[i].Before == last.After
 }
 
-func hasMarker(f []events.Fact) bool {
+func hasMarker(f []ordering.Fact) bool {
 	last := f[len(f)-1].Moment
-	return slices.ContainsFunc(f, func(o events.Fact) bool { return last.Sub(o.Moment) < 2e9 && o.Before == events.State{} })
+	return slices.ContainsFunc(f, func(o ordering.Fact) bool { return last.Sub(o.Moment) < 2e9 && o.Before == ordering.Digest{} })
 }
 
 func versions(deliveries []stripesim.Delivery) int {
@@ -72,7 +72,7 @@ func versions(deliveries []stripesim.Delivery) int {
 	return len(seen)
 }
 
-func doubled(f []events.Fact, asked bool) bool {
+func doubled(f []ordering.Fact, asked bool) bool {
 	for i := range f[1:] {
 		a, b := f[i], f[i+1]
 		if a.EventID != b.EventID && a.Before == b.Before && a.After == b.After && a.Request == b.Request && (a.Request != "") == asked {
@@ -83,10 +83,10 @@ func doubled(f []events.Fact, asked bool) bool {
 }
 
 // gap reports whether an event does not begin where the one before ended.
-func gap(f []events.Fact) bool {
+func gap(f []ordering.Fact) bool {
 	for i := range f[1:] {
 		begins := f[i+1].Before
-		if begins == (events.State{}) {
+		if begins == (ordering.Digest{}) {
 			begins = f[i+1].After
 		}
 		if begins != f[i].After {

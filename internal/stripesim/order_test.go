@@ -12,8 +12,9 @@ import (
 	"time"
 
 	"github.com/billbus/billbus/events"
-	"github.com/billbus/billbus/internal/corpus"
+	"github.com/billbus/billbus/events/ordering"
 	"github.com/billbus/billbus/internal/normalize"
+	"github.com/billbus/billbus/test/corpus"
 )
 
 // allOrders is how many events are taken in every order.
@@ -24,33 +25,33 @@ const allOrders = 6
 func TestOrderOfArrivalDoesNotMatter(t *testing.T) {
 	t.Parallel()
 	for i, h := range tales(t, 3, histories(t)/4) {
-		want := events.Fold(h.facts)
+		want := ordering.Fold(h.facts)
 		for arrival := range arrivals(rand.New(rand.NewPCG(4, uint64(i))), h.facts) {
-			if got := events.Fold(arrival); !same(want, got) {
+			if got := ordering.Fold(arrival); !same(want, got) {
 				t.Fatalf("%s of kind %s: got %s, want %s\n%s", h.id, h.kind, got.Explanation, want.Explanation, steps(h))
 			}
 		}
-		var kept []events.Fact
+		var kept []ordering.Fact
 		for _, f := range shuffled(rand.New(rand.NewPCG(5, uint64(i))), h.facts) {
-			kept = events.Fold(append(kept, f)).Relevant
+			kept = ordering.Fold(append(kept, f)).Relevant
 		}
-		if got := events.Fold(kept); !same(want, got) {
+		if got := ordering.Fold(kept); !same(want, got) {
 			t.Errorf("%s of kind %s, one by one: got %s, want %s", h.id, h.kind, got.Explanation, want.Explanation)
 		}
 	}
 }
 
 // same is quicker than cmp.Equal.
-func same(a, b events.Verdict) bool {
+func same(a, b ordering.Verdict) bool {
 	return a.Winner == b.Winner && a.Ordering == b.Ordering && a.Explanation == b.Explanation && slices.Equal(a.Relevant, b.Relevant)
 }
 
 // arrivals are ways in which facts can come in.
-func arrivals(rng *rand.Rand, facts []events.Fact) func(yield func([]events.Fact) bool) {
+func arrivals(rng *rand.Rand, facts []ordering.Fact) func(yield func([]ordering.Fact) bool) {
 	if len(facts) <= allOrders {
 		return permutations(facts)
 	}
-	return func(yield func([]events.Fact) bool) {
+	return func(yield func([]ordering.Fact) bool) {
 		for range 20 {
 			repeated := append(slices.Clone(facts), facts[rng.IntN(len(facts))], facts[rng.IntN(len(facts))])
 			if !yield(shuffled(rng, repeated)) {
@@ -106,7 +107,7 @@ func (w sent) json(t *testing.T) []byte {
 	}))
 }
 
-func factsOf(t *testing.T, webhooks []sent) (facts []events.Fact, status map[string]string) {
+func factsOf(t *testing.T, webhooks []sent) (facts []ordering.Fact, status map[string]string) {
 	t.Helper()
 	n, status := normalizer(t), map[string]string{}
 	for _, w := range webhooks {
@@ -114,7 +115,7 @@ func factsOf(t *testing.T, webhooks []sent) (facts []events.Fact, status map[str
 		if err != nil {
 			t.Fatal(err)
 		}
-		fact, ok := events.FactOf(m)
+		fact, ok := ordering.FactOf(m)
 		if !ok {
 			t.Fatalf("%s is no fact", w.id)
 		}
@@ -206,9 +207,9 @@ func checkOrders(t *testing.T, told []sent, want int) {
 	t.Helper()
 	facts, status := factsOf(t, told)
 	for arrival := range permutations(facts) {
-		got := events.Fold(append(arrival, arrival[0])) // which comes again
+		got := ordering.Fold(append(arrival, arrival[0])) // which comes again
 		right := got.Winner.After == facts[want].After && status[got.Winner.EventID] == status[facts[want].EventID]
-		if !right || got.Ordering != events.Determined {
+		if !right || got.Ordering != ordering.Determined {
 			t.Fatalf("got %s, %s, want %s: %s", got.Winner.EventID, got.Ordering, facts[want].EventID, got.Explanation)
 		}
 	}
@@ -218,7 +219,7 @@ func checkOrders(t *testing.T, told []sent, want int) {
 // order. The names of the files tell the true one.
 func TestRecordedSequences(t *testing.T) {
 	t.Parallel()
-	n, sequences := normalizer(t), map[string][]events.Fact{}
+	n, sequences := normalizer(t), map[string][]ordering.Fact{}
 	for _, file := range corpus.Load(t) {
 		folder := path.Dir(file.Name)
 		if !strings.HasPrefix(folder, "seq-") || !json.Valid(file.Raw) {
@@ -228,14 +229,14 @@ func TestRecordedSequences(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", file.Name, err)
 		}
-		if fact, ok := events.FactOf(m); ok {
+		if fact, ok := ordering.FactOf(m); ok {
 			sequences[folder+" "+m.SubscriptionKey()] = append(sequences[folder+" "+m.SubscriptionKey()], fact)
 		}
 	}
 	for name, facts := range sequences {
 		last := facts[len(facts)-1]
 		for arrival := range permutations(facts) {
-			if got := events.Fold(arrival); got.Winner != last || got.Ordering != events.Determined {
+			if got := ordering.Fold(arrival); got.Winner != last || got.Ordering != ordering.Determined {
 				t.Errorf("%s: got %s, %s, want %s: %s", name, got.Winner.EventID, got.Ordering, last.EventID, got.Explanation)
 			}
 		}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/events/ordering"
 	"github.com/billbus/billbus/internal/normalize"
 	"github.com/billbus/billbus/internal/stripesim"
 )
@@ -22,17 +23,17 @@ type tale struct {
 	id    string
 	kind  stripesim.Kind
 	open  bool
-	facts []events.Fact // in true order
+	facts []ordering.Fact // in true order
 	// deliveries are these events, with all their renderings.
 	deliveries []stripesim.Delivery
 	truth      []string // how it stands, in each rendering of the last event
 	said       map[string]string
 }
 
-func (h tale) last() events.Fact { return h.facts[len(h.facts)-1] }
+func (h tale) last() ordering.Fact { return h.facts[len(h.facts)-1] }
 
 // right reports whether an event shows the subscription as it truly is.
-func (h tale) right(winner events.Fact) bool {
+func (h tale) right(winner ordering.Fact) bool {
 	last := h.last()
 	if winner.APIVersion == last.APIVersion {
 		return winner.After.Full == last.After.Full
@@ -65,7 +66,7 @@ func tales(t *testing.T, seed uint64, each int) []tale {
 		})
 		for _, d := range oneRendering(seed, told.deliveries) {
 			m := read(t, n, d)
-			if fact, ok := events.FactOf(m); ok {
+			if fact, ok := ordering.FactOf(m); ok {
 				told.facts, told.said[m.ID] = append(told.facts, fact), encode(t, m.Data.Subscription)
 			}
 		}
@@ -110,17 +111,17 @@ func read(t *testing.T, n *normalize.Normalizer, d stripesim.Delivery) events.Me
 var alternatives = []struct {
 	name string
 	// replaces says whether an event that arrives replaces the state.
-	replaces func(arrived, state events.Fact) bool
+	replaces func(arrived, state ordering.Fact) bool
 }{
-	{"greater wins", func(a, s events.Fact) bool { return a.Moment.After(s.Moment) }},
-	{"greater or equal wins", func(a, s events.Fact) bool { return !a.Moment.Before(s.Moment) }},
-	{"last arrival wins", func(_, _ events.Fact) bool { return true }},
-	{"greatest id wins", func(a, s events.Fact) bool {
+	{"greater wins", func(a, s ordering.Fact) bool { return a.Moment.After(s.Moment) }},
+	{"greater or equal wins", func(a, s ordering.Fact) bool { return !a.Moment.Before(s.Moment) }},
+	{"last arrival wins", func(_, _ ordering.Fact) bool { return true }},
+	{"greatest id wins", func(a, s ordering.Fact) bool {
 		return cmp.Or(a.Moment.Compare(s.Moment), strings.Compare(a.EventID, s.EventID)) > 0
 	}},
 }
 
-func naive(arrival []events.Fact, replaces func(arrived, state events.Fact) bool) events.Fact {
+func naive(arrival []ordering.Fact, replaces func(arrived, state ordering.Fact) bool) ordering.Fact {
 	state := arrival[0]
 	for _, f := range arrival[1:] {
 		if replaces(f, state) {
@@ -136,12 +137,12 @@ type tally struct {
 	others                                []int // how often each alternative is wrong
 }
 
-func (c *tally) add(h tale, v events.Verdict, arrival []events.Fact) {
+func (c *tally) add(h tale, v ordering.Verdict, arrival []ordering.Fact) {
 	c.histories++
 	right := h.right(v.Winner)
 	c.wrong += count(!right)
-	c.ambiguous += count(v.Ordering == events.Ambiguous)
-	c.deceived += count(!right && v.Ordering == events.Determined)
+	c.ambiguous += count(v.Ordering == ordering.Ambiguous)
+	c.deceived += count(!right && v.Ordering == ordering.Determined)
 	for i, rule := range alternatives {
 		c.others[i] += count(!h.right(naive(arrival, rule.replaces)))
 	}
@@ -165,9 +166,9 @@ func TestOrderingReport(t *testing.T) {
 			counts[h.kind] = &tally{others: make([]int, len(alternatives))}
 		}
 		arrival := shuffled(rand.New(rand.NewPCG(2, uint64(i))), h.facts)
-		v := events.Fold(arrival)
+		v := ordering.Fold(arrival)
 		counts[h.kind].add(h, v, arrival)
-		if h.open != (v.Ordering == events.Ambiguous) && mustBeExact(h.kind) {
+		if h.open != (v.Ordering == ordering.Ambiguous) && mustBeExact(h.kind) {
 			t.Errorf("%s of kind %s, open %v: got %s: %s\n%s", h.id, h.kind, h.open, v.Ordering, v.Explanation, steps(h))
 		}
 		if !h.open && mustBeExact(h.kind) && !slices.Contains(h.truth, h.said[v.Winner.EventID]) {
@@ -243,7 +244,7 @@ func (c *tally) include(more *tally) {
 
 func share(n, of int) string { return fmt.Sprintf("%d (%d %%)", n, (100*n+of/2)/of) }
 
-func shuffled(rng *rand.Rand, facts []events.Fact) []events.Fact {
+func shuffled(rng *rand.Rand, facts []ordering.Fact) []ordering.Fact {
 	list := slices.Clone(facts)
 	rng.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 	return list

@@ -15,9 +15,10 @@ import (
 
 	"github.com/billbus/billbus/config"
 	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/events/ordering"
 	"github.com/billbus/billbus/internal/mongostore"
-	"github.com/billbus/billbus/internal/repair"
 	"github.com/billbus/billbus/internal/term"
+	"github.com/billbus/billbus/internal/verify"
 )
 
 // Audit prints events of the audit trail, what became of each, and where some are
@@ -91,7 +92,7 @@ type auditLine struct {
 	Status       string    `json:"status,omitempty"`
 	Changes      []string  `json:"changes,omitempty"`
 	Ignored      string    `json:"ignored,omitempty"`
-	repair.Outcome
+	verify.Outcome
 	told string // what happened, for a person
 }
 
@@ -117,7 +118,7 @@ func search(ctx context.Context, store *mongostore.Store, a config.Audit, now ti
 	if p.More {
 		found = found[1:]
 	}
-	trails := map[string]map[string]repair.Outcome{}
+	trails := map[string]map[string]verify.Outcome{}
 	for _, f := range found {
 		if _, ok := trails[f.Subscription]; !ok && f.Subscription != "" {
 			if trails[f.Subscription], err = p.follow(ctx, store, f.Subscription, found); err != nil {
@@ -131,25 +132,25 @@ func search(ctx context.Context, store *mongostore.Store, a config.Audit, now ti
 
 // follow returns what became of each event of a subscription, and notes the gaps
 // that end at an event which is shown.
-func (p *page) follow(ctx context.Context, store *mongostore.Store, key string, shown []mongostore.Found) (map[string]repair.Outcome, error) {
-	var facts []events.Fact
+func (p *page) follow(ctx context.Context, store *mongostore.Store, key string, shown []mongostore.Found) (map[string]verify.Outcome, error) {
+	var facts []ordering.Fact
 	for audited, err := range store.Trail(ctx, key) {
 		if err != nil {
 			return nil, err
 		}
-		if fact, ok := events.FactOf(audited.Message); ok {
+		if fact, ok := ordering.FactOf(audited.Message); ok {
 			facts = append(facts, fact)
 		}
 	}
-	for _, g := range events.Gaps(facts) {
+	for _, g := range ordering.Gaps(facts) {
 		if slices.ContainsFunc(shown, func(f mongostore.Found) bool { return f.Subscription == key && f.Message.ID == g.Before }) {
 			p.Gaps = append(p.Gaps, auditGap{key, g.After, g.Since, g.Before, g.Until})
 		}
 	}
-	return repair.Outcomes(facts), nil
+	return verify.Outcomes(facts), nil
 }
 
-func lineOf(f mongostore.Found, outcome repair.Outcome) auditLine {
+func lineOf(f mongostore.Found, outcome verify.Outcome) auditLine {
 	m := f.Message
 	line := auditLine{
 		ID: m.ID, Type: cmp.Or(m.StripeType, m.Type), Created: m.Time, ReceivedAt: m.Data.ReceivedAt, StoredAt: f.StoredAt,
@@ -157,7 +158,7 @@ func lineOf(f mongostore.Found, outcome repair.Outcome) auditLine {
 		Object: f.ObjectID, Request: f.RequestID, Origin: string(m.Data.Origin), Ignored: m.Data.Ignored, Outcome: outcome,
 	}
 	if outcome.Word == "" {
-		line.Word = repair.Recorded
+		line.Word = verify.Recorded
 	}
 	for _, change := range m.Data.Changes {
 		line.Changes = append(line.Changes, string(change))

@@ -23,7 +23,6 @@ import (
 	"github.com/billbus/billbus/internal/natsbus"
 	"github.com/billbus/billbus/internal/normalize"
 	"github.com/billbus/billbus/internal/term"
-	"github.com/billbus/billbus/internal/wire"
 )
 
 const (
@@ -44,10 +43,10 @@ func Replay(ctx context.Context, cfg config.Subscriber, out, status io.Writer, l
 		return err
 	}
 	defer func() { err = errors.Join(err, closeStore(ctx, store)) }()
-	if natsbus.ProvisionMode(cfg.Stream.Provision) == natsbus.ProvisionCreate {
+	if natsbus.ProvisionMode(cfg.Provision) == natsbus.ProvisionCreate {
 		store.Provision(ctx, true)
 	}
-	bus, err := natsbus.Open(wire.Auth(cfg.NATS), "billbus-replay", log)
+	bus, err := natsbus.Open(natsbus.Auth(cfg.NATS), "billbus-replay", log)
 	if err != nil {
 		return err
 	}
@@ -103,8 +102,8 @@ type replay struct {
 }
 
 func (r *replay) prepare(store *mongostore.Store) error {
-	record, err := handlers.NewRecord(handlers.RecordConfig{
-		Recorder: store, Position: position, References: normalize.References,
+	record, err := handlers.NewCommit(handlers.CommitConfig{
+		Committer: store, Position: position, References: normalize.References,
 		Now: time.Now, Metrics: &r.tally, Log: slog.New(quiet{r.log.Handler()}),
 	})
 	if err == nil {
@@ -193,7 +192,7 @@ func (r *replay) settle(ctx context.Context, msg *message.Message) {
 		if err == nil || fault.KindOf(err) == fault.Permanent {
 			return
 		}
-		if fault.Reason(err) == "panic" {
+		if fault.ReasonOf(err) == fault.Panicked {
 			if panics++; panics == panicTries {
 				r.tally.MessageDone(fault.Permanent.String(), 0)
 				return

@@ -14,14 +14,13 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/billbus/billbus/config"
-	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/handlers"
 	"github.com/billbus/billbus/internal/mongostore"
 	"github.com/billbus/billbus/internal/natsbus"
 	"github.com/billbus/billbus/internal/normalize"
 	"github.com/billbus/billbus/internal/ops"
-	"github.com/billbus/billbus/internal/repair"
-	"github.com/billbus/billbus/internal/wire"
+	"github.com/billbus/billbus/internal/store"
+	"github.com/billbus/billbus/internal/verify"
 )
 
 const (
@@ -47,7 +46,7 @@ type Subscriber struct {
 	streams *natsbus.Provisioner
 	letters *natsbus.DeadLetters
 	router  *message.Router
-	gaps    *repair.GapWatch
+	gaps    *verify.GapWatch
 }
 
 // Open checks what can be checked, and starts to connect to MongoDB and NATS
@@ -62,7 +61,7 @@ func Open(cfg config.Subscriber, deps Deps) (*Subscriber, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Subscriber{cfg: cfg, deps: deps, store: store, gaps: repair.NewGapWatch(verified{store}, deps.Now)}
+	s := &Subscriber{cfg: cfg, deps: deps, store: store, gaps: verify.NewGapWatch(verified{store}, deps.Now)}
 	if err := s.connect(); err != nil {
 		return nil, errors.Join(err, s.closeStore())
 	}
@@ -73,13 +72,13 @@ func Open(cfg config.Subscriber, deps Deps) (*Subscriber, error) {
 }
 
 func (s *Subscriber) connect() error {
-	bus, err := natsbus.Open(wire.Auth(s.cfg.NATS), "billbus-subscriber", s.deps.Log)
+	bus, err := natsbus.Open(natsbus.Auth(s.cfg.NATS), "billbus-subscriber", s.deps.Log)
 	if err != nil {
 		return err
 	}
 	s.bus, s.letters = bus, bus.NewDeadLetters(s.deps.Now)
-	s.streams = natsbus.NewProvisioner(bus, natsbus.ProvisionMode(s.cfg.Stream.Provision),
-		wire.Settings(s.cfg.Stream), natsbus.Recorder(s.cfg.ConsumerName), s.deps.Log)
+	s.streams = natsbus.NewProvisioner(bus, natsbus.ProvisionMode(s.cfg.Provision),
+		natsbus.StreamSettings(s.cfg.Stream), natsbus.SubscriberConsumer(s.cfg.ConsumerName), s.deps.Log)
 	if s.router, err = s.newRouter(); err != nil {
 		bus.Close()
 	}
@@ -97,14 +96,14 @@ func (s *Subscriber) newRouter() (*message.Router, error) {
 	if err != nil {
 		return nil, err
 	}
-	record, err := handlers.NewRecord(handlers.RecordConfig{
-		Recorder: watching{s.store, s.gaps}, Position: position, References: normalize.References,
+	record, err := handlers.NewCommit(handlers.CommitConfig{
+		Committer: watching{s.store, s.gaps}, Position: position, References: normalize.References,
 		Now: s.deps.Now, Metrics: s.deps.Metrics, Log: s.deps.Log,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return wire.NewRouter("record", sub, record.Handle, s.cfg.ShutdownTimeout)
+	return natsbus.NewRouter("record", sub, record.Handle, s.cfg.ShutdownTimeout)
 }
 
 // Close gives up what Open took.
@@ -125,8 +124,8 @@ func (s *Subscriber) Run(ctx context.Context) (err error) {
 	group.Go(func() error { s.gauges(ctx); return nil })
 	group.Go(func() error { s.watchGaps(ctx); return nil })
 	group.Go(func() error { s.retain(ctx); return nil })
-	group.Go(func() error { return wire.UntilClosed(ctx, s.bus) })
-	group.Go(func() error { return wire.Consume(ctx, s.router) })
+	group.Go(func() error { return s.bus.WaitClosed(ctx) })
+	group.Go(func() error { return natsbus.Consume(ctx, s.router) })
 	return group.Wait()
 }
 
@@ -135,10 +134,10 @@ func (s *Subscriber) Run(ctx context.Context) (err error) {
 func (s *Subscriber) patience() time.Duration { return s.cfg.ShutdownTimeout * 3 / 4 }
 
 func (s *Subscriber) create() bool {
-	return natsbus.ProvisionMode(s.cfg.Stream.Provision) == natsbus.ProvisionCreate
+	return natsbus.ProvisionMode(s.cfg.Provision) == natsbus.ProvisionCreate
 }
 
-func (s *Subscriber) settled(place natsbus.Place, _ error) {
+func (s *Subscriber) settled(place natsbus.Delivery, _ error) {
 	if place.Deliveries > 1 {
 		s.deps.Metrics.Redelivered()
 	}
@@ -188,14 +187,14 @@ func (s *Subscriber) lookForGaps(ctx context.Context) {
 
 // watching tells the watch of gaps what was recorded for the first time.
 type watching struct {
-	handlers.Recorder
-	gaps *repair.GapWatch
+	handlers.Committer
+	gaps *verify.GapWatch
 }
 
-// Record records, and never waits for the watch.
-func (w watching) Record(ctx context.Context, entry events.Entry) (events.Effect, error) {
-	effect, err := w.Recorder.Record(ctx, entry)
-	if err == nil && effect != events.Duplicate {
+// Commit commits, and never waits for the watch.
+func (w watching) Commit(ctx context.Context, entry store.Entry) (store.Effect, error) {
+	effect, err := w.Committer.Commit(ctx, entry)
+	if err == nil && effect != store.Duplicate {
 		w.gaps.Notice(entry.Message)
 	}
 	return effect, err
@@ -207,7 +206,7 @@ func (s *Subscriber) closeStore() error {
 	return s.store.Close(ctx)
 }
 
-func position(msg *message.Message) handlers.Position {
-	place, _ := natsbus.PlaceOf(msg)
-	return handlers.Position{Sequence: place.Sequence, StoredAt: place.StoredAt}
+func position(msg *message.Message) store.Position {
+	place, _ := natsbus.DeliveryOf(msg)
+	return store.Position{StreamSequence: place.Sequence, StoredAt: place.StoredAt}
 }

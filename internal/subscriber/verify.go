@@ -12,9 +12,10 @@ import (
 
 	"github.com/billbus/billbus/config"
 	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/events/ordering"
 	"github.com/billbus/billbus/internal/mongostore"
-	"github.com/billbus/billbus/internal/repair"
 	"github.com/billbus/billbus/internal/term"
+	"github.com/billbus/billbus/internal/verify"
 )
 
 const (
@@ -48,9 +49,9 @@ func Verify(ctx context.Context, cfg config.Subscriber, out, status io.Writer, l
 	if cfg.Verify.JSON {
 		print = printJSON(out)
 	}
-	v := repair.Verifier{
+	v := verify.Verifier{
 		Store: verified{store}, Fix: cfg.Verify.Fix, Settle: settleTime, Now: time.Now,
-		Report:   func(f repair.Finding) error { return print(f) },
+		Report:   func(f verify.Finding) error { return print(f) },
 		Progress: func(n int) { shown.Set(int64(n)) },
 	}
 	summary, err := v.Run(ctx)
@@ -89,10 +90,10 @@ func printJSON(out io.Writer) func(any) error {
 	encoder := json.NewEncoder(out)
 	encoder.SetEscapeHTML(false)
 	return func(v any) error {
-		if summary, ok := v.(repair.Summary); ok {
+		if summary, ok := v.(verify.Summary); ok {
 			v = struct {
 				Kind string `json:"kind"`
-				repair.Summary
+				verify.Summary
 			}{"summary", summary}
 		}
 		return encoder.Encode(v)
@@ -101,18 +102,18 @@ func printJSON(out io.Writer) func(any) error {
 
 func printText(shown *term.Progress, out io.Writer) func(any) error {
 	return func(v any) error {
-		if finding, ok := v.(repair.Finding); ok {
+		if finding, ok := v.(verify.Finding); ok {
 			return shown.Line(out, findingText(finding))
 		}
-		return shown.Line(out, summaryText(v.(repair.Summary)))
+		return shown.Line(out, summaryText(v.(verify.Summary)))
 	}
 }
 
-func findingText(f repair.Finding) string {
+func findingText(f verify.Finding) string {
 	switch f.Kind {
-	case repair.Unverifiable:
+	case verify.Unverifiable:
 		return fmt.Sprintf("? %s  unverifiable: %s", f.Key, f.Reason)
-	case repair.Gap:
+	case verify.Gap:
 		return fmt.Sprintf("! %s  gap: something is missing between %s (%s) and %s (%s)", f.Key, f.After, f.Since, f.Before, f.Until)
 	}
 	line := fmt.Sprintf("~ %s  %s: %s -> %s", f.Key, f.Field, shorten(f.Have), shorten(f.Want))
@@ -133,7 +134,7 @@ func shorten(value string) string {
 	return value
 }
 
-func summaryText(s repair.Summary) string {
+func summaryText(s verify.Summary) string {
 	right := s.Subscriptions - s.Differing - s.Fixed - s.Unverifiable
 	text := fmt.Sprintf("%d subscriptions, %d events: %d right, %d differing, %d fixed, %d unverifiable, %d gaps",
 		s.Subscriptions, s.Events, right, s.Differing, s.Fixed, s.Unverifiable, s.Gaps)
@@ -147,24 +148,24 @@ func summaryText(s repair.Summary) string {
 // package keeps its own, so that neither knows the other.
 type verified struct{ *mongostore.Store }
 
-func (v verified) Audit(ctx context.Context) iter.Seq2[repair.Audited, error] {
-	return convert(v.Store.Audit(ctx), func(a mongostore.Audited) repair.Audited { return repair.Audited(a) })
+func (v verified) Audit(ctx context.Context) iter.Seq2[verify.Audited, error] {
+	return convert(v.Store.Audit(ctx), func(a mongostore.Audited) verify.Audited { return verify.Audited(a) })
 }
 
-func (v verified) Trail(ctx context.Context, key string) iter.Seq2[repair.Audited, error] {
-	return convert(v.Store.Trail(ctx, key), func(a mongostore.Audited) repair.Audited { return repair.Audited(a) })
+func (v verified) Trail(ctx context.Context, key string) iter.Seq2[verify.Audited, error] {
+	return convert(v.Store.Trail(ctx, key), func(a mongostore.Audited) verify.Audited { return verify.Audited(a) })
 }
 
-func (v verified) Records(ctx context.Context) iter.Seq2[repair.Record, error] {
-	return convert(v.States(ctx), func(s mongostore.Stored) repair.Record { return repair.Record(s) })
+func (v verified) Records(ctx context.Context) iter.Seq2[verify.Record, error] {
+	return convert(v.States(ctx), func(s mongostore.Stored) verify.Record { return verify.Record(s) })
 }
 
-func (v verified) Record(ctx context.Context, key string) (repair.Record, error) {
+func (v verified) Record(ctx context.Context, key string) (verify.Record, error) {
 	stored, err := v.State(ctx, key)
-	return repair.Record(stored), err
+	return verify.Record(stored), err
 }
 
-func (v verified) Rewrite(ctx context.Context, have repair.Record, winner events.Message, verdict events.Verdict) (bool, error) {
+func (v verified) Rewrite(ctx context.Context, have verify.Record, winner events.Message, verdict ordering.Verdict) (bool, error) {
 	return v.Store.Rewrite(ctx, mongostore.Stored(have), winner, verdict)
 }
 

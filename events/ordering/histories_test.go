@@ -1,0 +1,210 @@
+package ordering_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/billbus/billbus/events/ordering"
+	"github.com/billbus/billbus/test/kit"
+)
+
+// genHistory makes the events of a subscription in true order. Stamps never go
+// back, nothing is missing but the beginning, and changes told twice say so.
+func genHistory() *rapid.Generator[[]ordering.Fact] {
+	return rapid.Custom(func(t *rapid.T) []ordering.Fact {
+		h := &history{t: t, state: genState(t)}
+		if rapid.Bool().Draw(t, "from the beginning") {
+			h.add(ordering.Fact{Type: "customer.subscription.created", First: true})
+		}
+		for n := rapid.IntRange(1, 8).Draw(t, "n"); len(h.facts) < n || len(h.facts) == 0; {
+			h.next()
+		}
+		return h.facts
+	})
+}
+
+type history struct {
+	t      *rapid.T
+	second int
+	state  ordering.Digest
+	facts  []ordering.Fact
+}
+
+func genState(t *rapid.T) ordering.Digest {
+	name := rapid.SampledFrom([]string{"a", "b", "c", "d"}).Draw(t, "state")
+	return ordering.Digest{Full: name, Core: name}
+}
+
+// next is a change, a change told twice for one request, or a marker.
+func (h *history) next() {
+	h.second += rapid.SampledFrom([]int{0, 0, 0, 0, 0, 0, 1, 1, 2, 9}).Draw(h.t, "later")
+	what := rapid.SampledFrom([]string{"change", "change", "change", "twice", "marker"}).Draw(h.t, "what")
+	if what == "marker" {
+		h.add(ordering.Fact{Type: "customer.subscription.trial_will_end"})
+		return
+	}
+	f := ordering.Fact{Type: "customer.subscription.updated", Before: h.state}
+	h.state = genState(h.t)
+	if what == "twice" {
+		f.Request = fmt.Sprintf("req_%d", len(h.facts))
+		h.add(f)
+	}
+	h.add(f)
+}
+
+// add gives an event an id that says nothing of its place.
+func (h *history) add(f ordering.Fact) {
+	f.EventID = fmt.Sprintf("evt_%02d_%d", rapid.IntRange(0, 99).Draw(h.t, "id"), len(h.facts))
+	f.Moment, f.After = kit.At(0).Add(time.Duration(h.second)*time.Second), h.state
+	h.facts = append(h.facts, f)
+}
+
+// truths tries all orders in which the events can have come about, and returns
+// the states in which they can end: stamps do not go back, every event begins
+// where the one before has ended, and a change told twice is one.
+func truths(facts []ordering.Fact) []string {
+	var told []ordering.Fact
+	for _, f := range facts {
+		again := func(o ordering.Fact) bool {
+			return f.Request != "" && f.Request == o.Request && f.Before == o.Before && f.After == o.After
+		}
+		if !slices.ContainsFunc(told, again) {
+			told = append(told, f)
+		}
+	}
+	ends := map[string]bool{}
+	walk(told, nil, ends)
+	var states []string
+	for state := range ends {
+		states = append(states, state)
+	}
+	return slices.Sorted(slices.Values(states))
+}
+
+func walk(rest []ordering.Fact, last *ordering.Fact, ends map[string]bool) {
+	if len(rest) == 0 {
+		ends[last.After.Full] = true
+	}
+	for i, f := range rest {
+		isNext := !slices.ContainsFunc(rest, func(o ordering.Fact) bool { return o.Moment.Before(f.Moment) })
+		follows := last == nil || !f.First && (f.After == last.After && f.Before == ordering.Digest{} || f.Before == last.After)
+		if isNext && follows {
+			walk(slices.Delete(slices.Clone(rest), i, i+1), &f, ends)
+		}
+	}
+}
+
+func line(facts []ordering.Fact) string {
+	var b strings.Builder
+	for _, f := range facts {
+		fmt.Fprintf(&b, "\n  %s %s %q -> %q %s %s", f.Moment.Format(time.TimeOnly), f.EventID, f.Before.Full, f.After.Full, f.Request, f.Type)
+	}
+	return b.String()
+}
+
+// check is rapid.Check for properties that are quick and need many examples.
+func check(t *testing.T, times int, property func(*rapid.T)) {
+	t.Helper()
+	for range times {
+		rapid.Check(t, property)
+	}
+}
+
+// TestFoldIsRightWhereOneTruthIsPossible compares the verdict with all orders
+// that are possible: with one end it has to be determined and this, with several
+// ambiguous.
+func TestFoldIsRightWhereOneTruthIsPossible(t *testing.T) {
+	t.Parallel()
+	var all, open, bounded int
+	check(t, 30, func(t *rapid.T) {
+		facts := genHistory().Draw(t, "history")
+		got, truth := ordering.Fold(facts), facts[len(facts)-1].After.Full
+		possible := truths(got.Relevant)
+		if !slices.Contains(possible, truth) {
+			t.Fatalf("%s is the truth, but only %v possible:%s", truth, possible, line(facts))
+		}
+		if (len(possible) > 1) != (got.Ordering == ordering.Ambiguous) {
+			t.Fatalf("got %s where %v are possible: %s%s", got.Ordering, possible, got.Explanation, line(facts))
+		}
+		if end := got.Winner.After.Full; got.Ordering == ordering.Determined && end != truth {
+			t.Fatalf("got %s, which is %s, want %s: %s%s", got.Winner.EventID, end, truth, got.Explanation, line(facts))
+		} else if !slices.Contains(possible, end) {
+			t.Fatalf("got %s, which is %s, and not among the possible %v%s", got.Winner.EventID, end, possible, line(facts))
+		}
+		all++
+		if got.Ordering == ordering.Ambiguous {
+			open++
+			if len(truths(facts)) == 1 {
+				bounded++
+			}
+		}
+	})
+	t.Logf("%d of %d histories are ambiguous; of %d of them more of the past would have told the end", open, all, bounded)
+}
+
+// TestFoldOfEveryPermutation takes small histories in every order, and larger
+// ones in some, with repetitions; at once and event by event.
+func TestFoldOfEveryPermutation(t *testing.T) {
+	t.Parallel()
+	check(t, 3, func(t *rapid.T) {
+		facts := genHistory().Draw(t, "history")
+		want := ordering.Fold(facts)
+		same := func(arrival []ordering.Fact) {
+			if got := ordering.Fold(arrival); !cmp.Equal(want, got) {
+				t.Fatalf("got %s, want %s%s", got.Explanation, want.Explanation, line(arrival))
+			}
+		}
+		if len(facts) <= 6 && rapid.IntRange(0, 3).Draw(t, "every order") == 0 {
+			permute(facts, len(facts), same)
+			return
+		}
+		arrival := mixed(t, facts)
+		same(arrival)
+		var kept []ordering.Fact
+		for _, f := range arrival {
+			kept = ordering.Fold(append(kept, f)).Relevant
+		}
+		same(kept)
+	})
+}
+
+// permute visits every order of the first n.
+func permute(facts []ordering.Fact, n int, visit func([]ordering.Fact)) {
+	if n <= 1 {
+		visit(facts)
+		return
+	}
+	for i := range n {
+		permute(facts, n-1, visit)
+		j := 0
+		if n%2 == 0 {
+			j = i
+		}
+		facts[j], facts[n-1] = facts[n-1], facts[j]
+	}
+}
+
+// TestShuffledIDsDecideNothing holds that where the end is determined, ids did not
+// determine it.
+func TestShuffledIDsDecideNothing(t *testing.T) {
+	t.Parallel()
+	check(t, 10, func(t *rapid.T) {
+		facts := genHistory().Draw(t, "history")
+		renamed := slices.Clone(facts)
+		random := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
+		for i, n := range random.Perm(len(renamed)) {
+			renamed[i].EventID = fmt.Sprintf("evt_%d", n)
+		}
+		a, b := ordering.Fold(facts), ordering.Fold(renamed)
+		if a.Ordering != b.Ordering || a.Ordering == ordering.Determined && a.Winner.After != b.Winner.After {
+			t.Fatalf("got %s, and with other ids %s%s", a.Explanation, b.Explanation, line(facts))
+		}
+	})
+}

@@ -1,0 +1,264 @@
+package handlers_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/handlers"
+	"github.com/billbus/billbus/internal/fault"
+	"github.com/billbus/billbus/internal/store"
+)
+
+type record func(ctx context.Context, entry store.Entry) (store.Effect, error)
+
+func (f record) Commit(ctx context.Context, entry store.Entry) (store.Effect, error) {
+	return f(ctx, entry)
+}
+
+type recording struct {
+	handlers.CommitConfig
+	journal journal
+	logs    logs
+	entries []store.Entry
+}
+
+func newRecording(effect store.Effect, err error) *recording {
+	r := &recording{}
+	r.CommitConfig = handlers.CommitConfig{
+		Committer: record(func(_ context.Context, entry store.Entry) (store.Effect, error) {
+			r.entries = append(r.entries, entry)
+			return effect, err
+		}),
+		Position: func(*message.Message) store.Position {
+			return store.Position{StreamSequence: 7, StoredAt: time.Date(2026, 1, 1, 0, 0, 5, 0, time.UTC)}
+		},
+		References: func(json.RawMessage) events.References { return events.References{} },
+		Now:        newClock().read, Metrics: &r.journal, Log: r.logs.logger(),
+	}
+	return r
+}
+
+func (r *recording) handle(t *testing.T, msg *message.Message) error {
+	t.Helper()
+	h, err := handlers.NewCommit(r.CommitConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h.Handle(msg)
+}
+
+func delivered(t *testing.T, m events.Message) *message.Message {
+	t.Helper()
+	payload, err := events.Encode(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return message.NewMessage("uuid", payload)
+}
+
+func TestRecordReports(t *testing.T) {
+	t.Parallel()
+	withUser := subscriptionMessage()
+	withUser.Data.Subscription.UserID = "7"
+	refused := fault.New(fault.Permanent, fault.TooLarge, errors.New("too large"))
+	away := fault.New(fault.Transient, fault.DatabaseUnreachable, errors.New("timeout"))
+	unmarked := errors.New("nobody has thought of it")
+	cases := map[string]struct {
+		message events.Message
+		effect  store.Effect
+		err     error
+		counts  []string
+		level   string
+		outcome string
+		reason  any
+	}{
+		"applied":       {subscriptionMessage(), store.Applied, nil, []string{"done applied 1ms", "lag 10.002s", "user id from none"}, "INFO", "applied", nil},
+		"with user":     {withUser, store.Applied, nil, []string{"done applied 1ms", "lag 10.002s", "user id from subscription_metadata"}, "INFO", "applied", nil},
+		"recorded":      {subscriptionMessage(), store.Recorded, nil, []string{"done recorded 1ms"}, "INFO", "recorded", nil},
+		"duplicate":     {subscriptionMessage(), store.Duplicate, nil, []string{"done duplicate 1ms"}, "INFO", "duplicate", nil},
+		"refused":       {subscriptionMessage(), "", refused, []string{"done permanent 1ms"}, "WARN", "permanent", "too_large"},
+		"store is away": {subscriptionMessage(), "", away, []string{"done transient 1ms"}, "WARN", "transient", "database_unreachable"},
+		"unmarked":      {subscriptionMessage(), store.Applied, unmarked, []string{"done transient 1ms"}, "WARN", "transient", "other"},
+	}
+	for name, tt := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRecording(tt.effect, tt.err)
+			err := r.handle(t, delivered(t, tt.message))
+			if !errors.Is(err, tt.err) || fault.KindOf(err) != fault.KindOf(tt.err) {
+				t.Errorf("got error %v of kind %v, want the store's own", err, fault.KindOf(err))
+			}
+			if diff := cmp.Diff(tt.counts, r.journal.list()); diff != "" {
+				t.Errorf("metrics (-want +got):\n%s", diff)
+			}
+			line := r.logs.line(t)
+			want := map[string]any{
+				"level": tt.level, "msg": "message", "outcome": tt.outcome, "sequence": 7.0, "duration_ms": 1.0,
+				"event_id": "evt_1", "type": "subscription.updated",
+			}
+			if tt.err != nil {
+				want["reason"], want["error"] = tt.reason, tt.err.Error()
+			}
+			if diff := cmp.Diff(want, line); diff != "" {
+				t.Errorf("line (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestRecordHandsOnTheEntry(t *testing.T) {
+	t.Parallel()
+	withSubscription := subscriptionMessage()
+	withSubscription.Data.Subscription.CustomerID = "cus_1"
+	without := subscriptionMessage()
+	without.Type, without.Data.Subscription = "stripe.invoice.paid", nil
+	full := events.References{ObjectID: "in_2", SubscriptionID: "sub_2", CustomerID: "cus_2", RequestID: "req_2", IdempotencyKey: "key_2"}
+	cases := map[string]struct {
+		message    events.Message
+		referenced events.References
+		want       events.References
+	}{
+		"the event names all": {withSubscription, full, full},
+		"the event is omitted": {
+			withSubscription,
+			events.References{},
+			events.References{ObjectID: "sub_1", SubscriptionID: "sub_1", CustomerID: "cus_1"},
+		},
+		"nothing is named": {without, events.References{}, events.References{}},
+	}
+	for name, tt := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRecording(store.Applied, nil)
+			r.References = func(event json.RawMessage) events.References {
+				if string(event) != string(tt.message.Data.Event) {
+					t.Errorf("References: got %s", event)
+				}
+				return tt.referenced
+			}
+			if err := r.handle(t, delivered(t, tt.message)); err != nil {
+				t.Fatal(err)
+			}
+			want := []store.Entry{{
+				Message: tt.message, References: tt.want,
+				Position: store.Position{StreamSequence: 7, StoredAt: time.Date(2026, 1, 1, 0, 0, 5, 0, time.UTC)},
+			}}
+			if diff := cmp.Diff(want, r.entries); diff != "" {
+				t.Errorf("entries (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestRecordOfTheUnreadableIsPermanent(t *testing.T) {
+	t.Parallel()
+	const secret = "jane@example.com"
+	newer := strings.Replace(string(delivered(t, subscriptionMessage()).Payload), `"schema_version":1`, `"schema_version":2`, 1)
+	hostileType := strings.Replace(newer, `"type":"subscription.updated"`, `"type":"`+secret+`"`, 1)
+	for name, payload := range map[string]string{
+		"not JSON":             secret,
+		"JSON of another kind": `{"email":"` + secret + `"}`,
+		"newer schema":         newer,
+		"hostile type":         hostileType,
+		"nothing":              "",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRecording(store.Applied, nil)
+			err := r.handle(t, message.NewMessage("uuid", []byte(payload)))
+			if fault.KindOf(err) != fault.Permanent || fault.ReasonOf(err) != fault.MessageUnreadable {
+				t.Errorf("got %v of kind %v for %q, want permanent for unreadable", err, fault.KindOf(err), fault.ReasonOf(err))
+			}
+			if len(r.entries) != 0 {
+				t.Error("recorded what cannot be read")
+			}
+			if diff := cmp.Diff([]string{"done permanent 1ms"}, r.journal.list()); diff != "" {
+				t.Errorf("metrics (-want +got):\n%s", diff)
+			}
+			line := r.logs.line(t)
+			if line["sequence"] != 7.0 || line["outcome"] != "permanent" || line["reason"] != "unreadable" {
+				t.Errorf("line: got %v", line)
+			}
+			if strings.Contains(r.logs.text(), secret) {
+				t.Errorf("the log quotes the payload: %s", r.logs.text())
+			}
+		})
+	}
+}
+
+func TestRecordLogsNoPayload(t *testing.T) {
+	t.Parallel()
+	const secret = "jane@example.com"
+	m := subscriptionMessage()
+	m.ID, m.StripeType, m.StripeEndpoint, m.Subject = secret, secret, secret, secret
+	m.StripeAccount, m.Source = secret, events.Source(true, secret)
+	m.Data.Subscription.ID, m.Data.Subscription.UserID = secret, secret
+	m.Data.Event = json.RawMessage(`"` + secret + `"`)
+	for name, err := range map[string]error{"applied": nil, "failed": fault.New(fault.Transient, fault.DatabaseFailed, errors.New("code 1"))} {
+		r := newRecording(store.Applied, err)
+		if got := r.handle(t, delivered(t, m)); !errors.Is(got, err) {
+			t.Fatalf("%s: got %v", name, got)
+		}
+		if strings.Contains(r.logs.text(), secret) {
+			t.Errorf("%s: the log quotes the payload: %s", name, r.logs.text())
+		}
+		if got, want := r.logs.line(t)["event_id"], events.SafeID(secret); got != want {
+			t.Errorf("%s: event_id: got %v, want %v", name, got, want)
+		}
+	}
+}
+
+type contextKey struct{}
+
+// The subscriber cancels the contexts of its messages when it closes.
+func TestRecordFinishesWhatHasBegun(t *testing.T) {
+	t.Parallel()
+	r := newRecording(store.Applied, nil)
+	var got context.Context
+	r.Committer = record(func(ctx context.Context, _ store.Entry) (store.Effect, error) {
+		got = ctx
+		return store.Applied, ctx.Err()
+	})
+	msg := delivered(t, subscriptionMessage())
+	ctx, cancel := context.WithCancel(context.WithValue(t.Context(), contextKey{}, "kept"))
+	cancel()
+	msg.SetContext(ctx)
+	if err := r.handle(t, msg); err != nil {
+		t.Errorf("got %v, want the write to be finished", err)
+	}
+	if got.Value(contextKey{}) != "kept" {
+		t.Error("the context's values were lost")
+	}
+	if _, ok := got.Deadline(); !ok {
+		t.Error("the write has no deadline")
+	}
+	if got.Err() == nil {
+		t.Error("the context outlives the call")
+	}
+}
+
+func TestNewRecordNeedsEveryCollaborator(t *testing.T) {
+	t.Parallel()
+	for name, remove := range map[string]func(*handlers.CommitConfig){
+		"recorder":   func(c *handlers.CommitConfig) { c.Committer = nil },
+		"position":   func(c *handlers.CommitConfig) { c.Position = nil },
+		"references": func(c *handlers.CommitConfig) { c.References = nil },
+		"clock":      func(c *handlers.CommitConfig) { c.Now = nil },
+		"metrics":    func(c *handlers.CommitConfig) { c.Metrics = nil },
+		"log":        func(c *handlers.CommitConfig) { c.Log = nil },
+	} {
+		cfg := newRecording(store.Applied, nil).CommitConfig
+		remove(&cfg)
+		if _, err := handlers.NewCommit(cfg); err == nil {
+			t.Errorf("without %s: got no error", name)
+		}
+	}
+}

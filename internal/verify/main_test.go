@@ -1,0 +1,125 @@
+package verify_test
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/events/ordering"
+	"github.com/billbus/billbus/internal/verify"
+)
+
+// memory is a store. Its records are what was put into it, right or wrong.
+type memory struct {
+	messages map[string][]events.Message // by subscription key
+	records  map[string]verify.Record
+	// beforeRewrite comes first, as somebody else can.
+	beforeRewrite func(key string)
+}
+
+func newMemory(messages ...events.Message) *memory {
+	m := &memory{messages: map[string][]events.Message{}, records: map[string]verify.Record{}}
+	for _, message := range messages {
+		m.messages[message.SubscriptionKey()] = append(m.messages[message.SubscriptionKey()], message)
+	}
+	for key := range m.messages {
+		m.decide(key)
+	}
+	return m
+}
+
+// decide writes the record that the messages of a subscription make.
+func (m *memory) decide(key string) {
+	var facts []ordering.Fact
+	for _, message := range m.messages[key] {
+		fact, _ := ordering.FactOf(message)
+		facts = append(facts, fact)
+	}
+	verdict := ordering.Fold(facts)
+	i := slices.IndexFunc(m.messages[key], func(message events.Message) bool { return message.ID == verdict.Winner.EventID })
+	m.put(key, m.messages[key][i], verdict)
+}
+
+func (m *memory) put(key string, winner events.Message, verdict ordering.Verdict) {
+	fields, _ := m.Render(key, winner, verdict)
+	n, _ := strconv.Atoi(m.records[key].Revision)
+	m.records[key] = verify.Record{
+		Key: key, Exists: true, Revision: strconv.Itoa(n + 1), Rule: ordering.Rule, EventID: winner.ID, Fields: fields,
+	}
+}
+
+// damage sets a field of a record.
+func (m *memory) damage(key, field, value string) {
+	record := m.records[key]
+	record.Fields = maps.Clone(record.Fields)
+	record.Fields[field] = value
+	m.records[key] = record
+}
+
+func (m *memory) Audit(ctx context.Context) iter.Seq2[verify.Audited, error] {
+	return func(yield func(verify.Audited, error) bool) {
+		for _, key := range slices.Sorted(maps.Keys(m.messages)) {
+			for audited, err := range m.Trail(ctx, key) {
+				if !yield(audited, err) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (m *memory) Records(context.Context) iter.Seq2[verify.Record, error] {
+	return func(yield func(verify.Record, error) bool) {
+		for _, key := range slices.Sorted(maps.Keys(m.records)) {
+			if !yield(m.records[key], nil) {
+				return
+			}
+		}
+	}
+}
+
+func (m *memory) Trail(_ context.Context, key string) iter.Seq2[verify.Audited, error] {
+	return func(yield func(verify.Audited, error) bool) {
+		for _, message := range m.messages[key] {
+			if !yield(verify.Audited{Subscription: key, Message: message}, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (m *memory) Record(_ context.Context, key string) (verify.Record, error) {
+	if record, ok := m.records[key]; ok {
+		return record, nil
+	}
+	return verify.Record{Key: key}, nil
+}
+
+func (m *memory) Render(_ string, winner events.Message, verdict ordering.Verdict) (map[string]string, error) {
+	ids := make([]string, len(verdict.Relevant))
+	for i, f := range verdict.Relevant {
+		ids[i] = f.EventID
+	}
+	return map[string]string{
+		"status": winner.Data.Subscription.Status, "version.event_id": winner.ID, "version.known": strings.Join(ids, ","),
+		"version.rule": strconv.Itoa(ordering.Rule), "explanation": verdict.Explanation, "ordering": string(verdict.Ordering),
+	}, nil
+}
+
+func (m *memory) Rewrite(_ context.Context, have verify.Record, winner events.Message, verdict ordering.Verdict) (bool, error) {
+	if m.beforeRewrite != nil {
+		m.beforeRewrite(have.Key)
+	}
+	if m.records[have.Key].Revision != have.Revision {
+		return false, nil
+	}
+	m.put(have.Key, winner, verdict)
+	return true, nil
+}
+
+func subject(n int) string { return fmt.Sprintf("sub_%05d", n) }

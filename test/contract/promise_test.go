@@ -1,0 +1,225 @@
+package contract_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/billbus/billbus/events"
+)
+
+// promise is what readers of one schema version can rely on about one field.
+type promise struct {
+	Path     string   `json:"path"`
+	Type     string   `json:"type"`
+	Required bool     `json:"required,omitempty"`
+	Values   []string `json:"values,omitempty"`
+	Closed   bool     `json:"closed,omitempty"` // no other values will come
+	Meaning  string   `json:"meaning"`
+}
+
+// promisesFile is the record of a schema version. A greater version begins an
+// empty one.
+var promisesFile = fmt.Sprintf("../../events/testdata/contract.v%d.json", events.SchemaVersion)
+
+func promises(path string, g *group) []promise {
+	var list []promise
+	for _, f := range g.fields {
+		list = append(list, promisesOf(strings.TrimPrefix(path+"."+f.name, "."), f.value, f.required, firstSentence(f.meaning))...)
+	}
+	return list
+}
+
+func promisesOf(path string, v value, required bool, meaning string) []promise {
+	p := promise{path, typeName(v), required, v.words, v.closed, meaning}
+	switch {
+	case v.nullable: // its fields are those of the subscription
+	case v.group != nil:
+		if p.Meaning == "" {
+			p.Meaning = firstSentence(v.group.meaning)
+		}
+		return append([]promise{p}, promises(path, v.group)...)
+	case v.kind == "array":
+		p.Values = nil
+		return append([]promise{p}, promisesOf(path+"[]", *v.elements, false, "One of "+path[strings.LastIndex(path, ".")+1:]+".")...)
+	}
+	return []promise{p}
+}
+
+func typeName(v value) string {
+	switch {
+	case v.group != nil:
+		return "object"
+	case v.format != "":
+		return v.format
+	case v.kind == "object" && v.elements != nil:
+		return "object of " + v.elements.kind
+	}
+	return v.kind
+}
+
+// broken says which promises the contract no longer keeps.
+func broken(promised, kept []promise) []string {
+	var faults []string
+	for _, p := range promised {
+		i := slices.IndexFunc(kept, func(k promise) bool { return k.Path == p.Path })
+		if i < 0 {
+			faults = append(faults, p.Path+": removed")
+			continue
+		}
+		for _, difference := range differences(p, kept[i]) {
+			faults = append(faults, p.Path+": "+difference)
+		}
+	}
+	return append(faults, demands(promised, kept)...)
+}
+
+func differences(p, k promise) []string {
+	var list []string
+	if p.Type != k.Type {
+		list = append(list, fmt.Sprintf("was %s, is %s", p.Type, k.Type))
+	}
+	if p.Required != k.Required {
+		list = append(list, fmt.Sprintf("required was %v, is %v", p.Required, k.Required))
+	}
+	if p.Meaning != k.Meaning {
+		list = append(list, fmt.Sprintf("meant %q, means %q", p.Meaning, k.Meaning))
+	}
+	return append(list, differentValues(p, k)...)
+}
+
+func differentValues(p, k promise) []string {
+	var list []string
+	for _, value := range p.Values {
+		if !slices.Contains(k.Values, value) {
+			list = append(list, fmt.Sprintf("the value %q was removed", value))
+		}
+	}
+	if p.Closed && (!k.Closed || len(k.Values) > len(p.Values)) {
+		list = append(list, "other values were added")
+	}
+	return list
+}
+
+// demands finds new fields that every message must have: those that are already
+// in a stream do not. Inside of a new object a field can be required.
+func demands(promised, kept []promise) []string {
+	var faults []string
+	known := func(path string) bool {
+		return path == "" || slices.ContainsFunc(promised, func(p promise) bool { return p.Path == path })
+	}
+	for _, k := range kept {
+		parent := k.Path[:max(0, strings.LastIndex(k.Path, "."))]
+		if len(promised) > 0 && k.Required && !known(k.Path) && known(parent) {
+			faults = append(faults, k.Path+": new and required")
+		}
+	}
+	return faults
+}
+
+// This does not run beside the tests that read what it writes.
+func TestPromisesAreKept(t *testing.T) {
+	kept, promised := promises("", readModel(t)), readPromises(t)
+	for _, fault := range broken(promised, kept) {
+		t.Errorf("%s\n\tA reader can no longer rely on it: raise SchemaVersion. If only the words of a comment changed, change them in %s, too.", fault, promisesFile)
+	}
+	if *update && !t.Failed() {
+		writePromises(t, kept)
+		promised = kept
+	}
+	if diff := cmp.Diff(promised, kept); diff != "" {
+		t.Errorf("the record does not have everything that is promised (go generate ./events; -recorded +promised):\n%s", diff)
+	}
+}
+
+func readPromises(t *testing.T) []promise {
+	t.Helper()
+	raw, err := os.ReadFile(promisesFile)
+	if errors.Is(err, fs.ErrNotExist) && *update {
+		return nil
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []promise
+	if err := json.Unmarshal(raw, &list); err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// writePromises writes one line for each, so that a diff shows what changed.
+func writePromises(t *testing.T, list []promise) {
+	t.Helper()
+	var lines []string
+	for _, p := range list {
+		var line bytes.Buffer
+		if err := encoder(&line).Encode(p); err != nil {
+			t.Fatal(err)
+		}
+		lines = append(lines, strings.TrimSpace(line.String()))
+	}
+	text := "[\n" + strings.Join(lines, ",\n") + "\n]\n"
+	if err := os.WriteFile(promisesFile, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestBrokenPromisesAreNamed(t *testing.T) {
+	t.Parallel()
+	const status, item = "data.subscription.status", "data.subscription.items[]"
+	cases := map[string]struct {
+		path  string
+		alter func(*group)
+		want  string
+	}{
+		"field removed":                {status, func(g *group) { remove(g, "status") }, ": removed"},
+		"field renamed":                {status, func(g *group) { find(g, "status").name = "state" }, ": removed"},
+		"type changed":                 {status, func(g *group) { find(g, "status").value = value{kind: "integer"} }, ": was string, is integer"},
+		"format changed":               {"data.subscription.cancel_at", func(g *group) { find(g, "cancel_at").value.format = "" }, ": was date-time, is string"},
+		"no longer there":              {"data.subscription.id", func(g *group) { find(g, "id").required = false }, ": required was true, is false"},
+		"now required":                 {status, func(g *group) { find(g, "status").required = true }, ": required was false, is true"},
+		"meaning changed":              {status, func(g *group) { find(g, "status").meaning = "Ours." }, `: meant "status is verbatim from Stripe.", means "Ours."`},
+		"value removed":                {status, func(g *group) { f := find(g, "status"); f.value.words = f.value.words[1:] }, `: the value "incomplete" was removed`},
+		"value of a closed list added": {"data.subscription.access", func(g *group) { f := find(g, "access"); f.value.words = append(f.value.words, "x") }, ": other values were added"},
+		"removed deep down":            {item + ".price_id", func(g *group) { remove(find(g, "items").value.elements.group, "price_id") }, ": removed"},
+		"required and new":             {"data.subscription.x", func(g *group) { g.fields = append(g.fields, field{name: "x", required: true}) }, ": new and required"},
+	}
+	for name, tt := range cases {
+		before, after := readModel(t), readModel(t)
+		tt.alter(find(find(after, "data").value.group, "subscription").value.group)
+		got := broken(promises("", before), promises("", after))
+		if !slices.Contains(got, tt.path+tt.want) {
+			t.Errorf("%s: got %q, want %q", name, got, tt.path+tt.want)
+		}
+	}
+}
+
+func TestNewFieldsBreakNothing(t *testing.T) {
+	t.Parallel()
+	before, after := readModel(t), readModel(t)
+	data := find(after, "data").value.group
+	inside := &group{fields: []field{{name: "id", required: true, value: value{kind: "string"}}}}
+	data.fields = append(data.fields, field{name: "later", value: value{group: inside}})
+	find(data, "origin").value.words = append(find(data, "origin").value.words, "later")
+	if got := broken(promises("", before), promises("", after)); got != nil {
+		t.Errorf("got %q, want nothing", got)
+	}
+}
+
+func find(g *group, name string) *field {
+	i := slices.IndexFunc(g.fields, func(f field) bool { return f.name == name })
+	return &g.fields[i]
+}
+
+func remove(g *group, name string) {
+	g.fields = slices.DeleteFunc(g.fields, func(f field) bool { return f.name == name })
+}

@@ -1,0 +1,118 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/billbus/billbus/test/kit"
+)
+
+type auditPage struct {
+	Events []struct {
+		ID, Type, Outcome, Why string
+		Changes                []string
+		By                     string `json:"superseded_by"`
+	}
+	Gaps []struct{ After, Before string }
+	More bool
+}
+
+func (c *cluster) audit(t *testing.T, args ...string) auditPage {
+	t.Helper()
+	stdout := c.auditText(t, append([]string{"--json"}, args...)...)
+	var page auditPage
+	if err := json.Unmarshal([]byte(stdout), &page); err != nil {
+		t.Fatalf("%v in\n%s", err, stdout)
+	}
+	return page
+}
+
+func (c *cluster) auditText(t *testing.T, args ...string) string {
+	t.Helper()
+	code, stdout, stderr := execute(t, "subscriber", []string{"MONGODB_URI=" + c.mongoURI}, append([]string{"audit"}, args...)...)
+	if code != 0 {
+		t.Fatalf("exit status %d\n%s%s", code, stdout, stderr)
+	}
+	return stdout
+}
+
+func TestAuditTellsWhatBecameOfEachEvent(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t).up(t)
+	start := time.Now().Add(-time.Hour).Unix()
+	send := func(id, stripeType string, second int64, object, previous string) {
+		t.Helper()
+		body := fmt.Sprintf(`{"id":%q,"object":"event","api_version":"2023-10-16","created":%d,"livemode":false,"type":%q,"data":{"object":%s%s}}`,
+			id, start+second, stripeType, object, previous)
+		if got, answer := post(c.webhookURL, []byte(body)); got != http.StatusOK {
+			t.Fatalf("%s: got %d %s", id, got, answer)
+		}
+	}
+	sub := func(status string) string {
+		return fmt.Sprintf(`{"id":"sub_1","object":"subscription","customer":"cus_1","status":%q,"created":%d,"livemode":false,"metadata":{"user_id":"42"},"items":{"object":"list","data":[]}}`, status, start)
+	}
+	send("evt_3", "customer.subscription.updated", 90, sub("past_due"), `,"previous_attributes":{"status":"active"}`)
+	send("evt_1", "customer.subscription.created", 0, sub("incomplete"), "")
+	send("evt_5", "customer.subscription.updated", 500, sub("active"), `,"previous_attributes":{"status":"unpaid"}`)
+	send("evt_4", "invoice.payment_failed", 91, `{"id":"in_1","object":"invoice","customer":"cus_1","subscription":"sub_1","status":"open"}`, "")
+	send("evt_2", "customer.subscription.updated", 9, sub("active"), `,"previous_attributes":{"status":"incomplete"}`)
+	drained(t, jetStream(t, c.natsURL))
+	page := c.audit(t, "--subscription", "sub_1")
+	var got []string
+	for _, e := range page.Events {
+		got = append(got, strings.TrimSpace(strings.Join([]string{e.ID, e.Outcome, e.By, strings.Join(e.Changes, ",")}, " ")))
+	}
+	want := []string{
+		"evt_1 superseded evt_2", "evt_2 superseded evt_3 activated", "evt_3 superseded evt_5 past_due", "evt_4 recorded", "evt_5 won  recovered",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+	if len(page.Gaps) != 1 || page.Gaps[0].After != "evt_3" || page.Gaps[0].Before != "evt_5" {
+		t.Errorf("gaps: got %v, want one between evt_3 and evt_5", page.Gaps)
+	}
+	for args, want := range map[string][]string{
+		"--user 42": {"evt_1", "evt_2", "evt_3", "evt_4", "evt_5"}, "--customer cus_1 --limit 1": {"evt_5"}, "--type invoice.payment_failed": {"evt_4"},
+		"--since 55m --until 1m": {"evt_5"}, "--event evt_3": {"evt_3"}, "--user nobody": nil,
+	} {
+		var got []string
+		for _, e := range c.audit(t, strings.Fields(args)...).Events {
+			got = append(got, e.ID)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", args, diff)
+		}
+	}
+	text := c.auditText(t)
+	t.Log("\n" + text)
+	for _, want := range []string{"superseded by evt_2", "something is missing", "between evt_3 and evt_5", "past_due: past_due", "in_1 open"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the table does not say %q:\n%s", want, text)
+		}
+	}
+	kit.Eventually(t, "gaps are counted", func() bool { return strings.Contains(fetch(t, c.subAdmin+"/metrics"), "\nbillbus_gaps 0\n") })
+	if payload := c.auditText(t, "--payload", "evt_4"); !strings.Contains(payload, `"id":"in_1"`) {
+		t.Errorf("payload: got %s", payload)
+	}
+}
+
+func fetch(t *testing.T, url string) string {
+	t.Helper()
+	resp, err := (&http.Client{Timeout: 5 * time.Second}).Get(url) //nolint:noctx // has a timeout
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}

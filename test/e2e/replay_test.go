@@ -1,0 +1,142 @@
+package e2e_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"github.com/billbus/billbus/test/kit"
+)
+
+type replayed struct {
+	Messages int            `json:"messages"`
+	Outcomes map[string]int `json:"outcomes"`
+	Resumed  uint64         `json:"resumed_behind"`
+}
+
+func (c *cluster) replayEnv() []string {
+	return []string{"MONGODB_URI=" + c.mongoURI, "NATS_URL=" + c.natsURL}
+}
+
+// replay runs the command to its end.
+func (c *cluster) replay(t *testing.T, args ...string) replayed {
+	t.Helper()
+	code, stdout, stderr := execute(t, "subscriber", c.replayEnv(), append([]string{"replay", "--json"}, args...)...)
+	var r replayed
+	if err := json.Unmarshal([]byte(stdout), &r); err != nil || code != 0 {
+		t.Fatalf("exit status %d, %v\n%s%s", code, err, stdout, stderr)
+	}
+	return r
+}
+
+// content is both collections, without what depends on when they were written.
+func content(t *testing.T, db *mongo.Database) map[string]map[string]string {
+	t.Helper()
+	return map[string]map[string]string{
+		"subscriptions": comparable(t, db.Collection("subscriptions")), "webhook_events": comparable(t, db.Collection("webhook_events")),
+	}
+}
+
+func drop(t *testing.T, db *mongo.Database) {
+	t.Helper()
+	for _, name := range []string{"subscriptions", "webhook_events"} {
+		if err := db.Collection(name).Drop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestReplayRestoresWhatWasDropped also kills it on the way.
+func TestReplayRestoresWhatWasDropped(t *testing.T) {
+	t.Parallel()
+	c := simulated(t, "25")
+	db, js := database(t, c.mongoURI), jetStream(t, c.natsURL)
+	before := content(t, db)
+	messages := int(count(t, js, "BILLBUS"))
+	if r := c.replay(t); r.Messages != messages || r.Outcomes["duplicate"] != messages {
+		t.Errorf("onto a populated database: got %+v, want %d duplicates", r, messages)
+	}
+	if diff := cmp.Diff(before, content(t, db)); diff != "" {
+		t.Errorf("onto a populated database (-before +after):\n%s", diff)
+	}
+	drop(t, db)
+	p := &process{name: "replay", path: filepath.Join(binaries, "subscriber"), args: []string{"replay", "--rate=50"}, env: c.replayEnv(), log: filepath.Join(t.TempDir(), "log")}
+	p.start(t)
+	kit.Eventually(t, "half of it is there", func() bool {
+		n, err := db.Collection("webhook_events").CountDocuments(t.Context(), bson.D{})
+		return err == nil && n > int64(messages)/2
+	})
+	p.kill(t)
+	if r := c.replay(t); r.Messages >= messages || r.Resumed == 0 {
+		t.Errorf("after the kill: got %+v of %d messages", r, messages)
+	}
+	if diff := cmp.Diff(before, content(t, db)); diff != "" {
+		t.Errorf("after the kill (-before +after):\n%s", diff)
+	}
+	if _, err := js.Consumer(t.Context(), "BILLBUS", durable+"-replay"); !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		t.Errorf("the replay's consumer: got %v, want none", err)
+	}
+	if code, findings, _ := c.verify(t); code != 0 || len(findings) != 0 {
+		t.Errorf("verify: got %d, %v", code, findings)
+	}
+}
+
+// TestReplayBesideLiveTraffic polls all states meanwhile: none may go back.
+func TestReplayBesideLiveTraffic(t *testing.T) {
+	t.Parallel()
+	c := simulated(t, "10")
+	states := database(t, c.mongoURI).Collection("subscriptions")
+	ctx, stop := context.WithCancel(t.Context())
+	var polling sync.WaitGroup
+	polling.Go(func() { watchStates(ctx, t, states) })
+	var traffic sync.WaitGroup
+	traffic.Go(func() { c.simulate(t, "10") })
+	for range 2 {
+		c.replay(t)
+	}
+	traffic.Wait()
+	drained(t, jetStream(t, c.natsURL))
+	stop()
+	polling.Wait()
+	if code, findings, summary := c.verify(t); code != 0 || len(findings) != 0 || summary["subscriptions"] != 20.0 {
+		t.Errorf("verify: got %d, %v, %v", code, summary, findings)
+	}
+}
+
+// watchStates fails the test when a state is written with fewer, or rests on an
+// earlier event, than before.
+func watchStates(ctx context.Context, t *testing.T, states *mongo.Collection) {
+	type row struct {
+		Key     string `bson:"_id"`
+		Version struct {
+			N        int64         `bson:"n"`
+			Created  bson.DateTime `bson:"event_created"`
+			Terminal bool          `bson:"terminal"`
+		} `bson:"version"`
+	}
+	last, polls := map[string]row{}, 0
+	for ; ctx.Err() == nil; polls++ {
+		cursor, err := states.Find(ctx, bson.D{})
+		var all []row
+		if err != nil || cursor.All(ctx, &all) != nil {
+			continue
+		}
+		for _, now := range all {
+			was, ok := last[now.Key]
+			if ok && (now.Version.N < was.Version.N || was.Version.Terminal && !now.Version.Terminal ||
+				now.Version.Terminal == was.Version.Terminal && now.Version.Created < was.Version.Created-2000) {
+				t.Errorf("%s went back from %+v to %+v", now.Key, was.Version, now.Version)
+			}
+			last[now.Key] = now
+		}
+	}
+	t.Logf("polled all states %d times", polls)
+}
