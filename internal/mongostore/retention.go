@@ -9,10 +9,11 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/billbus/billbus/events/ordering"
+	"github.com/billbus/billbus/internal/store"
 )
 
-// Expired is an audit document that is old enough to go.
-type Expired struct {
+// expiredDocument is the part of an audit document that retention needs.
+type expiredDocument struct {
 	ID           string    `bson:"_id"`
 	Subscription string    `bson:"subscription_key"`
 	EventID      string    `bson:"event_id"`
@@ -22,7 +23,7 @@ type Expired struct {
 
 // Expired yields the audit documents of events created before then, the oldest
 // first.
-func (s *Store) Expired(ctx context.Context, before time.Time) iter.Seq2[Expired, error] {
+func (s *Store) Expired(ctx context.Context, before time.Time) iter.Seq2[store.Expired, error] {
 	filter := bson.D{{Key: "created", Value: bson.D{{Key: "$lt", Value: before}}}}
 	opts := options.Find().SetSort(bson.D{{Key: "created", Value: 1}}).SetProjection(bson.D{
 		{Key: "_id", Value: 1},
@@ -31,7 +32,7 @@ func (s *Store) Expired(ctx context.Context, before time.Time) iter.Seq2[Expired
 		{Key: "created", Value: 1},
 		{Key: "terminal", Value: 1},
 	})
-	return each[Expired](ctx, s.db.events, "reading old audit documents", filter, opts)
+	return each[store.Expired](ctx, s.db.events, "reading old audit documents", filter, opts)
 }
 
 // Known returns what the states of subscriptions rest on, without those that

@@ -7,6 +7,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/billbus/billbus/internal/mongostore"
+	"github.com/billbus/billbus/internal/store"
 	"github.com/billbus/billbus/test/storetest"
 )
 
@@ -15,7 +16,7 @@ func TestExpiredKnownAndForget(t *testing.T) {
 		s := db.open(t, nil)
 		last := storetest.Told("sub_1", "evt_3", "updated", 30, "active")
 		record(t, s, last, storetest.Told("sub_1", "evt_2", "deleted", 20, "canceled"), storetest.Told("sub_2", "evt_1", "created", 10, "active"))
-		var got []mongostore.Expired
+		var got []store.Expired
 		for expired, err := range s.Expired(t.Context(), last.Time) {
 			if err != nil {
 				t.Fatal(err)
@@ -23,7 +24,7 @@ func TestExpiredKnownAndForget(t *testing.T) {
 			expired.Created = expired.Created.UTC()
 			got = append(got, expired)
 		}
-		want := []mongostore.Expired{
+		want := []store.Expired{
 			{ID: "test:platform:evt_1", Subscription: "test:platform:sub_2", EventID: "evt_1", Created: storetest.Told("", "", "created", 10, "").Time},
 			{ID: "test:platform:evt_2", Subscription: "test:platform:sub_1", EventID: "evt_2", Created: storetest.Told("", "", "created", 20, "").Time, Terminal: true},
 		}

@@ -11,63 +11,36 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/internal/store"
 )
 
-// Query says which events of the audit trail are wanted: those for which all
-// that is set holds.
-type Query struct {
-	// Subscription and Event are ids, or keys, which name mode and account, too.
-	Subscription, Event string
-	Customer, Type      string
-	// User takes the events of the subscriptions and customers that belong to an
-	// application's user.
-	User         string
-	Since, Until time.Time
-	// Limit takes the newest; 0 takes all.
-	Limit int
-}
-
-// Found is an event of the audit trail.
-type Found struct {
-	// Subscription is the key of the subscription whose state it tells, "" if it
-	// tells none.
-	Subscription string
-	// Message lacks what came from Stripe.
-	Message events.Message
-	events.References
-	StreamSequence int64
-	StoredAt       time.Time
-	// Unreadable is true if the document does not hold a message.
-	Unreadable bool
-}
-
 // Search returns events of the audit trail, the oldest first.
-func (s *Store) Search(ctx context.Context, q Query) ([]Found, error) {
+func (s *Store) Search(ctx context.Context, q store.Query) ([]store.Found, error) {
 	filter, err := s.filter(ctx, q)
 	if err != nil {
 		return nil, err
 	}
 	opts := options.Find().SetProjection(bson.D{{Key: "payload", Value: 0}}).SetBatchSize(trailBatch).
 		SetSort(bson.D{{Key: "created", Value: -1}}).SetLimit(int64(q.Limit))
-	var found []Found
+	var found []store.Found
 	for doc, err := range each[auditDocument](ctx, s.db.events, "searching the audit trail", filter, opts) {
 		if err != nil {
 			return nil, err
 		}
 		found = append(found, doc.found())
 	}
-	slices.SortStableFunc(found, func(a, b Found) int {
+	slices.SortStableFunc(found, func(a, b store.Found) int {
 		return cmp.Or(a.Message.Time.Compare(b.Message.Time), cmp.Compare(a.StreamSequence, b.StreamSequence))
 	})
 	return found, nil
 }
 
-func (d auditDocument) found() Found {
+func (d auditDocument) found() store.Found {
 	m, err := d.toMessage()
 	if err != nil {
 		m = events.Message{ID: d.EventID, StripeType: d.Type, Time: d.Created.UTC(), Livemode: d.Livemode, StripeAccount: d.AccountID}
 	}
-	return Found{
+	return store.Found{
 		Subscription: d.SubscriptionKey, Message: m,
 		References: events.References{
 			ObjectID: d.ObjectID, SubscriptionID: d.SubscriptionID, CustomerID: d.CustomerID,
@@ -77,7 +50,7 @@ func (d auditDocument) found() Found {
 	}
 }
 
-func (s *Store) filter(ctx context.Context, q Query) (bson.D, error) {
+func (s *Store) filter(ctx context.Context, q store.Query) (bson.D, error) {
 	filter := bson.D{}
 	equal := func(field, value string) {
 		if value != "" {

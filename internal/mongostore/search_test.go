@@ -6,7 +6,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/billbus/billbus/events"
-	"github.com/billbus/billbus/internal/mongostore"
 	"github.com/billbus/billbus/internal/store"
 	"github.com/billbus/billbus/test/storetest"
 )
@@ -28,25 +27,25 @@ func TestSearch(t *testing.T) {
 			of(storetest.Told("sub_1", "evt_4", "updated", 4, "unpaid"), "cus_1", "u_1"), connected)
 		at := invoice.Time
 		for name, tt := range map[string]struct {
-			query mongostore.Query
+			query store.Query
 			want  []string
 		}{
-			"everything":               {mongostore.Query{}, []string{"evt_1", "evt_2", "evt_3", "evt_4", "evt_5"}},
-			"the newest":               {mongostore.Query{Limit: 2}, []string{"evt_4", "evt_5"}},
-			"subscription":             {mongostore.Query{Subscription: "sub_1"}, []string{"evt_1", "evt_3", "evt_4", "evt_5"}},
-			"subscription by its key":  {mongostore.Query{Subscription: "test:platform:sub_1"}, []string{"evt_1", "evt_3", "evt_4"}},
-			"connected by its key":     {mongostore.Query{Subscription: "test:acct_1:sub_1"}, []string{"evt_5"}},
-			"of the other mode":        {mongostore.Query{Subscription: "live:platform:sub_1"}, nil},
-			"customer":                 {mongostore.Query{Customer: "cus_1"}, []string{"evt_1", "evt_3", "evt_4"}},
-			"customer and type":        {mongostore.Query{Customer: "cus_1", Type: "invoice.paid"}, []string{"evt_3"}},
-			"user, with the invoices":  {mongostore.Query{User: "u_1"}, []string{"evt_1", "evt_3", "evt_4", "evt_5"}},
-			"nobody":                   {mongostore.Query{User: "u_9"}, nil},
-			"event":                    {mongostore.Query{Event: "evt_2"}, []string{"evt_2"}},
-			"event by its key":         {mongostore.Query{Event: "test:platform:evt_2"}, []string{"evt_2"}},
-			"event of an account":      {mongostore.Query{Event: "evt_5"}, []string{"evt_5"}},
-			"since":                    {mongostore.Query{Since: at}, []string{"evt_3", "evt_4", "evt_5"}},
-			"until":                    {mongostore.Query{Until: at}, []string{"evt_1", "evt_2", "evt_3"}},
-			"a second of subscription": {mongostore.Query{Subscription: "sub_1", Since: at, Until: at}, []string{"evt_3"}},
+			"everything":               {store.Query{}, []string{"evt_1", "evt_2", "evt_3", "evt_4", "evt_5"}},
+			"the newest":               {store.Query{Limit: 2}, []string{"evt_4", "evt_5"}},
+			"subscription":             {store.Query{Subscription: "sub_1"}, []string{"evt_1", "evt_3", "evt_4", "evt_5"}},
+			"subscription by its key":  {store.Query{Subscription: "test:platform:sub_1"}, []string{"evt_1", "evt_3", "evt_4"}},
+			"connected by its key":     {store.Query{Subscription: "test:acct_1:sub_1"}, []string{"evt_5"}},
+			"of the other mode":        {store.Query{Subscription: "live:platform:sub_1"}, nil},
+			"customer":                 {store.Query{Customer: "cus_1"}, []string{"evt_1", "evt_3", "evt_4"}},
+			"customer and type":        {store.Query{Customer: "cus_1", Type: "invoice.paid"}, []string{"evt_3"}},
+			"user, with the invoices":  {store.Query{User: "u_1"}, []string{"evt_1", "evt_3", "evt_4", "evt_5"}},
+			"nobody":                   {store.Query{User: "u_9"}, nil},
+			"event":                    {store.Query{Event: "evt_2"}, []string{"evt_2"}},
+			"event by its key":         {store.Query{Event: "test:platform:evt_2"}, []string{"evt_2"}},
+			"event of an account":      {store.Query{Event: "evt_5"}, []string{"evt_5"}},
+			"since":                    {store.Query{Since: at}, []string{"evt_3", "evt_4", "evt_5"}},
+			"until":                    {store.Query{Until: at}, []string{"evt_1", "evt_2", "evt_3"}},
+			"a second of subscription": {store.Query{Subscription: "sub_1", Since: at, Until: at}, []string{"evt_3"}},
 		} {
 			found, err := s.Search(t.Context(), tt.query)
 			var got []string

@@ -8,23 +8,12 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
-	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/internal/store"
 )
 
 // trailBatch bounds what a cursor over the audit trail brings at once: its
 // documents can be large.
 const trailBatch = 100
-
-// Audited is one event of a subscription as the audit trail has it.
-type Audited struct {
-	// Subscription is the key of the subscription it tells of.
-	Subscription string
-	// Message is what was recorded.
-	Message events.Message
-	// Unreadable is the id of an event whose document does not hold a message;
-	// "" for all others.
-	Unreadable string
-}
 
 // Ping reports whether the database can be reached, for commands that have
 // nothing to do without it.
@@ -42,7 +31,7 @@ func (s *Store) AuditSize(ctx context.Context) (int64, error) {
 
 // Audit yields the events of every subscription, one subscription after the
 // other.
-func (s *Store) Audit(ctx context.Context) iter.Seq2[Audited, error] {
+func (s *Store) Audit(ctx context.Context) iter.Seq2[store.Audited, error] {
 	return s.audited(ctx, tellingState(), bson.D{{Key: "subscription_key", Value: 1}, {Key: "created", Value: 1}})
 }
 
@@ -52,19 +41,19 @@ func tellingState() bson.D {
 }
 
 // Trail yields the events of one subscription.
-func (s *Store) Trail(ctx context.Context, key string) iter.Seq2[Audited, error] {
+func (s *Store) Trail(ctx context.Context, key string) iter.Seq2[store.Audited, error] {
 	return s.audited(ctx, bson.D{{Key: "subscription_key", Value: key}}, nil)
 }
 
-func (s *Store) audited(ctx context.Context, filter, sort bson.D) iter.Seq2[Audited, error] {
+func (s *Store) audited(ctx context.Context, filter, sort bson.D) iter.Seq2[store.Audited, error] {
 	opts := options.Find().SetBatchSize(trailBatch)
 	if sort != nil {
 		opts.SetSort(sort)
 	}
-	return func(yield func(Audited, error) bool) {
+	return func(yield func(store.Audited, error) bool) {
 		for doc, err := range each[auditDocument](ctx, s.db.events, "reading the audit trail", filter, opts) {
 			if err != nil {
-				yield(Audited{}, err)
+				yield(store.Audited{}, err)
 				return
 			}
 			if !yield(doc.audited(), nil) {
@@ -75,12 +64,12 @@ func (s *Store) audited(ctx context.Context, filter, sort bson.D) iter.Seq2[Audi
 }
 
 // audited keeps a document that does not hold a message from hiding the others.
-func (d auditDocument) audited() Audited {
+func (d auditDocument) audited() store.Audited {
 	m, err := d.toMessage()
 	if err != nil {
-		return Audited{Subscription: d.SubscriptionKey, Unreadable: d.EventID}
+		return store.Audited{Subscription: d.SubscriptionKey, Unreadable: d.EventID}
 	}
-	return Audited{Subscription: d.SubscriptionKey, Message: m}
+	return store.Audited{Subscription: d.SubscriptionKey, Message: m}
 }
 
 // each yields what a query finds.

@@ -16,27 +16,13 @@ import (
 	"github.com/billbus/billbus/internal/store"
 )
 
-// Stored is what the database says of one subscription.
-type Stored struct {
-	Key    string
-	Exists bool
-	// Revision is another one after every write.
-	Revision string
-	Rule     int
-	// EventID is the event on which the state rests.
-	EventID string
-	// Fields are what the contract has the document say, by name, as texts; those
-	// of version under version.…. When and how often it was written is left out.
-	Fields map[string]string
-}
-
-// States yields every state, in the order of subscriptions' keys.
-func (s *Store) States(ctx context.Context) iter.Seq2[Stored, error] {
+// Records yields every record, in the order of subscriptions' keys.
+func (s *Store) Records(ctx context.Context) iter.Seq2[store.StoredRecord, error] {
 	opts := options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}).SetBatchSize(trailBatch)
-	return func(yield func(Stored, error) bool) {
+	return func(yield func(store.StoredRecord, error) bool) {
 		for raw, err := range each[bson.Raw](ctx, s.db.subscriptions, "reading states", bson.D{}, opts) {
 			if err != nil {
-				yield(Stored{}, err)
+				yield(store.StoredRecord{}, err)
 				return
 			}
 			if !yield(storedOf(raw), nil) {
@@ -46,11 +32,11 @@ func (s *Store) States(ctx context.Context) iter.Seq2[Stored, error] {
 	}
 }
 
-// State is what the database says of one subscription.
-func (s *Store) State(ctx context.Context, key string) (Stored, error) {
+// Record is what the database says of one subscription.
+func (s *Store) Record(ctx context.Context, key string) (store.StoredRecord, error) {
 	raw, err := s.stateRaw(ctx, key)
 	if raw == nil || err != nil {
-		return Stored{Key: key}, err
+		return store.StoredRecord{Key: key}, err
 	}
 	return storedOf(raw), nil
 }
@@ -74,7 +60,7 @@ func (s *Store) Render(key string, winner events.Message, verdict ordering.Verdi
 
 // Rewrite replaces the state that was read by the one that a verdict makes, under
 // its revision; false if somebody else has written it since.
-func (s *Store) Rewrite(ctx context.Context, have Stored, winner events.Message, verdict ordering.Verdict) (bool, error) {
+func (s *Store) Rewrite(ctx context.Context, have store.StoredRecord, winner events.Message, verdict ordering.Verdict) (bool, error) {
 	raw, err := s.stateRaw(ctx, have.Key)
 	if err != nil || raw != nil && revisionOf(raw) != have.Revision || (raw != nil) != have.Exists {
 		return false, err
@@ -117,11 +103,11 @@ func headOf(key string, raw bson.Raw) store.Head {
 	return head
 }
 
-func storedOf(raw bson.Raw) Stored {
+func storedOf(raw bson.Raw) store.StoredRecord {
 	key, _ := raw.Lookup("_id").StringValueOK()
 	rule, _ := raw.Lookup("version", "rule").AsInt64OK()
 	id, _ := raw.Lookup("version", "event_id").StringValueOK()
-	return Stored{Key: key, Exists: true, Revision: revisionOf(raw), Rule: int(rule), EventID: id, Fields: texts(raw)}
+	return store.StoredRecord{Key: key, Exists: true, Revision: revisionOf(raw), Rule: int(rule), EventID: id, Fields: texts(raw)}
 }
 
 func revisionOf(raw bson.Raw) string { return text(raw.Lookup("version", "n")) }

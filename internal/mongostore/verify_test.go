@@ -54,7 +54,7 @@ func TestRewriteRestoresTheStateUnderItsRevision(t *testing.T) {
 		}
 		restored := func(moved bool) {
 			t.Helper()
-			have, err := s.State(t.Context(), "test:platform:sub_1")
+			have, err := s.Record(t.Context(), "test:platform:sub_1")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -64,7 +64,7 @@ func TestRewriteRestoresTheStateUnderItsRevision(t *testing.T) {
 			if written, err := s.Rewrite(t.Context(), have, entry.Message, verdict); written == moved || err != nil {
 				t.Errorf("Rewrite: got %v, %v", written, err)
 			}
-			got, _ := s.State(t.Context(), "test:platform:sub_1")
+			got, _ := s.Record(t.Context(), "test:platform:sub_1")
 			if diff := cmp.Diff(want, got.Fields); (diff != "") != moved {
 				t.Errorf("moved %v: state (-want +got):\n%s", moved, diff)
 			}
@@ -90,7 +90,7 @@ func TestStatesAreInTheOrderOfTheirKeys(t *testing.T) {
 		s := db.open(t, nil)
 		record(t, s, storetest.Told("sub_b", "evt_1", "updated", 1, "active"), storetest.Told("sub_a", "evt_2", "updated", 2, "active"), storetest.Told("sub_B", "evt_3", "updated", 3, "active"))
 		var got []string
-		for state, err := range s.States(t.Context()) {
+		for state, err := range s.Records(t.Context()) {
 			if err != nil {
 				t.Fatal(err)
 			}

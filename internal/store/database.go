@@ -20,12 +20,12 @@ var ErrExists = errors.New("another document is there already")
 // error than [ErrExists] leaves open whether the write took place, and is marked
 // with what it means.
 type Database interface {
-	Audit
+	AuditTrail
 	States
 }
 
-// Audit is the trail of all events, one document an event, never changed.
-type Audit interface {
+// AuditTrail is the trail of all events, one document an event, never changed.
+type AuditTrail interface {
 	// Insert inserts one document for each entry under its key, each by itself: one
 	// that fails keeps no other from being inserted. Of two entries with one key
 	// the first is inserted and the second gets ErrExists.

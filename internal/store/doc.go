@@ -13,5 +13,5 @@
 // writers can collide, but neither can overwrite what the other has seen.
 //
 // [Committer] is the algorithm, [Queue] makes batches of what comes in, and
-// [Audit] and [States] say what is required of a database.
+// [AuditTrail] and [States] say what is required of a database.
 package store

@@ -17,6 +17,7 @@ import (
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/events/ordering"
 	"github.com/billbus/billbus/internal/mongostore"
+	"github.com/billbus/billbus/internal/store"
 	"github.com/billbus/billbus/internal/term"
 	"github.com/billbus/billbus/internal/verify"
 )
@@ -24,15 +25,15 @@ import (
 // Audit prints events of the audit trail, what became of each, and where some are
 // missing.
 func Audit(ctx context.Context, cfg config.Subscriber, out io.Writer, log *slog.Logger) (err error) {
-	store, err := openStore(ctx, cfg.Mongo, 1, log)
+	db, err := openStore(ctx, cfg.Mongo, 1, log)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, closeStore(ctx, store)) }()
+	defer func() { err = errors.Join(err, closeStore(ctx, db)) }()
 	if cfg.Audit.Payload != "" {
-		return printPayload(ctx, store, cfg.Audit.Payload, out)
+		return printPayload(ctx, db, cfg.Audit.Payload, out)
 	}
-	page, err := search(ctx, store, cfg.Audit, time.Now())
+	page, err := search(ctx, db, cfg.Audit, time.Now())
 	if err != nil {
 		return err
 	}
@@ -42,8 +43,8 @@ func Audit(ctx context.Context, cfg config.Subscriber, out io.Writer, log *slog.
 	return page.print(out)
 }
 
-func printPayload(ctx context.Context, store *mongostore.Store, id string, out io.Writer) error {
-	payload, found, err := store.Payload(ctx, id)
+func printPayload(ctx context.Context, db *mongostore.Store, id string, out io.Writer) error {
+	payload, found, err := db.Payload(ctx, id)
 	switch {
 	case err != nil:
 		return err
@@ -106,8 +107,8 @@ type auditGap struct {
 
 // search finds the events, and folds the whole trail of each subscription among
 // them: what became of an event does not depend on what is shown.
-func search(ctx context.Context, store *mongostore.Store, a config.Audit, now time.Time) (page, error) {
-	found, err := store.Search(ctx, mongostore.Query{
+func search(ctx context.Context, db *mongostore.Store, a config.Audit, now time.Time) (page, error) {
+	found, err := db.Search(ctx, store.Query{
 		Subscription: a.Subscription, Customer: a.Customer, User: a.User, Event: a.Event, Type: a.Type,
 		Since: a.Since.Time(now), Until: a.Until.Time(now), Limit: a.Limit + 1,
 	})
@@ -121,7 +122,7 @@ func search(ctx context.Context, store *mongostore.Store, a config.Audit, now ti
 	trails := map[string]map[string]verify.Outcome{}
 	for _, f := range found {
 		if _, ok := trails[f.Subscription]; !ok && f.Subscription != "" {
-			if trails[f.Subscription], err = p.follow(ctx, store, f.Subscription, found); err != nil {
+			if trails[f.Subscription], err = p.follow(ctx, db, f.Subscription, found); err != nil {
 				return page{}, err
 			}
 		}
@@ -132,9 +133,9 @@ func search(ctx context.Context, store *mongostore.Store, a config.Audit, now ti
 
 // follow returns what became of each event of a subscription, and notes the gaps
 // that end at an event which is shown.
-func (p *page) follow(ctx context.Context, store *mongostore.Store, key string, shown []mongostore.Found) (map[string]verify.Outcome, error) {
+func (p *page) follow(ctx context.Context, db *mongostore.Store, key string, shown []store.Found) (map[string]verify.Outcome, error) {
 	var facts []ordering.Fact
-	for audited, err := range store.Trail(ctx, key) {
+	for audited, err := range db.Trail(ctx, key) {
 		if err != nil {
 			return nil, err
 		}
@@ -143,14 +144,14 @@ func (p *page) follow(ctx context.Context, store *mongostore.Store, key string, 
 		}
 	}
 	for _, g := range ordering.Gaps(facts) {
-		if slices.ContainsFunc(shown, func(f mongostore.Found) bool { return f.Subscription == key && f.Message.ID == g.Before }) {
+		if slices.ContainsFunc(shown, func(f store.Found) bool { return f.Subscription == key && f.Message.ID == g.Before }) {
 			p.Gaps = append(p.Gaps, auditGap{key, g.After, g.Since, g.Before, g.Until})
 		}
 	}
 	return verify.Outcomes(facts), nil
 }
 
-func lineOf(f mongostore.Found, outcome verify.Outcome) auditLine {
+func lineOf(f store.Found, outcome verify.Outcome) auditLine {
 	m := f.Message
 	line := auditLine{
 		ID: m.ID, Type: cmp.Or(m.StripeType, m.Type), Created: m.Time, ReceivedAt: m.Data.ReceivedAt, StoredAt: f.StoredAt,
@@ -168,7 +169,7 @@ func lineOf(f mongostore.Found, outcome verify.Outcome) auditLine {
 }
 
 // happened says in a few words what an event tells.
-func happened(f mongostore.Found) (status, told string) {
+func happened(f store.Found) (status, told string) {
 	d := f.Message.Data
 	var words []string
 	for _, change := range d.Changes {

@@ -2,10 +2,8 @@ package subscriber
 
 import (
 	"context"
-	"iter"
 	"time"
 
-	"github.com/billbus/billbus/internal/mongostore"
 	"github.com/billbus/billbus/internal/verify"
 )
 
@@ -42,12 +40,5 @@ func (s *Subscriber) retain(ctx context.Context) {
 func (s *Subscriber) forget(ctx context.Context) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, retentionTimeout)
 	defer cancel()
-	return verify.Forget(ctx, expiring{s.store}, s.deps.Now().Add(-s.cfg.AuditRetention))
-}
-
-// expiring is the store as retention sees it.
-type expiring struct{ *mongostore.Store }
-
-func (e expiring) Expired(ctx context.Context, before time.Time) iter.Seq2[verify.Expired, error] {
-	return convert(e.Store.Expired(ctx, before), func(x mongostore.Expired) verify.Expired { return verify.Expired(x) })
+	return verify.Forget(ctx, s.store, s.deps.Now().Add(-s.cfg.AuditRetention))
 }

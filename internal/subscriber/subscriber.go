@@ -61,7 +61,7 @@ func Open(cfg config.Subscriber, deps Deps) (*Subscriber, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Subscriber{cfg: cfg, deps: deps, store: store, gaps: verify.NewGapWatch(verified{store}, deps.Now)}
+	s := &Subscriber{cfg: cfg, deps: deps, store: store, gaps: verify.NewGapWatch(store, deps.Now)}
 	if err := s.connect(); err != nil {
 		return nil, errors.Join(err, s.closeStore())
 	}

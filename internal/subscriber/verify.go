@@ -6,13 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"log/slog"
 	"time"
 
 	"github.com/billbus/billbus/config"
-	"github.com/billbus/billbus/events"
-	"github.com/billbus/billbus/events/ordering"
 	"github.com/billbus/billbus/internal/mongostore"
 	"github.com/billbus/billbus/internal/term"
 	"github.com/billbus/billbus/internal/verify"
@@ -50,7 +47,7 @@ func Verify(ctx context.Context, cfg config.Subscriber, out, status io.Writer, l
 		print = printJSON(out)
 	}
 	v := verify.Verifier{
-		Store: verified{store}, Fix: cfg.Verify.Fix, Settle: settleTime, Now: time.Now,
+		Store: store, Fix: cfg.Verify.Fix, Settle: settleTime, Now: time.Now,
 		Report:   func(f verify.Finding) error { return print(f) },
 		Progress: func(n int) { shown.Set(int64(n)) },
 	}
@@ -142,39 +139,4 @@ func summaryText(s verify.Summary) string {
 		text += fmt.Sprintf("\n%d are right but were decided by older rules: --fix writes them anew, and so does their next event", s.Older)
 	}
 	return text
-}
-
-// verified is the store as a verification sees it. The types are alike, and each
-// package keeps its own, so that neither knows the other.
-type verified struct{ *mongostore.Store }
-
-func (v verified) Audit(ctx context.Context) iter.Seq2[verify.Audited, error] {
-	return convert(v.Store.Audit(ctx), func(a mongostore.Audited) verify.Audited { return verify.Audited(a) })
-}
-
-func (v verified) Trail(ctx context.Context, key string) iter.Seq2[verify.Audited, error] {
-	return convert(v.Store.Trail(ctx, key), func(a mongostore.Audited) verify.Audited { return verify.Audited(a) })
-}
-
-func (v verified) Records(ctx context.Context) iter.Seq2[verify.Record, error] {
-	return convert(v.States(ctx), func(s mongostore.Stored) verify.Record { return verify.Record(s) })
-}
-
-func (v verified) Record(ctx context.Context, key string) (verify.Record, error) {
-	stored, err := v.State(ctx, key)
-	return verify.Record(stored), err
-}
-
-func (v verified) Rewrite(ctx context.Context, have verify.Record, winner events.Message, verdict ordering.Verdict) (bool, error) {
-	return v.Store.Rewrite(ctx, mongostore.Stored(have), winner, verdict)
-}
-
-func convert[A, B any](seq iter.Seq2[A, error], to func(A) B) iter.Seq2[B, error] {
-	return func(yield func(B, error) bool) {
-		for a, err := range seq {
-			if !yield(to(a), err) {
-				return
-			}
-		}
-	}
 }

@@ -78,7 +78,7 @@ func (x examination) count(s *Summary) {
 
 // examine compares a record with what its events say. A record of older rules is
 // compared by what it says, and not by what it keeps for the rules.
-func (r *run) examine(f *folding, record Record) (examination, error) {
+func (r *run) examine(f *folding, record store.StoredRecord) (examination, error) {
 	x := examination{key: record.Key, older: record.Exists && record.Rule < ordering.Rule}
 	if len(f.facts) == 0 && len(f.unreadable) == 0 {
 		x.findings = []Finding{{Kind: Difference, Key: x.key, Field: "audit", Want: record.EventID}}
@@ -101,7 +101,7 @@ func (r *run) examine(f *folding, record Record) (examination, error) {
 	return x, nil
 }
 
-func unverifiable(f *folding, record Record) string {
+func unverifiable(f *folding, record store.StoredRecord) string {
 	switch {
 	case record.Rule > ordering.Rule:
 		return store.ErrNewerRule.Error()

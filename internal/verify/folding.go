@@ -5,18 +5,8 @@ import (
 
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/events/ordering"
+	"github.com/billbus/billbus/internal/store"
 )
-
-// Audited is one event of a subscription as the audit trail has it.
-type Audited struct {
-	// Subscription is the key of the subscription it tells of.
-	Subscription string
-	// Message is what was recorded.
-	Message events.Message
-	// Unreadable is the id of an event whose document does not hold a message;
-	// "" for all others.
-	Unreadable string
-}
 
 // folding decides the state of one subscription while its events go by. Of the
 // messages it keeps only those on which the state can still rest.
@@ -29,7 +19,7 @@ type folding struct {
 
 func newFolding() *folding { return &folding{messages: map[string]events.Message{}} }
 
-func (f *folding) add(a Audited) {
+func (f *folding) add(a store.Audited) {
 	if a.Unreadable != "" {
 		f.unreadable = append(f.unreadable, a.Unreadable)
 		return

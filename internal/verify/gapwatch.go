@@ -2,7 +2,6 @@ package verify
 
 import (
 	"context"
-	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/events/ordering"
+	"github.com/billbus/billbus/internal/store"
 )
 
 const (
@@ -28,18 +28,12 @@ const (
 	looksAtOnce = 100
 )
 
-// GapSource is where a [GapWatch] looks.
-type GapSource interface {
-	Known(ctx context.Context, subscriptions []string) (map[string][]ordering.Fact, error)
-	Trail(ctx context.Context, key string) iter.Seq2[Audited, error]
-}
-
 // GapWatch counts the gaps in what one program records. It notices an event that
 // does not go on from anything its subscription's state rests on, which is cheap
 // to see and often means nothing, and asks the audit trail when the gap would be
 // old enough to count. It remembers in memory only, and only so much.
 type GapWatch struct {
-	source GapSource
+	source store.GapSource
 	now    func() time.Time
 
 	mu      sync.Mutex
@@ -59,7 +53,7 @@ type watched struct {
 }
 
 // NewGapWatch watches what is noticed from now on.
-func NewGapWatch(source GapSource, now func() time.Time) *GapWatch {
+func NewGapWatch(source store.GapSource, now func() time.Time) *GapWatch {
 	return &GapWatch{source: source, now: now, watched: map[string]watched{}}
 }
 

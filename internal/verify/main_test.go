@@ -11,19 +11,19 @@ import (
 
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/events/ordering"
-	"github.com/billbus/billbus/internal/verify"
+	"github.com/billbus/billbus/internal/store"
 )
 
 // memory is a store. Its records are what was put into it, right or wrong.
 type memory struct {
 	messages map[string][]events.Message // by subscription key
-	records  map[string]verify.Record
+	records  map[string]store.StoredRecord
 	// beforeRewrite comes first, as somebody else can.
 	beforeRewrite func(key string)
 }
 
 func newMemory(messages ...events.Message) *memory {
-	m := &memory{messages: map[string][]events.Message{}, records: map[string]verify.Record{}}
+	m := &memory{messages: map[string][]events.Message{}, records: map[string]store.StoredRecord{}}
 	for _, message := range messages {
 		m.messages[message.SubscriptionKey()] = append(m.messages[message.SubscriptionKey()], message)
 	}
@@ -48,7 +48,7 @@ func (m *memory) decide(key string) {
 func (m *memory) put(key string, winner events.Message, verdict ordering.Verdict) {
 	fields, _ := m.Render(key, winner, verdict)
 	n, _ := strconv.Atoi(m.records[key].Revision)
-	m.records[key] = verify.Record{
+	m.records[key] = store.StoredRecord{
 		Key: key, Exists: true, Revision: strconv.Itoa(n + 1), Rule: ordering.Rule, EventID: winner.ID, Fields: fields,
 	}
 }
@@ -61,8 +61,8 @@ func (m *memory) damage(key, field, value string) {
 	m.records[key] = record
 }
 
-func (m *memory) Audit(ctx context.Context) iter.Seq2[verify.Audited, error] {
-	return func(yield func(verify.Audited, error) bool) {
+func (m *memory) Audit(ctx context.Context) iter.Seq2[store.Audited, error] {
+	return func(yield func(store.Audited, error) bool) {
 		for _, key := range slices.Sorted(maps.Keys(m.messages)) {
 			for audited, err := range m.Trail(ctx, key) {
 				if !yield(audited, err) {
@@ -73,8 +73,8 @@ func (m *memory) Audit(ctx context.Context) iter.Seq2[verify.Audited, error] {
 	}
 }
 
-func (m *memory) Records(context.Context) iter.Seq2[verify.Record, error] {
-	return func(yield func(verify.Record, error) bool) {
+func (m *memory) Records(context.Context) iter.Seq2[store.StoredRecord, error] {
+	return func(yield func(store.StoredRecord, error) bool) {
 		for _, key := range slices.Sorted(maps.Keys(m.records)) {
 			if !yield(m.records[key], nil) {
 				return
@@ -83,21 +83,21 @@ func (m *memory) Records(context.Context) iter.Seq2[verify.Record, error] {
 	}
 }
 
-func (m *memory) Trail(_ context.Context, key string) iter.Seq2[verify.Audited, error] {
-	return func(yield func(verify.Audited, error) bool) {
+func (m *memory) Trail(_ context.Context, key string) iter.Seq2[store.Audited, error] {
+	return func(yield func(store.Audited, error) bool) {
 		for _, message := range m.messages[key] {
-			if !yield(verify.Audited{Subscription: key, Message: message}, nil) {
+			if !yield(store.Audited{Subscription: key, Message: message}, nil) {
 				return
 			}
 		}
 	}
 }
 
-func (m *memory) Record(_ context.Context, key string) (verify.Record, error) {
+func (m *memory) Record(_ context.Context, key string) (store.StoredRecord, error) {
 	if record, ok := m.records[key]; ok {
 		return record, nil
 	}
-	return verify.Record{Key: key}, nil
+	return store.StoredRecord{Key: key}, nil
 }
 
 func (m *memory) Render(_ string, winner events.Message, verdict ordering.Verdict) (map[string]string, error) {
@@ -111,7 +111,7 @@ func (m *memory) Render(_ string, winner events.Message, verdict ordering.Verdic
 	}, nil
 }
 
-func (m *memory) Rewrite(_ context.Context, have verify.Record, winner events.Message, verdict ordering.Verdict) (bool, error) {
+func (m *memory) Rewrite(_ context.Context, have store.StoredRecord, winner events.Message, verdict ordering.Verdict) (bool, error) {
 	if m.beforeRewrite != nil {
 		m.beforeRewrite(have.Key)
 	}

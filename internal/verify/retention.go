@@ -2,34 +2,11 @@ package verify
 
 import (
 	"context"
-	"iter"
 	"time"
 
 	"github.com/billbus/billbus/events/ordering"
+	"github.com/billbus/billbus/internal/store"
 )
-
-// Expired is an audit document that is old enough to go.
-type Expired struct {
-	// ID is that of the document.
-	ID string
-	// Subscription is the key of the subscription whose state the event tells, ""
-	// if it tells none.
-	Subscription string
-	EventID      string
-	Created      time.Time
-	Terminal     bool
-}
-
-// Forgetful is an audit trail that can forget.
-type Forgetful interface {
-	// Expired yields the documents of events created before then.
-	Expired(ctx context.Context, before time.Time) iter.Seq2[Expired, error]
-	// Known returns what the states of subscriptions rest on. States that do not
-	// exist, or that today's rules did not decide, are left out.
-	Known(ctx context.Context, subscriptions []string) (map[string][]ordering.Fact, error)
-	// Forget removes documents.
-	Forget(ctx context.Context, ids []string) error
-}
 
 // forgetBatch is how many documents are looked at, and removed, at once.
 const forgetBatch = 500
@@ -37,8 +14,8 @@ const forgetBatch = 500
 // Forget removes the events created before then on which no state rests, and
 // returns how many. It may run anywhere, several times at once, and be killed:
 // what may go may go whoever does it.
-func Forget(ctx context.Context, trail Forgetful, before time.Time) (removed int, err error) {
-	var batch []Expired
+func Forget(ctx context.Context, trail store.Retention, before time.Time) (removed int, err error) {
+	var batch []store.Expired
 	for expired, err := range trail.Expired(ctx, before) {
 		if err != nil {
 			return removed, err
@@ -55,7 +32,7 @@ func Forget(ctx context.Context, trail Forgetful, before time.Time) (removed int
 	return removed + n, err
 }
 
-func forget(ctx context.Context, trail Forgetful, batch []Expired) (int, error) {
+func forget(ctx context.Context, trail store.Retention, batch []store.Expired) (int, error) {
 	if len(batch) == 0 {
 		return 0, nil
 	}
@@ -75,7 +52,7 @@ func forget(ctx context.Context, trail Forgetful, batch []Expired) (int, error) 
 	return len(ids), trail.Forget(ctx, ids)
 }
 
-func subscriptionsOf(batch []Expired) []string {
+func subscriptionsOf(batch []store.Expired) []string {
 	seen := map[string]bool{"": true}
 	var keys []string
 	for _, e := range batch {
@@ -91,7 +68,7 @@ func subscriptionsOf(batch []Expired) []string {
 // among what the present one rests on, and would not be if it were added. An event
 // of which the latter does not hold has been audited a moment ago, as in a replay,
 // and its state is still to be written.
-func settled(known []ordering.Fact, e Expired) bool {
+func settled(known []ordering.Fact, e store.Expired) bool {
 	if len(known) == 0 || hasFact(known, e.EventID) {
 		return false
 	}

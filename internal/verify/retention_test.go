@@ -12,19 +12,20 @@ import (
 
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/events/ordering"
+	"github.com/billbus/billbus/internal/store"
 	"github.com/billbus/billbus/internal/verify"
 	"github.com/billbus/billbus/test/kit"
 )
 
 // forgetful is an audit trail that can forget.
 type forgetful struct {
-	documents []verify.Expired
+	documents []store.Expired
 	known     map[string][]ordering.Fact
 	most      int // of one removal
 }
 
-func (f *forgetful) Expired(_ context.Context, before time.Time) iter.Seq2[verify.Expired, error] {
-	return func(yield func(verify.Expired, error) bool) {
+func (f *forgetful) Expired(_ context.Context, before time.Time) iter.Seq2[store.Expired, error] {
+	return func(yield func(store.Expired, error) bool) {
 		for _, doc := range slices.Clone(f.documents) {
 			if doc.Created.Before(before) && !yield(doc, nil) {
 				return
@@ -43,7 +44,7 @@ func (f *forgetful) Known(_ context.Context, keys []string) (map[string][]orderi
 
 func (f *forgetful) Forget(_ context.Context, ids []string) error {
 	f.most = max(f.most, len(ids))
-	f.documents = slices.DeleteFunc(f.documents, func(doc verify.Expired) bool { return slices.Contains(ids, doc.ID) })
+	f.documents = slices.DeleteFunc(f.documents, func(doc store.Expired) bool { return slices.Contains(ids, doc.ID) })
 	return nil
 }
 
@@ -55,7 +56,7 @@ func trailOf(stated bool, messages ...events.Message) *forgetful {
 	for _, m := range messages {
 		fact, _ := ordering.FactOf(m)
 		facts = append(facts, fact)
-		f.documents = append(f.documents, verify.Expired{ID: m.ID, Subscription: m.SubscriptionKey(), EventID: m.ID, Created: m.Time, Terminal: fact.Terminal})
+		f.documents = append(f.documents, store.Expired{ID: m.ID, Subscription: m.SubscriptionKey(), EventID: m.ID, Created: m.Time, Terminal: fact.Terminal})
 	}
 	if stated {
 		f.known[kit.Key("sub_1")] = ordering.Fold(facts).Relevant
@@ -73,7 +74,7 @@ func TestForgetKeepsWhatAStateRestsOn(t *testing.T) {
 	replaying := trailOf(true, life[:2]...)
 	replaying.documents = trailOf(true, life...).documents
 	invoice := trailOf(true, life[0])
-	invoice.documents = append(invoice.documents, verify.Expired{ID: "evt_9", EventID: "evt_9", Created: kit.At(5)})
+	invoice.documents = append(invoice.documents, store.Expired{ID: "evt_9", EventID: "evt_9", Created: kit.At(5)})
 	for name, tt := range map[string]struct {
 		trail *forgetful
 		want  []string
@@ -103,7 +104,7 @@ func TestForgetGoesInBoundedBatches(t *testing.T) {
 	f := &forgetful{}
 	for n := range 1234 {
 		id := fmt.Sprint(n)
-		f.documents = append(f.documents, verify.Expired{ID: id, EventID: id, Created: kit.At(n)})
+		f.documents = append(f.documents, store.Expired{ID: id, EventID: id, Created: kit.At(n)})
 	}
 	removed, err := verify.Forget(t.Context(), f, kit.At(1200))
 	if removed != 1200 || err != nil || len(f.documents) != 34 || f.most > 500 {

@@ -3,59 +3,15 @@ package verify
 import (
 	"context"
 	"errors"
-	"iter"
 	"time"
 
-	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/events/ordering"
+	"github.com/billbus/billbus/internal/store"
 )
-
-// Record is what a store says of one subscription.
-type Record struct {
-	Key string
-	// Exists is false where there is no record.
-	Exists bool
-	// Revision is another one after every write.
-	Revision string
-	// Rule numbers the rules by which the record was decided.
-	Rule int
-	// EventID is the event on which it rests.
-	EventID string
-	// Fields are what it says, by name, as texts that are equal if the values are.
-	Fields map[string]string
-}
-
-// Source yields everything there is, each in the order of subscriptions' keys.
-type Source interface {
-	Audit(ctx context.Context) iter.Seq2[Audited, error]
-	Records(ctx context.Context) iter.Seq2[Record, error]
-}
-
-// Lookup reads one subscription.
-type Lookup interface {
-	Trail(ctx context.Context, key string) iter.Seq2[Audited, error]
-	Record(ctx context.Context, key string) (Record, error)
-}
-
-// Writer knows what a record should say.
-type Writer interface {
-	// Render returns the fields of the record that a verdict makes.
-	Render(key string, winner events.Message, verdict ordering.Verdict) (map[string]string, error)
-	// Rewrite replaces the record that was read by that one; false if somebody
-	// else has written it meanwhile.
-	Rewrite(ctx context.Context, have Record, winner events.Message, verdict ordering.Verdict) (bool, error)
-}
-
-// Store is what a verification reads and writes.
-type Store interface {
-	Source
-	Lookup
-	Writer
-}
 
 // Verifier compares every record with what the audit trail says.
 type Verifier struct {
-	Store Store
+	Store store.Verification
 	// Fix writes what the audit trail says where a record differs, or was decided
 	// by older rules.
 	Fix bool
@@ -114,9 +70,9 @@ type run struct {
 // Run reads everything once. It returns an error only if it could not.
 func (v *Verifier) Run(ctx context.Context) (Summary, error) {
 	r := &run{Verifier: v}
-	records := newSide(v.Store.Records(ctx), func(rec Record) string { return rec.Key })
+	records := newSide(v.Store.Records(ctx), func(rec store.StoredRecord) string { return rec.Key })
 	defer records.stop()
-	audit := newSide(v.Store.Audit(ctx), func(a Audited) string { return a.Subscription })
+	audit := newSide(v.Store.Audit(ctx), func(a store.Audited) string { return a.Subscription })
 	defer audit.stop()
 	for !audit.done || !records.done {
 		if err := r.next(ctx, audit, records); err != nil {
@@ -130,9 +86,9 @@ func (v *Verifier) Run(ctx context.Context) (Summary, error) {
 }
 
 // next takes the subscription with the least key of both sides.
-func (r *run) next(ctx context.Context, audit *side[Audited], records *side[Record]) error {
+func (r *run) next(ctx context.Context, audit *side[store.Audited], records *side[store.StoredRecord]) error {
 	key := least(audit, records)
-	f, record := newFolding(), Record{Key: key}
+	f, record := newFolding(), store.StoredRecord{Key: key}
 	for audit.has(key) {
 		f.add(audit.take())
 		r.summary.Events++
@@ -154,7 +110,7 @@ func (r *run) next(ctx context.Context, audit *side[Audited], records *side[Reco
 }
 
 // judge reports what is certain, and puts off what may be traffic.
-func (r *run) judge(f *folding, record Record) error {
+func (r *run) judge(f *folding, record store.StoredRecord) error {
 	x, err := r.examine(f, record)
 	if err != nil {
 		return err
@@ -166,7 +122,7 @@ func (r *run) judge(f *folding, record Record) error {
 	return r.conclude(f, x)
 }
 
-func lookAt(f *folding, record Record) look {
+func lookAt(f *folding, record store.StoredRecord) look {
 	return look{record.Key, record.Revision, len(f.facts) + len(f.unreadable)}
 }
 

@@ -19,7 +19,7 @@ import (
 )
 
 // runVerify runs a verification that does not wait.
-func runVerify(t *testing.T, store verify.Store, fix bool) (verify.Summary, []verify.Finding) {
+func runVerify(t *testing.T, store store.Verification, fix bool) (verify.Summary, []verify.Finding) {
 	t.Helper()
 	var findings []verify.Finding
 	v := verify.Verifier{
@@ -179,7 +179,7 @@ func TestFixGivesWayToTraffic(t *testing.T) {
 // behind is a store whose record follows the audit trail while it is looked at.
 type behind struct{ *memory }
 
-func (b behind) Record(ctx context.Context, key string) (verify.Record, error) {
+func (b behind) Record(ctx context.Context, key string) (store.StoredRecord, error) {
 	b.decide(key)
 	return b.memory.Record(ctx, key)
 }
@@ -198,11 +198,11 @@ type broken struct{ *memory }
 
 var errBroken = errors.New("the connection is gone")
 
-func (b broken) Audit(ctx context.Context) iter.Seq2[verify.Audited, error] {
-	return func(yield func(verify.Audited, error) bool) {
+func (b broken) Audit(ctx context.Context) iter.Seq2[store.Audited, error] {
+	return func(yield func(store.Audited, error) bool) {
 		for audited, err := range b.memory.Audit(ctx) {
 			if yield(audited, err) {
-				yield(verify.Audited{}, errBroken)
+				yield(store.Audited{}, errBroken)
 			}
 			return
 		}
@@ -236,11 +236,11 @@ func (l *large) message(sub, n int) events.Message {
 	return m
 }
 
-func (l *large) Audit(context.Context) iter.Seq2[verify.Audited, error] {
-	return func(yield func(verify.Audited, error) bool) {
+func (l *large) Audit(context.Context) iter.Seq2[store.Audited, error] {
+	return func(yield func(store.Audited, error) bool) {
 		for sub := range l.subscriptions {
 			for n := range l.each {
-				if !yield(verify.Audited{Subscription: kit.Key(subject(sub)), Message: l.message(sub, n)}, nil) {
+				if !yield(store.Audited{Subscription: kit.Key(subject(sub)), Message: l.message(sub, n)}, nil) {
 					return
 				}
 			}
@@ -248,8 +248,8 @@ func (l *large) Audit(context.Context) iter.Seq2[verify.Audited, error] {
 	}
 }
 
-func (l *large) Records(context.Context) iter.Seq2[verify.Record, error] {
-	return func(yield func(verify.Record, error) bool) {
+func (l *large) Records(context.Context) iter.Seq2[store.StoredRecord, error] {
+	return func(yield func(store.StoredRecord, error) bool) {
 		for sub := range l.subscriptions {
 			one := newMemory(l.message(sub, l.each-2), l.message(sub, l.each-1))
 			if !yield(one.records[kit.Key(subject(sub))], nil) {

@@ -53,7 +53,7 @@ var table = map[string][]string{
 	"internal/ops":    {"internal/fault", prometheus},
 	"internal/term":   {goPretty},
 
-	"internal/stripehook": {"events", "internal/fault", stripe},
+	"internal/stripehook": {"internal/fault", stripe},
 	"internal/stripeapi":  {"events", "internal/fault", stripe, rateLimit},
 	"internal/normalize":  {"events"},
 	"internal/stripesim":  {"events"},
