@@ -32,7 +32,13 @@ func (s *Store) Expired(ctx context.Context, before time.Time) iter.Seq2[store.E
 		{Key: "created", Value: 1},
 		{Key: "terminal", Value: 1},
 	})
-	return each[store.Expired](ctx, s.db.events, "reading old audit documents", filter, opts)
+	return func(yield func(store.Expired, error) bool) {
+		for doc, err := range each[expiredDocument](ctx, s.db.events, "reading old audit documents", filter, opts) {
+			if !yield(store.Expired(doc), err) {
+				return
+			}
+		}
+	}
 }
 
 // Known returns what the states of subscriptions rest on, without those that
