@@ -6,157 +6,146 @@ import (
 	"strings"
 )
 
-// sparseBefore is the first API version whose previous_attributes hold arrays
-// whole. Older ones list, in an array, only what changed of its elements. An
-// event without a version is from before versions were written into events.
+// sparseBefore is the first API version whose previous_attributes contain whole
+// arrays. Older versions list only what changed in an array's elements. An event
+// without a version is older than versions in events.
 // See https://docs.stripe.com/upgrades#2017-05-25
 const sparseBefore = "2017-05-25"
 
-// beforeSubscription is a subscription as it was before an event: with the
-// previous attributes put back. Some renderings put the plan and the quantity at
-// the top, for the only item, and say there alone what they were.
-func beforeSubscription(object, previous value, version string) value {
+// objectBefore returns a subscription object as it was before an event, by merging
+// the previous attributes into it. Some versions have the plan and the quantity
+// of the only item at the top too, and list previous values only there.
+func objectBefore(object, previous value, version string) value {
 	if !previous.isObject() || previous.isEmpty() {
 		return object
 	}
-	whole := putBack(object, previous, version < sparseBefore)
+	merged := merge(object, previous, version < sparseBefore)
 	items, plan, quantity := object.get("items"), set(previous.get("plan")), set(previous.get("quantity"))
 	if !items.exists() || previous.get("items").exists() || !plan.exists() && !quantity.exists() {
-		return whole
+		return merged
 	}
-	return putBack(whole, onlyItem(items, plan, quantity), true)
+	return merge(merged, onlyItemBefore(items, plan, quantity), true)
 }
 
-// onlyItem says as previous attributes what the only item was. Where there are
-// several items now, the plan was that of an item of which nothing else is known.
-func onlyItem(items, plan, quantity value) value {
-	var member string
+// onlyItemBefore writes the previous plan and quantity as previous attributes of
+// the only item. If there are several items now, the plan was that of one item,
+// about which nothing else is known.
+func onlyItemBefore(items, plan, quantity value) value {
+	var members []string
 	if plan.exists() {
-		member = `"plan":` + plan.raw() + `,"price":null`
+		members = append(members, `"plan":`+plan.raw()+`,"price":null`)
 	}
 	if quantity.exists() {
-		member = join(member, `"quantity":`+quantity.raw())
+		members = append(members, `"quantity":`+quantity.raw())
 	}
-	n, isPage := countItems(items)
-	switch {
-	case n == 1 && isPage:
-		return view(`{"items":{"data":[{` + member + `}]}}`)
-	case n == 1:
-		return view(`{"items":[{` + member + `}]}`)
-	case plan.exists():
-		return view(`{"items":null}`)
-	}
-	return view(`{}`)
-}
-
-// countItems counts the items in a list object or in a plain array.
-func countItems(items value) (n int, isPage bool) {
+	array := items
 	if items.isObject() {
-		items, isPage = items.get("data"), true
+		array = items.get("data")
 	}
-	for range items.elements() {
-		n++
+	single := array.isArray() && count(array) == 1
+	item := "{" + strings.Join(members, ",") + "}"
+	switch {
+	case single && items.isObject():
+		return mustParse(`{"items":{"data":[` + item + `]}}`)
+	case single:
+		return mustParse(`{"items":[` + item + `]}`)
+	case plan.exists():
+		return mustParse(`{"items":null}`)
 	}
-	return n, isPage
+	return mustParse(`{}`)
 }
 
-func join(a, b string) string {
-	if a == "" {
-		return b
-	}
-	return a + "," + b
+// merge returns v with previous merged into it. Objects are merged; everything
+// else is replaced; null means that a member was not set. If sparse, arrays are
+// merged element by element.
+func merge(v, previous value, sparse bool) value {
+	m := merger{sparse: sparse}
+	m.out.Grow(len(v.raw()) + len(previous.raw()))
+	m.merge(v, previous)
+	return mustParse(m.out.String())
 }
 
-// putBack returns a value with another put into it: objects are merged,
-// everything else is replaced, and null says that something was not there.
-// Arrays are merged by position if they are sparse.
-func putBack(v, previous value, sparse bool) value {
-	p := putter{sparse: sparse}
-	p.out.Grow(len(v.raw()) + len(previous.raw()))
-	p.put(v, previous)
-	return view(p.out.String())
-}
-
-type putter struct {
+type merger struct {
 	out    strings.Builder
 	sparse bool
 }
 
-func (p *putter) put(v, previous value) {
+func (m *merger) merge(v, previous value) {
 	switch {
 	case v.isObject() && previous.isObject():
-		p.object(v, previous)
-	case p.sparse && v.isArray() && previous.isArray():
-		p.array(v, previous)
+		m.object(v, previous)
+	case m.sparse && v.isArray() && previous.isArray():
+		m.array(v, previous)
 	default:
-		p.out.WriteString(previous.raw())
+		m.out.WriteString(previous.raw())
 	}
 }
 
-// object writes the members in the order of now, and then those that only were.
-func (p *putter) object(now, previous value) {
-	p.out.WriteByte('{')
-	write := p.separated()
-	were := index(previous)
+// object writes the members of now in their order, and then those that only
+// previous has.
+func (m *merger) object(now, previous value) {
+	m.out.WriteByte('{')
+	next := m.separator()
+	inPrevious := lookup(previous)
 	for name, v := range now.members() {
-		write(v)
-		if was := were(name); was.exists() {
-			p.put(v, was)
+		next(v)
+		if before := inPrevious(name); before.exists() {
+			m.merge(v, before)
 		} else {
-			p.out.WriteString(v.raw())
+			m.out.WriteString(v.raw())
 		}
 	}
-	are := index(now)
-	for name, was := range previous.members() {
-		if !are(name).exists() {
-			write(was)
-			p.out.WriteString(was.raw())
+	inNow := lookup(now)
+	for name, before := range previous.members() {
+		if !inNow(name).exists() {
+			next(before)
+			m.out.WriteString(before.raw())
 		}
 	}
-	p.out.WriteByte('}')
+	m.out.WriteByte('}')
 }
 
-// array writes the elements of now, and then those that only were.
-func (p *putter) array(now, previous value) {
-	p.out.WriteByte('[')
-	write := p.separated()
-	were := slices.Collect(previous.inside())
+// array writes the elements of now, and then those that only previous has.
+func (m *merger) array(now, previous value) {
+	m.out.WriteByte('[')
+	next := m.separator()
+	before := slices.Collect(previous.inside())
 	for i, v := range now.elements() {
-		write(v)
-		if i < len(were) && !were[i].isNull() {
-			p.put(v, were[i])
+		next(v)
+		if i < len(before) && !before[i].isNull() {
+			m.merge(v, before[i])
 		} else {
-			p.out.WriteString(v.raw())
+			m.out.WriteString(v.raw())
 		}
 	}
-	for _, was := range were[min(count(now), len(were)):] {
-		write(was)
-		p.out.WriteString(was.raw())
+	for _, v := range before[min(count(now), len(before)):] {
+		next(v)
+		m.out.WriteString(v.raw())
 	}
-	p.out.WriteByte(']')
+	m.out.WriteByte(']')
 }
 
-// separated returns what writes everything that stands before a value: the comma
-// after the one before, and the name of a member.
-func (p *putter) separated() func(value) {
+// separator returns a function that writes what precedes a value: a comma, except
+// before the first, and the name of a member.
+func (m *merger) separator() func(value) {
 	first := true
 	return func(v value) {
 		if !first {
-			p.out.WriteByte(',')
+			m.out.WriteByte(',')
 		}
 		first = false
 		if name := v.quotedName(); name != "" {
-			p.out.WriteString(name)
-			p.out.WriteByte(':')
+			m.out.WriteString(name)
+			m.out.WriteByte(':')
 		}
 	}
 }
 
-// manyMembers is from where on a map is quicker than looking through.
+// manyMembers is the size at which a map becomes faster than a linear search.
 const manyMembers = 128
 
-// index is for looking up many members of what may be a large object.
-func index(v value) func(name string) value {
+// lookup returns a function that finds members of v, which may be a large object.
+func lookup(v value) func(name string) value {
 	if count(v) < manyMembers {
 		return v.get
 	}

@@ -7,9 +7,7 @@ import (
 	"github.com/billbus/billbus/test/corpus"
 )
 
-// BenchmarkEvent is what normalizing costs: of events written here, and of every
-// kind of recorded update that is about 5 kB long, where the state before has to
-// be read, too.
+// BenchmarkEvent normalizes events from testdata.
 func BenchmarkEvent(b *testing.B) {
 	n := normalizer(b, options())
 	files := fixtures(b)
@@ -18,6 +16,8 @@ func BenchmarkEvent(b *testing.B) {
 	}
 }
 
+// BenchmarkRecordedEvent normalizes large recorded updates, for which the
+// previous state is read too.
 func BenchmarkRecordedEvent(b *testing.B) {
 	n := normalizer(b, options())
 	for _, file := range corpus.Load(b) {

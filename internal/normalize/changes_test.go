@@ -13,13 +13,13 @@ import (
 	"github.com/billbus/billbus/test/corpus"
 )
 
-// allWords are those of the contract, in its order.
+// allWords are the words of the contract, in its order.
 const allWords = `activated trial_started trial_ended trial_changed renewed plan_changed quantity_changed items_changed
 	cancel_scheduled cancel_unscheduled cancellation_details_changed canceled expired past_due unpaid recovered paused resumed
 	collection_paused collection_resumed billing_cycle_changed collection_method_changed schedule_changed payment_method_changed
 	discount_changed metadata_changed user_changed other`
 
-// base is an active subscription as the newest versions render it: periods stand
+// base is an active subscription as the newest versions render it, with periods
 // on the items.
 const base = `{
 	"id": "sub_1", "object": "subscription", "customer": "cus_1", "status": "active", "created": 1700000000,
@@ -44,22 +44,22 @@ func TestChanges(t *testing.T) {
 	t.Parallel()
 	seen := map[events.Change]bool{}
 	for name, tt := range map[string]struct {
-		after    string // what the object has otherwise than base
+		after    string // fields that differ from base
 		previous string
 		want     string
 	}{
-		"first payment succeeds":            {`{}`, `{"status":"incomplete"}`, "activated"},
-		"trial ends with a payment":         {`{}`, `{"status":"trialing","items":` + firstPeriod + `}`, "activated trial_ended"},
-		"trial ends unpaid":                 {`{"status":"past_due"}`, `{"status":"trialing"}`, "trial_ended past_due"},
-		"trial begins on an active one":     {`{"status":"trialing","trial_end":1705000000}`, `{"status":"active","trial_end":null}`, "trial_started"},
-		"trial extended":                    {`{"status":"trialing","trial_end":1706000000}`, `{"trial_end":1705000000}`, "trial_changed"},
-		"trial_end set on one that is over": {`{"trial_end":1706000000}`, `{"trial_end":1705000000}`, "other"},
-		"next period":                       {`{}`, `{"items":` + firstPeriod + `,"latest_invoice":"in_1"}`, "renewed"},
-		"next period, old rendering":        {`{"items":null,"plan":{"id":"p"},"current_period_start":1702592000,"current_period_end":1705270400}`, `{"current_period_start":1700000000,"current_period_end":1702592000}`, "renewed"},
-		"period moved, not begun":           {`{}`, `{"items":{"data":[{"id":"si_1","quantity":2,"current_period_start":1702500000,"current_period_end":1705270400,"price":{"id":"price_1","currency":"eur","unit_amount":900}}]}}`, "other"},
-		"renewal is not paid":               {`{"status":"past_due"}`, `{"status":"active"}`, "past_due"},
-		"period while overdue":              {`{"status":"past_due"}`, `{"items":` + firstPeriod + `}`, "renewed"},
-		"other price":                       {`{}`, `{"items":` + otherPrice + `}`, "plan_changed"},
+		"first payment succeeds":        {`{}`, `{"status":"incomplete"}`, "activated"},
+		"trial ends with a payment":     {`{}`, `{"status":"trialing","items":` + firstPeriod + `}`, "activated trial_ended"},
+		"trial ends unpaid":             {`{"status":"past_due"}`, `{"status":"trialing"}`, "trial_ended past_due"},
+		"trial begins while active":     {`{"status":"trialing","trial_end":1705000000}`, `{"status":"active","trial_end":null}`, "trial_started"},
+		"trial extended":                {`{"status":"trialing","trial_end":1706000000}`, `{"trial_end":1705000000}`, "trial_changed"},
+		"trial_end set after the trial": {`{"trial_end":1706000000}`, `{"trial_end":1705000000}`, "other"},
+		"next period":                   {`{}`, `{"items":` + firstPeriod + `,"latest_invoice":"in_1"}`, "renewed"},
+		"next period, old rendering":    {`{"items":null,"plan":{"id":"p"},"current_period_start":1702592000,"current_period_end":1705270400}`, `{"current_period_start":1700000000,"current_period_end":1702592000}`, "renewed"},
+		"period moved, not renewed":     {`{}`, `{"items":{"data":[{"id":"si_1","quantity":2,"current_period_start":1702500000,"current_period_end":1705270400,"price":{"id":"price_1","currency":"eur","unit_amount":900}}]}}`, "other"},
+		"renewal payment fails":         {`{"status":"past_due"}`, `{"status":"active"}`, "past_due"},
+		"period while overdue":          {`{"status":"past_due"}`, `{"items":` + firstPeriod + `}`, "renewed"},
+		"other price":                   {`{}`, `{"items":` + otherPrice + `}`, "plan_changed"},
 		"other plan, before there were items": {
 			`{"items":null,"plan":{"id":"p2","amount":900}}`, `{"plan":{"id":"p1","amount":500}}`, "plan_changed",
 		},
@@ -74,17 +74,17 @@ func TestChanges(t *testing.T) {
 		"cancel at the period's end, old rendering": {`{"cancel_at_period_end":true}`, `{"cancel_at_period_end":false}`, "cancel_scheduled"},
 		"cancel at a date":                          {`{"cancel_at":1709000000,"canceled_at":1703000000}`, `{"cancel_at":null,"canceled_at":null}`, "cancel_scheduled"},
 		"cancellation moved":                        {`{"cancel_at":1709000000}`, `{"cancel_at":1708000000}`, "cancel_scheduled"},
-		"cancellation told in another way":          {`{"cancel_at":1705270400,"cancel_at_period_end":true}`, `{"cancel_at_period_end":false}`, "other"},
-		"period of one to be canceled moved":        {`{"cancel_at_period_end":true}`, `{"items":{"data":[{"id":"si_1","quantity":2,"current_period_start":1702592000,"current_period_end":1705000000,"price":{"id":"price_1","currency":"eur","unit_amount":900}}]}}`, "other"},
+		"same cancellation, written differently":    {`{"cancel_at":1705270400,"cancel_at_period_end":true}`, `{"cancel_at_period_end":false}`, "other"},
+		"period of a canceling one moved":           {`{"cancel_at_period_end":true}`, `{"items":{"data":[{"id":"si_1","quantity":2,"current_period_start":1702592000,"current_period_end":1705000000,"price":{"id":"price_1","currency":"eur","unit_amount":900}}]}}`, "other"},
 		"cancellation set to another date":          {`{"cancel_at":1709000000}`, `{"cancel_at":null,"cancel_at_period_end":true}`, "cancel_scheduled"},
 		"next period, items had none":               {`{"current_period_start":1702592000,"current_period_end":1705270400}`, `{"items":{"data":[{"id":"si_1","quantity":2,"price":{"id":"price_1","currency":"eur","unit_amount":900}}]},"current_period_start":1700000000,"current_period_end":1702592000}`, "renewed"},
-		"cancellation taken back":                   {`{}`, `{"cancel_at_period_end":true,"cancel_at":1705270400,"cancellation_details":{"reason":"cancellation_requested"}}`, "cancel_unscheduled"},
-		"cancellation by date taken back":           {`{}`, `{"cancel_at":1709000000}`, "cancel_unscheduled"},
-		"customer says why":                         {`{"cancel_at":1709000000,"cancellation_details":{"feedback":"too_expensive"}}`, `{"cancellation_details":{"feedback":null}}`, "cancellation_details_changed"},
+		"cancellation revoked":                      {`{}`, `{"cancel_at_period_end":true,"cancel_at":1705270400,"cancellation_details":{"reason":"cancellation_requested"}}`, "cancel_unscheduled"},
+		"cancellation by date revoked":              {`{}`, `{"cancel_at":1709000000}`, "cancel_unscheduled"},
+		"customer gives a reason":                   {`{"cancel_at":1709000000,"cancellation_details":{"feedback":"too_expensive"}}`, `{"cancellation_details":{"feedback":null}}`, "cancellation_details_changed"},
 		"canceled at once":                          {`{"status":"canceled","ended_at":1703000000,"cancellation_details":{"reason":"cancellation_requested"}}`, `{"status":"active","ended_at":null,"cancellation_details":{"reason":null}}`, "canceled"},
-		"scheduled cancellation takes place":        {`{"status":"canceled","cancel_at":null}`, `{"status":"active","cancel_at":1703000000}`, "canceled"},
+		"scheduled cancellation takes effect":       {`{"status":"canceled","cancel_at":null}`, `{"status":"active","cancel_at":1703000000}`, "canceled"},
 		"never paid":                                {`{"status":"incomplete_expired"}`, `{"status":"incomplete"}`, "expired"},
-		"given up":                                  {`{"status":"unpaid"}`, `{"status":"past_due"}`, "unpaid"},
+		"Stripe stops retrying":                     {`{"status":"unpaid"}`, `{"status":"past_due"}`, "unpaid"},
 		"paid late":                                 {`{}`, `{"status":"past_due"}`, "recovered"},
 		"paid very late":                            {`{}`, `{"status":"unpaid"}`, "recovered"},
 		"paused, status":                            {`{"status":"paused"}`, `{"status":"trialing"}`, "trial_ended paused"},
@@ -95,16 +95,16 @@ func TestChanges(t *testing.T) {
 		"collection resumed":                        {`{}`, `{"pause_collection":{"behavior":"void","resumes_at":null}}`, "collection_resumed"},
 		"billing cycle":                             {`{}`, `{"billing_cycle_anchor":1600000000}`, "billing_cycle_changed"},
 		"by invoice":                                {`{"collection_method":"send_invoice"}`, `{"collection_method":"charge_automatically"}`, "collection_method_changed"},
-		"by invoice, as it was called":              {`{"collection_method":null,"billing":"send_invoice"}`, `{"billing":"charge_automatically"}`, "collection_method_changed"},
+		"by invoice, old name":                      {`{"collection_method":null,"billing":"send_invoice"}`, `{"billing":"charge_automatically"}`, "collection_method_changed"},
 		"schedule":                                  {`{"schedule":"sub_sched_1"}`, `{"schedule":null}`, "schedule_changed"},
 		"card":                                      {`{}`, `{"default_payment_method":null}`, "payment_method_changed"},
 		"source":                                    {`{"default_source":"card_1"}`, `{"default_source":null}`, "payment_method_changed"},
 		"discount":                                  {`{"discounts":["di_1"]}`, `{"discounts":[]}`, "discount_changed"},
-		"discount, as it was":                       {`{}`, `{"discount":{"id":"di_1","coupon":{"id":"co_1","percent_off":5}}}`, "discount_changed"},
+		"discount, old version":                     {`{}`, `{"discount":{"id":"di_1","coupon":{"id":"co_1","percent_off":5}}}`, "discount_changed"},
 		"metadata":                                  {`{"metadata":{"user_id":"7","seat":"1"}}`, `{"metadata":{"seat":null}}`, "metadata_changed"},
-		"metadata, all gone":                        {`{"metadata":[]}`, `{"metadata":{"seat":"1"}}`, "metadata_changed"},
+		"metadata removed":                          {`{"metadata":[]}`, `{"metadata":{"seat":"1"}}`, "metadata_changed"},
 		"user":                                      {`{}`, `{"metadata":{"user_id":"6"}}`, "metadata_changed user_changed"},
-		"nothing that has a word":                   {`{}`, `{"latest_invoice":"in_1"}`, "other"},
+		"change without a word":                     {`{}`, `{"latest_invoice":"in_1"}`, "other"},
 		"previous attributes missing":               {`{}`, `null`, "other"},
 		"previous attributes empty":                 {`{}`, `[]`, "other"},
 		"several at once": {
@@ -130,7 +130,7 @@ func TestChanges(t *testing.T) {
 	}
 }
 
-// changed is an updated event of base.
+// changed returns an updated event of base.
 func changed(t *testing.T, after, previous string) string {
 	t.Helper()
 	object := decoded(t, base)
@@ -182,7 +182,6 @@ func TestChangesOfOtherTypes(t *testing.T) {
 	}
 }
 
-// The state before is read from previous_attributes as they were rendered.
 func TestPrevious(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -198,16 +197,16 @@ func TestPrevious(t *testing.T) {
 			"2023-10-16", `{"id":"s","status":"canceled","ended_at":1700000000,"schedule":"x"}`, `{"status":"active","ended_at":null,"schedule":null}`,
 			`{"status":"active","access":"granted","ends_at":null,"ended_at":null,"schedule_id":null}`,
 		},
-		"arrays are whole": {
+		"whole arrays": {
 			"2017-05-25", `{"id":"s","items":{"data":[{"id":"a","quantity":2,"plan":{"id":"p"}},{"id":"b"}]}}`, `{"items":{"data":[{"id":"a","quantity":1}]}}`,
 			`{"items":[{"id":"a","quantity":1}]}`,
 		},
-		"arrays have what changed": {
+		"sparse arrays": {
 			"2017-04-06", `{"id":"s","items":{"data":[{"id":"a","quantity":2,"plan":{"id":"p","amount":5}},{"id":"b"}]}}`,
 			`{"items":{"data":[{"quantity":1,"plan":{"amount":4}}]}}`,
 			`{"items":[{"id":"a","price_id":"p","quantity":1,"unit_amount":4},{"id":"b"}]}`,
 		},
-		"arrays have what changed, null and more": {
+		"sparse arrays, null and more elements": {
 			"2016-07-06", `{"id":"s","items":{"data":[{"id":"a"},{"id":"b"}]}}`, `{"items":{"data":[null,{"id":"c"},{"id":"d"}]}}`,
 			`{"items":[{"id":"a"},{"id":"c"},{"id":"d"}]}`,
 		},
@@ -219,7 +218,7 @@ func TestPrevious(t *testing.T) {
 			"2018-05-21", `{"id":"s","items":[{"id":"a","plan":{"id":"p"}}]}`, `{"plan":{"id":"q"},"quantity":3}`,
 			`{"items":[{"id":"a","price_id":"q","quantity":3}]}`,
 		},
-		"plan of the only item, of several now": {
+		"plan of the only item, several now": {
 			"2018-05-21", `{"id":"s","plan":null,"items":{"data":[{"id":"a"},{"id":"b"}]}}`, `{"plan":{"id":"q"}}`,
 			`{"items":[{"price_id":"q"}]}`,
 		},
@@ -230,7 +229,7 @@ func TestPrevious(t *testing.T) {
 			"2023-10-16", `{"id":"s","st\u0061tus":"active","description":"x","description":"y"}`, `{"status":"past_due","d\u0065scription":"w","description":"v"}`,
 			`{"status":"past_due","access":"grace","description":"v"}`,
 		},
-		"id is what it is": {"2023-10-16", `{"id":"s"}`, `{"id":"t","description":"x"}`, `{"description":"x"}`},
+		"previous id is ignored": {"2023-10-16", `{"id":"s"}`, `{"id":"t","description":"x"}`, `{"description":"x"}`},
 	} {
 		raw := event("customer.subscription.updated", tt.object+`,"previous_attributes":`+tt.previous)
 		raw = strings.Replace(raw, `"created":`, `"api_version":"`+tt.version+`","created":`, 1)
@@ -261,9 +260,9 @@ func TestPreviousOfOddTypes(t *testing.T) {
 	}
 }
 
-// What previous says is the state before by another way, too: the object merged
-// by encoding/json, and normalized as if it had come so.
-func TestPreviousPutBackIsTheStateBefore(t *testing.T) {
+// The state before is computed in another way: the object is merged as decoded
+// JSON and then normalized as if Stripe had sent it.
+func TestPreviousGivesTheStateBefore(t *testing.T) {
 	t.Parallel()
 	n := normalizer(t, options())
 	compared := 0
@@ -290,8 +289,9 @@ func TestPreviousPutBackIsTheStateBefore(t *testing.T) {
 	}
 }
 
-// mergedBefore is an event whose object is as it was. It is false for what needs
-// more than merging: events without items, and versions whose arrays are sparse.
+// mergedBefore returns the event with its object as it was before. It reports
+// false if that needs more than merging: for events without items, and for
+// versions with sparse arrays.
 func mergedBefore(t *testing.T, raw []byte) ([]byte, bool) {
 	t.Helper()
 	e := decoded(t, string(raw))
@@ -325,8 +325,8 @@ func merge(object, previous map[string]any) {
 	}
 }
 
-// What is put back may stand deeper in what is made of it than in the event.
-func TestPreviousPlanNestedAsDeepAsCanBe(t *testing.T) {
+// A previous plan is nested deeper in the merged object than in the event.
+func TestPreviousPlanOfMaximumDepth(t *testing.T) {
 	t.Parallel()
 	for depth := 9_980; depth < 9_990; depth++ {
 		plan := strings.Repeat("[", depth) + strings.Repeat("]", depth)

@@ -11,8 +11,7 @@ import (
 	"github.com/billbus/billbus/test/corpus"
 )
 
-// recorded is what the tests know about a recorded event without the code that
-// they test.
+// recorded is a recorded event, decoded without the code under test.
 type recorded struct {
 	Type     string
 	Livemode any
@@ -34,7 +33,7 @@ type recordedPrice struct {
 	UnitAmount *int64 `json:"unit_amount"`
 }
 
-func TestCorpus(t *testing.T) {
+func TestRecordedEvents(t *testing.T) {
 	t.Parallel()
 	n := normalizer(t, options())
 	for i, file := range corpus.Load(t) {
@@ -90,7 +89,7 @@ func checkSubscription(t *testing.T, want recordedSubscription, got *events.Subs
 		t.Errorf("got %s of %q, %s, want %s, %s", got.ID, got.CustomerID, got.Status, want.ID, want.Status)
 	}
 	if got.CurrentPeriodStart.IsZero() || got.CurrentPeriodEnd.Before(got.CurrentPeriodStart) {
-		t.Errorf("period from %s to %s", got.CurrentPeriodStart, got.CurrentPeriodEnd)
+		t.Errorf("got a period from %s to %s", got.CurrentPeriodStart, got.CurrentPeriodEnd)
 	}
 	checkDates(t, got)
 	prices := pricesOf(t, want)
@@ -111,7 +110,7 @@ func checkSubscription(t *testing.T, want recordedSubscription, got *events.Subs
 	}
 }
 
-// checkDates finds dates that were made out of nothing, by reading the JSON.
+// checkDates finds dates that were made from zero values.
 func checkDates(t *testing.T, s *events.Subscription) {
 	t.Helper()
 	encoded, err := json.Marshal(s)
@@ -120,15 +119,15 @@ func checkDates(t *testing.T, s *events.Subscription) {
 	}
 	for _, year := range []string{`"0001-`, `"1969-`, `"1970-`} {
 		if strings.Contains(string(encoded), year) {
-			t.Errorf("a date begins with %s: %s", year, encoded)
+			t.Errorf("got a date that begins with %s: %s", year, encoded)
 		}
 	}
 	if s.CurrentPeriodEnd.After(time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)) {
-		t.Errorf("the period ends at %s", s.CurrentPeriodEnd)
+		t.Errorf("got a period that ends at %s", s.CurrentPeriodEnd)
 	}
 }
 
-// pricesOf lists the price of each item, or the plan where there are no items.
+// pricesOf returns the price of each item, or the plan if there are no items.
 func pricesOf(t *testing.T, sub recordedSubscription) []recordedPrice {
 	t.Helper()
 	type item struct{ Price, Plan *recordedPrice }

@@ -7,37 +7,33 @@ import (
 	"github.com/billbus/billbus/events"
 )
 
-// Seconds of the years 1 to 9999: what RFC 3339, and so JSON, can write. The
-// first second of year 1 is Go's zero time, which means "not set".
+// The years 1 to 9999 in Unix seconds: what RFC 3339, and therefore JSON, can
+// write. The first second of year 1 is Go's zero time, which means "not set".
 const (
 	minUnix = -62135596800 + 1
 	maxUnix = 253402300799
 )
 
-// envelope is what stands around the object that an event is about.
+// envelope is what surrounds the object that an event is about.
 type envelope struct {
 	id, kind string
-	// thin events name their object and do not hold it.
-	thin     bool
+	thin     bool // it names its object and does not contain it
 	version  string
 	account  string
 	livemode bool
 	created  time.Time
-	// object is data.object, of any kind.
-	object value
-	// previous are data.previous_attributes.
-	previous value
-	// subject is the id of the object; "" if that is no object or has no id.
-	subject string
+	object   value  // data.object, of any JSON type
+	previous value  // data.previous_attributes
+	subject  string // the object's id, or "" if it has none
 }
 
-// readEnvelope checks the little that makes JSON a Stripe event, and reads what
-// else it finds.
-func readEnvelope(body value, s *sink) (envelope, error) {
-	if !body.isObject() {
+// readEnvelope checks that the JSON has the few fields that make it a Stripe
+// event, and reads the others if they are there.
+func readEnvelope(in input) (envelope, error) {
+	if !in.root.isObject() {
 		return envelope{}, notEvent("not an object")
 	}
-	r := s.reader(body, "")
+	r := in.reader()
 	form, _ := r.object.get("object").text()
 	env := envelope{thin: form == "v2.core.event"}
 	if form != "event" && !env.thin {
@@ -56,12 +52,12 @@ func readEnvelope(body value, s *sink) (envelope, error) {
 	env.version = r.text("api_version")
 	env.account = account(r)
 	env.livemode = livemode(r)
-	env.readSubject(r)
+	env.readObject(r)
 	return env, nil
 }
 
-// created is an integer; a string of digits has been recorded, too. Thin events
-// write RFC 3339.
+// created is an integer. Some recorded events have a string of digits, and thin
+// events use RFC 3339.
 func created(v value, thin bool) (time.Time, bool) {
 	if seconds, ok := seconds(v); ok {
 		return time.Unix(seconds, 0).UTC(), minUnix <= seconds && seconds <= maxUnix
@@ -75,8 +71,8 @@ func created(v value, thin bool) (time.Time, bool) {
 	return t, err == nil && minUnix <= t.Unix() && t.Unix() <= maxUnix
 }
 
-// account is the connected account. Thin events keep it in context, behind its
-// organization if it has one, events of API versions before 2017 in user_id.
+// account returns the connected account. Thin events have it in context, after
+// the organization if there is one; API versions before 2017 in user_id.
 func account(r reader) string {
 	if id := r.text("account"); id != "" {
 		return id
@@ -93,23 +89,21 @@ func account(r reader) string {
 	return ""
 }
 
-// livemode has been recorded as a string, too. What cannot be read is test
-// mode: that way nobody is given access by mistake.
+// livemode accepts strings, which some recorded events have. A mode that cannot
+// be read counts as test, which gives nobody access by mistake.
 func livemode(r reader) bool {
 	if text, ok := r.get("livemode").text(); ok && (text == "true" || text == "false") {
 		return text == "true"
 	}
-	live := r.flag("livemode")
-	return live != nil && *live
+	return r.isTrue("livemode")
 }
 
-func (e *envelope) readSubject(r reader) {
+func (e *envelope) readObject(r reader) {
 	if e.thin {
-		related, _ := r.child("related_object")
-		e.subject = related.text("id")
+		e.subject = r.child("related_object").text("id")
 		return
 	}
-	data, _ := r.child("data")
+	data := r.child("data")
 	e.object = data.get("object")
 	e.previous = previousAttributes(data)
 	id := set(e.object.get("id"))
@@ -118,25 +112,17 @@ func (e *envelope) readSubject(r reader) {
 	}
 	var ok bool
 	if e.subject, ok = id.text(); !ok {
-		r.fault("data.object.id", "not a string")
+		r.warn("data.object.id", "not a string")
 	}
 }
 
-// previousAttributes may be an empty array where PHP wrote the JSON anew.
+// previousAttributes may be an empty array if PHP encoded the JSON again.
 func previousAttributes(data reader) value {
 	previous := data.get("previous_attributes")
 	if !previous.isObject() && !previous.isEmpty() && previous.exists() {
-		data.fault("previous_attributes", "not an object")
+		data.warn("previous_attributes", "not an object")
 	}
 	return previous
-}
-
-// notBlank leaves out what readers of CloudEvents refuse in an attribute.
-func notBlank(s string) string {
-	if strings.TrimSpace(s) == "" {
-		return ""
-	}
-	return s
 }
 
 func (e *envelope) message(r Receipt) events.Message {
@@ -159,9 +145,17 @@ func (e *envelope) message(r Receipt) events.Message {
 	}
 }
 
-// eventID makes the Dashboard's test sends different events: their id is all
-// zeros, and every one after the first would count as a repetition. A blank id,
-// which CloudEvents readers refuse, becomes its hash.
+// notBlank drops a blank attribute, which CloudEvents readers refuse.
+func notBlank(s string) string {
+	if strings.TrimSpace(s) == "" {
+		return ""
+	}
+	return s
+}
+
+// eventID adds part of the hash to the id of a test event from the Dashboard:
+// its digits are all zeros, so every test event after the first would count as a
+// duplicate. A blank id, which CloudEvents readers refuse, becomes its hash.
 func eventID(id, hash string) string {
 	if strings.TrimSpace(id) == "" {
 		return events.SafeID(id)
@@ -171,12 +165,4 @@ func eventID(id, hash string) string {
 		return id
 	}
 	return id + hash[:12]
-}
-
-// envelopeKeys are the keys without which an event cannot be placed.
-func envelopeKeys() []string {
-	return []string{
-		"account", "api_version", "context", "created", "data", "id", "livemode",
-		"object", "previous_attributes", "related_object", "type", "user_id",
-	}
 }

@@ -11,9 +11,9 @@ import (
 	"github.com/billbus/billbus/test/corpus"
 )
 
-// FuzzRecorded alters recorded events in a few places, as hostile input and
-// later API versions would, and leaves alone what makes them events: they must
-// be accepted, whatever stands inside. The input says which event and how.
+// FuzzRecorded changes values inside recorded events, as hostile input or later
+// API versions could, but not the fields that make them events. They must be
+// accepted. The input selects the event and the changes.
 func FuzzRecorded(f *testing.F) {
 	files := corpus.Load(f)
 	for i := range files {
@@ -38,7 +38,7 @@ func FuzzRecorded(f *testing.F) {
 		}
 		m, err := n.Event(raw, receipt())
 		if err != nil {
-			t.Fatalf("refused: %v", err)
+			t.Fatalf("Event: %v", err)
 		}
 		checkEvent(t, n, raw)
 		if m.Data.Subscription != nil {
@@ -49,7 +49,7 @@ func FuzzRecorded(f *testing.F) {
 	})
 }
 
-// alterer replaces, doubles and removes values somewhere inside of a value.
+// alterer replaces, repeats and removes values inside a value.
 type alterer struct {
 	rand *rand.Rand
 }
@@ -109,8 +109,8 @@ func (a alterer) odd(v any) any {
 	return values[a.rand.IntN(len(values))]
 }
 
-// checkZeroDates finds dates that stand for nothing. A date of 1970 may be what
-// was written.
+// checkZeroDates finds dates that were made from zero values. Other dates in 1970
+// can come from the input.
 func checkZeroDates(t *testing.T, data events.Data) {
 	t.Helper()
 	data.Event = nil
@@ -120,13 +120,12 @@ func checkZeroDates(t *testing.T, data events.Data) {
 	}
 	for _, date := range []string{`"0001-`, `"1969-`, `"1970-01-01T00:00:00Z"`} {
 		if strings.Contains(string(encoded), date) {
-			t.Fatalf("a date begins with %s: %s", date, encoded)
+			t.Fatalf("got a date that begins with %s: %s", date, encoded)
 		}
 	}
 }
 
-// checkAmounts finds amounts that got lost: what another decoder finds at an item
-// must be there.
+// checkAmounts finds amounts that were lost, with another decoder.
 func checkAmounts(t *testing.T, object any, got *events.Subscription) {
 	t.Helper()
 	o, _ := object.(map[string]any)
@@ -148,12 +147,12 @@ func checkAmounts(t *testing.T, object any, got *events.Subscription) {
 	}
 }
 
-// checkPrevious holds previous against what it is made of.
+// checkPrevious checks that previous is the difference that it describes.
 func checkPrevious(t *testing.T, data events.Data) {
 	t.Helper()
 	before := data.Previous.Before(data.Subscription)
 	again := events.Diff(before, data.Subscription)
 	if (again == nil) != (data.Previous == nil) || again != nil && !slices.Equal(again.Fields, data.Previous.Fields) {
-		t.Fatalf("got previous %+v, and from the state before %+v", data.Previous, again)
+		t.Fatalf("got previous %+v, but %+v from the state before", data.Previous, again)
 	}
 }

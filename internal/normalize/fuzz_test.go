@@ -26,7 +26,7 @@ func FuzzEvent(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) { checkEvent(t, n, raw) })
 }
 
-// FuzzObject puts the input into a frame, so that more of it is read.
+// FuzzObject puts the input into an event, which gets it read more often.
 func FuzzObject(f *testing.F) {
 	for _, object := range []string{
 		`{"id":"sub_1","url":"u","object":"checkout.session","client_secret":[1]}`,
@@ -60,14 +60,14 @@ func checkEvent(t *testing.T, n *normalize.Normalizer, raw []byte) {
 	checkSecrets(t, m.Data.Event)
 }
 
-// checkSecrets looks for values that must not be there by another decoder.
+// checkSecrets looks for secret values with another decoder.
 func checkSecrets(t *testing.T, event []byte) {
 	t.Helper()
 	var v any
 	dec := json.NewDecoder(bytes.NewReader(event))
-	dec.UseNumber() // a float has no 1e400
+	dec.UseNumber() // a float cannot hold 1e400
 	if err := dec.Decode(&v); err != nil {
-		t.Fatalf("the redacted event is no JSON: %v", err)
+		t.Fatalf("the redacted event is not JSON: %v", err)
 	}
 	walk(v, func(o map[string]any) {
 		kind, _ := o["object"].(string)
@@ -95,9 +95,9 @@ func walk(v any, visit func(map[string]any)) {
 	}
 }
 
-// A body of nothing but nesting, or of nothing but members, must not take time
-// that grows with the square of its size.
-func TestHostileShapes(t *testing.T) {
+// The time to read deep or wide objects must not grow with the square of their
+// size.
+func TestHostileShapesAreReadInLinearTime(t *testing.T) {
 	t.Parallel()
 	const n = 50_000
 	for name, object := range map[string]string{

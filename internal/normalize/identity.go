@@ -6,14 +6,15 @@ import (
 	"github.com/billbus/billbus/events"
 )
 
-// How far client_reference_id of a Checkout session is believed.
+// Values of [Options.ClientReference].
 const (
 	ClientReferenceAPI = "api" // on sessions that the application created
-	ClientReferenceAll = "all" // on Payment Links, too, where a visitor can set it
+	ClientReferenceAll = "all" // also on Payment Links, where a visitor can set it
 	ClientReferenceOff = "off"
 )
 
-// userID is the first of the configured metadata keys that holds something.
+// userID returns the value of the first configured metadata key that is not
+// blank.
 func (n *Normalizer) userID(metadata map[string]string) string {
 	for _, key := range n.userIDKeys {
 		if id := metadata[key]; strings.TrimSpace(id) != "" {
@@ -33,11 +34,11 @@ func subscriptionIdentity(sub *events.Subscription) *events.Identity {
 	}
 }
 
-// sessionIdentity takes the client's reference before the metadata: it is what
-// Stripe has for this purpose.
+// sessionIdentity prefers client_reference_id, Stripe's own field for this
+// purpose, to the metadata.
 func (n *Normalizer) sessionIdentity(s *events.CheckoutSession) *events.Identity {
 	user := ""
-	if n.believes(s) {
+	if n.trustsReference(s) {
 		user = s.ClientReferenceID
 	}
 	if strings.TrimSpace(user) == "" {
@@ -52,18 +53,12 @@ func (n *Normalizer) sessionIdentity(s *events.CheckoutSession) *events.Identity
 	}
 }
 
-func (n *Normalizer) believes(s *events.CheckoutSession) bool {
-	switch n.clientReference {
-	case ClientReferenceAll:
-		return true
-	case ClientReferenceAPI:
-		return s.PaymentLinkID == ""
-	}
-	return false
+func (n *Normalizer) trustsReference(s *events.CheckoutSession) bool {
+	return n.clientReference == ClientReferenceAll || n.clientReference == ClientReferenceAPI && s.PaymentLinkID == ""
 }
 
-// customerIdentity says, too, that a customer's metadata name nobody: they did
-// in an older event, perhaps.
+// customerIdentity is set without a user id too: an older event of the customer
+// may have named one.
 func (n *Normalizer) customerIdentity(c *events.Customer) *events.Identity {
 	if c.ID == "" {
 		return nil

@@ -8,32 +8,32 @@ import (
 	"github.com/billbus/billbus/events"
 )
 
-// items reads the priced parts: a list object since 2015, a plain array in some
-// recordings. Before there were items, the subscription's plan was the one
-// thing sold.
+// items reads a list object, as Stripe renders it since 2015, or a plain array,
+// as in some recorded events. Before there were items, a subscription had one
+// plan.
 func items(r reader) (list []events.Item, truncated bool) {
-	path, elements := "items", r.get("items")
-	if elements.isObject() {
-		page, _ := r.child("items")
-		more := page.flag("has_more")
-		truncated = more != nil && *more
-		path, elements = "items.data", page.array("data")
+	var path string
+	var array value
+	if r.get("items").isObject() {
+		page := r.child("items")
+		truncated = page.isTrue("has_more")
+		path, array = "items.data", page.array("data")
 	} else {
-		elements = r.array("items")
+		path, array = "items", r.array("items")
 	}
-	for i, v := range elements.elements() {
-		if each, ok := r.element(path, i, v); ok {
-			list = append(list, item(each))
+	for i, v := range array.elements() {
+		if element := r.element(path, i, v); element.exists() {
+			list = append(list, item(element))
 		}
 	}
 	if list == nil && r.has("plan") {
-		list = []events.Item{priced(r)}
+		list = []events.Item{pricing(r)}
 	}
 	return list, truncated
 }
 
 func item(r reader) events.Item {
-	it := priced(r)
+	it := pricing(r)
 	it.ID = r.text("id")
 	it.Created = r.moment("created")
 	it.CurrentPeriodStart = r.moment("current_period_start")
@@ -42,52 +42,51 @@ func item(r reader) events.Item {
 	return it
 }
 
-// priced reads what is sold and how many of it. Renderings before 2019 have a
-// plan, later ones a price, most of those both: the price counts, and the plan
-// says what the price does not.
-func priced(r reader) events.Item {
+// pricing reads the price and the quantity. Events before 2019 have a plan, later
+// ones have a price, and most of those have both. A field of the plan is used
+// only if the price does not have it.
+func pricing(r reader) events.Item {
 	price, priceID := expanded(r, "price")
 	plan, planID := expanded(r, "plan")
-	it := sold(price, plan)
+	it := terms(price, plan)
 	it.PriceID = cmp.Or(priceID, planID)
 	it.Quantity = r.integer("quantity")
 	return it
 }
 
-// sold reads what a price and a plan say.
-func sold(price, plan reader) events.Item {
-	recurring, _ := price.child("recurring")
+// terms reads the fields of a price, and those that it lacks from a plan.
+func terms(price, plan reader) events.Item {
+	recurring := price.child("recurring")
 	return events.Item{
-		ProductID:         either(reader.reference, price, "product", plan, "product"),
+		ProductID:         firstOf(reader.reference, price, "product", plan, "product"),
 		LookupKey:         price.text("lookup_key"),
-		Nickname:          either(reader.text, price, "nickname", plan, "nickname"),
-		UnitAmount:        either(reader.integer, price, "unit_amount", plan, "amount"),
-		UnitAmountDecimal: either(reader.decimal, price, "unit_amount_decimal", plan, "amount_decimal"),
-		BillingScheme:     either(reader.text, price, "billing_scheme", plan, "billing_scheme"),
-		TiersMode:         either(reader.text, price, "tiers_mode", plan, "tiers_mode"),
-		TransformQuantity: either(transform, price, "transform_quantity", plan, "transform_usage"),
-		Currency:          either(reader.text, price, "currency", plan, "currency"),
-		Interval:          either(reader.text, recurring, "interval", plan, "interval"),
-		IntervalCount:     either(reader.integer, recurring, "interval_count", plan, "interval_count"),
-		UsageType:         either(reader.text, recurring, "usage_type", plan, "usage_type"),
-		MeterID:           either(reader.reference, recurring, "meter", plan, "meter"),
+		Nickname:          firstOf(reader.text, price, "nickname", plan, "nickname"),
+		UnitAmount:        firstOf(reader.integer, price, "unit_amount", plan, "amount"),
+		UnitAmountDecimal: firstOf(reader.decimal, price, "unit_amount_decimal", plan, "amount_decimal"),
+		BillingScheme:     firstOf(reader.text, price, "billing_scheme", plan, "billing_scheme"),
+		TiersMode:         firstOf(reader.text, price, "tiers_mode", plan, "tiers_mode"),
+		TransformQuantity: firstOf(transform, price, "transform_quantity", plan, "transform_usage"),
+		Currency:          firstOf(reader.text, price, "currency", plan, "currency"),
+		Interval:          firstOf(reader.text, recurring, "interval", plan, "interval"),
+		IntervalCount:     firstOf(reader.integer, recurring, "interval_count", plan, "interval_count"),
+		UsageType:         firstOf(reader.text, recurring, "usage_type", plan, "usage_type"),
+		MeterID:           firstOf(reader.reference, recurring, "meter", plan, "meter"),
 		TaxBehavior:       price.text("tax_behavior"),
 	}
 }
 
-// expanded reads an object and its id. Where there is only the id, every member
-// of the object is absent.
+// expanded returns an object and its id. If there is only the id, the object does
+// not exist.
 func expanded(r reader, name string) (reader, string) {
 	id := r.reference(name)
 	if !r.get(name).isObject() {
 		return reader{}, id
 	}
-	each, _ := r.child(name)
-	return each, id
+	return r.child(name), id
 }
 
-// either reads a member of a, or where there is none, one of b.
-func either[T comparable](read func(reader, string) T, a reader, inA string, b reader, inB string) T {
+// firstOf reads a member of a, or a member of b if a does not have it.
+func firstOf[T comparable](read func(reader, string) T, a reader, inA string, b reader, inB string) T {
 	var zero T
 	if t := read(a, inA); t != zero {
 		return t
@@ -96,13 +95,13 @@ func either[T comparable](read func(reader, string) T, a reader, inA string, b r
 }
 
 func transform(r reader, name string) *events.TransformQuantity {
-	t, _ := r.child(name)
+	t := r.child(name)
 	return present(events.TransformQuantity{DivideBy: t.integer("divide_by"), Round: t.text("round")})
 }
 
-// discounts reads the list that newer renderings have, whose elements may be
-// ids, and the single discount of older ones. Some have both; then the single
-// one says what the list has only the id of.
+// discounts reads the list of newer versions, whose elements can be ids, and the
+// single discount of older ones. Some versions have both: the single discount
+// then replaces its id in the list.
 func discounts(r reader) []events.Discount {
 	var list []events.Discount
 	for i, v := range r.array("discounts").elements() {
@@ -128,8 +127,8 @@ func listedDiscount(r reader, i int, v value) (events.Discount, bool) {
 	if id, ok := v.text(); ok {
 		return events.Discount{ID: id}, id != ""
 	}
-	d, ok := r.element("discounts", i, v)
-	return discount(d), ok
+	d := r.element("discounts", i, v)
+	return discount(d), d.exists()
 }
 
 func singleDiscount(r reader) events.Discount {
@@ -146,11 +145,11 @@ func discount(r reader) events.Discount {
 		Start:           r.moment("start"),
 		End:             r.moment("end"),
 	}
-	holder := r
-	if source, ok := r.child("source"); ok && source.has("coupon") {
-		holder = source
+	parent := r
+	if source := r.child("source"); source.has("coupon") {
+		parent = source
 	}
-	coupon, id := expanded(holder, "coupon")
+	coupon, id := expanded(parent, "coupon")
 	d.CouponID = id
 	d.PercentOff = percentOff(coupon)
 	d.AmountOff = coupon.integer("amount_off")
@@ -158,8 +157,8 @@ func discount(r reader) events.Discount {
 	return d
 }
 
-// percentOff was rounded until 2018, when percent_off_precise said what it was.
-// Since then it is a float, written 25.0 where it had been 25.
+// percentOff was rounded until 2018, when percent_off_precise had the exact value.
+// Since then it is a float, and 25 became 25.0.
 func percentOff(r reader) string {
 	off := cmp.Or(r.decimal("percent_off_precise"), r.decimal("percent_off"))
 	if !strings.Contains(off, ".") || strings.ContainsAny(off, "eE") {

@@ -1,16 +1,17 @@
-// Package normalize turns Stripe's JSON, in whatever API version it was
-// rendered, into the one message of package events.
+// Package normalize turns Stripe's JSON, rendered in any API version, into the
+// message that package events defines.
 //
-// It goes by the shape of the JSON, never by the version string: a field is
-// taken from wherever a version keeps it, and what has an odd type is left out
-// and named in the warnings. Only what is no Stripe event at all is an error. A
-// library's structs cannot do this: they follow one version, and turn a newer
-// subscription into zero dates without an error.
+// It looks at the shape of the JSON and never at the version string. Each field
+// is read from wherever a version keeps it. A value of an unexpected type is
+// left out and named in the warnings; the only error is JSON that is not a
+// Stripe event at all. The structs of a Stripe library cannot do this: they
+// follow one version, and decode a newer subscription into zero dates without
+// an error.
 //
-// The bytes are read in this order: repair of invalid UTF-8, syntax, redaction,
-// and then everything else from the redacted bytes, so that no secret can reach
-// a field. Redaction edits bytes; numbers, key order and escapes stay as Stripe
-// wrote them. An update is read twice: the object as it is, and as it was.
+// The steps are: replace invalid UTF-8, parse, redact, and then read everything
+// from the redacted bytes, so a secret cannot end up in a field. Redaction edits
+// the bytes in place: numbers, key order and escapes stay as Stripe wrote them.
+// For an update, the subscription is read twice: as it is, and as it was.
 package normalize
 
 import (
@@ -20,17 +21,16 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/billbus/billbus/events"
 )
 
-// ErrNotEvent is what every error of [Normalizer.Event] wraps. The text says
-// what is missing and quotes nothing of the body.
+// ErrNotEvent is wrapped by every error of [Normalizer.Event]. The error's text
+// says what is missing and never quotes the body.
 var ErrNotEvent = errors.New("not a Stripe event")
 
-// Modes and accounts that can be admitted, besides ids of connected accounts.
+// Values of [Options.Livemode] and [Options.Accounts].
 const (
 	Live     = "live"
 	Test     = "test"
@@ -38,34 +38,35 @@ const (
 	Platform = "platform"
 )
 
-// Options say what is admitted to subscription.*, what is redacted, and where
-// the application keeps its user id.
+// Options configure a Normalizer. Package config validates them.
 type Options struct {
-	// Livemode is the mode whose events are admitted: live, test or any.
+	// Livemode is the mode that is admitted: live, test or any.
 	Livemode string
-	// Accounts are those whose events are admitted: platform, any, acct_….
+	// Accounts are the accounts that are admitted: platform, any, or acct_….
 	Accounts []string
-	// RedactKeys are redacted wherever they occur, besides what always is.
+	// RedactKeys are redacted wherever they occur, in addition to the values
+	// that are always redacted. None of them may be a [CannotRedact] key.
 	RedactKeys []string
-	// UserIDKeys are the metadata keys that may hold the user id, in order.
+	// UserIDKeys are the metadata keys that can hold the user id, in order of
+	// preference.
 	UserIDKeys []string
-	// ClientReference says whether the client_reference_id of a Checkout session
-	// is a user id: api, all or off.
+	// ClientReference says when the client_reference_id of a Checkout session is
+	// a user id: api, all or off.
 	ClientReference string
 }
 
-// Receipt is what is known of an event besides its bytes.
+// Receipt is what is known about an event apart from its bytes.
 type Receipt struct {
 	// Endpoint is the name of the signing secret that verified the event.
 	Endpoint string
-	// Account is the connected account that an event was read from. Stripe names
-	// it in what it posts; where an event names one itself, that one counts.
+	// Account is the connected account from which an event was read. It applies
+	// only to events that do not name an account themselves.
 	Account    string
 	Origin     events.Origin
 	ReceivedAt time.Time
 }
 
-// Normalizer makes messages. It is safe for concurrent use.
+// Normalizer makes messages from Stripe's JSON. It is safe for concurrent use.
 type Normalizer struct {
 	livemode        string
 	accounts        []string
@@ -74,10 +75,10 @@ type Normalizer struct {
 	clientReference string
 }
 
-// New checks the options and reports every fault in them at once.
+// New returns a Normalizer, or an error if a required option is missing.
 func New(o Options) (*Normalizer, error) {
-	if err := errors.Join(checkMode(o.Livemode), checkAccounts(o.Accounts), checkKeys(o), checkClientReference(o.ClientReference)); err != nil {
-		return nil, err
+	if o.Livemode == "" || len(o.Accounts) == 0 || o.ClientReference == "" {
+		return nil, errors.New("normalize: Livemode, Accounts and ClientReference are required")
 	}
 	return &Normalizer{
 		livemode:        o.Livemode,
@@ -88,100 +89,79 @@ func New(o Options) (*Normalizer, error) {
 	}, nil
 }
 
-// Event makes the message of one Stripe event. An error always means that raw
-// is not a Stripe event, and wraps [ErrNotEvent].
+// Event makes the message of one Stripe event. An error means that raw is not a
+// Stripe event, and wraps [ErrNotEvent].
 func (n *Normalizer) Event(raw []byte, r Receipt) (events.Message, error) {
-	s := new(sink)
-	doc, err := parse(repair(raw, &s.warn))
+	in, err := n.input(raw)
 	if err != nil {
 		return events.Message{}, notEvent(err.Error())
 	}
-	body, redactions := redact(doc, n.secrets)
-	env, err := readEnvelope(body, s)
+	env, err := readEnvelope(in)
 	if err != nil {
 		return events.Message{}, err
 	}
 	env.account = cmp.Or(env.account, r.Account)
 	msg := env.message(r)
-	sum := sha256.Sum256(raw)
-	msg.Data.EventSHA256 = hex.EncodeToString(sum[:])
-	msg.ID = eventID(env.id, msg.Data.EventSHA256)
-	msg.Data.Event = []byte(body.raw())
-	n.place(&msg, env, s)
-	msg.Data.Redactions = redactions
-	msg.Data.Warnings = s.warn.list()
+	msg.ID = eventID(env.id, in.sha256)
+	msg.Data.Event = []byte(in.root.raw())
+	n.setObject(&msg, env, in.warnings)
+	in.describe(&msg.Data)
 	return msg, nil
 }
 
-// place decides the subject: subscription.* for what is admitted and names a
-// subscription, stripe.> for everything else.
-func (n *Normalizer) place(msg *events.Message, env envelope, s *sink) {
+func notEvent(why string) error { return fmt.Errorf("%w: %s", ErrNotEvent, why) }
+
+// input is a body that was parsed and redacted.
+type input struct {
+	root       value
+	sha256     string // of the bytes before redaction, in hex
+	redactions []string
+	warnings   *notes
+}
+
+func (n *Normalizer) input(raw []byte) (input, error) {
+	warnings := new(notes)
+	doc, err := parse(validUTF8(raw, warnings))
+	if err != nil {
+		return input{}, err
+	}
+	root, redactions := redact(doc, n.secrets)
+	sum := sha256.Sum256(raw)
+	return input{root, hex.EncodeToString(sum[:]), redactions, warnings}, nil
+}
+
+// describe adds what the message says about the bytes. It comes last, when all
+// warnings are known.
+func (in input) describe(data *events.Data) {
+	data.EventSHA256 = in.sha256
+	data.Redactions = in.redactions
+	data.Warnings = in.warnings.list()
+}
+
+// setObject sets the message's subject, and the object that the event is about:
+// subscription.* for an admitted event that names a subscription, stripe.> for
+// everything else.
+func (n *Normalizer) setObject(msg *events.Message, env envelope, warnings *notes) {
 	msg.Data.Ignored = n.ignored(env)
 	subject, ok := events.SubscriptionSubject(env.kind)
 	ok = ok && !env.thin && msg.Data.Ignored == ""
 	if ok && env.subject == "" {
-		s.warn.fault("data.object.id", "missing, so the subscription is unknown")
+		warnings.add("data.object.id: missing, so the subscription is unknown")
 	}
 	if ok && env.subject != "" {
 		msg.Type = subject
-		n.states(&msg.Data, env, s)
+		n.setSubscription(&msg.Data, env, warnings)
 		return
 	}
 	msg.Type = events.StripeSubject(env.kind)
 	if msg.Data.Ignored == "" && !env.thin {
-		n.relate(msg, env, s)
+		n.setRelated(msg, env, warnings)
 	}
 }
 
-// states reads the subscription as it is after the event and, on an update, as
-// it was before.
-func (n *Normalizer) states(data *events.Data, env envelope, s *sink) {
-	after := n.subscription(env.object, env, s)
-	previous := after
-	if env.kind == "customer.subscription.updated" {
-		previous = n.previous(after, env, s)
-		data.Previous = events.Diff(previous, after)
-	}
-	data.Subscription = after
-	data.Changes = events.Changes(env.kind, previous, after)
-	data.Identity = subscriptionIdentity(after)
-}
-
-// previous reads the object with the previous attributes put back in the same
-// way as the object itself. Only what could be read in the one and not in the
-// other is noted anew.
-func (n *Normalizer) previous(after *events.Subscription, env envelope, s *sink) *events.Subscription {
-	object := beforeSubscription(env.object, env.previous, env.version)
-	if object == env.object {
-		return after
-	}
-	own := new(sink)
-	was := n.subscription(object, env, own)
-	was.ID = after.ID
-	if !env.previous.get("items").exists() {
-		sharePeriod(was, after)
-	}
-	s.warn.addNew("previous_attributes: ", own.warn)
-	return was
-}
-
-// sharePeriod gives the items the period that the subscription had before, if
-// theirs is the subscription's now. Versions before 2025-03-31 render both, but
-// say of the subscription's alone what it was: a renewal would seem none.
-func sharePeriod(was, after *events.Subscription) {
-	for i := range was.Items {
-		it := &was.Items[i]
-		if !it.CurrentPeriodStart.IsZero() && it.CurrentPeriodStart.Equal(after.CurrentPeriodStart) && it.CurrentPeriodEnd.Equal(after.CurrentPeriodEnd) {
-			it.CurrentPeriodStart, it.CurrentPeriodEnd = was.CurrentPeriodStart, was.CurrentPeriodEnd
-		}
-	}
-}
-
+// ignored says why the event is not admitted, or "".
 func (n *Normalizer) ignored(env envelope) string {
-	account := env.account
-	if account == "" {
-		account = Platform
-	}
+	account := cmp.Or(env.account, Platform)
 	switch {
 	case n.livemode != Any && n.livemode != events.Mode(env.livemode):
 		return events.IgnoredLivemode
@@ -191,53 +171,45 @@ func (n *Normalizer) ignored(env envelope) string {
 	return ""
 }
 
-func checkClientReference(word string) error {
-	switch word {
-	case ClientReferenceAPI, ClientReferenceAll, ClientReferenceOff:
-		return nil
+// setSubscription sets the subscription as it is after the event and, for an
+// update, what was different before.
+func (n *Normalizer) setSubscription(data *events.Data, env envelope, warnings *notes) {
+	after := n.subscription(env.object, env, warnings)
+	before := after
+	if env.kind == "customer.subscription.updated" {
+		before = n.before(after, env, warnings)
+		data.Previous = events.Diff(before, after)
 	}
-	return fmt.Errorf("client reference %q: want api, all or off", word)
+	data.Subscription = after
+	data.Changes = events.Changes(env.kind, before, after)
+	data.Identity = subscriptionIdentity(after)
 }
 
-func notEvent(why string) error { return fmt.Errorf("%w: %s", ErrNotEvent, why) }
-
-func checkMode(mode string) error {
-	if mode == Live || mode == Test || mode == Any {
-		return nil
+// before merges the previous attributes into the object and reads the result
+// like the object itself. Only warnings that the object did not cause are added.
+func (n *Normalizer) before(after *events.Subscription, env envelope, warnings *notes) *events.Subscription {
+	object := objectBefore(env.object, env.previous, env.version)
+	if object == env.object {
+		return after
 	}
-	return fmt.Errorf("livemode %q: want live, test or any", mode)
+	own := new(notes)
+	before := n.subscription(object, env, own)
+	before.ID = after.ID
+	if !env.previous.get("items").exists() {
+		sharePeriod(before, after)
+	}
+	warnings.addNew("previous_attributes: ", own)
+	return before
 }
 
-func checkAccounts(accounts []string) error {
-	if len(accounts) == 0 {
-		return errors.New("accounts: want platform, any or a list of acct_…")
-	}
-	var faults []error
-	for _, a := range accounts {
-		id, isID := strings.CutPrefix(a, "acct_")
-		if a != Platform && a != Any && (!isID || id == "" || events.SafeID(a) != a) {
-			faults = append(faults, fmt.Errorf("account %q: want platform, any or acct_…", a))
+// sharePeriod gives the subscription's previous period to the items that now
+// share its period. Versions before 2025-03-31 render both periods, but list
+// only the subscription's in previous_attributes, which would hide a renewal.
+func sharePeriod(before, after *events.Subscription) {
+	for i := range before.Items {
+		it := &before.Items[i]
+		if !it.CurrentPeriodStart.IsZero() && it.CurrentPeriodStart.Equal(after.CurrentPeriodStart) && it.CurrentPeriodEnd.Equal(after.CurrentPeriodEnd) {
+			it.CurrentPeriodStart, it.CurrentPeriodEnd = before.CurrentPeriodStart, before.CurrentPeriodEnd
 		}
 	}
-	return errors.Join(faults...)
-}
-
-// checkKeys refuses to redact what makes an event recognizable or names its
-// user: such an event would be refused, or all users would be one.
-func checkKeys(o Options) error {
-	var faults []error
-	for _, key := range o.RedactKeys {
-		switch {
-		case strings.TrimSpace(key) == "":
-			faults = append(faults, errors.New("redact keys: one is empty"))
-		case slices.Contains(envelopeKeys(), key):
-			faults = append(faults, fmt.Errorf("redact key %q: needed to tell what an event is", key))
-		case slices.Contains(o.UserIDKeys, key):
-			faults = append(faults, fmt.Errorf("redact key %q: also names the user id", key))
-		}
-	}
-	if slices.ContainsFunc(o.UserIDKeys, func(key string) bool { return strings.TrimSpace(key) == "" }) {
-		faults = append(faults, errors.New("user id keys: one is empty"))
-	}
-	return errors.Join(faults...)
 }

@@ -45,7 +45,7 @@ func receipt() normalize.Receipt {
 	return normalize.Receipt{Endpoint: "main", Origin: events.OriginWebhook, ReceivedAt: at}
 }
 
-// message normalizes with options that admit everything.
+// message normalizes an event with options that admit everything.
 func message(t testing.TB, raw string) events.Message {
 	t.Helper()
 	m, err := normalizer(t, options()).Event([]byte(raw), receipt())
@@ -55,12 +55,12 @@ func message(t testing.TB, raw string) events.Message {
 	return m
 }
 
-// event is an event around an object.
+// event returns an event about an object.
 func event(kind, object string) string {
 	return fmt.Sprintf(`{"id":"evt_1","object":"event","created":1700000000,"livemode":false,"type":%q,"data":{"object":%s}}`, kind, object)
 }
 
-// subscription normalizes a subscription object with these fields.
+// subscription normalizes a subscription that has the given fields.
 func subscription(t testing.TB, fields string) (*events.Subscription, []string) {
 	t.Helper()
 	m := message(t, event("customer.subscription.updated", `{"id":"sub_1","object":"subscription"`+fields+`}`))
@@ -95,7 +95,7 @@ func TestGolden(t *testing.T) {
 				t.Fatalf("Event: %v", err)
 			}
 			roundTrip(t, got)
-			got.Data.Event = nil // it is the file itself, redacted
+			got.Data.Event = nil // it is the redacted input file
 			golden(t, filepath.Join("testdata", name+".golden.json"), got)
 		})
 	}
@@ -125,8 +125,8 @@ func golden(t *testing.T, path string, m events.Message) {
 	}
 }
 
-// roundTrip checks that a message arrives as it was made, but for the whitespace
-// of the event, and returns it as it arrives.
+// roundTrip encodes and decodes a message, checks that only the event's whitespace
+// changes, and returns the decoded message.
 func roundTrip(t *testing.T, m events.Message) events.Message {
 	t.Helper()
 	payload, err := events.Encode(m)
@@ -139,7 +139,7 @@ func roundTrip(t *testing.T, m events.Message) events.Message {
 	}
 	var event bytes.Buffer
 	if err := json.Compact(&event, m.Data.Event); err != nil {
-		t.Fatalf("the event is no JSON: %v", err)
+		t.Fatalf("the event is not JSON: %v", err)
 	}
 	m.Data.Event = event.Bytes()
 	if diff := cmp.Diff(m, back); diff != "" {
@@ -153,47 +153,47 @@ func TestNotAnEvent(t *testing.T) {
 	n := normalizer(t, options())
 	deep := strings.Repeat("[", 10_001) + strings.Repeat("]", 10_001)
 	for name, raw := range map[string]string{
-		"nothing":            ``,
-		"null":               `null`,
-		"empty object":       `{}`,
-		"array":              `[]`,
-		"array of an event":  `[` + event("a.b", `{}`) + `]`,
-		"string":             `"x"`,
-		"number":             `1`,
-		"truncated":          event("a.b", `{}`)[:60],
-		"trailing garbage":   event("a.b", `{}`) + `}`,
-		"two events":         event("a.b", `{}`) + event("a.b", `{}`),
-		"byte order mark":    "\uFEFF" + event("a.b", `{}`),
-		"invalid UTF-8":      "\xff" + event("a.b", `{}`),
-		"nested too deeply":  event("a.b", deep),
-		"too deep to be put": event("a.b", deep[10:len(deep)-10]),
-		"no id":              `{"object":"event","created":1,"type":"a.b"}`,
-		"id null":            `{"id":null,"object":"event","created":1,"type":"a.b"}`,
-		"id empty":           `{"id":"","object":"event","created":1,"type":"a.b"}`,
-		"id a number":        `{"id":1,"object":"event","created":1,"type":"a.b"}`,
-		"id in capitals":     `{"ID":"evt_1","object":"event","created":1,"type":"a.b"}`,
-		"id withdrawn":       `{"id":"evt_1","object":"event","created":1,"type":"a.b","id":null}`,
-		"no type":            `{"id":"evt_1","object":"event","created":1}`,
-		"type empty":         `{"id":"evt_1","object":"event","created":1,"type":""}`,
-		"type a number":      `{"id":"evt_1","object":"event","created":1,"type":2}`,
-		"no object":          `{"id":"evt_1","created":1,"type":"a.b"}`,
-		"another object":     `{"id":"evt_1","object":"subscription","created":1,"type":"a.b"}`,
-		"object a list":      `{"id":"evt_1","object":["event"],"created":1,"type":"a.b"}`,
-		"no created":         `{"id":"evt_1","object":"event","type":"a.b"}`,
-		"created null":       `{"id":"evt_1","object":"event","created":null,"type":"a.b"}`,
-		"created a word":     `{"id":"evt_1","object":"event","created":"now","type":"a.b"}`,
-		"created empty":      `{"id":"evt_1","object":"event","created":"","type":"a.b"}`,
-		"created RFC 3339":   `{"id":"evt_1","object":"event","created":"2024-01-01T00:00:00Z","type":"a.b"}`,
-		"created fractional": `{"id":"evt_1","object":"event","created":1700000000.5,"type":"a.b"}`,
-		"created a boolean":  `{"id":"evt_1","object":"event","created":true,"type":"a.b"}`,
-		"created too late":   `{"id":"evt_1","object":"event","created":253402300800,"type":"a.b"}`,
-		"created too early":  `{"id":"evt_1","object":"event","created":-62135596800,"type":"a.b"}`,
-		"created huge":       `{"id":"evt_1","object":"event","created":1e300,"type":"a.b"}`,
-		"created overflows":  `{"id":"evt_1","object":"event","created":99999999999999999999,"type":"a.b"}`,
-		"created long text":  `{"id":"evt_1","object":"event","created":"99999999999999999999","type":"a.b"}`,
-		"thin, a word":       `{"id":"evt_1","object":"v2.core.event","created":"now","type":"a.b"}`,
-		"thin, year 0":       `{"id":"evt_1","object":"v2.core.event","created":"0000-01-01T00:00:00Z","type":"a.b"}`,
-		"thin, year 10000":   `{"id":"evt_1","object":"v2.core.event","created":"9999-12-31T23:59:59-01:00","type":"a.b"}`,
+		"nothing":             ``,
+		"null":                `null`,
+		"empty object":        `{}`,
+		"array":               `[]`,
+		"array of an event":   `[` + event("a.b", `{}`) + `]`,
+		"string":              `"x"`,
+		"number":              `1`,
+		"truncated":           event("a.b", `{}`)[:60],
+		"trailing garbage":    event("a.b", `{}`) + `}`,
+		"two events":          event("a.b", `{}`) + event("a.b", `{}`),
+		"byte order mark":     "\uFEFF" + event("a.b", `{}`),
+		"invalid UTF-8":       "\xff" + event("a.b", `{}`),
+		"nested too deeply":   event("a.b", deep),
+		"too deep in message": event("a.b", deep[10:len(deep)-10]),
+		"no id":               `{"object":"event","created":1,"type":"a.b"}`,
+		"id null":             `{"id":null,"object":"event","created":1,"type":"a.b"}`,
+		"id empty":            `{"id":"","object":"event","created":1,"type":"a.b"}`,
+		"id a number":         `{"id":1,"object":"event","created":1,"type":"a.b"}`,
+		"id in capitals":      `{"ID":"evt_1","object":"event","created":1,"type":"a.b"}`,
+		"id overwritten":      `{"id":"evt_1","object":"event","created":1,"type":"a.b","id":null}`,
+		"no type":             `{"id":"evt_1","object":"event","created":1}`,
+		"type empty":          `{"id":"evt_1","object":"event","created":1,"type":""}`,
+		"type a number":       `{"id":"evt_1","object":"event","created":1,"type":2}`,
+		"no object":           `{"id":"evt_1","created":1,"type":"a.b"}`,
+		"another object":      `{"id":"evt_1","object":"subscription","created":1,"type":"a.b"}`,
+		"object a list":       `{"id":"evt_1","object":["event"],"created":1,"type":"a.b"}`,
+		"no created":          `{"id":"evt_1","object":"event","type":"a.b"}`,
+		"created null":        `{"id":"evt_1","object":"event","created":null,"type":"a.b"}`,
+		"created a word":      `{"id":"evt_1","object":"event","created":"now","type":"a.b"}`,
+		"created empty":       `{"id":"evt_1","object":"event","created":"","type":"a.b"}`,
+		"created RFC 3339":    `{"id":"evt_1","object":"event","created":"2024-01-01T00:00:00Z","type":"a.b"}`,
+		"created fractional":  `{"id":"evt_1","object":"event","created":1700000000.5,"type":"a.b"}`,
+		"created a boolean":   `{"id":"evt_1","object":"event","created":true,"type":"a.b"}`,
+		"created too late":    `{"id":"evt_1","object":"event","created":253402300800,"type":"a.b"}`,
+		"created too early":   `{"id":"evt_1","object":"event","created":-62135596800,"type":"a.b"}`,
+		"created huge":        `{"id":"evt_1","object":"event","created":1e300,"type":"a.b"}`,
+		"created overflows":   `{"id":"evt_1","object":"event","created":99999999999999999999,"type":"a.b"}`,
+		"created long text":   `{"id":"evt_1","object":"event","created":"99999999999999999999","type":"a.b"}`,
+		"thin, a word":        `{"id":"evt_1","object":"v2.core.event","created":"now","type":"a.b"}`,
+		"thin, year 0":        `{"id":"evt_1","object":"v2.core.event","created":"0000-01-01T00:00:00Z","type":"a.b"}`,
+		"thin, year 10000":    `{"id":"evt_1","object":"v2.core.event","created":"9999-12-31T23:59:59-01:00","type":"a.b"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -202,7 +202,7 @@ func TestNotAnEvent(t *testing.T) {
 				t.Errorf("got %+v, %v, want ErrNotEvent", m, err)
 			}
 			if err != nil && strings.Contains(err.Error(), "evt_1") {
-				t.Errorf("error quotes the body: %v", err)
+				t.Errorf("got an error that quotes the body: %v", err)
 			}
 		})
 	}
@@ -215,7 +215,7 @@ func TestEnvelope(t *testing.T) {
 		raw  string
 		want events.Message // ID, Source, Type, Subject, Time and the stripe… fields
 	}{
-		"as small as it can be": {
+		"minimal": {
 			`{"id":"evt_1","object":"event","created":1700000000,"type":"a.b"}`,
 			events.Message{ID: "evt_1", Source: "/stripe/platform/test", Type: "stripe.a.b", Time: at, StripeType: "a.b"},
 		},
@@ -227,7 +227,7 @@ func TestEnvelope(t *testing.T) {
 			`{"id":"evt_1","object":"event","created":1700000000,"type":"customer.subscription.updated","data":{"object":["sub_1"]}}`,
 			events.Message{ID: "evt_1", Source: "/stripe/platform/test", Type: "stripe.customer.subscription.updated", Time: at, StripeType: "customer.subscription.updated"},
 		},
-		"created in digits, mode in words": {
+		"created and livemode as strings": {
 			`{"id":"evt_1","object":"event","created":"1700000000","type":"a.b","livemode":"true"}`,
 			events.Message{ID: "evt_1", Source: "/stripe/platform/live", Type: "stripe.a.b", Time: at, StripeType: "a.b", Livemode: true},
 		},
@@ -239,7 +239,7 @@ func TestEnvelope(t *testing.T) {
 			`{"id":"evt_0","object":"event","created":1,"type":"a.b","i\u0064":"evt_1","created":1700000000}`,
 			events.Message{ID: "evt_1", Source: "/stripe/platform/test", Type: "stripe.a.b", Time: at, StripeType: "a.b"},
 		},
-		"type that is no subject": {
+		"type that is not a valid subject": {
 			`{"id":"evt_1","object":"event","created":1700000000,"type":"a..b >"}`,
 			events.Message{ID: "evt_1", Source: "/stripe/platform/test", Type: "stripe.unknown", Time: at, StripeType: "a..b >"},
 		},
@@ -251,7 +251,7 @@ func TestEnvelope(t *testing.T) {
 			`{"id":"evt_1","object":"event","created":1700000000,"type":"a.b","user_id":"acct_2"}`,
 			events.Message{ID: "evt_1", Source: "/stripe/acct_2/test", Type: "stripe.a.b", Time: at, StripeType: "a.b", StripeAccount: "acct_2"},
 		},
-		"user_id of something else": {
+		"user_id that is not an account": {
 			`{"id":"evt_1","object":"event","created":1700000000,"type":"a.b","user_id":"usr_2"}`,
 			events.Message{ID: "evt_1", Source: "/stripe/platform/test", Type: "stripe.a.b", Time: at, StripeType: "a.b"},
 		},
@@ -271,7 +271,7 @@ func TestEnvelope(t *testing.T) {
 			`{"id":"evt_1","object":"v2.core.event","created":"2023-11-14T22:13:20Z","type":"customer.subscription.updated","related_object":{"id":"sub_1"},"data":{"object":{"id":"sub_1"}}}`,
 			events.Message{ID: "evt_1", Source: "/stripe/platform/test", Type: "stripe.customer.subscription.updated", Subject: "sub_1", Time: at, StripeType: "customer.subscription.updated"},
 		},
-		"test send": {
+		"test event from the Dashboard": {
 			`{"id":"evt_00000000000000","object":"event","created":1700000000,"type":"a.b"}`,
 			events.Message{Source: "/stripe/platform/test", Type: "stripe.a.b", Time: at, StripeType: "a.b"},
 		},
@@ -279,7 +279,7 @@ func TestEnvelope(t *testing.T) {
 			`{"id":"evt_","object":"event","created":1700000000,"type":"a.b"}`,
 			events.Message{ID: "evt_", Source: "/stripe/platform/test", Type: "stripe.a.b", Time: at, StripeType: "a.b"},
 		},
-		"id that begins with zeros": {
+		"id with leading zeros": {
 			`{"id":"evt_0001","object":"event","created":1700000000,"type":"a.b"}`,
 			events.Message{ID: "evt_0001", Source: "/stripe/platform/test", Type: "stripe.a.b", Time: at, StripeType: "a.b"},
 		},
@@ -288,7 +288,7 @@ func TestEnvelope(t *testing.T) {
 			t.Parallel()
 			got, sum := message(t, tt.raw), sha256.Sum256([]byte(tt.raw))
 			roundTrip(t, got)
-			if tt.want.ID == "" { // it depends on the hash
+			if tt.want.ID == "" { // the id depends on the hash
 				tt.want.ID = "evt_00000000000000" + hex.EncodeToString(sum[:])[:12]
 			}
 			tt.want.SpecVersion, tt.want.DataContentType, tt.want.StripeEndpoint = "1.0", "application/json", "main"
@@ -298,7 +298,7 @@ func TestEnvelope(t *testing.T) {
 				Origin:        events.OriginWebhook,
 				ReceivedAt:    time.Date(2026, 1, 2, 3, 4, 5, 678_000_000, time.UTC),
 				Event:         json.RawMessage(tt.raw),
-				Warnings:      got.Data.Warnings, // another test
+				Warnings:      got.Data.Warnings, // tested separately
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Error(diff)
@@ -319,7 +319,7 @@ func TestEnvelopeWarnings(t *testing.T) {
 	}
 }
 
-func TestInvalidUTF8IsReplacedAndTheHashKept(t *testing.T) {
+func TestInvalidUTF8IsReplacedButTheHashIsOfTheOriginal(t *testing.T) {
 	t.Parallel()
 	raw := event("customer.subscription.updated", "{\"id\":\"sub_1\",\"description\":\"a\xffb\"}")
 	m := message(t, raw)
@@ -328,7 +328,7 @@ func TestInvalidUTF8IsReplacedAndTheHashKept(t *testing.T) {
 		t.Errorf("description: got %q, want %q", got, want)
 	}
 	if sum := sha256.Sum256([]byte(raw)); m.Data.EventSHA256 != hex.EncodeToString(sum[:]) {
-		t.Error("the hash is not that of the original bytes")
+		t.Error("got a hash of other bytes than the original")
 	}
 	if diff := cmp.Diff([]string{"body: invalid UTF-8, replaced by U+FFFD"}, m.Data.Warnings); diff != "" {
 		t.Error(diff)
@@ -388,10 +388,10 @@ func TestAdmission(t *testing.T) {
 					t.Errorf("got %s, ignored %q, want %s, ignored %q", m.Type, m.Data.Ignored, want, tt.want)
 				}
 				if has := m.Data.Subscription != nil; has != strings.HasPrefix(want, "subscription.") {
-					t.Errorf("%s: has a subscription: %t", want, has)
+					t.Errorf("%s: got a subscription: %t", want, has)
 				}
 				if has := m.Data.Invoice != nil; has != (want == "stripe.invoice.paid" && tt.want == "") {
-					t.Errorf("%s, ignored %q: has an invoice: %t", want, tt.want, has)
+					t.Errorf("%s, ignored %q: got an invoice: %t", want, tt.want, has)
 				}
 			}
 		})
@@ -418,24 +418,17 @@ func TestSubscriptionSubjects(t *testing.T) {
 	}
 }
 
-func TestNewRefuses(t *testing.T) {
+func TestNewRequiresOptions(t *testing.T) {
 	t.Parallel()
-	for name, change := range map[string]func(*normalize.Options){
-		"no mode":                     func(o *normalize.Options) { o.Livemode = "" },
-		"unknown mode":                func(o *normalize.Options) { o.Livemode = "true" },
-		"no accounts":                 func(o *normalize.Options) { o.Accounts = nil },
-		"account that is none":        func(o *normalize.Options) { o.Accounts = []string{"any", "cus_1"} },
-		"account without id":          func(o *normalize.Options) { o.Accounts = []string{"acct_"} },
-		"redaction of the id":         func(o *normalize.Options) { o.RedactKeys = []string{"id"} },
-		"redaction of nothing":        func(o *normalize.Options) { o.RedactKeys = []string{" "} },
-		"redaction of the user id":    func(o *normalize.Options) { o.RedactKeys = []string{"userId"} },
-		"no word on references":       func(o *normalize.Options) { o.ClientReference = "" },
-		"user id under an empty name": func(o *normalize.Options) { o.UserIDKeys = []string{""} },
+	for name, remove := range map[string]func(*normalize.Options){
+		"mode":             func(o *normalize.Options) { o.Livemode = "" },
+		"accounts":         func(o *normalize.Options) { o.Accounts = nil },
+		"client reference": func(o *normalize.Options) { o.ClientReference = "" },
 	} {
 		o := options()
-		change(&o)
+		remove(&o)
 		if _, err := normalize.New(o); err == nil {
-			t.Errorf("%s: got no error", name)
+			t.Errorf("without %s: got no error", name)
 		}
 	}
 }

@@ -11,8 +11,9 @@ const (
 	maxName  = 64
 )
 
-// notes is a list of short texts for the message. A hostile body could ask for
-// a million of them, so it holds at most maxNotes; the last says how many more.
+// notes collects warnings or redacted paths for a message. A hostile body could
+// cause a million of them, so at most maxNotes are kept; the last one then says
+// how many more there are.
 type notes struct {
 	texts []string
 	count int
@@ -24,11 +25,8 @@ func (n *notes) add(text string) {
 	}
 }
 
-// fault notes that the value at a path could not be read.
-func (n *notes) fault(path, why string) { n.add(path + ": " + why) }
-
-// addNew adds the notes of another list that are not in this one.
-func (n *notes) addNew(prefix string, other notes) {
+// addNew adds the other notes that n does not have, each with a prefix.
+func (n *notes) addNew(prefix string, other *notes) {
 	for _, text := range other.texts {
 		if !slices.Contains(n.texts, text) {
 			n.add(prefix + text)
@@ -44,7 +42,7 @@ func (n *notes) list() []string {
 	return append(n.texts[:maxNotes-1:maxNotes-1], "and "+strconv.Itoa(more)+" more")
 }
 
-// shorten keeps hostile names from filling paths.
+// shorten cuts a long name, which could otherwise fill a path.
 func shorten(name string) string {
 	if len(name) <= maxName {
 		return name

@@ -7,11 +7,12 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth is less than the 10,000 levels that encoding/json reads, because an
-// event is going to stand inside a message.
 const (
+	// maxDepth is lower than encoding/json's limit of 10,000 levels, because the
+	// event becomes a part of a message.
 	maxDepth = 9_990
-	deeper   = 8
+	// deeper is how many levels mustParse accepts in addition.
+	deeper = 8
 )
 
 var (
@@ -19,18 +20,17 @@ var (
 	errDepth  = errors.New("nested too deeply")
 )
 
-// repair makes raw valid UTF-8, since neither JSON nor MongoDB takes anything
-// else.
-func repair(raw []byte, warn *notes) []byte {
+// validUTF8 replaces invalid UTF-8, which neither JSON nor MongoDB accepts.
+func validUTF8(raw []byte, warnings *notes) []byte {
 	if utf8.Valid(raw) {
 		return raw
 	}
-	warn.fault("body", "invalid UTF-8, replaced by U+FFFD")
+	warnings.add("body: invalid UTF-8, replaced by U+FFFD")
 	return bytes.ToValidUTF8(raw, []byte("\uFFFD"))
 }
 
-// parse checks that raw, which is valid UTF-8, is one JSON value, and finds
-// where everything in it stands.
+// parse checks that raw, which must be valid UTF-8, is one JSON value, and
+// records where every value in it begins and ends.
 // See https://www.rfc-editor.org/rfc/rfc8259
 func parse(raw []byte) (value, error) { return parseText(string(raw), maxDepth) }
 
@@ -46,28 +46,28 @@ func parseText(text string, depth int) (value, error) {
 	return value{doc: &document{text: text, nodes: p.nodes}}, nil
 }
 
-// view is parse for a text that was put together from parsed values, which may
-// stand a few levels deeper in it.
-func view(text string) value {
+// mustParse parses a text that was built from parsed values, which may be a few
+// levels deeper in it.
+func mustParse(text string) value {
 	v, err := parseText(text, maxDepth+deeper)
 	if err != nil {
-		panic("normalize: view of something that is no JSON")
+		panic("normalize: mustParse of invalid JSON")
 	}
 	return v
 }
 
-// parser goes through a text once. Its methods start at the first character of
-// what they read, stop after the last, and report whether it is there.
+// parser scans a text once. Each method starts at the first character of what it
+// reads, stops after the last one, and reports whether it was valid.
 type parser struct {
 	text  string
 	nodes []node
 	at    int
 	level int
-	depth int // the most levels
-	deep  bool
+	depth int  // the maximum level
+	deep  bool // the text has more levels
 }
 
-// peek is the present character, 0 at the end.
+// peek returns the current character, or 0 at the end.
 func (p *parser) peek() byte {
 	if p.at < len(p.text) {
 		return p.text[p.at]
@@ -75,7 +75,7 @@ func (p *parser) peek() byte {
 	return 0
 }
 
-// skip goes to the next character that is no whitespace.
+// skip moves to the next character that is not whitespace, and returns it.
 func (p *parser) skip() byte {
 	for p.at < len(p.text) {
 		switch c := p.text[p.at]; c {
@@ -121,7 +121,7 @@ func (p *parser) content() bool {
 }
 
 // list reads an object or an array.
-func (p *parser) list(closing byte, one func() bool) bool {
+func (p *parser) list(closing byte, element func() bool) bool {
 	p.at++
 	p.level++
 	defer func() { p.level-- }()
@@ -129,7 +129,7 @@ func (p *parser) list(closing byte, one func() bool) bool {
 		p.at++
 		return true
 	}
-	for one() {
+	for element() {
 		switch p.skip() {
 		case ',':
 			p.at++
@@ -180,7 +180,8 @@ func (p *parser) quoted() (escaped, ok bool) {
 	return escaped, false
 }
 
-// escape is how many characters after a backslash belong to it.
+// escape returns the number of characters after a backslash that belong to the
+// escape, or 0 if it is invalid.
 func escape(text string) int {
 	switch {
 	case text == "":
@@ -202,25 +203,23 @@ func (p *parser) word(w string) bool {
 }
 
 func (p *parser) number() bool {
-	p.one("-")
-	switch {
-	case p.one("0"):
-	case !p.digits():
+	p.any("-")
+	if !p.any("0") && !p.digits() {
 		return false
 	}
-	if p.one(".") && !p.digits() {
+	if p.any(".") && !p.digits() {
 		return false
 	}
-	if p.one("eE") {
-		p.one("+-")
+	if p.any("eE") {
+		p.any("+-")
 		return p.digits()
 	}
 	return true
 }
 
-// one reads one of a few characters, if it is there.
-func (p *parser) one(of string) bool {
-	if c := p.peek(); c == 0 || strings.IndexByte(of, c) < 0 {
+// any reads one character, if it is one of chars.
+func (p *parser) any(chars string) bool {
+	if c := p.peek(); c == 0 || strings.IndexByte(chars, c) < 0 {
 		return false
 	}
 	p.at++

@@ -8,13 +8,13 @@ import (
 	"github.com/billbus/billbus/events"
 )
 
-// readInvoice is the core of an invoice event. Amounts are as number puts them,
-// Metadata the subscription's.
+// readInvoice has the main fields of an invoice. Amounts are in the format of
+// number; Metadata is that of the subscription.
 type readInvoice struct {
 	Absent                     bool // the message has none
 	ID, Number                 string
 	Customer, Email, Account   string
-	Subscription               string // "" where the invoice concerns none
+	Subscription               string // "" if the invoice is for none
 	Status, Reason, Collection string
 	Currency, Due, Paid, Total string
 	Created                    int64 // date in old versions
@@ -38,8 +38,8 @@ func TestRecordedInvoices(t *testing.T) {
 	})
 }
 
-// readSession is the core of a Checkout event, and the user that it names.
-// Nothing was recorded from a Payment Link.
+// readSession has the main fields of a Checkout session, and the user that the
+// event names. There is no recorded session of a Payment Link.
 type readSession struct {
 	Absent                  bool
 	ID, Mode                string
@@ -68,8 +68,8 @@ func TestRecordedCheckoutSessions(t *testing.T) {
 	})
 }
 
-// readCustomer is the core of an event about a customer, and the user that the
-// event names.
+// readCustomer has the main fields of a customer, and the user that the event
+// names.
 type readCustomer struct {
 	Absent               bool
 	ID, Account          string
@@ -95,12 +95,12 @@ func TestRecordedCustomers(t *testing.T) {
 	})
 }
 
-// readDiscount is the core of an event about a customer's discount.
+// readDiscount has the main fields of a customer's discount.
 type readDiscount struct {
 	Absent                 bool
 	ID                     string
 	Customer, Subscription string
-	Discount               string // as readDiscounts puts it
+	Discount               string // in the format of readDiscounts
 	Lasts                  span
 }
 
@@ -118,11 +118,11 @@ func TestRecordedDiscounts(t *testing.T) {
 	})
 }
 
-// readProduct is the core of an event about a product.
+// readProduct has the main fields of a product.
 type readProduct struct {
 	Absent                bool
 	ID, Name, Description string
-	Active, Deleted       bool // every recording says whether it is active
+	Active, Deleted       bool // every recorded product has active
 	Created               int64
 	Metadata              string
 }
@@ -135,13 +135,13 @@ func TestRecordedProducts(t *testing.T) {
 			return readProduct{Absent: true}
 		}
 		return readProduct{
-			ID: p.ID, Name: p.Name, Description: p.Description, Active: said(t, p.Active), Deleted: p.Deleted,
+			ID: p.ID, Name: p.Name, Description: p.Description, Active: isActive(t, p.Active), Deleted: p.Deleted,
 			Created: seconds(p.Created), Metadata: pairs(p.Metadata),
 		}
 	})
 }
 
-// readPrice is the core of an event about a price, or a plan.
+// readPrice has the main fields of a price or a plan.
 type readPrice struct {
 	Absent          bool
 	ID, Product     string
@@ -163,7 +163,7 @@ func TestRecordedPrices(t *testing.T) {
 			return readPrice{Absent: true}
 		}
 		return readPrice{
-			ID: p.ID, Product: p.ProductID, Type: p.Type, Active: said(t, p.Active), Deleted: p.Deleted,
+			ID: p.ID, Product: p.ProductID, Type: p.Type, Active: isActive(t, p.Active), Deleted: p.Deleted,
 			Amount: number(p.UnitAmount), Decimal: p.UnitAmountDecimal, Currency: p.Currency,
 			Every: number(p.IntervalCount), Interval: p.Interval, Usage: p.UsageType,
 			Created: seconds(p.Created), Metadata: pairs(p.Metadata),
@@ -178,16 +178,16 @@ func identified(m events.Message) string {
 	return m.Data.Identity.UserID
 }
 
-func said(t *testing.T, active *bool) bool {
+func isActive(t *testing.T, active *bool) bool {
 	t.Helper()
 	if active == nil {
-		t.Error("active is absent")
+		t.Error("got no active")
 		return false
 	}
 	return *active
 }
 
-// pairs lists metadata in the order of the keys.
+// pairs formats metadata, sorted by key.
 func pairs(metadata map[string]string) string {
 	var lines []string
 	for key, value := range metadata {
@@ -197,10 +197,10 @@ func pairs(metadata map[string]string) string {
 	return strings.Join(lines, " ")
 }
 
-// recordedInvoices are the invoice.* events. Old renderings have no status, only
-// paid, and neither amount_paid nor billing_reason.
+// recordedInvoices are the invoice.* events. Old versions have paid instead of
+// status, and neither amount_paid nor billing_reason.
 var recordedInvoices = map[string]readInvoice{
-	// Paid, and without a status. Its line is named like another subscription.
+	// Paid, without a status. The line has the id of another subscription.
 	"2018-01-23__invoice.sent__rubymock.json": {
 		ID: "in_00000000000000", Number: "fdd26fc3cb-0001", Customer: "cus_00000000000000", Subscription: "sub_00000000000000",
 		Status: "paid", Collection: "charge_automatically", Currency: "usd", Due: "0", Paid: "-", Total: "0", Created: 1517178878,
@@ -209,17 +209,17 @@ var recordedInvoices = map[string]readInvoice{
 		ID: "in_000000", Number: "3D000-0003", Customer: "cus_00000000000", Email: "user-cc4fa9@example.com", Subscription: "sub_000000",
 		Status: "open", Reason: "subscription_cycle", Collection: "charge_automatically", Currency: "usd", Due: "100", Paid: "0", Total: "100", Created: 1558624628,
 	},
-	// Its line is named like another subscription, in another currency.
+	// The line has the id of another subscription, in another currency.
 	"2019-05-16__invoice.voided__smc.json": {
 		ID: "in_00000000000000", Number: "a04598880b-0007", Customer: "cus_00000000000000", Email: "test@example.com", Subscription: "sub_00000000000000",
 		Status: "void", Reason: "subscription_create", Collection: "charge_automatically", Currency: "eur", Due: "6250", Paid: "0", Total: "6250", Created: 1591006261,
 	},
-	// A status that Stripe's list lacks, and paid though nothing was.
+	// The status is not in Stripe's documentation, and paid is true though nothing was paid.
 	"2019-09-09__invoice.deleted__smc.json": {
 		ID: "in_00000000000000", Number: "a04598880b-0007", Customer: "cus_00000000000000", Subscription: "sub_00000000000000",
 		Status: "deleted", Reason: "subscription_create", Collection: "charge_automatically", Currency: "dkk", Due: "3500", Paid: "0", Total: "3500", Created: 1517763745,
 	},
-	// The next two were made by Stripe's CLI, for no subscription.
+	// Stripe's CLI made the next two, without a subscription.
 	"2020-08-27__invoice.payment_action_required__rubymock.json": {
 		ID: "in_000000000000000000000000", Number: "7C43E171-0001", Customer: "cus_00000000000000",
 		Status: "open", Reason: "manual", Collection: "charge_automatically", Currency: "usd", Due: "2000", Paid: "0", Total: "2000", Created: 1648319998,
@@ -248,12 +248,12 @@ var recordedInvoices = map[string]readInvoice{
 		ID: "in_1RxHxSGaouLfVOpUyWFwGR1y", Number: "Q4L5NTYD-0003", Customer: "cus_SsllV761J0q08n", Email: "user-7d3f24@example.com", Subscription: "sub_1RxHxrGaouLfVOpUpfTWqbjM",
 		Status: "paid", Reason: "subscription_create", Collection: "charge_automatically", Currency: "usd", Due: "19200", Paid: "19200", Total: "19200", Created: 1755480838,
 	},
-	// Action required of an invoice that says that it is paid.
+	// Action is required, but the invoice says that it is paid.
 	"none__invoice.payment_action_required__rubymock.json": {
 		ID: "in_00000000000000", Customer: "cus_00000000000000", Subscription: "sub_00000000000000",
 		Status: "paid", Currency: "eur", Due: "999", Paid: "-", Total: "999", Created: 1464084258,
 	},
-	// Not paid: what it is then, no field says.
+	// Not paid. No field gives the status.
 	"none__invoice.payment_failed__alaveteli.json": {
 		ID: "in_00000000000000", Customer: "cus_00000000000000", Subscription: "su_00000000000000",
 		Currency: "usd", Due: "30000", Paid: "-", Total: "30000", Created: 1380674206,
@@ -265,7 +265,7 @@ var recordedInvoices = map[string]readInvoice{
 	"none__invoice.upcoming__rubymock.json": {
 		Customer: "cus_00000000000000", Subscription: "sub_00000000000000", Currency: "usd", Due: "1000", Paid: "-", Total: "1000", Created: 1380674206,
 	},
-	// When it was rendered, the invoice was paid already, on invoice.created too.
+	// The invoice was already paid when these events were rendered, even invoice.created.
 	"seq-billifty-arrival-order/07__2025-11-17.clover__invoice.created__billifty.json":           billiftyInvoice,
 	"seq-billifty-arrival-order/08__2025-11-17.clover__invoice.finalized__billifty.json":         billiftyInvoice,
 	"seq-billifty-arrival-order/09__2025-11-17.clover__invoice.paid__billifty.json":              billiftyInvoice,
@@ -280,7 +280,7 @@ var recordedInvoices = map[string]readInvoice{
 	"seq-henryli-renewal-sub-1OgIw9/10__2023-10-16__invoice.payment_succeeded__henryli.json": henryliInvoice,
 }
 
-// The events of one purchase and of one renewal, which show the same invoice.
+// The events of one purchase, and those of one renewal, have the same invoice.
 var (
 	billiftyInvoice = readInvoice{
 		ID: "in_1SinN1EgxqQWB3tMjl3QF40c", Number: "LJIMY8WA-0002", Customer: "cus_Tg9fDe6Sw4U9Ky", Email: "user-3d488e@example.com", Subscription: "sub_1SinN4EgxqQWB3tMRsJeCnzX",
@@ -293,8 +293,8 @@ var (
 	}
 )
 
-// recordedSessions are the checkout.session.* events. Where the application
-// prefilled no address, it is the one that the customer entered.
+// recordedSessions are the checkout.session.* events. If the application did not
+// set an email address, it is the one that the customer entered.
 var recordedSessions = map[string]readSession{
 	"2025-07-30.basil__checkout.session.completed__powerzcy.json": {
 		ID: "cs_test_a1Xsxf4nY21vBzIPJWXDIg4MjcztRPIzdQva2PXUN9L11KcCZF0pf1exsf", Mode: "subscription", Status: "complete", Payment: "paid",
@@ -318,13 +318,13 @@ var recordedSessions = map[string]readSession{
 	},
 }
 
-// recordedCustomers are the events about customers themselves. What a deleted
-// one was is still there.
+// recordedCustomers are the events about customers. A deleted customer still has
+// its fields.
 var recordedCustomers = map[string]readCustomer{
 	"2018-02-06__customer.deleted__subhub.json": {
 		ID: "cus_123", Email: "user-bb5095@example.com", Name: "Jon Tester", Deleted: true, Created: 1557511290, Metadata: "userid=user123", IdentityID: "user123",
 	},
-	// A subscription inside names a user, but the customer does not.
+	// Only a nested subscription names a user.
 	"2022-08-01__customer.updated__bitwarden.json": {
 		ID: "cus_Of54kUr3gV88lM", Account: "acct_19smIXIGBnsLynRr", Email: "user-126fe9@example.com", Created: 1695056798, Metadata: "region=US",
 	},
@@ -345,8 +345,8 @@ var recordedCustomers = map[string]readCustomer{
 	},
 }
 
-// recordedDiscounts are the customer.discount.* events. The discounts had no id
-// then, and none is of a subscription.
+// recordedDiscounts are the customer.discount.* events. In these versions,
+// discounts had no id. None belongs to a subscription.
 var recordedDiscounts = map[string]readDiscount{
 	"2018-01-23__customer.discount.created__rubymock.json": {Customer: "cus_00000000000000", Discount: "25OFF_00000000000000 25%", Lasts: span{1517721023, 1525410623}},
 	"2018-01-23__customer.discount.deleted__rubymock.json": {Customer: "cus_00000000000000", Discount: "25OFF_00000000000000 25%", Lasts: span{1517721057, 1525410657}},

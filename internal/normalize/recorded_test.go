@@ -16,18 +16,18 @@ import (
 	"github.com/billbus/billbus/test/corpus"
 )
 
-// The tables of these tests say what a person reads in each recorded event.
-// They were written from the payloads and the contract, not from what the
-// normalizer makes of them: where a test fails, the payload decides who is right.
+// The tables of these tests were written by hand, from the payloads of the
+// recorded events and the contract, and not from the normalizer's output. If a
+// test fails, check the payload.
 
-// span is from when to when, in Unix seconds.
+// span is a start and an end in Unix seconds.
 type span [2]int64
 
-// readSubscription is the core of a subscription event. Times are in Unix
-// seconds, 0 where there is none.
+// readSubscription has the main fields of a subscription event. Times are in Unix
+// seconds, or 0 if not set.
 type readSubscription struct {
-	// NoID is set for an event whose object has no id: it tells of no
-	// subscription, and nothing else is read from it.
+	// NoID is set for an event whose object has no id. The message then has no
+	// subscription.
 	NoID                                  bool
 	ID, Customer, Account, User           string
 	Live                                  bool
@@ -35,12 +35,12 @@ type readSubscription struct {
 	Created, StartDate                    int64
 	Period, Trial                         span
 	CancelAt, CanceledAt, EndedAt, EndsAt int64
-	AtPeriodEnd                           bool // cancel_at_period_end, which every recording has
+	AtPeriodEnd                           bool // every recorded event has it
 	Currency, Collection                  string
 	Invoice, PaymentMethod, Pause         string
-	Discounts                             string   // coupon and what it takes off, joined by commas
-	Items                                 []string // as readItem puts them
-	Changes                               string   // the words, joined by spaces
+	Discounts                             string   // in the format of readDiscounts
+	Items                                 []string // in the format of readItem
+	Changes                               string   // separated by spaces
 }
 
 func TestRecordedSubscriptions(t *testing.T) {
@@ -73,8 +73,8 @@ func TestRecordedChanges(t *testing.T) {
 	})
 }
 
-// ofTypes is a choice of event types: those given, and all that begin with one that
-// ends in a dot.
+// ofTypes returns a function that matches event types. A type that ends in a dot
+// matches all types with that prefix.
 func ofTypes(types ...string) func(string) bool {
 	return func(eventType string) bool {
 		return slices.ContainsFunc(types, func(each string) bool {
@@ -83,9 +83,9 @@ func ofTypes(types ...string) func(string) bool {
 	}
 }
 
-// checkTable holds what read takes from the message of each recorded event of a
-// kind against a table by file name, which must be complete. Of another folder
-// than the usual one it only holds what it knows.
+// checkTable compares what read returns for each recorded event of a kind with a
+// table by file name. The table must be complete, except for a folder other than
+// the default.
 func checkTable[T any](t *testing.T, table map[string]T, ofKind func(string) bool, read func(*testing.T, events.Message) T) {
 	t.Helper()
 	n := normalizer(t, options())
@@ -108,7 +108,7 @@ func checkTable[T any](t *testing.T, table map[string]T, ofKind func(string) boo
 				t.Fatalf("Event: %v", err)
 			}
 			if diff := cmp.Diff(want, read(t, m)); diff != "" {
-				t.Errorf("differs from what was read by hand (-want +got):\n%s", diff)
+				t.Errorf("differs from the table (-want +got):\n%s", diff)
 			}
 		})
 	}
@@ -142,7 +142,7 @@ func readCore(t *testing.T, m events.Message) readSubscription {
 	t.Helper()
 	s := m.Data.Subscription
 	if s.CancelAtPeriodEnd == nil {
-		t.Error("cancel_at_period_end is absent")
+		t.Error("got no cancel_at_period_end")
 	}
 	sameAccount(t, m, s.AccountID)
 	got := readSubscription{
@@ -167,8 +167,8 @@ func readCore(t *testing.T, m events.Message) readSubscription {
 	return got
 }
 
-// readItem is: id, price, product, quantity x unit amount, currency, interval,
-// and the period if the item has its own. What is absent is a dash.
+// readItem formats an item: id, price, product, quantity x unit amount, currency,
+// interval, and the item's own period if it has one. An absent value is a dash.
 func readItem(i events.Item) string {
 	line := fmt.Sprintf("%s %s %s %s x %s %s every %s %s", orDash(i.ID), orDash(i.PriceID), orDash(i.ProductID),
 		number(i.Quantity), number(i.UnitAmount), orDash(i.Currency), number(i.IntervalCount), orDash(i.Interval))
@@ -178,6 +178,7 @@ func readItem(i events.Item) string {
 	return fmt.Sprintf("%s %d..%d", line, seconds(i.CurrentPeriodStart), seconds(i.CurrentPeriodEnd))
 }
 
+// readDiscounts formats the coupon of each discount and what it takes off.
 func readDiscounts(discounts []events.Discount) string {
 	lines := make([]string, len(discounts))
 	for i, d := range discounts {
@@ -195,7 +196,7 @@ func readDiscounts(discounts []events.Discount) string {
 func sameAccount(t *testing.T, m events.Message, account string) {
 	t.Helper()
 	if account != m.StripeAccount {
-		t.Errorf("the object is of account %q, the message of %q", account, m.StripeAccount)
+		t.Errorf("got an object of account %q in a message of account %q", account, m.StripeAccount)
 	}
 }
 
@@ -220,9 +221,9 @@ func number(n *int64) string {
 	return strconv.FormatInt(*n, 10)
 }
 
-// recordedSubscriptions are the customer.subscription.* events. On the events
-// that Stripe's Dashboard sends to test an endpoint, previous_attributes has a
-// plan only, even where there are items: then the plan of the one item changed.
+// recordedSubscriptions are the customer.subscription.* events. In the test events
+// of Stripe's Dashboard, previous_attributes has only a plan, even if there are
+// items: the plan of the only item changed.
 var recordedSubscriptions = map[string]readSubscription{
 	"2014-09-08__customer.subscription.created__teamtnt.json": {
 		ID: "sub_00000000000000", Customer: "cus_00000000000000", Status: "active", Access: "granted",
@@ -382,7 +383,7 @@ var recordedSubscriptions = map[string]readSubscription{
 		Created: 1522151423, Period: span{1524829823, 1527421823}, Currency: "gbp", Collection: "charge_automatically",
 		Items: []string{"si_123 pro prod_123 1 x 833 gbp every 1 month"}, Changes: "past_due",
 	},
-	// Overdue before and after: a new period began nevertheless.
+	// Overdue before and after, but a new period began.
 	"2017-01-27__customer.subscription.updated__alaveteli-subscription-renewal-repeated-failure.json": {
 		ID: "sub_123", Customer: "cus_123", Live: true, Status: "past_due", Access: "grace",
 		Created: 1516029146, Period: span{1529075546, 1531667546}, Currency: "gbp", Collection: "charge_automatically",
@@ -398,21 +399,21 @@ var recordedSubscriptions = map[string]readSubscription{
 		Created: 1512468959, Period: span{1515147359, 1517825759}, Currency: "gbp", Collection: "charge_automatically",
 		Items: []string{"si_123 pro - 1 x 833 gbp every 1 month"}, Changes: "renewed",
 	},
-	// An old version rendered late: a price beside the plan, collection_method beside billing.
+	// An old version, rendered late: it has plan and price, billing and collection_method.
 	"2017-01-27__customer.subscription.updated__alaveteli-subscription-started.json": {
 		ID: "sub_123", Customer: "cus_123", Live: true, Status: "active", Access: "granted",
 		Created: 1696926094, StartDate: 1696926094, Period: span{1696926094, 1699604494},
 		Currency: "gbp", Collection: "charge_automatically", Invoice: "in_123",
 		Items: []string{"si_123 WDTK-pro prod_123 1 x 833 gbp every 1 month"}, Changes: "activated",
 	},
-	// Despite its name: the trial was shortened, and a coupon applied.
+	// Despite its name, the trial was shortened and a coupon applied.
 	"2017-01-27__customer.subscription.updated__alaveteli-trial-cancelled.json": {
 		ID: "sub_123", Customer: "cus_123", Live: true, Status: "trialing", Access: "granted",
 		Created: 1511884283, Period: span{1511884283, 1533718800}, Trial: span{1511884283, 1533718800},
 		Currency: "gbp", Collection: "charge_automatically", Discounts: "COUPON-123 25%",
 		Items: []string{"si_123 pro prod_123 1 x 833 gbp every 1 month"}, Changes: "trial_changed billing_cycle_changed discount_changed",
 	},
-	// The first period after a trial is no renewal.
+	// The first period after a trial is not a renewal.
 	"2017-01-27__customer.subscription.updated__alaveteli-trial-ended-first-payment-failed.json": {
 		ID: "sub_123", Customer: "cus_123", Live: true, Status: "past_due", Access: "grace",
 		Created: 1511884203, Period: span{1533718800, 1536397200}, Trial: span{1511884203, 1533718800},
@@ -425,7 +426,7 @@ var recordedSubscriptions = map[string]readSubscription{
 		Currency: "gbp", Collection: "charge_automatically",
 		Items: []string{"si_123 pro - 1 x 833 gbp every 1 month"}, Changes: "trial_changed",
 	},
-	// Created, and canceled already: the samples were made from one ended subscription. Its plan got a zeroed id at the top only.
+	// Already canceled when created: these samples come from one ended subscription. Only the plan at the top has an id of zeros.
 	"2018-01-23__customer.subscription.created__rubymock.json": {
 		ID: "sub_00000000000000", Customer: "cus_00000000000000", Status: "canceled", Access: "none",
 		Created: 1517178878, Period: span{1517178878, 1518388478}, Trial: span{1517178878, 1518388478}, CanceledAt: 1517179808, EndedAt: 1517179808, EndsAt: 1517179808,
@@ -457,7 +458,7 @@ var recordedSubscriptions = map[string]readSubscription{
 		Currency: "usd", Collection: "charge_automatically",
 		Items: []string{"si_CDqQLQNlZuf1cZ 2bf80c62-01d6-403d-85d7-d54d9039d140 - 1 x 1500 usd every 1 month"},
 	},
-	// The plan and product got zeroed ids at the top only.
+	// Only the plan and the product at the top have ids of zeros.
 	"2018-01-23__customer.subscription.trial_will_end__smc.json": {
 		ID: "sub_00000000000000", Customer: "cus_00000000000000", Status: "trialing", Access: "granted",
 		Created: 1517919079, Period: span{1517919079, 1520338279}, Trial: span{1517917551, 1518176751},
@@ -476,7 +477,7 @@ var recordedSubscriptions = map[string]readSubscription{
 		Currency: "usd", Collection: "charge_automatically",
 		Items: []string{"si_CGPuxYgJ7bx2UW silver-express-898 - 1 x 999 usd every 1 month"}, Changes: "plan_changed",
 	},
-	// A price and no plan, in an old version.
+	// An old version with a price and without a plan.
 	"2018-02-06__customer.subscription.created__smc-2.json": {
 		ID: "sub_00000000000000", Customer: "cus_00000000000000", Status: "canceled", Access: "none",
 		Created: 1517764446, StartDate: 1517764446, Period: span{1517764446, 1520183646}, CanceledAt: 1517764476, EndedAt: 1517764476, EndsAt: 1517764476,
@@ -537,14 +538,14 @@ var recordedSubscriptions = map[string]readSubscription{
 		Currency: "usd", Collection: "charge_automatically",
 		Items: []string{"si_00000000000000 subhub-plan-api_00000000000000 prod_00000000000000 1 x 500 usd every 1 month"}, Changes: "plan_changed",
 	},
-	// The user stands in the item's metadata only.
+	// Only the item's metadata has the user.
 	"2018-02-06__customer.subscription.updated__subhub-updated-no-cancel.json": {
 		ID: "sub_00000000000000", Customer: "cus_00000000000000", Status: "canceled", Access: "none",
 		Created: 1519435009, Period: span{1519435009, 1521854209}, CancelAt: 1521854209, CanceledAt: 1519680008, EndedAt: 1519680008, EndsAt: 1519680008,
 		Currency: "usd", Collection: "charge_automatically", Invoice: "in_test123",
 		Items: []string{"si_00000000000000 subhub-plan-api_00000000000000 prod_00000000000000 1 x 500 usd every 1 month"}, Changes: "plan_changed",
 	},
-	// The user stands in the item's metadata only.
+	// Only the item's metadata has the user.
 	"2018-02-06__customer.subscription.updated__subhub-updated.json": {
 		ID: "sub_00000000000000", Customer: "cus_00000000000000", Status: "canceled", Access: "none",
 		Created: 1519435009, Period: span{1519435009, 1521854209}, CancelAt: 1521854209, AtPeriodEnd: true, CanceledAt: 1519680008, EndedAt: 1519680008, EndsAt: 1519680008,
@@ -556,7 +557,7 @@ var recordedSubscriptions = map[string]readSubscription{
 		Period: span{1457644166, 1460322566}, Currency: "usd",
 		Items: []string{"- gold2132_00000000000000 - 1 x 2000 usd every 1 month"}, Changes: "plan_changed",
 	},
-	// The plan and product got zeroed ids at the top only.
+	// Only the plan and the product at the top have ids of zeros.
 	"2018-05-21__customer.subscription.created__teamtnt.json": {
 		ID: "sub_00000000000000", Customer: "cus_00000000000000", Status: "active", Access: "granted",
 		Created: 1531523096, Period: span{1531523096, 1534201496}, Currency: "cad", Collection: "charge_automatically",
@@ -597,7 +598,7 @@ var recordedSubscriptions = map[string]readSubscription{
 		Currency: "usd", Collection: "charge_automatically", Invoice: "in_1FXDCFJNcmPzuWtRT9U5Xvcz",
 		Items: []string{"si_FCUzTOlS7Ltzbr plan_F4G9jB3x5i6Dpj prod_EtMczoDntN9YEa 1 x 100 usd every 1 month"}, Changes: "cancel_unscheduled",
 	},
-	// cancel_at_period_end was true, and is.
+	// cancel_at_period_end was true before, too.
 	"2019-03-14__customer.subscription.updated__subhub-updated-event-change.json": {
 		ID: "sub_FCUzkHmNY3Mbj1", Customer: "cus_FCUzOhOp9iutWa", Status: "active", Access: "granted",
 		Created: 1559767571, StartDate: 1559767571, Period: span{1571949971, 1572036371}, AtPeriodEnd: true, EndsAt: 1572036371,
@@ -610,7 +611,7 @@ var recordedSubscriptions = map[string]readSubscription{
 		Currency: "usd", Collection: "charge_automatically", Invoice: "in_1FXDCFJNcmPzuWtRT9U5Xvcz",
 		Items: []string{"si_FCUzTOlS7Ltzbr plan_F4G9jB3x5i6Dpj prod_EtMczoDntN9YEa 1 x 100 usd every 1 day"}, Changes: "renewed",
 	},
-	// Statuses that Stripe does not have: trial, and cancel before.
+	// Stripe does not have these statuses: trial, and cancel before it.
 	"2019-03-14__customer.subscription.updated__subhub-updated-event-no-trigger.json": {
 		ID: "sub_FCUzkHmNY3Mbj1", Customer: "cus_FCUzOhOp9iutWa", Status: "trial",
 		Created: 1559767571, StartDate: 1559767571, Period: span{1571949971, 1572036371},
@@ -635,7 +636,7 @@ var recordedSubscriptions = map[string]readSubscription{
 		Currency: "usd", Collection: "charge_automatically", Invoice: "in_test123",
 		Items: []string{"si_00000000000000 subhub-plan-api_00000000000000 prod_00000000000000 1 x 500 usd every 1 month"}, Changes: "activated",
 	},
-	// Four items of one id.
+	// Four items with the same id.
 	"2020-03-02__customer.subscription.created__smc.json": {
 		ID: "sub_00000000000000", Customer: "cus_00000000000000", Status: "active", Access: "granted",
 		Created: 1518337183, StartDate: 1518337183, Period: span{1583914783, 1586593183},
@@ -671,7 +672,7 @@ var recordedSubscriptions = map[string]readSubscription{
 			"si_00000000000000 translations_00000000000000 prod_00000000000000 0 x 6000 usd every 1 month",
 		},
 	},
-	// One plan before, four items of one id now.
+	// One plan before, four items with the same id now.
 	"2020-03-02__customer.subscription.updated__smc.json": {
 		ID: "sub_00000000000000", Customer: "cus_00000000000000", Status: "active", Access: "granted",
 		Created: 1518337183, StartDate: 1518337183, Period: span{1583914783, 1586593183},
@@ -708,7 +709,7 @@ var recordedSubscriptions = map[string]readSubscription{
 		Currency: "usd", Collection: "charge_automatically", Invoice: "in_1NvLM9IGBnsLynRrOysII07d",
 		Items: []string{"si_OimNgVtrESpqus enterprise-org-seat-annually prod_BUtogGemxnTi9z 1 x 3600 usd every 1 year"}, Changes: "activated trial_ended billing_cycle_changed",
 	},
-	// The new plan began before the old period was over.
+	// The new plan began before the end of the old period.
 	"2023-10-16__customer.subscription.updated__henryli-plan-change.json": {
 		ID: "sub_1OlLqZBFkLqjc7QTeevv4rzC", Customer: "cus_PZV6GO3wuec92B", Status: "active", Access: "granted",
 		Created: 1708306843, StartDate: 1708306843, Period: span{1709880984, 1725778584},
@@ -782,7 +783,7 @@ var recordedSubscriptions = map[string]readSubscription{
 		Period: span{1381080557, 1383758957}, Currency: "usd",
 		Items: []string{"- fkx0AFo_00000000000000 - 1 x 100 usd every 1 month"}, Changes: "activated",
 	},
-	// The items are a bare list.
+	// The items are a plain array.
 	"none__customer.subscription.created__rubymock-3.json": {
 		ID: "su_00000000000000", Customer: "cus_00000000000000", Status: "active", Access: "granted",
 		Period: span{1381080557, 1383758957}, Currency: "usd",

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/billbus/billbus/internal/normalize"
 )
 
 func TestRedaction(t *testing.T) {
@@ -29,7 +31,7 @@ func TestRedaction(t *testing.T) {
 			in:  `{"object":{"object":"checkout.session","client_secret":null,"url":null,"invoice_pdf":null}}`,
 			out: `{"object":{"object":"checkout.session","client_secret":null,"url":null,"invoice_pdf":null}}`,
 		},
-		"values of other kinds": {
+		"values of other types": {
 			in:    `{"object":{"client_secret":{"client_secret":"s","a":[1]},"invoice_pdf":[{}],"receipt_url":false}}`,
 			out:   `{"object":{"client_secret":` + x + `,"invoice_pdf":` + x + `,"receipt_url":` + x + `}}`,
 			paths: []string{"data.object.client_secret", "data.object.invoice_pdf", "data.object.receipt_url"},
@@ -58,7 +60,7 @@ func TestRedaction(t *testing.T) {
 			out:   `{"object":{"url":` + x + `,"success_url":"v","object":"checkout.session"},"previous_attributes":{"url":` + x + `}}`,
 			paths: []string{"data.object.url", "data.previous_attributes.url"},
 		},
-		"checkout session, told twice what it is": {
+		"checkout session with a repeated object": {
 			in:    `{"object":{"object":"checkout.session","object":"x","url":"u"}}`,
 			out:   `{"object":{"object":"checkout.session","object":"x","url":` + x + `}}`,
 			paths: []string{"data.object.url"},
@@ -73,7 +75,7 @@ func TestRedaction(t *testing.T) {
 			out:   `{"object":{"object":"list","url":"/v1/x","data":[{"object":"billing_portal.session","url":` + x + `}]},"previous_attributes":{"url":"/v1/y"}}`,
 			paths: []string{"data.object.data[0].url"},
 		},
-		"secret inside of a url": {
+		"secret inside a url": {
 			in:    `{"object":{"url":{"client_secret":"s","object":"checkout.session","url":"u"},"object":"checkout.session"}}`,
 			out:   `{"object":{"url":` + x + `,"object":"checkout.session"}}`,
 			paths: []string{"data.object.url"},
@@ -95,7 +97,7 @@ func TestRedaction(t *testing.T) {
 	}
 }
 
-func TestWhitespaceGoesAndStringsStay(t *testing.T) {
+func TestWhitespaceIsRemovedOutsideStrings(t *testing.T) {
 	t.Parallel()
 	raw := []byte("\r\n{ \"id\" : \"evt_1\" , \"object\" : \"event\",\n\t\"created\": 1700000000, \"type\": \"a.b\", \"s\": \" a \\n b \\u2028 \u2028 <&> \\ud83d\\ude00 \", \"l\": [ 1 , 2 ] }\n")
 	want := `{"id":"evt_1","object":"event","created":1700000000,"type":"a.b","s":" a \n b \u2028 ` + "\u2028" + ` <&> \ud83d\ude00 ","l":[1,2]}`
@@ -171,8 +173,7 @@ func TestLongNamesAreShortenedInPaths(t *testing.T) {
 	}
 }
 
-// An object may say many times what it is, and each time where; its URLs are
-// replaced once.
+// An object can repeat its type and its URL many times.
 func TestRepeatedSessionIsRedactedOnce(t *testing.T) {
 	t.Parallel()
 	const times = 20_000
@@ -183,5 +184,21 @@ func TestRepeatedSessionIsRedactedOnce(t *testing.T) {
 	}
 	if got, want := m.Data.Redactions[len(m.Data.Redactions)-1], "and 19901 more"; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// Without one of these, an event is refused, admitted by mistake, or assigned to
+// no subscription or user.
+func TestCannotRedact(t *testing.T) {
+	t.Parallel()
+	for key, want := range map[string]bool{
+		"id": true, "object": true, "type": true, "created": true, "data": true, "livemode": true, "account": true,
+		"context": true, "user_id": true, "related_object": true, "api_version": true, "status": true, "items": true,
+		"customer": true, "subscription": true, "previous_attributes": true, "client_reference_id": true,
+		"invoice_pdf": false, "email": false, "ID": false, "": false,
+	} {
+		if got := normalize.CannotRedact(key); got != want {
+			t.Errorf("%q: got %t, want %t", key, got, want)
+		}
 	}
 }

@@ -8,26 +8,25 @@ import (
 	"github.com/billbus/billbus/events"
 )
 
-// References reads the ids inside an event as it was stored, that is redacted,
-// by which an audit is searched. What is no event has none.
+// References returns the ids in a stored, redacted event by which the audit
+// trail is searched. It returns none if event is not a Stripe event.
 func References(event json.RawMessage) events.References {
 	body, err := parse(event)
 	if err != nil {
 		return events.References{}
 	}
-	r := new(sink).reader(body, "")
+	r := reader{object: body, warnings: new(notes)}
 	var refs events.References
 	if form, _ := r.object.get("object").text(); form == "v2.core.event" {
-		refs = relatedReferences(r)
+		refs = relatedReferences(r.child("related_object"))
 	} else {
-		refs = objectReferences(r)
+		refs = objectReferences(r.child("data").child("object"), r.text("type"))
 	}
 	refs.RequestID, refs.IdempotencyKey = request(r)
 	return refs
 }
 
-func relatedReferences(r reader) events.References {
-	related, _ := r.child("related_object")
+func relatedReferences(related reader) events.References {
 	refs := events.References{ObjectID: related.text("id")}
 	switch related.text("type") {
 	case "subscription":
@@ -38,9 +37,7 @@ func relatedReferences(r reader) events.References {
 	return refs
 }
 
-func objectReferences(r reader) events.References {
-	data, _ := r.child("data")
-	obj, _ := data.child("object")
+func objectReferences(obj reader, eventType string) events.References {
 	refs := events.References{
 		ObjectID:       obj.text("id"),
 		SubscriptionID: subscriptionOf(obj),
@@ -48,7 +45,7 @@ func objectReferences(r reader) events.References {
 	}
 	kind := obj.text("object")
 	switch {
-	case kind == "subscription", kind == "" && strings.HasPrefix(r.text("type"), "customer.subscription."):
+	case kind == "subscription", kind == "" && strings.HasPrefix(eventType, "customer.subscription."):
 		refs.SubscriptionID = refs.ObjectID
 	case kind == "customer":
 		refs.CustomerID = refs.ObjectID
@@ -56,27 +53,25 @@ func objectReferences(r reader) events.References {
 	return refs
 }
 
-// subscriptionOf finds the subscription that an object belongs to; invoices
-// name it in parent since 2025.
+// subscriptionOf returns the subscription that an object belongs to. Since 2025,
+// invoices have it in parent.
 func subscriptionOf(obj reader) string {
-	parent, _ := obj.child("parent")
-	inParent, _ := parent.child("subscription_details")
-	beside, _ := obj.child("subscription_details")
-	id := cmp.Or(obj.reference("subscription"), inParent.reference("subscription"), beside.reference("subscription"))
+	inParent := obj.child("parent").child("subscription_details")
+	details := obj.child("subscription_details")
+	id := cmp.Or(obj.reference("subscription"), inParent.reference("subscription"), details.reference("subscription"))
 	if id == "" {
 		return subscriptionOfLines(obj)
 	}
 	return id
 }
 
-// subscriptionOfLines is the one subscription that all lines name which name
-// any: an invoice for several belongs to none of them.
+// subscriptionOfLines returns the only subscription that an invoice's lines
+// name. An invoice for several subscriptions belongs to none of them.
 func subscriptionOfLines(obj reader) string {
-	page, _ := obj.child("lines")
+	page := obj.child("lines")
 	found := ""
 	for i, v := range page.array("data").elements() {
-		line, _ := page.element("data", i, v)
-		id := subscriptionOfLine(line)
+		id := subscriptionOfLine(page.element("data", i, v))
 		if found != "" && id != "" && id != found {
 			return ""
 		}
@@ -85,12 +80,11 @@ func subscriptionOfLines(obj reader) string {
 	return found
 }
 
-// subscriptionOfLine stands beside the price, in the parent since 2025; before
-// lines had ids of their own, it was the id.
+// subscriptionOfLine reads the line itself, or its parent since 2025. In early
+// versions, the line of a subscription has the subscription's id.
 func subscriptionOfLine(line reader) string {
-	parent, _ := line.child("parent")
-	item, _ := parent.child("subscription_item_details")
-	added, _ := parent.child("invoice_item_details")
+	parent := line.child("parent")
+	item, added := parent.child("subscription_item_details"), parent.child("invoice_item_details")
 	id := cmp.Or(line.reference("subscription"), item.reference("subscription"), added.reference("subscription"))
 	if own := line.text("id"); id == "" && line.text("type") == "subscription" && strings.HasPrefix(own, "sub_") {
 		return own
@@ -98,16 +92,15 @@ func subscriptionOfLine(line reader) string {
 	return id
 }
 
-// request is an id in versions before 2017-05-25, an object since, and part of
-// the reason in thin events.
+// request is an id in versions before 2017-05-25, an object since then, and a
+// part of the reason in thin events.
 func request(r reader) (id, key string) {
 	if id, ok := r.get("request").text(); ok {
 		return id, ""
 	}
-	req, ok := r.child("request")
-	if !ok {
-		reason, _ := r.child("reason")
-		req, _ = reason.child("request")
+	req := r.child("request")
+	if !req.exists() {
+		req = r.child("reason").child("request")
 	}
 	return req.text("id"), req.text("idempotency_key")
 }

@@ -20,7 +20,7 @@ func TestReferences(t *testing.T) {
 			`{"object":"event","request":{"id":"req_1","idempotency_key":"k"},"data":{"object":{"id":"sub_1","object":"subscription","customer":"cus_1"}}}`,
 			events.References{ObjectID: "sub_1", SubscriptionID: "sub_1", CustomerID: "cus_1", RequestID: "req_1", IdempotencyKey: "k"},
 		},
-		"subscription that does not say so": {
+		"subscription without object": {
 			`{"object":"event","type":"customer.subscription.deleted","data":{"object":{"id":"sub_1"}}}`,
 			events.References{ObjectID: "sub_1", SubscriptionID: "sub_1"},
 		},
@@ -36,7 +36,7 @@ func TestReferences(t *testing.T) {
 			`{"request":"req_1","data":{"object":{"id":"ch_1","object":"charge","customer":null}}}`,
 			events.References{ObjectID: "ch_1", RequestID: "req_1"},
 		},
-		"request of Stripe's own": {`{"request":{"id":null,"idempotency_key":null}}`, events.References{}},
+		"request by Stripe": {`{"request":{"id":null,"idempotency_key":null}}`, events.References{}},
 		"invoice": {
 			`{"data":{"object":{"id":"in_1","object":"invoice","customer":"cus_1","subscription":"sub_1","parent":null}}}`,
 			events.References{ObjectID: "in_1", SubscriptionID: "sub_1", CustomerID: "cus_1"},
@@ -68,10 +68,10 @@ func TestReferences(t *testing.T) {
 		"with whitespace": {"{ \"data\" : { \"object\" :\n{ \"id\" : \"x\" } } }", events.References{ObjectID: "x"}},
 		"redacted":        {`{"data":{"object":{"id":"x","customer":"[redacted]"}}}`, events.References{ObjectID: "x"}},
 		"odd types":       {`{"request":[1],"data":{"object":{"id":1,"customer":[],"subscription":5,"parent":"x"}}}`, events.References{}},
-		"no event":        {`[]`, events.References{}},
+		"not an event":    {`[]`, events.References{}},
 		"null":            {`null`, events.References{}},
-		"no JSON":         {`{"data":`, events.References{}},
-		"nothing":         {``, events.References{}},
+		"not JSON":        {`{"data":`, events.References{}},
+		"empty":           {``, events.References{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

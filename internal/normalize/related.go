@@ -7,18 +7,18 @@ import (
 	"github.com/billbus/billbus/events"
 )
 
-// relate reads the object of an event that is about something else than a
-// subscription. An object of another kind than the type says is left alone.
-func (n *Normalizer) relate(msg *events.Message, env envelope, s *sink) {
+// setRelated reads the object of an event that is not about a subscription. An
+// object of another kind than the event's type suggests is not read.
+func (n *Normalizer) setRelated(msg *events.Message, env envelope, warnings *notes) {
 	if !env.object.isObject() {
 		return
 	}
-	r := s.reader(env.object, "data.object")
-	family, word, _ := cutLast(env.kind)
+	r := reader{env.object, "data.object", warnings}
+	family := env.kind[:max(0, strings.LastIndexByte(env.kind, '.'))]
 	if kind := r.text("object"); kind != "" && kind != objectOf(family) {
 		return
 	}
-	deleted := word == "deleted"
+	deleted := strings.HasSuffix(env.kind, ".deleted")
 	switch family {
 	case "invoice":
 		msg.Data.Invoice = invoice(r, env)
@@ -33,23 +33,13 @@ func (n *Normalizer) relate(msg *events.Message, env envelope, s *sink) {
 	case "product":
 		msg.Data.Product = product(r, env, deleted)
 	case "price":
-		msg.Data.Price = price(r, reader{}, env, deleted)
+		msg.Data.Price = price(r, r, reader{}, env, deleted)
 	case "plan":
-		msg.Data.Price = price(reader{}, r, env, deleted)
+		msg.Data.Price = price(r, reader{}, r, env, deleted)
 	}
 }
 
-// cutLast cuts a type before its last word: customer.discount.created tells of
-// a customer.discount.
-func cutLast(kind string) (family, word string, ok bool) {
-	i := strings.LastIndexByte(kind, '.')
-	if i < 0 {
-		return "", kind, false
-	}
-	return kind[:i], kind[i+1:], true
-}
-
-// objectOf is what the object of a family of types calls itself.
+// objectOf returns the object type that events of a family are about.
 func objectOf(family string) string {
 	if family == "customer.discount" {
 		return "discount"
@@ -80,7 +70,7 @@ func invoice(r reader, env envelope) *events.Invoice {
 		DueDate:              r.moment("due_date"),
 		PeriodStart:          r.moment("period_start"),
 		PeriodEnd:            r.moment("period_end"),
-		Created:              orMoment(r.moment("created"), r.moment("date")), // date until 2019
+		Created:              cmp.Or(r.moment("created"), r.moment("date")), // date until 2019
 		HostedInvoiceURL:     r.text("hosted_invoice_url"),
 		InvoicePDF:           r.text("invoice_pdf"),
 		Metadata:             metadata(r),
@@ -88,30 +78,29 @@ func invoice(r reader, env envelope) *events.Invoice {
 	}
 }
 
-// invoiceStatus exists since 2018-11-08; before, an invoice said whether it was
-// paid.
+// invoiceStatus is a field since 2018-11-08. Before, an invoice only said whether
+// it was paid.
 func invoiceStatus(r reader) string {
 	if status := r.text("status"); status != "" {
 		return status
 	}
-	if paid := r.flag("paid"); paid != nil && *paid {
+	if r.isTrue("paid") {
 		return "paid"
 	}
 	return ""
 }
 
-// subscriptionMetadata stand in the parent since 2025, and beside it before.
+// subscriptionMetadata is in the parent since 2025, and was in the invoice before.
 func subscriptionMetadata(r reader) map[string]string {
-	parent, _ := r.child("parent")
-	details, ok := parent.child("subscription_details")
-	if !ok {
-		details, _ = r.child("subscription_details")
+	details := r.child("parent").child("subscription_details")
+	if !details.exists() {
+		details = r.child("subscription_details")
 	}
 	return metadata(details)
 }
 
 func checkoutSession(r reader, env envelope) *events.CheckoutSession {
-	details, _ := r.child("customer_details")
+	details := r.child("customer_details")
 	return &events.CheckoutSession{
 		ID:                r.text("id"),
 		AccountID:         env.account,
@@ -136,16 +125,10 @@ func customer(r reader, env envelope, deleted bool) *events.Customer {
 		Livemode:  env.livemode,
 		Email:     r.text("email"),
 		Name:      r.text("name"),
-		Deleted:   deleted || isDeleted(r),
+		Deleted:   deleted || r.isTrue("deleted"),
 		Created:   r.moment("created"),
 		Metadata:  metadata(r),
 	}
-}
-
-// isDeleted is how the API renders what is gone.
-func isDeleted(r reader) bool {
-	deleted := r.flag("deleted")
-	return deleted != nil && *deleted
 }
 
 func customerDiscount(r reader) *events.CustomerDiscount {
@@ -165,26 +148,26 @@ func product(r reader, env envelope, deleted bool) *events.Product {
 		Description:    r.text("description"),
 		Active:         r.flag("active"),
 		DefaultPriceID: r.reference("default_price"),
-		Deleted:        deleted || isDeleted(r),
+		Deleted:        deleted || r.isTrue("deleted"),
 		Created:        r.moment("created"),
 		Metadata:       metadata(r),
 	}
 }
 
-// price reads a price, or a plan, as it was called until 2020: one of them is
-// empty.
-func price(price, plan reader, env envelope, deleted bool) *events.Price {
-	r, kind := price, price.text("type")
-	if !price.isSet() {
-		r, kind = plan, "recurring"
+// price reads r, which is a price or, until 2020, a plan. The other one of the two
+// does not exist.
+func price(r, price, plan reader, env envelope, deleted bool) *events.Price {
+	kind := price.text("type")
+	if plan.exists() {
+		kind = "recurring"
 	}
-	it := sold(price, plan)
+	it := terms(price, plan)
 	return &events.Price{
 		ID: r.text("id"), AccountID: env.account, Livemode: env.livemode, ProductID: it.ProductID,
 		Active: r.flag("active"), Type: kind, LookupKey: it.LookupKey, Nickname: it.Nickname,
 		Currency: it.Currency, UnitAmount: it.UnitAmount, UnitAmountDecimal: it.UnitAmountDecimal,
 		BillingScheme: it.BillingScheme, TiersMode: it.TiersMode, TransformQuantity: it.TransformQuantity,
 		Interval: it.Interval, IntervalCount: it.IntervalCount, UsageType: it.UsageType, MeterID: it.MeterID,
-		TaxBehavior: it.TaxBehavior, Deleted: deleted || isDeleted(r), Created: r.moment("created"), Metadata: metadata(r),
+		TaxBehavior: it.TaxBehavior, Deleted: deleted || r.isTrue("deleted"), Created: r.moment("created"), Metadata: metadata(r),
 	}
 }

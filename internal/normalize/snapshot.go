@@ -12,48 +12,46 @@ import (
 	"github.com/billbus/billbus/events"
 )
 
-// ErrNotSubscription is what every error of [Normalizer.Snapshot] wraps.
+// ErrNotSubscription is wrapped by every error of [Normalizer.Snapshot].
 var ErrNotSubscription = errors.New("not a Stripe subscription")
 
-// Reading is what is known of an object besides its bytes.
+// Reading is what is known about a subscription read from Stripe's API, apart
+// from its bytes.
 type Reading struct {
-	// Account is the connected account that was asked for it.
+	// Account is the connected account that it was read from.
 	Account string
-	// Livemode is the mode that was asked; an object that says so itself counts.
+	// Livemode is the mode of the request. It applies only if the object does
+	// not have a mode of its own.
 	Livemode bool
-	// APIVersion is the version in which Stripe answered.
+	// APIVersion is the version of Stripe's answer.
 	APIVersion string
-	// At is when Stripe answered, by its own clock.
+	// At is when Stripe answered, by Stripe's clock.
 	At         time.Time
 	Origin     events.Origin
 	Reason     events.Reason
 	ReceivedAt time.Time
 }
 
-// Snapshot makes the message of a subscription as it was read from Stripe's
-// API: it says how the subscription stands, not that something happened.
+// Snapshot makes the message of a subscription that was read from Stripe's API.
+// It says what the subscription is at that moment, not that something happened.
 //
-// Of a mode or account that is not admitted the message says so in data.ignored
-// and holds no subscription: it says nothing then, and cannot be encoded.
+// If the mode or account is not admitted, data.ignored says so, and the message
+// has no subscription. It then carries no information and cannot be encoded.
 func (n *Normalizer) Snapshot(raw []byte, reading Reading) (events.Message, error) {
-	s := new(sink)
-	doc, err := parse(repair(raw, &s.warn))
+	in, err := n.input(raw)
 	if err != nil {
 		return events.Message{}, notSubscription(err.Error())
 	}
-	body, redactions := redact(doc, n.secrets)
-	env, err := readSnapshot(s.reader(body, ""), body, reading)
+	env, err := readSnapshot(in, reading)
 	if err != nil {
 		return events.Message{}, err
 	}
 	msg := env.message(Receipt{Origin: reading.Origin, ReceivedAt: reading.ReceivedAt})
 	msg.Type = events.SubjectSnapshot
 	msg.Data.Ignored = n.ignored(env)
-	n.states(&msg.Data, env, s)
-	msg.Data.Object, msg.Data.ReadAt, msg.Data.Reason = []byte(body.raw()), env.created, reading.Reason
-	sum := sha256.Sum256(raw)
-	msg.Data.EventSHA256 = hex.EncodeToString(sum[:])
-	msg.Data.Redactions, msg.Data.Warnings = redactions, s.warn.list()
+	n.setSubscription(&msg.Data, env, in.warnings)
+	msg.Data.Object, msg.Data.ReadAt, msg.Data.Reason = []byte(in.root.raw()), env.created, reading.Reason
+	in.describe(&msg.Data)
 	if msg.ID, err = snapshotID(msg); err != nil {
 		return events.Message{}, err
 	}
@@ -63,12 +61,13 @@ func (n *Normalizer) Snapshot(raw []byte, reading Reading) (events.Message, erro
 	return msg, nil
 }
 
-// readSnapshot reads what stands around the object of an event: here it is
-// known from the question.
-func readSnapshot(r reader, body value, reading Reading) (envelope, error) {
+// readSnapshot makes the envelope, which an event has around its object, from
+// what is known about the request.
+func readSnapshot(in input, reading Reading) (envelope, error) {
+	r := in.reader()
 	env := envelope{
 		version: reading.APIVersion, account: reading.Account, livemode: reading.Livemode,
-		created: reading.At.UTC().Truncate(time.Second), object: body, subject: r.text("id"),
+		created: reading.At.UTC().Truncate(time.Second), object: in.root, subject: r.text("id"),
 	}
 	switch {
 	case r.text("object") != "subscription":
@@ -76,7 +75,7 @@ func readSnapshot(r reader, body value, reading Reading) (envelope, error) {
 	case env.subject == "":
 		return envelope{}, notSubscription("id is missing")
 	case reading.At.IsZero():
-		return envelope{}, notSubscription("when it was read is not known")
+		return envelope{}, notSubscription("the time of Stripe's answer is missing")
 	}
 	if r.has("livemode") {
 		env.livemode = livemode(r)
@@ -84,18 +83,18 @@ func readSnapshot(r reader, body value, reading Reading) (envelope, error) {
 	return env, nil
 }
 
-// snapshotID is a function of what the snapshot says and of the second in which
-// it was read, so that reading the same again within a second is one message.
+// snapshotID depends on the state and on the second in which it was read, so
+// reading the same state twice within a second makes one message.
 func snapshotID(msg events.Message) (string, error) {
 	state, err := json.Marshal(msg.Data.Subscription)
 	if err != nil {
-		return "", notSubscription("it holds a time that cannot be written")
+		return "", notSubscription("it has a time that JSON cannot write")
 	}
 	h := sha256.New()
 	for _, part := range []string{
 		msg.Account(), msg.Mode(), msg.Subject, strconv.FormatInt(msg.Time.Unix(), 10), string(state),
 	} {
-		// With its length in front, no part can pass for two.
+		// The length in front keeps adjacent parts apart.
 		_, _ = fmt.Fprintf(h, "%d:%s", len(part), part)
 	}
 	return "snap_" + hex.EncodeToString(h.Sum(nil))[:32], nil
@@ -103,19 +102,17 @@ func snapshotID(msg events.Message) (string, error) {
 
 func notSubscription(why string) error { return fmt.Errorf("%w: %s", ErrNotSubscription, why) }
 
-// SnapshotEvent is the id of the event that says in full what a thin event only
-// announces: both are Stripe's answer to one change. It is "" where the thin
-// event names none.
+// SnapshotEvent returns the id of the snapshot event that Stripe created for the
+// same change as a thin event, or "" if the thin event does not name one.
 // See https://docs.stripe.com/webhooks/migrate-snapshot-to-thin-events
 func SnapshotEvent(thin json.RawMessage) string {
 	body, err := parse(thin)
 	if err != nil {
 		return ""
 	}
-	r := new(sink).reader(body, "")
+	r := reader{object: body, warnings: new(notes)}
 	if id := r.reference("snapshot_event"); id != "" {
 		return id
 	}
-	data, _ := r.child("data")
-	return data.reference("snapshot_event")
+	return r.child("data").reference("snapshot_event")
 }

@@ -35,7 +35,7 @@ func snapshot(t *testing.T, raw string, r normalize.Reading) events.Message {
 	return m
 }
 
-func TestSnapshotIsAMessageOfTheContract(t *testing.T) {
+func TestSnapshotMessage(t *testing.T) {
 	t.Parallel()
 	got := snapshot(t, subscriptionRead, reading())
 	if !regexp.MustCompile(`^snap_[0-9a-f]{32}$`).MatchString(got.ID) {
@@ -71,16 +71,15 @@ func TestSnapshotIsAMessageOfTheContract(t *testing.T) {
 	}
 }
 
-// Reading the same again within a second is the same message; everything that
-// the id stands for makes another one.
-func TestSnapshotIDIsWhatTheSnapshotSays(t *testing.T) {
+// The same state, read again within a second, is the same message.
+func TestSnapshotIDDependsOnStateAndSecond(t *testing.T) {
 	t.Parallel()
 	first := snapshot(t, subscriptionRead, reading()).ID
 	same := reading()
 	same.At = same.At.Add(300 * time.Millisecond)
 	same.Reason, same.APIVersion = events.ReasonItemsTruncated, "2026-06-24.dahlia"
 	if got := snapshot(t, `{"unknown":1,`+subscriptionRead[1:], same).ID; got != first {
-		t.Errorf("got %s and %s for one state of one second", first, got)
+		t.Errorf("got %s and %s for one state in one second", first, got)
 	}
 	ids := map[string]bool{first: true}
 	later, connected := reading(), reading()
@@ -99,7 +98,7 @@ func TestSnapshotIDIsWhatTheSnapshotSays(t *testing.T) {
 	}
 }
 
-func TestSnapshotTakesTheModeThatWasAskedWhereTheObjectHasNone(t *testing.T) {
+func TestSnapshotUsesTheModeOfTheRequestIfTheObjectHasNone(t *testing.T) {
 	t.Parallel()
 	r := reading()
 	r.Livemode, r.Account = true, "acct_1"
@@ -108,7 +107,7 @@ func TestSnapshotTakesTheModeThatWasAskedWhereTheObjectHasNone(t *testing.T) {
 		t.Errorf("got source %s, subscription %+v", got.Source, got.Data.Subscription)
 	}
 	if got := snapshot(t, subscriptionRead, r); got.Livemode {
-		t.Error("got live mode of an object that says otherwise")
+		t.Error("got live mode for an object in test mode")
 	}
 }
 
@@ -135,10 +134,10 @@ func TestSnapshotThatIsNotAdmittedCannotBePublished(t *testing.T) {
 	}
 }
 
-func TestSnapshotOfAnythingElseIsRefused(t *testing.T) {
+func TestSnapshotOfSomethingElseIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, raw := range map[string]string{
-		"no JSON": `{`, "null": `null`, "list": `[]`, "another object": `{"id":"in_1","object":"invoice"}`,
+		"not JSON": `{`, "null": `null`, "list": `[]`, "another object": `{"id":"in_1","object":"invoice"}`,
 		"no id": `{"object":"subscription"}`, "deleted": `{"id":"cus_1","object":"customer","deleted":true}`,
 	} {
 		if _, err := normalizer(t, options()).Snapshot([]byte(raw), reading()); !errors.Is(err, normalize.ErrNotSubscription) {
@@ -148,11 +147,11 @@ func TestSnapshotOfAnythingElseIsRefused(t *testing.T) {
 	r := reading()
 	r.At = time.Time{}
 	if _, err := normalizer(t, options()).Snapshot([]byte(subscriptionRead), r); err == nil {
-		t.Error("got a snapshot of no known time")
+		t.Error("got a snapshot without a time")
 	}
 }
 
-func TestEventReadFromAnAccountBelongsToIt(t *testing.T) {
+func TestEventWithoutAccountBelongsToTheOneItWasReadFrom(t *testing.T) {
 	t.Parallel()
 	r := receipt()
 	r.Account = "acct_asked"

@@ -1,16 +1,17 @@
 package normalize
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/billbus/billbus/events"
 )
 
-// subscription reads a subscription object, whichever version rendered it. It
-// is a function of the object and of the event's account and mode, so that the
-// state before an update can be read in the same way.
-func (n *Normalizer) subscription(obj value, env envelope, sink *sink) *events.Subscription {
-	r := sink.reader(obj, "")
+// subscription reads a subscription object of any API version. From the envelope
+// it uses the account and the mode only, so it can also read the object as it was
+// before an update.
+func (n *Normalizer) subscription(obj value, env envelope, warnings *notes) *events.Subscription {
+	r := reader{object: obj, warnings: warnings}
 	s := &events.Subscription{
 		ID:                     r.text("id"),
 		CustomerID:             r.reference("customer"),
@@ -24,7 +25,7 @@ func (n *Normalizer) subscription(obj value, env envelope, sink *sink) *events.S
 		BillingMode:            billingMode(r),
 		TrialStart:             r.moment("trial_start"),
 		TrialEnd:               r.moment("trial_end"),
-		TrialEndBehavior:       trialEndBehavior(r),
+		TrialEndBehavior:       r.child("trial_settings").child("end_behavior").text("missing_payment_method"),
 		CancelAt:               r.moment("cancel_at"),
 		CancelAtPeriodEnd:      r.flag("cancel_at_period_end"),
 		CanceledAt:             r.moment("canceled_at"),
@@ -60,8 +61,8 @@ func collectionMethod(r reader) string {
 	return r.text("billing")
 }
 
-// currency stands on the subscription since 2022. All items of a subscription
-// have the same.
+// currency is a field of the subscription since 2022. All items of a subscription
+// have the same currency.
 func currency(r reader, items []events.Item) string {
 	if c := r.text("currency"); c != "" {
 		return c
@@ -74,58 +75,31 @@ func currency(r reader, items []events.Item) string {
 	return ""
 }
 
-// period stands on the items alone since 2025. What is read then is what Stripe
-// itself renders in older versions: the latest start and the earliest end.
+// period is a field of the items only since 2025. It then returns what Stripe
+// still renders in older versions: the latest start and the earliest end.
 func period(r reader, items []events.Item) (start, end time.Time) {
-	start, end = r.moment("current_period_start"), r.moment("current_period_end")
-	return orMoment(start, latestStart(items)), orMoment(end, earliestEnd(items))
-}
-
-func orMoment(t, other time.Time) time.Time {
-	if t.IsZero() {
-		return other
-	}
-	return t
-}
-
-func latestStart(items []events.Item) time.Time {
-	var latest time.Time
 	for _, item := range items {
-		if item.CurrentPeriodStart.After(latest) {
-			latest = item.CurrentPeriodStart
+		if item.CurrentPeriodStart.After(start) {
+			start = item.CurrentPeriodStart
+		}
+		if e := item.CurrentPeriodEnd; !e.IsZero() && (end.IsZero() || e.Before(end)) {
+			end = e
 		}
 	}
-	return latest
-}
-
-func earliestEnd(items []events.Item) time.Time {
-	var earliest time.Time
-	for _, item := range items {
-		end := item.CurrentPeriodEnd
-		if !end.IsZero() && (earliest.IsZero() || end.Before(earliest)) {
-			earliest = end
-		}
-	}
-	return earliest
-}
-
-func trialEndBehavior(r reader) string {
-	settings, _ := r.child("trial_settings")
-	behavior, _ := settings.child("end_behavior")
-	return behavior.text("missing_payment_method")
+	return cmp.Or(r.moment("current_period_start"), start), cmp.Or(r.moment("current_period_end"), end)
 }
 
 func billingMode(r reader) *events.BillingMode {
-	mode, _ := r.child("billing_mode")
+	mode := r.child("billing_mode")
 	b := events.BillingMode{Type: mode.text("type"), UpdatedAt: mode.moment("updated_at")}
-	if flexible, ok := mode.child("flexible"); ok {
+	if flexible := mode.child("flexible"); flexible.exists() {
 		b.Flexible = present(events.BillingModeFlexible{ProrationDiscounts: flexible.text("proration_discounts")})
 	}
 	return present(b)
 }
 
 func cancellationDetails(r reader) *events.CancellationDetails {
-	details, _ := r.child("cancellation_details")
+	details := r.child("cancellation_details")
 	return present(events.CancellationDetails{
 		Reason:   details.text("reason"),
 		Feedback: details.text("feedback"),
@@ -133,61 +107,56 @@ func cancellationDetails(r reader) *events.CancellationDetails {
 	})
 }
 
-// pauseCollection is set wherever Stripe sets it, even if nothing in it can be
-// read: its presence is what says that nothing is collected.
+// pauseCollection is set if Stripe sets it, even if nothing in it can be read:
+// its presence means that collection is paused.
 func pauseCollection(r reader) *events.PauseCollection {
-	pause, ok := r.child("pause_collection")
-	if !ok || pause.object.isEmpty() {
+	pause := r.child("pause_collection")
+	if !pause.exists() || pause.object.isEmpty() {
 		return nil
 	}
 	return &events.PauseCollection{Behavior: pause.text("behavior"), ResumesAt: pause.moment("resumes_at")}
 }
 
-// pendingUpdate is set wherever Stripe sets it, like pauseCollection.
+// pendingUpdate is set if Stripe sets it, like pauseCollection.
 func pendingUpdate(r reader) *events.PendingUpdate {
-	update, ok := r.child("pending_update")
-	if !ok || update.object.isEmpty() {
+	update := r.child("pending_update")
+	if !update.exists() || update.object.isEmpty() {
 		return nil
 	}
 	return &events.PendingUpdate{ExpiresAt: update.moment("expires_at")}
 }
 
 func statusDetails(r reader) *events.StatusDetails {
-	details, _ := r.child("status_details")
-	paused, _ := details.child("paused")
-	sub, _ := paused.child("subscription")
+	paused := r.child("status_details").child("paused")
 	return present(events.StatusDetails{Paused: present(events.PausedDetails{
 		Type:           paused.text("type"),
 		TransitionedAt: paused.moment("transitioned_at"),
-		Subscription:   present(events.PausedSubscription{Type: sub.text("type")}),
+		Subscription:   present(events.PausedSubscription{Type: paused.child("subscription").text("type")}),
 	})})
 }
 
-// present is nil for a group of which nothing is set.
+// present returns nil for a group in which nothing is set.
 func present[T comparable](t T) *T {
 	var zero T
-	if t == zero {
-		return nil
-	}
-	return new(t) // not &t, which would allocate in the other case too
+	return optional(t, t != zero)
 }
 
-// metadata is an object of strings; PHP writes an empty one as an array.
+// metadata is an object of strings. PHP encodes an empty one as an array.
 func metadata(r reader) map[string]string {
 	if r.get("metadata").isEmpty() {
 		return nil
 	}
-	pairs, ok := r.child("metadata")
-	if !ok {
+	pairs := r.child("metadata")
+	if !pairs.exists() {
 		return nil
 	}
 	m := make(map[string]string, min(count(pairs.object), 50))
-	for key, val := range r.get("metadata").members() {
+	for key, val := range pairs.object.members() {
 		text, ok := val.text()
 		if !ok {
-			delete(m, key) // the last of several counts, as everywhere
+			delete(m, key) // if a key is repeated, the last one counts
 			if !val.isNull() {
-				pairs.fault(shorten(key), "not a string")
+				pairs.warn(shorten(key), "not a string")
 			}
 			continue
 		}

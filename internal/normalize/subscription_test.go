@@ -15,7 +15,7 @@ func at(seconds int64) time.Time { return time.Unix(seconds, 0).UTC() }
 func TestSubscription(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		fields   string // after id and object
+		fields   string // in addition to id and object
 		want     events.Subscription
 		warnings []string
 	}{
@@ -28,7 +28,7 @@ func TestSubscription(t *testing.T) {
 		},
 		"last of several keys": {`,"status":"active","status":null,"description":"a","description":"b"`, events.Subscription{Description: "b"}, nil},
 		"keys in capitals":     {`,"Status":"active","CUSTOMER":"cus_1"`, events.Subscription{}, nil},
-		"status unknown here":  {`,"status":"dormant"`, events.Subscription{Status: "dormant"}, nil},
+		"unknown status":       {`,"status":"dormant"`, events.Subscription{Status: "dormant"}, nil},
 		"references by id": {
 			`,"customer":"cus_1","default_payment_method":"pm_1","default_source":"src_1","latest_invoice":"in_1","schedule":"sub_sched_1","test_clock":"clock_1"`,
 			events.Subscription{CustomerID: "cus_1", DefaultPaymentMethodID: "pm_1", DefaultSourceID: "src_1", LatestInvoiceID: "in_1", ScheduleID: "sub_sched_1", TestClockID: "clock_1"},
@@ -78,45 +78,45 @@ func TestSubscription(t *testing.T) {
 		"billing mode":                {`,"billing_mode":{"type":"classic","flexible":null}`, events.Subscription{BillingMode: &events.BillingMode{Type: "classic"}}, nil},
 		"cancellation details, empty": {`,"cancellation_details":{"comment":null,"feedback":null,"reason":null}`, events.Subscription{}, nil},
 		"cancellation details":        {`,"cancellation_details":{"comment":"c","feedback":null,"reason":"r"}`, events.Subscription{CancellationDetails: &events.CancellationDetails{Comment: "c", Reason: "r"}}, nil},
-		"pause that cannot be read":   {`,"pause_collection":{"behavior":1}`, events.Subscription{PauseCollection: &events.PauseCollection{}}, []string{"pause_collection.behavior: not a string"}},
+		"pause with an odd type":      {`,"pause_collection":{"behavior":1}`, events.Subscription{PauseCollection: &events.PauseCollection{}}, []string{"pause_collection.behavior: not a string"}},
 		"pause that is empty":         {`,"pause_collection":{}`, events.Subscription{}, nil},
 		"pending update":              {`,"pending_update":{"expires_at":1700000000}`, events.Subscription{PendingUpdate: &events.PendingUpdate{ExpiresAt: at(1700000000)}}, nil},
 		"status details":              {`,"status_details":{"paused":{"type":"subscription","subscription":null}}`, events.Subscription{StatusDetails: &events.StatusDetails{Paused: &events.PausedDetails{Type: "subscription"}}}, nil},
 		"status details, empty":       {`,"status_details":{"paused":null}`, events.Subscription{}, nil},
-		"metadata as PHP writes none": {`,"metadata":[]`, events.Subscription{}, nil},
+		"empty metadata from PHP":     {`,"metadata":[]`, events.Subscription{}, nil},
 		"metadata, empty":             {`,"metadata":{}`, events.Subscription{}, nil},
-		"metadata that is a list":     {`,"metadata":["a"]`, events.Subscription{}, []string{"metadata: not an object"}},
+		"metadata that is an array":   {`,"metadata":["a"]`, events.Subscription{}, []string{"metadata: not an object"}},
 		"metadata of odd types":       {`,"metadata":{"a":1,"b":"","c":null,"d":["x"]}`, events.Subscription{Metadata: map[string]string{"b": ""}}, []string{"metadata.a: not a string", "metadata.d: not a string"}},
 		"metadata, repeated":          {`,"metadata":{"a":"1","a":"2","b":"1","b":null}`, events.Subscription{Metadata: map[string]string{"a": "2"}}, nil},
 		"user id, first key wins":     {`,"metadata":{"uid":"u_2","user_id":"u_1"}`, events.Subscription{UserID: "u_1", Metadata: map[string]string{"uid": "u_2", "user_id": "u_1"}}, nil},
-		"user id, blank is none":      {`,"metadata":{"uid":"u_2","user_id":" \t"}`, events.Subscription{UserID: "u_2", Metadata: map[string]string{"uid": "u_2", "user_id": " \t"}}, nil},
+		"user id, blank is skipped":   {`,"metadata":{"uid":"u_2","user_id":" \t"}`, events.Subscription{UserID: "u_2", Metadata: map[string]string{"uid": "u_2", "user_id": " \t"}}, nil},
 		"user id, exact key":          {`,"metadata":{"USER_ID":"u_1"}`, events.Subscription{Metadata: map[string]string{"USER_ID": "u_1"}}, nil},
 		"discount of 2011":            {`,"discount":{"object":"discount","coupon":{"id":"c","percent_off":50},"start":1700000000,"end":null}`, events.Subscription{Discounts: []events.Discount{{CouponID: "c", PercentOff: "50", Start: at(1700000000)}}}, nil},
 		"discount with id":            {`,"discount":{"id":"di_1","coupon":{"id":"c","amount_off":500,"currency":"eur"}}`, events.Subscription{Discounts: []events.Discount{{ID: "di_1", CouponID: "c", AmountOff: new(int64(500)), Currency: "eur"}}}, nil},
 		"percent off as written":      {`,"discount":{"coupon":{"percent_off":12.50}}`, events.Subscription{Discounts: []events.Discount{{PercentOff: "12.5"}}}, nil},
 		"percent off, precise":        {`,"discount":{"coupon":{"percent_off":12,"percent_off_precise":12.5}}`, events.Subscription{Discounts: []events.Discount{{PercentOff: "12.5"}}}, nil},
-		"percent off, as precise":     {`,"discount":{"coupon":{"percent_off":50,"percent_off_precise":50.0}}`, events.Subscription{Discounts: []events.Discount{{PercentOff: "50"}}}, nil},
+		"percent off, both equal":     {`,"discount":{"coupon":{"percent_off":50,"percent_off_precise":50.0}}`, events.Subscription{Discounts: []events.Discount{{PercentOff: "50"}}}, nil},
 		"discounts by id":             {`,"discounts":["di_1","di_2",null]`, events.Subscription{Discounts: []events.Discount{{ID: "di_1"}, {ID: "di_2"}}}, nil},
 		"discounts, coupon by id":     {`,"discounts":[{"id":"di_1","coupon":"c","promotion_code":"promo_1"}]`, events.Subscription{Discounts: []events.Discount{{ID: "di_1", CouponID: "c", PromotionCodeID: "promo_1"}}}, nil},
 		"discounts, coupon in source": {`,"discounts":[{"id":"di_1","source":{"coupon":{"id":"c","percent_off":5.0},"type":"coupon"}}]`, events.Subscription{Discounts: []events.Discount{{ID: "di_1", CouponID: "c", PercentOff: "5"}}}, nil},
-		"discounts, source has none":  {`,"discounts":[{"id":"di_1","source":{"type":"x"},"coupon":"c"}]`, events.Subscription{Discounts: []events.Discount{{ID: "di_1", CouponID: "c"}}}, nil},
-		"discounts, one told twice":   {`,"discounts":["di_2","di_1"],"discount":{"id":"di_1","coupon":"c"}`, events.Subscription{Discounts: []events.Discount{{ID: "di_2"}, {ID: "di_1", CouponID: "c"}}}, nil},
+		"discounts, empty source":     {`,"discounts":[{"id":"di_1","source":{"type":"x"},"coupon":"c"}]`, events.Subscription{Discounts: []events.Discount{{ID: "di_1", CouponID: "c"}}}, nil},
+		"discounts, one in both":      {`,"discounts":["di_2","di_1"],"discount":{"id":"di_1","coupon":"c"}`, events.Subscription{Discounts: []events.Discount{{ID: "di_2"}, {ID: "di_1", CouponID: "c"}}}, nil},
 		"discounts of odd types":      {`,"discounts":[1,{"id":"di_1","coupon":7,"start":"x"}]`, events.Subscription{Discounts: []events.Discount{{ID: "di_1"}}}, []string{"discounts[0]: not an object", "discounts[1].start: not a time", "discounts[1].coupon: not a reference"}},
-		"discounts that are no list":  {`,"discounts":{}`, events.Subscription{}, []string{"discounts: not an array"}},
+		"discounts not an array":      {`,"discounts":{}`, events.Subscription{}, []string{"discounts: not an array"}},
 		"period, top level first":     {`,"current_period_start":10,"current_period_end":20,"items":{"data":[{"id":"si_1","current_period_start":11,"current_period_end":12}]}`, events.Subscription{CurrentPeriodStart: at(10), CurrentPeriodEnd: at(20), Items: []events.Item{{ID: "si_1", CurrentPeriodStart: at(11), CurrentPeriodEnd: at(12)}}}, nil},
 		"period, over items":          {`,"items":{"data":[{"current_period_start":11,"current_period_end":40},{},{"current_period_start":10,"current_period_end":30}]}`, events.Subscription{CurrentPeriodStart: at(11), CurrentPeriodEnd: at(30), Items: []events.Item{{CurrentPeriodStart: at(11), CurrentPeriodEnd: at(40)}, {}, {CurrentPeriodStart: at(10), CurrentPeriodEnd: at(30)}}}, nil},
 		"ends when it ended":          {`,"status":"canceled","ended_at":10,"cancel_at":20`, events.Subscription{Status: "canceled", Access: "none", EndedAt: at(10), CancelAt: at(20), EndsAt: at(10)}, nil},
 		"ends with the period":        {`,"cancel_at_period_end":true,"current_period_end":30`, events.Subscription{CancelAtPeriodEnd: new(true), CurrentPeriodEnd: at(30), EndsAt: at(30)}, nil},
-		"asked to cancel, ends later": {`,"canceled_at":10,"cancel_at_period_end":false`, events.Subscription{CanceledAt: at(10), CancelAtPeriodEnd: new(false)}, nil},
+		"cancellation was requested":  {`,"canceled_at":10,"cancel_at_period_end":false`, events.Subscription{CanceledAt: at(10), CancelAtPeriodEnd: new(false)}, nil},
 		"items truncated":             {`,"items":{"data":[{"id":"si_1"}],"has_more":true}`, events.Subscription{ItemsTruncated: true, Items: []events.Item{{ID: "si_1"}}}, nil},
 		"items in a plain array":      {`,"items":[{"id":"si_1","quantity":2}]`, events.Subscription{Items: []events.Item{{ID: "si_1", Quantity: new(int64(2))}}}, nil},
 		"items empty, but a plan":     {`,"items":[],"plan":{"id":"gold","currency":"usd"},"quantity":0`, events.Subscription{Currency: "usd", Items: []events.Item{{PriceID: "gold", Currency: "usd", Quantity: new(int64(0))}}}, nil},
 		"items of odd types":          {`,"items":"many"`, events.Subscription{}, []string{"items: not an array"}},
 		"items with odd elements":     {`,"items":{"data":["si_1",{"id":5,"quantity":1.5}]}`, events.Subscription{Items: []events.Item{{}}}, []string{"items.data[0]: not an object", "items.data[1].quantity: not an integer", "items.data[1].id: not a string"}},
 		"items beat the plan":         {`,"items":{"data":[{"id":"si_1"}]},"plan":{"id":"gold"}`, events.Subscription{Items: []events.Item{{ID: "si_1"}}}, nil},
-		"currency of its own":         {`,"currency":"eur","plan":{"id":"gold","currency":"usd"}`, events.Subscription{Currency: "eur", Items: []events.Item{{PriceID: "gold", Currency: "usd"}}}, nil},
-		"a livemode of its own":       {`,"livemode":true`, events.Subscription{}, nil},
-		"an account of its own":       {`,"account":"acct_2"`, events.Subscription{}, nil},
+		"own currency":                {`,"currency":"eur","plan":{"id":"gold","currency":"usd"}`, events.Subscription{Currency: "eur", Items: []events.Item{{PriceID: "gold", Currency: "usd"}}}, nil},
+		"own livemode is ignored":     {`,"livemode":true`, events.Subscription{}, nil},
+		"own account is ignored":      {`,"account":"acct_2"`, events.Subscription{}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -160,7 +160,7 @@ func TestItem(t *testing.T) {
 		"plan fills what is absent": {plan + `,"price":{"id":"price_1","unit_amount":0,"nickname":null,"tax_behavior":"exclusive","recurring":{"interval":"week"}}`, filled, nil},
 		"price by id, with a plan":  {`"price":"price_1","plan":{"id":"gold","amount":5}`, events.Item{PriceID: "price_1", UnitAmount: new(int64(5))}, nil},
 		"plan by id":                {`"plan":"gold"`, events.Item{PriceID: "gold"}, nil},
-		"all of its own":            {`"id":"si_1","created":10,"current_period_start":11,"current_period_end":12,"quantity":4,"metadata":{"a":"b"}`, events.Item{ID: "si_1", Created: at(10), CurrentPeriodStart: at(11), CurrentPeriodEnd: at(12), Quantity: new(int64(4)), Metadata: map[string]string{"a": "b"}}, nil},
+		"own fields":                {`"id":"si_1","created":10,"current_period_start":11,"current_period_end":12,"quantity":4,"metadata":{"a":"b"}`, events.Item{ID: "si_1", Created: at(10), CurrentPeriodStart: at(11), CurrentPeriodEnd: at(12), Quantity: new(int64(4)), Metadata: map[string]string{"a": "b"}}, nil},
 		"one-time price":            {`"price":{"id":"price_1","recurring":null}`, events.Item{PriceID: "price_1"}, nil},
 		"decimal as a number":       {`"price":{"unit_amount_decimal":0.050}`, events.Item{UnitAmountDecimal: "0.050"}, nil},
 		"odd types": {

@@ -15,24 +15,25 @@ import (
 	"github.com/billbus/billbus/events"
 )
 
-// versionsDoc tells readers what the table below tells the tests.
+// versionsDoc has the same table as lacks, for readers.
 const versionsDoc = "../../docs/api-versions.md"
 
-// lack is what one rendering of a subscription does not have, so that the
-// message cannot have it either. Whatever is not listed must come out the same.
+// lack lists what one rendering of a subscription does not have, and therefore
+// the message does not have either. All other fields must be the same.
 type lack struct {
-	// rendering is the name of the files: an API version, and for some a form.
+	// rendering is the name of the files: an API version, with a suffix for a
+	// special form.
 	rendering string
 	fields    []string
-	// sees is what a consumer finds instead.
-	sees string
+	// instead is what a consumer finds instead.
+	instead string
 }
 
-// lacks is the one list of what differs between renderings, oldest first.
+// lacks lists how renderings differ, oldest first.
 func lacks() []lack {
-	const onlyIDs = "the discount's `id` alone: events list ids since this version dropped `discount`"
+	const onlyIDs = "only the discount's `id`: this version removed `discount`, and events list ids"
 	return []lack{
-		{"2015-10-01-bare", bareFields(), "one item without `id`, made of the plan and quantity at the top; its period is the subscription's"},
+		{"2015-10-01-no-items", noItemsFields(), "one item without `id`, made from the subscription's plan and quantity; its period is that of the subscription"},
 		{"2015-10-01", nil, ""},
 		{"2020-08-27", nil, ""},
 		{"2023-10-16", nil, ""},
@@ -40,13 +41,13 @@ func lacks() []lack {
 		{"2025-03-31.basil", discountFields(), onlyIDs},
 		{"2025-03-31.basil-expanded", nil, ""},
 		{"2025-09-30.clover", discountFields(), "the same"},
-		{"2025-09-30.clover-expanded", couponFields(), "`coupon_id`: the coupon is a reference since this version"},
+		{"2025-09-30.clover-expanded", couponFields(), "`coupon_id`: since this version, the coupon is a reference"},
 		{"2026-07-29.dahlia", discountFields(), "the same as in `2025-03-31.basil`"},
 		{"2026-07-29.dahlia-expanded", nil, ""},
 	}
 }
 
-// everywhere are the renderings that each story has.
+// everywhere are the renderings that every story has.
 func everywhere() []string {
 	return []string{
 		"2015-10-01", "2020-08-27", "2023-10-16", "2024-06-20",
@@ -64,7 +65,7 @@ func couponFields() []string {
 	return []string{"discounts[].percent_off", "discounts[].amount_off", "discounts[].currency"}
 }
 
-func bareFields() []string {
+func noItemsFields() []string {
 	return []string{
 		"collection_method", "created", "start_date", "billing_cycle_anchor", "billing_mode", "trial_end_behavior",
 		"cancellation_details", "default_payment_method_id", "default_source_id", "latest_invoice_id", "schedule_id",
@@ -75,9 +76,9 @@ func bareFields() []string {
 	}
 }
 
-// TestVersions holds every rendering of a story to what is true of the
-// subscription, less what the rendering lacks: not less than that, or the table
-// claims too much.
+// TestVersions compares every rendering of a story with the story's subscription,
+// without the fields that the rendering lacks. A field that the table lists but
+// the rendering has is an error too.
 func TestVersions(t *testing.T) {
 	t.Parallel()
 	eachRendering(t, func(t *testing.T, truth story, l lack, got events.Message) {
@@ -86,7 +87,7 @@ func TestVersions(t *testing.T) {
 			t.Fatalf("subscription differs (-want +got):\n%s", diff)
 		}
 		if w, g := encode(t, want), encode(t, got.Data.Subscription); w != g {
-			t.Errorf("got other bytes: %s\nwant %s", g, w)
+			t.Errorf("got bytes %s\nwant %s", g, w)
 		}
 		if len(got.Data.Warnings) > 0 {
 			t.Errorf("got warnings %q, want none", got.Data.Warnings)
@@ -95,8 +96,8 @@ func TestVersions(t *testing.T) {
 	})
 }
 
-// TestVersionsPrevious does the same with what was before, which stands in other
-// places of the event in nearly every version.
+// TestVersionsPrevious does the same for the previous values, which are in
+// different places in nearly every version.
 func TestVersionsPrevious(t *testing.T) {
 	t.Parallel()
 	eachRendering(t, func(t *testing.T, truth story, l lack, got events.Message) {
@@ -109,8 +110,8 @@ func TestVersionsPrevious(t *testing.T) {
 	})
 }
 
-// TestVersionsLacksOccur keeps the table short: a field that no story has proves
-// nothing.
+// TestVersionsLacksOccur fails for a field in the table that no story has, because
+// nothing then tests it.
 func TestVersionsLacksOccur(t *testing.T) {
 	t.Parallel()
 	for _, l := range lacks() {
@@ -149,16 +150,16 @@ func row(l lack) string {
 	if len(l.fields) == 0 {
 		return "| `" + l.rendering + "` | nothing | |"
 	}
-	return "| `" + l.rendering + "` | `" + strings.Join(l.fields, "`, `") + "` | " + l.sees + " |"
+	return "| `" + l.rendering + "` | `" + strings.Join(l.fields, "`, `") + "` | " + l.instead + " |"
 }
 
-// story is one event, and what is true of its subscription.
+// story is one event, in several renderings, and its subscription.
 type story struct {
 	name         string
 	renderings   []string
 	Subscription json.RawMessage `json:"subscription"`
 	Changes      []events.Change `json:"changes"`
-	// Previous are the fields as they were; nil if the event is no update.
+	// Previous are the previous values; nil if the event is not an update.
 	Previous json.RawMessage `json:"previous"`
 }
 
@@ -213,8 +214,8 @@ func eachRendering(t *testing.T, check func(*testing.T, story, lack, events.Mess
 	}
 }
 
-// previousOf is what was before as far as a rendering can tell: what differs
-// only in what it lacks is the same to it.
+// previousOf returns the previous values that a rendering can show, without the
+// fields that it lacks.
 func previousOf(t *testing.T, truth story, l lack) *events.Previous {
 	t.Helper()
 	if truth.Previous == nil {
@@ -242,8 +243,8 @@ func without(t *testing.T, raw []byte, fields []string) []byte {
 	return []byte(encode(t, object))
 }
 
-// remove takes the field at a path like items[].id out of an object, and
-// reports whether it was there.
+// remove deletes the field at a path like items[].id, and reports whether it was
+// there.
 func remove(object map[string]any, path string) bool {
 	name, rest, nested := strings.Cut(path, "[].")
 	if !nested {

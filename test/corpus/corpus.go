@@ -1,9 +1,6 @@
-// Package corpus gives tests the webhook events that other projects recorded
-// from Stripe, in many API versions. They are not this project's to publish, so
-// they stand outside of the repository, and tests that need them say so when
-// they are not there.
-//
-// It is for tests only.
+// Package corpus loads webhook events that other projects recorded from Stripe, in
+// many API versions, for tests. This project may not publish them, so they are
+// outside the repository. A test that needs them is skipped without them.
 package corpus
 
 import (
@@ -31,9 +28,9 @@ type File struct {
 	Raw  []byte
 }
 
-// Load reads every recorded event: from the folder that BILLBUS_CORPUS names, or
-// from beside the repository. Without one it skips the test, or fails it if
-// BILLBUS_REQUIRE_CORPUS is set.
+// Load reads every recorded event from the folder BILLBUS_CORPUS or, by default,
+// from a folder next to the repository. If there are none, it skips the test, or
+// fails it if BILLBUS_REQUIRE_CORPUS is set.
 func Load(t testing.TB) []File {
 	t.Helper()
 	files, err := read(folder(t))
@@ -43,9 +40,9 @@ func Load(t testing.TB) []File {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		t.Fatalf("reading the recorded events: %v", err)
 	case os.Getenv(requireVariable) != "":
-		t.Fatalf("no recorded events, and %s is set: set %s to a folder of them", requireVariable, folderVariable)
+		t.Fatalf("%s is set, but there are no recorded events: set %s to their folder", requireVariable, folderVariable)
 	}
-	t.Skipf("no recorded events: set %s to a folder of them", folderVariable)
+	t.Skipf("no recorded events: set %s to their folder", folderVariable)
 	return nil
 }
 
@@ -72,8 +69,8 @@ func isFile(path string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-// read goes through the folder, whose objects/ holds no events and whose
-// event_types*.json are lists of names.
+// read skips objects/, which are not events, and event_types*.json, which are
+// lists of names.
 func read(dir string) ([]File, error) {
 	var files []File
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
@@ -96,20 +93,20 @@ func read(dir string) ([]File, error) {
 	return files, err
 }
 
-// Fresh gives an event an id of its own for every n and, if it tells of a
-// subscription, gives that one of its own, too: many recorded events share
-// theirs, and would count as repetitions of each other. Nothing else changes.
-// It panics if raw is no event with an id.
+// Fresh replaces the id of an event, and the id of its subscription if it is about
+// one, by ids that are unique for each n. Many recorded events share an id and
+// would count as duplicates. Nothing else changes. Fresh panics if raw is not an
+// event with an id.
 func Fresh(raw []byte, n int) []byte {
-	event, err := find(raw)
+	event, err := locate(raw)
 	if err != nil {
 		panic(fmt.Sprintf("corpus: %v", err))
 	}
 	sub := fmt.Sprintf(`"sub_fresh%08d"`, n)
-	out := bytes.Clone(raw)
-	switch { // from the back to the front, because edits move what follows
+	id := fmt.Sprintf(`"evt_fresh%08d"`, n)
+	switch {
 	case !event.subscription:
-		return splice(out, event.id, fmt.Sprintf(`"evt_fresh%08d"`, n))
+		return splice(raw, event.id, id)
 	case event.objectID == span{}:
 		sub = `"id":` + sub
 		if !event.emptyObject {
@@ -117,11 +114,11 @@ func Fresh(raw []byte, n int) []byte {
 		}
 		event.objectID = span{event.objectStart, event.objectStart}
 	}
-	id := fmt.Sprintf(`"evt_fresh%08d"`, n)
+	// Splice the later id first, because a splice moves what follows.
 	if event.id.start > event.objectID.start {
-		return splice(splice(out, event.id, id), event.objectID, sub)
+		return splice(splice(raw, event.id, id), event.objectID, sub)
 	}
-	return splice(splice(out, event.objectID, sub), event.id, id)
+	return splice(splice(raw, event.objectID, sub), event.id, id)
 }
 
 type span struct{ start, end int }
@@ -130,50 +127,50 @@ func splice(b []byte, at span, text string) []byte {
 	return bytes.Join([][]byte{b[:at.start], []byte(text), b[at.end:]}, nil)
 }
 
-// places are where the ids of an event stand.
-type places struct {
+// location says where the ids of an event are.
+type location struct {
 	id, objectID span
-	objectStart  int // after the brace of data.object
+	objectStart  int // after the opening brace of data.object
 	emptyObject  bool
 	subscription bool
 }
 
-func find(raw []byte) (places, error) {
+func locate(raw []byte) (location, error) {
 	var head struct {
 		ID   string
 		Type string
 		Data struct{ Object struct{ Object any } }
 	}
-	_ = json.Unmarshal(raw, &head) // data may be anything
-	p := places{
+	_ = json.Unmarshal(raw, &head) // data can have any type
+	l := location{
 		subscription: head.Data.Object.Object == "subscription" || strings.HasPrefix(head.Type, "customer.subscription."),
 	}
 	dec := json.NewDecoder(bytes.NewReader(raw))
-	if err := p.members(dec, raw, ""); err != nil {
-		return places{}, err
+	if err := l.members(dec, raw, ""); err != nil {
+		return location{}, err
 	}
-	if p.id == (span{}) {
-		return places{}, errors.New("an event without id")
+	if l.id == (span{}) {
+		return location{}, errors.New("event has no id")
 	}
-	p.subscription = p.subscription && p.objectStart > 0
-	return p, nil
+	l.subscription = l.subscription && l.objectStart > 0
+	return l, nil
 }
 
-// members goes through an object of the event down to data.object.
-func (p *places) members(dec *json.Decoder, raw []byte, path string) error {
-	if _, err := dec.Token(); err != nil { // the brace
+// members reads an object of the event, down to data.object.
+func (l *location) members(dec *json.Decoder, raw []byte, path string) error {
+	if _, err := dec.Token(); err != nil { // the opening brace
 		return err
 	}
 	if path == ".data.object" {
-		p.objectStart = int(dec.InputOffset())
-		p.emptyObject = !dec.More()
+		l.objectStart = int(dec.InputOffset())
+		l.emptyObject = !dec.More()
 	}
 	for dec.More() {
 		name, err := dec.Token()
 		if err != nil {
 			return err
 		}
-		if err := p.member(dec, raw, fmt.Sprintf("%s.%v", path, name)); err != nil {
+		if err := l.member(dec, raw, fmt.Sprintf("%s.%v", path, name)); err != nil {
 			return err
 		}
 	}
@@ -181,10 +178,10 @@ func (p *places) members(dec *json.Decoder, raw []byte, path string) error {
 	return err
 }
 
-func (p *places) member(dec *json.Decoder, raw []byte, path string) error {
+func (l *location) member(dec *json.Decoder, raw []byte, path string) error {
 	start := valueStart(raw, int(dec.InputOffset()))
 	if raw[start] == '{' && (path == ".data" || path == ".data.object") {
-		return p.members(dec, raw, path)
+		return l.members(dec, raw, path)
 	}
 	var skipped json.RawMessage
 	if err := dec.Decode(&skipped); err != nil {
@@ -193,9 +190,9 @@ func (p *places) member(dec *json.Decoder, raw []byte, path string) error {
 	at := span{start, int(dec.InputOffset())}
 	switch path {
 	case ".id":
-		p.id = at
+		l.id = at
 	case ".data.object.id":
-		p.objectID = at
+		l.objectID = at
 	}
 	return nil
 }

@@ -47,12 +47,12 @@ func TestFreshEditsOnlyIDs(t *testing.T) {
 	}
 }
 
-func TestLoadedEventsCanBeMadeFresh(t *testing.T) {
+func TestFreshRecordedEventsHaveUniqueIDs(t *testing.T) {
 	t.Parallel()
 	ids := make(map[string]string)
 	for i, file := range corpus.Load(t) {
 		if strings.HasPrefix(file.Name, "objects/") || strings.HasPrefix(file.Name, "event_types") {
-			t.Errorf("%s is no event", file.Name)
+			t.Errorf("%s is not an event", file.Name)
 		}
 		var event struct {
 			ID, Type string

@@ -7,24 +7,24 @@ import (
 	"time"
 )
 
-// reader reads the members of one object. What has an odd type is left out and
-// noted; null, redacted and absent members are not set, which is no fault.
+// reader reads the members of one object. A member of an unexpected type is left
+// out with a warning. One that is absent, null or redacted is not set, without a
+// warning.
 type reader struct {
-	object value
-	path   string
-	*sink
+	object   value
+	path     string
+	warnings *notes
 }
 
-// sink is what all readers of one event share.
-type sink struct {
-	warn notes
-}
+func (in input) reader() reader { return reader{in.root, "", in.warnings} }
 
-func (s *sink) reader(v value, path string) reader { return reader{object: v, path: path, sink: s} }
+func (r reader) exists() bool { return r.object.exists() }
 
 func (r reader) get(name string) value { return set(r.object.get(name)) }
 
-// set is v, or nothing if v says that something is not set.
+func (r reader) has(name string) bool { return r.get(name).exists() }
+
+// set returns v, or nothing if v is null or redacted.
 func set(v value) value {
 	if v.isNull() || v.raw() == redacted {
 		return value{}
@@ -32,12 +32,7 @@ func set(v value) value {
 	return v
 }
 
-func (r reader) has(name string) bool { return r.get(name).exists() }
-
-// isSet reports whether there is an object to read.
-func (r reader) isSet() bool { return r.object.exists() }
-
-func (r reader) fault(name, why string) { r.warn.fault(r.at(name), why) }
+func (r reader) warn(name, why string) { r.warnings.add(r.at(name) + ": " + why) }
 
 func (r reader) at(name string) string {
 	if r.path == "" {
@@ -46,7 +41,8 @@ func (r reader) at(name string) string {
 	return r.path + "." + name
 }
 
-// read looks a member up and converts it; "want" completes "not …".
+// read looks up a member and converts it. If it cannot be converted, the warning
+// is "not " + want.
 func read[T any](r reader, name, want string, convert func(value) (T, bool)) (T, bool) {
 	var zero T
 	v := r.get(name)
@@ -55,7 +51,7 @@ func read[T any](r reader, name, want string, convert func(value) (T, bool)) (T,
 	}
 	t, ok := convert(v)
 	if !ok {
-		r.fault(name, "not "+want)
+		r.warn(name, "not "+want)
 		return zero, false
 	}
 	return t, true
@@ -66,13 +62,13 @@ func (r reader) text(name string) string {
 	return s
 }
 
-// reference is the id of another object, which may be expanded.
+// reference returns the id of another object, which may be expanded.
 func (r reader) reference(name string) string {
 	s, _ := read(r, name, "a reference", reference)
 	return s
 }
 
-// decimal is a number as it is written, in a string or not.
+// decimal returns a number as it is written, whether or not it is in a string.
 func (r reader) decimal(name string) string {
 	s, _ := read(r, name, "a decimal number", decimal)
 	return s
@@ -85,50 +81,56 @@ func (r reader) moment(name string) time.Time {
 
 func (r reader) integer(name string) *int64 {
 	n, ok := read(r, name, "an integer", integer)
-	if !ok {
-		return nil
-	}
-	return &n
+	return optional(n, ok)
 }
 
 func (r reader) flag(name string) *bool {
 	b, ok := read(r, name, "a boolean", flag)
+	return optional(b, ok)
+}
+
+func optional[T any](t T, ok bool) *T {
 	if !ok {
 		return nil
 	}
-	return &b
+	return new(t) // not &t, which would allocate in the other case too
 }
 
-// child reads an object inside this one. Where there is none, it reports false
-// and every member of the child is absent.
-func (r reader) child(name string) (reader, bool) {
+func (r reader) isTrue(name string) bool {
+	b, _ := read(r, name, "a boolean", flag)
+	return b
+}
+
+// child returns an object inside this one. If there is none, the child does not
+// exist and all its members are absent.
+func (r reader) child(name string) reader {
 	v, ok := read(r, name, "an object", func(v value) (value, bool) { return v, v.isObject() })
 	if !ok {
-		return reader{}, false
+		return reader{}
 	}
-	return r.reader(v, r.at(name)), true
+	return reader{v, r.at(name), r.warnings}
 }
 
-// array is a list inside this object; nothing where there is none.
+// array returns an array inside this object, or nothing if there is none.
 func (r reader) array(name string) value {
 	v, _ := read(r, name, "an array", func(v value) (value, bool) { return v, v.isArray() })
 	return v
 }
 
-// element reads an object in a list at a path.
-func (r reader) element(list string, i int, v value) (reader, bool) {
+// element returns v, the object at index i of the array called list.
+func (r reader) element(list string, i int, v value) reader {
 	if !set(v).exists() {
-		return reader{}, false
+		return reader{}
 	}
-	at := r.at(list) + "[" + strconv.Itoa(i) + "]"
+	name := list + "[" + strconv.Itoa(i) + "]"
 	if !v.isObject() {
-		r.warn.fault(at, "not an object")
-		return reader{}, false
+		r.warn(name, "not an object")
+		return reader{}
 	}
-	return r.reader(v, at), true
+	return reader{v, r.at(name), r.warnings}
 }
 
-// reference accepts an expanded object without an id, like the discounts of old
+// reference accepts an expanded object without an id, such as a discount in old
 // versions.
 func reference(v value) (string, bool) {
 	if v.isObject() {
@@ -152,8 +154,8 @@ func decimal(v value) (string, bool) {
 	return s, err == nil && number.isNumber()
 }
 
-// integer accepts 2.0, which is how some languages write a whole number, as
-// long as a float can be trusted with it.
+// integer accepts 2.0, as some languages write a whole number, if a float can
+// hold it exactly.
 func integer(v value) (int64, bool) {
 	raw := v.raw()
 	if n, err := strconv.ParseInt(raw, 10, 64); err == nil {
@@ -166,7 +168,7 @@ func integer(v value) (int64, bool) {
 	return int64(f), true
 }
 
-// seconds is a Unix time, which may be written as a string of digits.
+// seconds returns a Unix time, which may be written as a string of digits.
 func seconds(v value) (int64, bool) {
 	text, ok := v.text()
 	if !ok {
@@ -179,7 +181,7 @@ func seconds(v value) (int64, bool) {
 	return n, err == nil
 }
 
-// moment takes zero for "not set": nothing at Stripe happened in 1970.
+// moment treats zero as "not set": nothing happened at Stripe in 1970.
 func moment(v value) (time.Time, bool) {
 	n, ok := seconds(v)
 	if !ok || n <= 0 || n > maxUnix {

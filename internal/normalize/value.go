@@ -6,51 +6,51 @@ import (
 	"strings"
 )
 
-// document is a JSON text and where each of its values stands: in the order of
-// the text, so that what is inside of a value follows it. Text that is read out
-// shares the document's memory.
+// document is a JSON text and the place of each value in it. The nodes are in
+// the order of the text, so the contents of a value follow it. Strings that are
+// read share the document's memory.
 //
-// This exists beside encoding/json because that one matches keys without
-// regard to case, cannot edit bytes, and allocates for everything it reads.
+// encoding/json would not do: it ignores the case of keys, cannot edit bytes, and
+// allocates for everything that it reads.
 type document struct {
 	text  string
 	nodes []node
 }
 
-// node is where one value stands. 32 bits are enough for any body that a server
-// accepts.
+// node says where one value is in the text. 32 bits are enough for any body that
+// a server accepts.
 type node struct {
-	name, nameEnd uint32 // the quoted name of a member; equal for what has none
+	name, nameEnd uint32 // the quoted name of a member; equal if it has none
 	start, end    uint32 // the value
-	next          uint32 // the first node that is not inside of this one
+	next          uint32 // the first node that is not inside this one
 	escaped       bool   // the name has a backslash
 }
 
-// value is one value in a document. The zero value is one that is not there.
+// value is one value in a document. The zero value does not exist.
 type value struct {
-	doc  *document
-	node uint32
+	doc   *document
+	index uint32 // of its node
 }
 
 func (v value) exists() bool { return v.doc != nil }
 
-func (v value) place() node { return v.doc.nodes[v.node] }
+func (v value) node() node { return v.doc.nodes[v.index] }
 
-// raw is the value as it is written; "" where there is none.
+// raw returns the value as it is written, or "" if it does not exist.
 func (v value) raw() string {
 	if !v.exists() {
 		return ""
 	}
-	p := v.place()
+	p := v.node()
 	return v.doc.text[p.start:p.end]
 }
 
-// first is the first byte, which says of what type the value is.
+// first returns the first byte, which tells the type of the value.
 func (v value) first() byte {
 	if !v.exists() {
 		return 'n'
 	}
-	return v.doc.text[v.place().start]
+	return v.doc.text[v.node().start]
 }
 
 func (v value) isNull() bool   { return v.first() == 'n' }
@@ -61,16 +61,16 @@ func (v value) isNumber() bool { return v.first() == '-' || '0' <= v.first() && 
 
 // isEmpty reports whether v is an object or array with nothing in it.
 func (v value) isEmpty() bool {
-	return (v.isObject() || v.isArray()) && v.place().next == v.node+1
+	return (v.isObject() || v.isArray()) && v.node().next == v.index+1
 }
 
-// inside goes through what is directly inside of a value.
+// inside iterates over the values directly inside v.
 func (v value) inside() iter.Seq[value] {
 	return func(yield func(value) bool) {
 		if !v.exists() {
 			return
 		}
-		for i := v.node + 1; i < v.place().next; i = v.doc.nodes[i].next {
+		for i := v.index + 1; i < v.node().next; i = v.doc.nodes[i].next {
 			if !yield(value{v.doc, i}) {
 				return
 			}
@@ -78,8 +78,7 @@ func (v value) inside() iter.Seq[value] {
 	}
 }
 
-// members goes through an object, duplicates included; through nothing if v is
-// no object.
+// members iterates over the members of an object, including repeated keys.
 func (v value) members() iter.Seq2[string, value] {
 	return func(yield func(string, value) bool) {
 		if !v.isObject() {
@@ -93,7 +92,7 @@ func (v value) members() iter.Seq2[string, value] {
 	}
 }
 
-// elements goes through an array; through nothing if v is no array.
+// elements iterates over the elements of an array.
 func (v value) elements() iter.Seq2[int, value] {
 	return func(yield func(int, value) bool) {
 		if !v.isArray() {
@@ -109,18 +108,19 @@ func (v value) elements() iter.Seq2[int, value] {
 	}
 }
 
-// quotedName is the name of a member as it is written; "" of what has none.
+// quotedName returns the name of a member as it is written, or "" if v is not a
+// member.
 func (v value) quotedName() string {
-	p := v.place()
+	p := v.node()
 	return v.doc.text[p.name:p.nameEnd]
 }
 
-// name is the name of a member; "" of what has none.
+// name returns the name of a member, or "" if v is not a member.
 func (v value) name() string {
-	if v.place().nameEnd == 0 {
+	if v.node().nameEnd == 0 {
 		return ""
 	}
-	return v.doc.name(v.node)
+	return v.doc.name(v.index)
 }
 
 func (d *document) name(i uint32) string {
@@ -131,14 +131,14 @@ func (d *document) name(i uint32) string {
 	return d.text[n.name+1 : n.nameEnd-1]
 }
 
-// get returns the value of a key, the last one if the key occurs repeatedly.
+// get returns the value of a key. If the key is repeated, the last one counts.
 func (v value) get(name string) value {
 	var found value
 	if !v.isObject() {
 		return found
 	}
 	nodes := v.doc.nodes
-	for i, stop := v.node+1, nodes[v.node].next; i < stop; i = nodes[i].next {
+	for i, stop := v.index+1, nodes[v.index].next; i < stop; i = nodes[i].next {
 		n := &nodes[i]
 		if (n.escaped || int(n.nameEnd-n.name) == len(name)+2) && v.doc.name(i) == name {
 			found = value{v.doc, i}
@@ -147,7 +147,7 @@ func (v value) get(name string) value {
 	return found
 }
 
-// text is the unescaped content of a string.
+// text returns the unescaped content of a string.
 func (v value) text() (string, bool) {
 	if !v.isString() {
 		return "", false
@@ -155,15 +155,15 @@ func (v value) text() (string, bool) {
 	return unquote(v.raw()), true
 }
 
-// unquote returns the content of a JSON string: a part of it where there is
-// nothing to unescape.
+// unquote returns the content of a JSON string. It does not copy the string if
+// there is nothing to unescape.
 func unquote(quoted string) string {
 	if strings.IndexByte(quoted, '\\') < 0 {
 		return quoted[1 : len(quoted)-1]
 	}
 	var s string
 	if err := json.Unmarshal([]byte(quoted), &s); err != nil {
-		panic("normalize: unquote of something that is no JSON string")
+		panic("normalize: unquote of an invalid JSON string")
 	}
 	return s
 }
