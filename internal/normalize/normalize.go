@@ -45,7 +45,7 @@ type Options struct {
 	// Accounts are the accounts that are admitted: platform, any, or acct_….
 	Accounts []string
 	// RedactKeys are redacted wherever they occur, in addition to the values
-	// that are always redacted. None of them may be a [CannotRedact] key.
+	// that are always redacted. [CannotRedact] must be false for each of them.
 	RedactKeys []string
 	// UserIDKeys are the metadata keys that can hold the user id, in order of
 	// preference.
