@@ -88,6 +88,7 @@ var table = map[string][]string{
 	"test/deploy":    {},
 	"test/e2e":       {},
 	"test/kit":       {"events"},
+	"test/prose":     {},
 	"test/storetest": {"events", "events/ordering", "internal/fault", "internal/store", "test/kit", goCmp},
 
 	// What others can do with the contract and nothing else of ours.
