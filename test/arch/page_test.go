@@ -15,7 +15,7 @@ var (
 	host = regexp.MustCompile(`^(github\.com/[^/]+|[^/]*\.[^/]*)/`)
 )
 
-// TestPageHasTheTable compares the table of docs/architecture.md with this one.
+// TestPageHasTheTable compares the table in docs/architecture.md with the one here.
 func TestPageHasTheTable(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile(filepath.Join(root(t), "docs", "architecture.md"))
@@ -40,7 +40,7 @@ func TestPageHasTheTable(t *testing.T) {
 	}
 }
 
-// cell returns what a row says, in order.
+// cell returns the imports in a row, sorted.
 func cell(text string) string {
 	var names []string
 	for _, m := range code.FindAllStringSubmatch(text, -1) {
@@ -53,8 +53,8 @@ func cell(text string) string {
 	return strings.Join(names, ", ")
 }
 
-// imports returns what the row of a package should say: other people's modules
-// without host and owner.
+// imports returns what the row of a package should say: other modules without host
+// and owner.
 func imports(allowed []string) string {
 	switch {
 	case len(allowed) == 0:
