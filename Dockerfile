@@ -3,8 +3,8 @@
 #   docker build --target bridge     --build-arg VERSION=1.2.3 --build-arg COMMIT="$(git rev-parse HEAD)" -t billbus-bridge .
 #   docker build --target subscriber --build-arg VERSION=1.2.3 --build-arg COMMIT="$(git rev-parse HEAD)" -t billbus-subscriber .
 #
-# VERSION and COMMIT are the labels of the image. What --version prints, Go reads from .git; where .git
-# is a file and no folder (a worktree, a submodule) that fails: --build-arg GOFLAGS=-buildvcs=false.
+# VERSION and COMMIT are labels of the image. What --version prints comes from .git. If .git is a file and
+# not a folder (in a worktree or submodule), that fails: use --build-arg GOFLAGS=-buildvcs=false.
 
 FROM --platform=$BUILDPLATFORM golang:1.26.8 AS build
 WORKDIR /src
@@ -12,17 +12,17 @@ COPY . .
 ARG TARGETOS
 ARG TARGETARCH
 ARG GOFLAGS
-# Only what the two programs import is downloaded: the embedded servers of standalone are large.
+# Downloads only what these two programs import: the embedded servers of standalone are large.
 RUN --mount=type=cache,target=/go/pkg/mod \
     --mount=type=cache,target=/root/.cache/go-build \
     CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH \
     go build -trimpath -ldflags="-s -w" -o /out/ ./cmd/bridge ./cmd/subscriber
 
-# Alpine, and not an empty image, for the wget of the health checks.
+# Alpine instead of an empty image, because the health checks use its wget.
 FROM alpine:3.24.2 AS runtime
 # For TLS to NATS, MongoDB and Stripe.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
-# By number: Kubernetes cannot tell whether a named user is root.
+# By number, because Kubernetes cannot check whether a named user is root.
 USER 65532:65532
 ARG VERSION=dev
 ARG COMMIT=unknown

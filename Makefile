@@ -1,6 +1,6 @@
-# The commands that CI runs, under the same names. Everything needed beyond Go, make and a C compiler
-# (for the race detector) is pinned in tools/; asyncapi and the examples also need Node.js with npm, the
-# latter jq and flock, too.
+# The commands that CI runs. You need Go, make and a C compiler (for the race detector); other tools are
+# pinned in tools/. The targets asyncapi and examples also need Node.js with npm, and examples needs jq
+# and flock.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -10,8 +10,12 @@ GOFUMPT := go tool -modfile=tools/go.mod gofumpt
 LINT    := go tool -modfile=tools/lint/go.mod golangci-lint
 MODULES := . tools tools/lint tools/nats tools/stripe-mock
 FUZZTIME ?= 10s
+COUNT ?= 1
 
-.PHONY: bench fmt fmt-check vet lint tidy-check fix-check build examples-deps test guards examples asyncapi simulate race fuzz ci
+# What CI runs, in this order; .ci/run takes the list from here.
+CI := fmt-check vet lint tidy-check fix-check build examples test guards asyncapi simulate race fuzz
+
+.PHONY: $(CI) bench fmt examples-deps ci ci-targets
 
 fmt:
 	$(GOFUMPT) -w .
@@ -34,8 +38,8 @@ fix-check:
 build:
 	go build -o bin/ ./cmd/...
 
-# What the examples need besides Go: the packages of the one in Node.js, and the nats tool. With these
-# `test` runs every example, without them those in Go.
+# Installs what the examples need in addition to Go: packages of the one in Node.js, and the nats tool.
+# With these, `make test` runs all examples; without them, only those in Go.
 examples-deps:
 	npm ci --prefix examples/node --no-audit --no-fund
 	go build -C tools/nats -o $(CURDIR)/bin/ github.com/nats-io/natscli/nats
@@ -43,43 +47,43 @@ examples-deps:
 test:
 	go test ./...
 
-# Takes each guard of the store out of a copy, and shows which test notices. Not part of ci: it links FerretDB
-# once for each guard that stands in mongostore, which takes minutes.
+# Removes each guard of the store from a copy of the code, and fails unless its tests notice. For each guard
+# in mongostore it links FerretDB, which takes minutes.
 guards:
 	tools/guards.sh
 
-# The tests hold the AsyncAPI document against the code; this holds it against AsyncAPI, whose own
-# schema and parser are to be had from npm only.
+# Go tests compare the AsyncAPI document with the code. This validates it with AsyncAPI's own schema and
+# parser, which exist only on npm.
 asyncapi:
 	cd tools/asyncapi && npm ci --ignore-scripts --no-audit --no-fund --silent && npm run --silent check
 
-# What normalizing one event costs, of fixtures and of recorded updates.
+# What it costs to normalize, to publish and to commit an event. For benchstat: make bench COUNT=6.
 bench:
-	go test -run '^$$' -bench . ./internal/normalize
+	go test -run '^$$' -bench . -count $(COUNT) ./internal/normalize ./internal/natsbus ./internal/store
 
 examples: examples-deps
 	npm test --prefix examples/node
 	BILLBUS_REQUIRE_EXAMPLES=1 go test ./examples/...
 
-# The first command of the README, twice on one data folder.
+# Runs the first command of the README twice on one data folder.
 simulate:
 	dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
 	for run in first second; do go run ./cmd/standalone --simulate 25 --once --data-dir "$$dir"; done
 
-# Packages whose tests link FerretDB are left out under the race detector. Linking it takes minutes
-# then, and its race build switches to a debug mode of its own that behaves differently from what is
-# shipped. What those packages run is our own packages, and each of these has its tests in here.
+# Leaves out packages whose tests link FerretDB. With the race detector, linking it takes minutes, and
+# FerretDB switches to a debug mode that behaves differently from what is shipped. Those packages run
+# other packages of ours, and each of these has its own tests here.
 race:
 	packages=$$(go list -test -f '{{.ImportPath}} {{join .Deps " "}}' ./... | awk '$(RACEABLE)'); \
 	go test -race $$packages
 
-# Of `go list -test` this takes packages and their test binaries ("path" and "path.test"; the variants
-# "path [path.test]" are contained in the latter), and prints the packages of which neither links it.
+# Reads packages and their test binaries from `go list -test` ("path" and "path.test"; the variants
+# "path [path.test]" are contained in the latter), and prints each package if neither links FerretDB.
 RACEABLE = $$2 ~ /^\[/ { next } \
 	{ sub(/\.test$$/, "", $$1); all[$$1]; if (/ github\.com\/FerretDB\/FerretDB\//) linked[$$1] } \
 	END { for (path in all) if (!(path in linked)) print path }
 
-# Asking a package for its fuzz targets links its tests, so only those are asked whose source has some.
+# Listing the fuzz targets of a package links its tests. So only packages whose source has some are listed.
 fuzz:
 	for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -r -n1 dirname | sort -u); do \
 		for target in $$(go test -list '^Fuzz' $$dir | grep '^Fuzz'); do \
@@ -88,4 +92,7 @@ fuzz:
 		done; \
 	done
 
-ci: fmt-check vet lint tidy-check fix-check build examples test guards asyncapi simulate race fuzz
+ci: $(CI)
+
+ci-targets:
+	@echo $(CI)

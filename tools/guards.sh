@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Takes each guard out of a copy of the module, one at a time, and runs the tests that must notice.
-# A guard is a patch in tools/guards: what it takes out, the package, and the tests of which each must fail.
+# Removes each guard from a copy of the module, one at a time, and runs the tests that must notice.
+# A guard is a patch in tools/guards. Its header says what it removes, in which package, and which tests
+# must fail.
 # usage: tools/guards.sh [NAME...]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -16,7 +17,7 @@ git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t 
 
 field() { sed -n "s/^$2: //p" "$1" | head -1; }
 
-# failed PACKAGE TESTS prints which of the tests ran and failed. One that does not build, or is not there, is
+# failed PACKAGE TESTS prints which of the tests ran and failed. Tests that do not build or do not exist are
 # not among them.
 failed() {
 	(cd "$copy" && go test -count=1 -run "^(${2// /|})\$" "$1" 2>&1 || true) | sed -n 's/^--- FAIL: \([A-Za-z]*\) .*/\1/p'

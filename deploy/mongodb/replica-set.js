@@ -1,5 +1,5 @@
-// The health check of MongoDB: makes a replica set of this one node where there is none yet, and fails
-// until the node is its primary. Running it again changes nothing.
+// The health check of MongoDB. It creates a replica set of this one node if there is none yet, and fails
+// until the node is primary. Running it again changes nothing.
 try {
   rs.status();
 } catch (error) {

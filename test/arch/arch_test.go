@@ -17,7 +17,7 @@ import (
 
 const module = "github.com/billbus/billbus"
 
-// Other people's modules, under short names.
+// Other modules, under short names.
 const (
 	pflag         = "github.com/spf13/pflag"
 	watermill     = "github.com/ThreeDotsLabs/watermill"
@@ -36,12 +36,12 @@ const (
 	goCmp         = "github.com/google/go-cmp"
 )
 
-// anything of this module may be imported by those who only wire.
+// anything may be imported by packages that only wire others together.
 const anything = module
 
-// table says what each package may import besides the standard library. A name
-// without a host is a package of this module. Imports of tests are free, but for
-// what the other tests here say.
+// table says what each package may import in addition to the standard library. A
+// name without a host is a package of this module. Imports of tests are limited
+// only by the other tests here.
 var table = map[string][]string{
 	"events":          {},
 	"events/ordering": {"events"},
@@ -88,9 +88,10 @@ var table = map[string][]string{
 	"test/deploy":    {},
 	"test/e2e":       {},
 	"test/kit":       {"events"},
+	"test/prose":     {},
 	"test/storetest": {"events", "events/ordering", "internal/fault", "internal/store", "test/kit", goCmp},
 
-	// What others can do with the contract and nothing else of ours.
+	// What other programs can do with the contract and nothing else of this module.
 	"examples":              {},
 	"examples/entitlement":  {"events", "events/ordering"},
 	"examples/go-nats":      {"events", "examples/entitlement", natsClient},
@@ -102,20 +103,20 @@ var table = map[string][]string{
 	"cmd/stripesim":  {anything},
 }
 
-// testOnly is what tests use and no package may.
+// testOnly is what only tests may import.
 var testOnly = []string{
 	"github.com/stretchr/testify", "go.uber.org/goleak", "pgregory.net/rapid", "github.com/google/go-cmp",
 	"github.com/santhosh-tekuri/jsonschema", "github.com/cloudevents/sdk-go",
 	module + "/test", "testing",
 }
 
-// private is what another module cannot import, or has no need of.
+// private is what another module cannot import or does not need.
 var private = []string{
 	module + "/internal", module + "/config", module + "/handlers", stripe, mongoDriver, natsServer, ferretDB, prometheus,
 }
 
-// linksFerretDB are the packages whose tests may link FerretDB, which takes a
-// minute each.
+// linksFerretDB are the packages whose tests may link FerretDB. That takes a minute
+// for each.
 var linksFerretDB = []string{
 	"internal/embedded/docdb", "internal/standalone", "internal/mongostore", "test/e2e", "cmd/standalone",
 }
@@ -141,17 +142,17 @@ func TestImports(t *testing.T) {
 	for _, p := range listed {
 		allowed, ok := table[p.path()]
 		if !ok {
-			t.Errorf("%s has no entry in the table: say here what it may import, and in the design what it is for", p.path())
+			t.Errorf("%s has no entry in the table: add what it may import here and in docs/architecture.md", p.path())
 			continue
 		}
 		for _, imported := range p.Imports {
 			if !isStandard(imported) && !slices.ContainsFunc(allowed, func(a string) bool { return within(imported, qualified(a)) }) {
-				t.Errorf("%s imports %s, which it may not know of", p.path(), imported)
+				t.Errorf("%s imports %s, which the table does not allow", p.path(), imported)
 			}
 		}
 		for _, a := range allowed {
 			if a != anything && !slices.ContainsFunc(p.Imports, func(imported string) bool { return within(imported, qualified(a)) }) {
-				t.Errorf("%s may import %s and does not: take that out of the table", p.path(), a)
+				t.Errorf("%s may import %s and does not: remove it from the table", p.path(), a)
 			}
 		}
 	}
@@ -191,7 +192,7 @@ func TestFewTestsLinkFerretDB(t *testing.T) {
 func TestLinked(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
-		needs   []string // else the case would prove nothing
+		needs   []string // otherwise the case would prove nothing
 		forbids []string
 	}{
 		"./cmd/bridge":     {[]string{stripe, natsClient}, append([]string{mongoDriver, natsServer, ferretDB}, testOnly...)},
@@ -220,7 +221,7 @@ func TestLinked(t *testing.T) {
 	}
 }
 
-// The contract can be had without anything else.
+// The contract depends on nothing else.
 func TestEventsLinkTheStandardLibraryOnly(t *testing.T) {
 	t.Parallel()
 	deps := list(t, "-deps", "./events")
@@ -243,7 +244,7 @@ func TestEveryPackageIsDocumented(t *testing.T) {
 	}
 }
 
-// hasTestDoc looks where go list does not: into a package that has tests only.
+// hasTestDoc looks into a package that has only tests, which go list does not do.
 func hasTestDoc(t *testing.T, p goPackage) bool {
 	t.Helper()
 	for _, name := range slices.Concat(p.TestGoFiles, p.XTestGoFiles) {
@@ -301,8 +302,8 @@ func list(t *testing.T, args ...string) []goPackage {
 	}
 }
 
-// touch opens every source file: go test remembers which files a test has read
-// and runs it again when one has changed, but it does not know what go list read.
+// touch opens every source file. go test caches a result until a file that the test
+// has read changes, but it does not know what go list has read.
 func touch(t *testing.T) {
 	t.Helper()
 	err := filepath.WalkDir(root(t), func(path string, entry fs.DirEntry, err error) error {
@@ -331,7 +332,7 @@ func root(t *testing.T) string {
 	return dir
 }
 
-// qualified makes an import path of a name in the table.
+// qualified returns the import path of a name in the table.
 func qualified(name string) string {
 	if host, _, _ := strings.Cut(name, "/"); strings.Contains(host, ".") {
 		return name
@@ -339,7 +340,7 @@ func qualified(name string) string {
 	return module + "/" + name
 }
 
-// within reports whether a package is that one, below it, or of a later major
+// within reports whether a package is parent, is below it, or is a later major
 // version of it.
 func within(path, parent string) bool {
 	return path == parent || strings.HasPrefix(path, parent+"/")
@@ -349,8 +350,7 @@ func isOneOf(path string, parents []string) bool {
 	return slices.ContainsFunc(parents, func(parent string) bool { return within(path, parent) })
 }
 
-// isStandard goes by the rule of the go command: the first element of any other
-// path has a dot.
+// isStandard follows the go command: the first element of any other path has a dot.
 func isStandard(path string) bool {
 	host, _, _ := strings.Cut(path, "/")
 	return !strings.Contains(host, ".")

@@ -1,6 +1,5 @@
-// Package arch holds the rules about who may import whom, as a test: what
-// each package may know of, what each program may link, and that everything is
-// documented.
+// Package arch tests the architecture: which package may import which, what each
+// program links, and that every package is documented.
 //
 // It is for tests only.
 package arch

@@ -1,7 +1,7 @@
-// Package deploy holds the files that Billbus is deployed with against the programs that they
-// deploy: docker-compose.yml and Dockerfile, and what stands in deploy/. A variable that no program
-// reads, a health check of an endpoint that does not exist or an alert on a metric that was renamed
-// would otherwise be found out in production, and the last one never.
+// Package deploy compares docker-compose.yml, the Dockerfile and the files in deploy/ with the
+// programs that they deploy. Otherwise a variable that no program reads or a health check of an
+// endpoint that does not exist would be noticed only in production, and an alert on a metric that was
+// renamed never.
 //
 // It has tests only.
 package deploy_test
@@ -29,8 +29,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // root is where the module is.
 const root = "../.."
 
-// compose loads docker-compose.yml as docker compose does, with all profiles and without anything of
-// the environment but what is given as NAME=value.
+// compose loads docker-compose.yml as docker compose does, with all profiles. The environment has
+// only what is given as NAME=value.
 func compose(ctx context.Context, env ...string) (*types.Project, error) {
 	options, err := cli.NewProjectOptions([]string{filepath.Join(root, "docker-compose.yml")},
 		cli.WithEnv(env), cli.WithProfiles([]string{"*"}))
@@ -40,7 +40,7 @@ func compose(ctx context.Context, env ...string) (*types.Project, error) {
 	return options.LoadProject(ctx)
 }
 
-// load is compose with what the user must choose.
+// load is compose with the one required variable.
 func load(t *testing.T) *types.Project {
 	t.Helper()
 	project, err := compose(t.Context(), "WEBHOOK_LIVEMODE=test")
@@ -50,19 +50,19 @@ func load(t *testing.T) *types.Project {
 	return project
 }
 
-// program is one of ours as docker-compose.yml starts it.
+// program is one of our programs as docker-compose.yml starts it.
 type program struct {
 	name     string
 	service  types.ServiceConfig
 	help     string
-	err      error // what the program would say of its settings
+	err      error // what the program would report about its settings
 	admin    string
-	webhook  string // where webhooks come in; "" if they do not
+	webhook  string // address for webhooks, if any
 	shutdown time.Duration
-	urls     []string // of what it connects to
+	urls     []string // of the servers it connects to
 }
 
-// programs reads the settings of ours, as the programs would.
+// programs reads the settings of our programs as the programs would.
 func programs(t *testing.T) []program {
 	t.Helper()
 	project := load(t)
@@ -91,7 +91,7 @@ func helpText(t *testing.T, err error) string {
 	return help.Text
 }
 
-// getenv answers as in the container, where each secret stands in a file.
+// getenv answers as in the container, where each secret is in a file.
 func getenv(t *testing.T, service types.ServiceConfig) func(string) string {
 	t.Helper()
 	files := map[string]string{}
@@ -114,7 +114,7 @@ func getenv(t *testing.T, service types.ServiceConfig) func(string) string {
 	}
 }
 
-// target is where a secret stands in the container.
+// target is the file of a secret in the container.
 func target(secret types.ServiceSecretConfig) string {
 	switch {
 	case secret.Target == "":

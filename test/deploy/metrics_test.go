@@ -51,7 +51,7 @@ func loadPrometheus(t *testing.T) prometheus {
 	return conf
 }
 
-func TestPrometheusAsksEveryProgram(t *testing.T) {
+func TestPrometheusScrapesEveryProgram(t *testing.T) {
 	t.Parallel()
 	targets := map[string]string{}
 	for _, job := range loadPrometheus(t).ScrapeConfigs {
@@ -78,11 +78,11 @@ func TestPrometheusAsksEveryProgram(t *testing.T) {
 	}
 }
 
-// query is an expression and where it stands.
+// query is an expression and where it was found.
 type query struct {
 	place string
 	text  string
-	// labels are used of its result.
+	// labels are those of its result that texts use.
 	labels []string
 }
 
@@ -117,7 +117,7 @@ func alerts(t *testing.T) []query {
 	return queries
 }
 
-// dashboard reads the queries of the dashboard, with what Grafana would put in.
+// dashboard reads the queries of the dashboard, with variables replaced as Grafana would.
 func dashboard(t *testing.T) []query {
 	t.Helper()
 	var board struct {
@@ -167,7 +167,7 @@ func datasource(t *testing.T) source {
 	return file.Datasources[0]
 }
 
-func TestGrafanaFindsWhatItShows(t *testing.T) {
+func TestGrafanaFindsDataSourceAndDashboard(t *testing.T) {
 	t.Parallel()
 	services := load(t).Services
 	asked, err := url.Parse(datasource(t).URL)
@@ -186,7 +186,7 @@ func TestGrafanaFindsWhatItShows(t *testing.T) {
 	}
 }
 
-func TestAlertsAskForWhatIsExported(t *testing.T) {
+func TestAlertsUseExportedMetrics(t *testing.T) {
 	t.Parallel()
 	e := newExports(t)
 	queries := alerts(t)
@@ -198,7 +198,7 @@ func TestAlertsAskForWhatIsExported(t *testing.T) {
 	}
 }
 
-func TestTheDashboardShowsWhatIsExported(t *testing.T) {
+func TestDashboardUsesExportedMetrics(t *testing.T) {
 	t.Parallel()
 	e := newExports(t)
 	queries := dashboard(t)
@@ -210,9 +210,9 @@ func TestTheDashboardShowsWhatIsExported(t *testing.T) {
 	}
 }
 
-// exports is what Prometheus can know.
+// exports are the metrics that Prometheus can have.
 type exports struct {
-	labels   map[string][]string // by the name of a sample
+	labels   map[string][]string // by name of the sample
 	jobs     []string
 	literals map[string]bool // strings in the source code
 }
@@ -267,7 +267,7 @@ func argument(in reflect.Type) reflect.Value {
 	return reflect.Zero(in)
 }
 
-// literals returns every string that stands in the source of a package, tests aside: outcomes and
+// literals returns every string in the source of some packages, without their tests. Outcomes and
 // reasons are among them.
 func literals(t *testing.T) map[string]bool {
 	t.Helper()
@@ -305,7 +305,7 @@ func addLiterals(t *testing.T, path string, to map[string]bool) {
 	}
 }
 
-// functions are those of Prometheus that are used. The parser knows more than Prometheus does.
+// functions are the functions of Prometheus that are used. The parser accepts more than Prometheus.
 var functions = []string{"rate", "increase", "deriv", "min_over_time", "histogram_quantile", "scalar", "vector"}
 
 // check reports what is wrong with a query.
@@ -332,7 +332,7 @@ func (e exports) check(t *testing.T, q query) {
 		}
 	})
 	if len(known) == 0 {
-		fault("it asks for nothing")
+		fault("it uses no metric")
 	}
 	for _, label := range grouped {
 		if !slices.Contains(known, label) {
@@ -341,7 +341,7 @@ func (e exports) check(t *testing.T, q query) {
 	}
 }
 
-// metric checks the name and the labels that are asked for, and returns all that it has.
+// metric checks the name and the labels of a metric, and returns all labels that it has.
 func (e exports) metric(expr *metricsql.MetricExpr, fault func(string, ...any)) []string {
 	var known []string
 	for _, filters := range expr.LabelFilterss {
@@ -369,7 +369,7 @@ func (e exports) values(filter metricsql.LabelFilter, fault func(string, ...any)
 	}
 }
 
-// function refuses what only the parser understands.
+// function refuses functions that only the parser accepts.
 func function(expr *metricsql.FuncExpr, fault func(string, ...any)) {
 	if !slices.Contains(functions, expr.Name) {
 		fault("unknown function %s: if Prometheus has it, add it to the list", expr.Name)
