@@ -100,6 +100,17 @@ func compareAge(a, b Fact) int {
 
 func compareMoments(a, b Fact) int { return a.Moment.Compare(b.Moment) }
 
+// compareCreated puts the event that created the subscription before all others.
+func compareCreated(a, b Fact) int {
+	switch {
+	case a.First == b.First:
+		return 0
+	case a.First:
+		return -1
+	}
+	return 1
+}
+
 func compareIDs(a, b Fact) int { return strings.Compare(a.EventID, b.EventID) }
 
 func lifecycle(stripeType string) int {

@@ -7,7 +7,7 @@ import (
 
 // Rule is the number of the normalizing and ordering rules. A record that was
 // decided by a lower one is decided again from the audit trail.
-const Rule = 2
+const Rule = 3
 
 // Certainty says whether the known events determine which of them is the last.
 type Certainty string
@@ -38,7 +38,8 @@ type Verdict struct {
 // and the repetition of facts change nothing.
 //
 // A subscription that has ended stays ended: if any event is terminal, only
-// terminal ones compete. Of these, the events of the last two seconds compete.
+// terminal ones compete. The event that created it never wins against another,
+// whatever the stamps. Of the rest, the events of the last two seconds compete.
 // Stripe stamps whole seconds and says not to order by them, so within these
 // seconds the states decide: an updated event is a step from one state to another,
 // and the state in which the steps end is the current one. An event that only shows
@@ -54,7 +55,7 @@ func Fold(facts []Fact) Verdict {
 		panic("ordering: Fold of no facts")
 	}
 	relevant := relevantTo(facts)
-	v := decide(relevant)
+	v := decide(createdFirst(relevant))
 	v.Relevant = relevant
 	return v
 }

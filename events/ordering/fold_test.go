@@ -102,6 +102,29 @@ func TestFold(t *testing.T) {
 			[]events.Message{createdAt(told("evt_1", "created", 2, "incomplete"), 9), told("evt_9", "updated", 6, "active")},
 			"evt_9", determined, "evt_9 has the latest moment, 2026-01-01T00:00:06Z, and no later event is known.",
 		},
+		"created stamped after the activation, with no stamp on the object": {
+			[]events.Message{told("evt_9", "created", 7, "incomplete"), changed("evt_1", 1, "incomplete", "active")},
+			"evt_1", determined, "evt_1 is where the changes of these seconds end (2 events).",
+		},
+		"created stamped after two changes": {
+			[]events.Message{told("evt_9", "created", 9, "incomplete"), changed("evt_2", 1, "incomplete", "active"), changed("evt_1", 5, "active", "past_due")},
+			"evt_1", determined, "evt_1 has the latest moment, 2026-01-01T00:00:05Z, and no later event is known.",
+		},
+		"created stamped after a loop that it leads to": {
+			[]events.Message{told("evt_9", "created", 7, "active"), changed("evt_1", 1, "active", "paused"), changed("evt_2", 1, "paused", "active")},
+			"evt_2", determined, "evt_2 is where the changes of these seconds end (3 events).",
+		},
+		"created in an older second does not say how a loop was entered": {
+			[]events.Message{
+				told("evt_9", "created", 0, "active"), changed("evt_7", 0, "active", "paused"), changed("evt_8", 0, "paused", "active"),
+				changed("evt_1", 9, "active", "paused"), changed("evt_2", 9, "paused", "active"),
+			},
+			"evt_2", ambiguous, "2 events lead round in a circle, and evt_2 has the greatest id.",
+		},
+		"two created events without any other": {
+			[]events.Message{told("evt_2", "created", 1, "incomplete"), told("evt_1", "created", 9, "active")},
+			"evt_1", determined, "evt_1 has the latest moment, 2026-01-01T00:00:09Z, and no later event is known.",
+		},
 		"in one second created comes first": {
 			[]events.Message{told("evt_9", "created", 1, "incomplete"), changed("evt_1", 1, "incomplete", "active")},
 			"evt_1", determined, "evt_1 is where the changes of these seconds end (2 events).",
@@ -364,8 +387,27 @@ func TestFoldNeverLeavesTheEnd(t *testing.T) {
 			t.Fatalf("got a winner with terminal %v, want %v", got.Winner.Terminal, ended)
 		}
 		for _, f := range set {
-			if f.Terminal == ended && f.Moment.Sub(got.Winner.Moment) >= 2*time.Second {
+			if f.Terminal == ended && !f.First && f.Moment.Sub(got.Winner.Moment) >= 2*time.Second {
 				t.Fatalf("%s is much later than the winner %s", f.EventID, got.Winner.EventID)
+			}
+		}
+	})
+}
+
+func TestCreatedIsFirst(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		set := genFacts(t, 1)
+		got := ordering.Fold(set)
+		hasOther := slices.ContainsFunc(set, func(f ordering.Fact) bool { return !f.First && f.Terminal == got.Winner.Terminal })
+		if got.Winner.First && hasOther {
+			t.Fatalf("%s won, which created the subscription: %s", got.Winner.EventID, got.Explanation)
+		}
+		for _, gap := range ordering.Gaps(set) {
+			for _, f := range set {
+				if f.EventID == gap.Before && f.First {
+					t.Fatalf("got a gap before %s, which created the subscription", f.EventID)
+				}
 			}
 		}
 	})

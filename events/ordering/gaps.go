@@ -42,11 +42,14 @@ func Gaps(facts []Fact) []Gap {
 	return s.gaps
 }
 
-// clusters sorts the facts by time and splits them where nothing happened for as
+// clusters sorts the facts by time, the event that created the subscription first,
+// and splits them where nothing happened for as
 // long as [Fold] looks back. Stamps order the clusters, states the events within
 // one. Each change occurs once.
 func clusters(facts []Fact) [][]Fact {
-	facts = slices.SortedFunc(slices.Values(facts), func(a, b Fact) int { return cmp.Or(compareMoments(a, b), compareIDs(a, b)) })
+	facts = slices.SortedFunc(slices.Values(createdFirst(facts)), func(a, b Fact) int {
+		return cmp.Or(compareMoments(a, b), compareCreated(a, b), compareIDs(a, b))
+	})
 	var list [][]Fact
 	for _, f := range distinctChanges(facts) {
 		last := len(list) - 1

@@ -16,7 +16,7 @@ const (
 	// Chain is two to five changes, which may undo each other.
 	Chain Kind = "chain"
 	// Created begins the history with these seconds, its first event stamped up
-	// to 6 s late. (Renderings of which the object has no stamp are left out.)
+	// to 6 s late.
 	Created Kind = "created"
 	// Toggle goes to and fro, and ends where it was not before.
 	Toggle Kind = "toggle"
@@ -84,7 +84,7 @@ func knots() []knot {
 	onTrial := []story{{steps: []step{trial}}, {steps: []step{trialWithoutCard}}, {steps: []step{trial, extendTrial}}}
 	return []knot{
 		{kind: Chain, tie: (*life).rush},
-		{kind: Created, tie: start, from: []story{{}}, needs: func(s shape) bool { return !s.bare }},
+		{kind: Created, tie: start, from: []story{{}}},
 		{kind: Toggle, tie: func(l *life) { l.toggle(pick(l, 3, 5)) }},
 		{kind: Circle, tie: func(l *life) { l.toggle(pick(l, 2, 2, 4)) }},
 		{kind: OpenCircle, tie: openCircle, open: true},
