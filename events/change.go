@@ -1,17 +1,16 @@
 package events
 
 import (
-	"reflect"
 	"slices"
 	"time"
 )
 
-// Change is one word for what happened to a subscription. A consumer must bear
+// Change is a word for something that happened to a subscription. A reader must accept
 // words that it does not know: later releases may add some.
 type Change string
 
-// What can happen to a subscription. None of these words means that money
-// moved: that is the event invoice.paid.
+// What can happen to a subscription. None of these words means that a payment was made:
+// that is the event invoice.paid.
 const (
 	ChangeActivated           Change = "activated"
 	ChangeTrialStarted        Change = "trial_started"
@@ -43,10 +42,10 @@ const (
 	ChangeOther               Change = "other"
 )
 
-// Changes returns the words for what an event of a type says happened to a
-// subscription, in the order of the constants. before is needed on updated
-// events only. On every type but created, updated and deleted there are none,
-// since Stripe sends an updated event beside it.
+// Changes returns the words for what happened to a subscription by an event of a Stripe
+// type, in the order of the constants. Only an updated event needs before. Types other
+// than created, updated and deleted have no words, since Stripe sends an updated event
+// with them.
 func Changes(stripeType string, before, after *Subscription) []Change {
 	switch stripeType {
 	case StripeTypeCreated:
@@ -72,7 +71,7 @@ func createdChanges(after *Subscription) []Change {
 	return nil
 }
 
-// words collects the words that hold.
+// words collects the words that apply.
 type words []Change
 
 func (w *words) add(word Change, holds bool) {
@@ -108,14 +107,14 @@ func (w *words) itemChanges(b, a *Subscription) {
 	w.add(ChangeRenewed, paying && p.renewed(b, a))
 	w.add(ChangePlan, p.any(func(b, a *Item) bool { return a.PriceID != b.PriceID }))
 	w.add(ChangeQuantity, p.any(func(b, a *Item) bool { return !equal(&a.Quantity, &b.Quantity) }))
-	w.add(ChangeItems, p.left)
+	w.add(ChangeItems, p.unpaired)
 }
 
 func (w *words) cancellationChanges(b, a *Subscription) {
-	goesOn := !a.Terminal()
+	continues := !a.Terminal()
 	wasScheduled, isScheduled := cancelScheduled(b), cancelScheduled(a)
-	scheduled := goesOn && isScheduled && (!wasScheduled || cancelMoved(b, a))
-	unscheduled := goesOn && wasScheduled && !isScheduled
+	scheduled := continues && isScheduled && (!wasScheduled || cancelMoved(b, a))
+	unscheduled := continues && wasScheduled && !isScheduled
 	canceled := becomes(StatusCanceled, b, a)
 	w.add(ChangeCancelScheduled, scheduled)
 	w.add(ChangeCancelUnscheduled, unscheduled)
@@ -153,14 +152,14 @@ func cancelScheduled(s *Subscription) bool { return !s.CancelAt.IsZero() || atPe
 
 func atPeriodEnd(s *Subscription) bool { return s.CancelAtPeriodEnd != nil && *s.CancelAtPeriodEnd }
 
-// cancelMoved reports whether cancel_at is another one, and the date with it: the
-// same date may be told by cancel_at_period_end alone.
+// cancelMoved reports whether the cancellation is scheduled for another date. A
+// different cancel_at is not enough: cancel_at_period_end alone can mean the same date.
 func cancelMoved(b, a *Subscription) bool {
 	return !a.CancelAt.Equal(b.CancelAt) && !cancelMoment(a).Equal(cancelMoment(b))
 }
 
-// cancelMoment is the date for which a cancellation is scheduled. Older
-// renderings of a cancellation at the period's end have no cancel_at.
+// cancelMoment returns the date for which a cancellation is scheduled. Older renderings
+// of a cancellation at the period's end have no cancel_at.
 func cancelMoment(s *Subscription) time.Time {
 	if s.CancelAt.IsZero() && atPeriodEnd(s) {
 		return s.CurrentPeriodEnd
@@ -168,20 +167,16 @@ func cancelMoment(s *Subscription) time.Time {
 	return s.CancelAt
 }
 
-// equal compares values of one type of the contract.
-func equal[T any](a, b *T) bool { return same(reflect.ValueOf(a).Elem(), reflect.ValueOf(b).Elem()) }
-
-// pairs are items before and after that are the same item, and whether some
-// have no counterpart.
+// pairs are the same items before and after a change.
 type pairs struct {
 	before, after []*Item
-	left          bool
+	unpaired      bool // some items have no counterpart
 }
 
-// pairItems pairs items by id, and what is left over by position if equally
-// many are left: a plan has no id in renderings without items.
+// pairItems pairs items by id, and the rest by position if there are as many before as
+// after. In renderings without items, the item made from the plan has no id.
 func pairItems(before, after []Item) pairs {
-	if samePlaces(before, after) {
+	if sameOrder(before, after) {
 		return pairs{before: pointers(before), after: pointers(after)}
 	}
 	byID := make(map[string]*Item, len(after))
@@ -189,21 +184,22 @@ func pairItems(before, after []Item) pairs {
 		byID[a.ID] = a
 	}
 	var p pairs
-	var left []*Item
+	var rest []*Item
 	for _, b := range pointers(before) {
 		a := byID[b.ID]
 		if a == nil || b.ID == "" {
-			left = append(left, b)
+			rest = append(rest, b)
 			continue
 		}
 		p.before, p.after = append(p.before, b), append(p.after, a)
 		delete(byID, b.ID)
 	}
-	return p.byPlace(left, p.unpaired(after))
+	return p.byPosition(rest, p.rest(after))
 }
 
-// samePlaces is how it nearly always is, and what is cheap.
-func samePlaces(before, after []Item) bool {
+// sameOrder reports whether items can be paired by position. They nearly always can, and
+// it is cheap.
+func sameOrder(before, after []Item) bool {
 	return len(before) == len(after) &&
 		(len(before) < 2 || slices.EqualFunc(before, after, func(b, a Item) bool { return a.ID == b.ID }))
 }
@@ -216,7 +212,7 @@ func pointers(items []Item) []*Item {
 	return list
 }
 
-func (p pairs) unpaired(after []Item) []*Item {
+func (p pairs) rest(after []Item) []*Item {
 	taken := make(map[*Item]bool, len(p.after))
 	for _, a := range p.after {
 		taken[a] = true
@@ -224,8 +220,8 @@ func (p pairs) unpaired(after []Item) []*Item {
 	return slices.DeleteFunc(pointers(after), func(a *Item) bool { return taken[a] })
 }
 
-func (p pairs) byPlace(before, after []*Item) pairs {
-	if p.left = len(before) != len(after); !p.left {
+func (p pairs) byPosition(before, after []*Item) pairs {
+	if p.unpaired = len(before) != len(after); !p.unpaired {
 		p.before, p.after = append(p.before, before...), append(p.after, after...)
 	}
 	return p
@@ -240,8 +236,8 @@ func (p pairs) any(holds func(b, a *Item) bool) bool {
 	return false
 }
 
-// renewed reports whether a new period has begun: that of an item, or the
-// subscription's where items have none.
+// renewed reports whether a new period has begun: the period of an item, or of the
+// subscription if items have none.
 func (p pairs) renewed(b, a *Subscription) bool {
 	known := false
 	begun := p.any(func(b, a *Item) bool {
@@ -251,8 +247,7 @@ func (p pairs) renewed(b, a *Subscription) bool {
 	return begun || !known && begins(a.CurrentPeriodStart, b.CurrentPeriodStart, b.CurrentPeriodEnd)
 }
 
-// begins reports whether a period is another than the one before, and not a part
-// of it.
+// begins reports whether a period comes after the old one.
 func begins(start, oldStart, oldEnd time.Time) bool {
 	return !start.IsZero() && !oldEnd.IsZero() && !start.Before(oldEnd) && !start.Equal(oldStart)
 }

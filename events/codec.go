@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// Encode validates m and renders it as JSON. Characters like < are not
-// escaped: escaping would make a message up to six times as large.
+// Encode validates m and returns it as JSON. It does not escape characters like <,
+// which could make a message six times as large.
 func Encode(m Message) ([]byte, error) {
 	if err := m.Validate(); err != nil {
 		return nil, err
@@ -25,9 +25,9 @@ func Encode(m Message) ([]byte, error) {
 	return bytes.TrimSuffix(buf.Bytes(), []byte{'\n'}), nil
 }
 
-// Decode reads one message of the stream. An error means that the payload can
-// never be read by this program: it is no JSON, no message of this contract, or
-// of a newer schema version. Unknown fields are ignored.
+// Decode reads one message of the stream. It ignores unknown fields. An error means
+// that this program can never read the payload: it is not JSON, not a message of this
+// contract, or has a newer schema version.
 func Decode(payload []byte) (Message, error) {
 	var m Message
 	if !utf8.Valid(payload) {
@@ -42,8 +42,8 @@ func Decode(payload []byte) (Message, error) {
 	return m, nil
 }
 
-// describe keeps what encoding/json says about the place of an error and drops
-// what it quotes of the payload, because errors reach logs.
+// describe says where encoding/json failed, without what it quotes of the payload:
+// errors are logged.
 func describe(err error) error {
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {
@@ -53,10 +53,10 @@ func describe(err error) error {
 	if errors.As(err, &mismatch) {
 		return fmt.Errorf("field %q cannot be read as %s", mismatch.Field, mismatch.Type)
 	}
-	return errors.New("invalid value, or a time outside of the years 0 to 9999")
+	return errors.New("invalid value, or a time outside the years 0 to 9999")
 }
 
-// Validate reports every way in which m breaks the contract.
+// Validate returns an error that names every way in which m breaks the contract.
 func (m Message) Validate() error {
 	var faults []string
 	need := func(ok bool, fault string) {
@@ -67,7 +67,7 @@ func (m Message) Validate() error {
 	need(m.SpecVersion == SpecVersion, "specversion is not 1.0")
 	need(m.ID != "", "id is missing")
 	need(m.Source == Source(m.Livemode, m.StripeAccount), "source does not name the account and mode")
-	need(isSubject(m.Type), "type is missing or no subject")
+	need(isSubject(m.Type), "type is missing or not a subject")
 	need(!m.Time.IsZero(), "time is missing")
 	need(m.Data.SchemaVersion > 0, "data.schema_version is missing")
 	need(m.Data.SchemaVersion <= SchemaVersion,

@@ -262,9 +262,9 @@ func TestValidateNamesEachFault(t *testing.T) {
 		"no id":                   {func(m *events.Message) { m.ID = "" }, "id is missing"},
 		"source of other mode":    {func(m *events.Message) { m.Livemode = true }, "source does not name the account and mode"},
 		"source of other account": {func(m *events.Message) { m.StripeAccount = "acct_1" }, "source does not name the account and mode"},
-		"no type":                 {func(m *events.Message) { m.Type = "" }, "type is missing or no subject"},
-		"type with wildcard":      {func(m *events.Message) { m.Type = "stripe.>" }, "type is missing or no subject"},
-		"type with spaces":        {func(m *events.Message) { m.Type = "stripe.a person" }, "type is missing or no subject"},
+		"no type":                 {func(m *events.Message) { m.Type = "" }, "type is missing or not a subject"},
+		"type with wildcard":      {func(m *events.Message) { m.Type = "stripe.>" }, "type is missing or not a subject"},
+		"type with spaces":        {func(m *events.Message) { m.Type = "stripe.a person" }, "type is missing or not a subject"},
 		"no time":                 {func(m *events.Message) { m.Time = time.Time{} }, "time is missing"},
 		"no schema version":       {func(m *events.Message) { m.Data.SchemaVersion = 0 }, "data.schema_version is missing"},
 		"negative schema version": {func(m *events.Message) { m.Data.SchemaVersion = -1 }, "data.schema_version is missing"},
@@ -298,7 +298,7 @@ func TestValidateNamesEachFault(t *testing.T) {
 		})
 	}
 	want := "not a message of this contract: specversion is not 1.0; id is missing; source does not name the account and mode; " +
-		"type is missing or no subject; time is missing; data.schema_version is missing; data.origin is missing"
+		"type is missing or not a subject; time is missing; data.schema_version is missing; data.origin is missing"
 	if got := errorText((events.Message{}).Validate()); got != want {
 		t.Errorf("Validate of nothing: got %q, want %q", got, want)
 	}
@@ -344,7 +344,7 @@ func TestDecodeRefusesWithoutQuoting(t *testing.T) {
 			with(`"id":"sub_1"`, `"id":"sub_1","metadata":{"`+secret+`":1}`), `decoding message: field "data.subscription.metadata" cannot be read as string`,
 		},
 		"time that is none": {
-			with(`"2026-01-01T00:00:00Z"`, `"`+secret+`"`), "decoding message: invalid value, or a time outside of the years 0 to 9999",
+			with(`"2026-01-01T00:00:00Z"`, `"`+secret+`"`), "decoding message: invalid value, or a time outside the years 0 to 9999",
 		},
 		"source of somebody else": {
 			with("/stripe/platform/test", "/stripe/"+secret+"/test"), "decoding message: not a message of this contract: source does not name",
@@ -376,7 +376,7 @@ func TestEncodeRefusesWhatIsNoJSON(t *testing.T) {
 	m = message()
 	m.Time = m.Time.AddDate(10_000, 0, 0)
 	_, err = events.Encode(m)
-	if got, want := errorText(err), "encoding message: invalid value, or a time outside of the years 0 to 9999"; got != want {
+	if got, want := errorText(err), "encoding message: invalid value, or a time outside the years 0 to 9999"; got != want {
 		t.Errorf("time after the year 9999: got %q, want %q", got, want)
 	}
 }

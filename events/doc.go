@@ -1,22 +1,19 @@
-// Package events is the contract between Billbus and every program that reads
-// its stream: the message on the wire, the normalized subscription inside it,
-// the subjects it travels on, and the rule that turns a set of events into one
-// state.
+// Package events is the contract between Billbus and the programs that read its
+// stream: the message, the normalized subscription in it, and the subjects. Package
+// ordering, below it, decides which event of a subscription is the last.
 //
-// It imports the standard library only, so that a consumer can depend on it
-// without taking on any of Billbus's own dependencies. A consumer needs two
-// calls:
+// It imports only the standard library, so a consumer that uses it depends on nothing
+// else. A consumer needs two calls:
 //
 //	msg, err := events.Decode(payload)
 //	if err == nil && msg.Data.Subscription != nil {
-//		// msg.Data.Subscription is the same whatever Stripe API version
-//		// rendered the event.
+//		// msg.Data.Subscription has the same fields in every API version of Stripe.
 //	}
 //
-// Names are Stripe's own in its newest API version; a reference to another
-// object adds "_id". Times are UTC with a precision of one second unless said
-// otherwise, amounts are integers in the currency's smallest unit, and an
-// absent field means unknown or not set.
+// Names are Stripe's own in its newest API version; a reference to another object adds
+// "_id". Unless a comment says otherwise, times are in UTC and in whole seconds,
+// amounts are integers in the currency's smallest unit, and an absent field means
+// unknown or not set.
 //
 // Fields are only ever added. A change that would break a reader raises
 // [SchemaVersion].

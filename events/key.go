@@ -6,12 +6,13 @@ import (
 	"strings"
 )
 
-// Platform stands in sources and keys where there is no connected account.
+// Platform takes the place of the account in sources and keys if there is no connected
+// account.
 const Platform = "platform"
 
 const maxSafeID = 255
 
-// Mode is "live" or "test".
+// Mode returns "live" or "test".
 func Mode(livemode bool) string {
 	if livemode {
 		return "live"
@@ -19,10 +20,10 @@ func Mode(livemode bool) string {
 	return "test"
 }
 
-// Key joins mode, account and id by colons: the identity of an event or a
-// subscription across modes and accounts. Two accounts may use one id. An id
-// that is none of Stripe's is replaced by its hash, as in [SafeID], but for
-// hyphens, which are at home in keys and in ids that people make up.
+// Key joins mode, account and id with colons. It identifies an event or a subscription
+// across modes and accounts: two accounts can use the same id. An id that Stripe would
+// not make is replaced by its hash, as in [SafeID]; but hyphens are kept, since they
+// are harmless in keys and common in ids of tests.
 func Key(livemode bool, account, id string) string {
 	if plain := strings.ReplaceAll(id, "-", "_"); SafeID(plain) != plain {
 		id = SafeID(id)
@@ -30,14 +31,14 @@ func Key(livemode bool, account, id string) string {
 	return Mode(livemode) + ":" + accountToken(account) + ":" + id
 }
 
-// Source is the CloudEvents source of an account's events.
+// Source returns the CloudEvents source of an account's events.
 func Source(livemode bool, account string) string {
 	return "/stripe/" + accountToken(account) + "/" + Mode(livemode)
 }
 
-// SafeID returns id if it consists of 1 to 255 of the characters that Stripe
-// uses in ids ([A-Za-z0-9_]), and the hex SHA-256 of it otherwise, so that a
-// hostile id can never become part of a header or of a subject.
+// SafeID returns id if it has 1 to 255 characters, all of which Stripe uses in ids
+// ([A-Za-z0-9_]), and otherwise its SHA-256 in hex. This keeps hostile ids out of
+// headers and subjects.
 func SafeID(id string) string {
 	if id != "" && len(id) <= maxSafeID && strings.IndexFunc(id, notID) < 0 {
 		return id
@@ -46,8 +47,8 @@ func SafeID(id string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// MessageID is the Nats-Msg-Id of an event: its id, preceded by the connected
-// account if there is one.
+// MessageID returns the Nats-Msg-Id of an event: its id, after the connected account
+// and a colon if there is one.
 func MessageID(account, id string) string {
 	if account == "" {
 		return SafeID(id)

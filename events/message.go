@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// SchemaVersion is the version of the shape of [Data]. A reader refuses a
-// message whose version is greater than the one it was built with.
+// SchemaVersion is the version of the shape of [Data]. A reader refuses a message
+// with a greater version than it was built with.
 const SchemaVersion = 1
 
 // Constants of the CloudEvents envelope.
@@ -17,48 +17,44 @@ const (
 	DataContentType = "application/json"
 )
 
-// Origin says by which way an event came into the stream.
+// Origin says how an event came into the stream. A reader must accept values that it
+// does not know.
 type Origin string
 
 // The origins of a message.
 const (
-	OriginWebhook   Origin = "webhook"   // Stripe posted it
-	OriginBackfill  Origin = "backfill"  // read from Stripe's Events API
-	OriginImport    Origin = "import"    // a snapshot of everything that exists
-	OriginReconcile Origin = "reconcile" // a snapshot of what differed
-	OriginThin      Origin = "thin"      // fetched because a thin event named it
-	OriginLink      Origin = "link"      // a pair of customer and user from the application
+	OriginWebhook Origin = "webhook" // Stripe posted it
+	OriginThin    Origin = "thin"    // read from Stripe's API because a message left something out
+	OriginLink    Origin = "link"    // a customer and a user, published by the application
 )
 
 // Reason says why a subscription was read from Stripe's API.
 type Reason string
 
-// The reasons of a snapshot.
+// The reasons for a snapshot.
 const (
-	ReasonImport         Reason = "import"          // everything that exists was read
-	ReasonReconcile      Reason = "reconcile"       // it differed from what was known
 	ReasonThin           Reason = "thin"            // a thin event named it
 	ReasonItemsTruncated Reason = "items_truncated" // an event listed only some of its items
 )
 
-// Reasons why an event was kept but not admitted to subscription.*.
+// Reasons why an event was not admitted to subscription.*.
 const (
-	IgnoredLivemode = "livemode" // it is of another mode than the bridge admits
-	IgnoredAccount  = "account"  // it is of another account than the bridge admits
+	IgnoredLivemode = "livemode" // the bridge does not admit its mode
+	IgnoredAccount  = "account"  // the bridge does not admit its account
 )
 
-// OmittedSize is the value of [Data.EventOmitted] when the message would not
-// have fitted into the server's max_payload with Stripe's event inside.
+// OmittedSize is the value of [Data.EventOmitted] if the message with Stripe's event
+// would have exceeded the server's max_payload.
 const OmittedSize = "size"
 
-// Message is one CloudEvents 1.0 event in structured JSON mode, the payload of
-// every message in the stream.
+// Message is the payload of every message in the stream: one CloudEvents 1.0 event in
+// structured JSON mode.
 // See https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md
 type Message struct {
 	// SpecVersion is always [SpecVersion].
 	SpecVersion string `json:"specversion"`
-	// ID is Stripe's event id. With Source it identifies the event: two
-	// messages with equal ID and Source are the same event.
+	// ID is Stripe's event id, or the id of a snapshot. Two messages with the same
+	// ID and Source are the same event.
 	ID string `json:"id"`
 	// Source is /stripe/ + connected account or "platform" + /live or /test.
 	Source string `json:"source"`
@@ -66,22 +62,22 @@ type Message struct {
 	Type string `json:"type"`
 	// Subject is the id of the object that the event is about.
 	Subject string `json:"subject,omitempty"`
-	// Time is when Stripe created the event.
+	// Time is when Stripe created the event; of a snapshot, when it was read.
 	Time time.Time `json:"time"`
 	// DataContentType is always [DataContentType].
 	DataContentType string `json:"datacontenttype"`
-	// StripeType is Stripe's own event type; absent where no event of Stripe's
-	// stands behind the message, as for a snapshot.
+	// StripeType is Stripe's event type; absent if the message is not about an event
+	// of Stripe's, such as a snapshot.
 	// See https://docs.stripe.com/api/events/types
 	StripeType string `json:"stripetype,omitempty"`
-	// StripeAPIVersion is the API version in which Stripe rendered the event;
-	// thin events have none.
+	// StripeAPIVersion is the API version in which Stripe rendered the event; absent
+	// for thin events.
 	StripeAPIVersion string `json:"stripeapiversion,omitempty"`
 	// StripeAccount is the connected account; absent for the platform itself.
 	StripeAccount string `json:"stripeaccount,omitempty"`
-	// StripeEndpoint is the name of the signing secret that verified it.
+	// StripeEndpoint is the name of the signing secret that verified the webhook.
 	StripeEndpoint string `json:"stripeendpoint,omitempty"`
-	// Livemode is false for events of Stripe's test mode and sandboxes.
+	// Livemode is false for events of Stripe's test mode and of sandboxes.
 	Livemode bool `json:"livemode"`
 	Data     Data `json:"data"`
 }
@@ -90,44 +86,44 @@ type Message struct {
 type Data struct {
 	// SchemaVersion is the version of the shape of data; see [SchemaVersion].
 	SchemaVersion int `json:"schema_version"`
-	// Subscription is the normalized subscription as of this event; set on
-	// every subscription.* message and on no other, so that nobody acts on an
-	// event that was not admitted.
+	// Subscription is the normalized subscription as of this event. It is set on
+	// every subscription.* message and on no other, so nobody acts on an event that
+	// was not admitted.
 	Subscription *Subscription `json:"subscription,omitempty"`
-	// Changes are the words for what happened; see [Changes]. It is empty on
-	// everything but created, updated and deleted events of a subscription.
+	// Changes are words for what happened; see [Changes]. It is set on created,
+	// updated and deleted events of a subscription.
 	Changes []Change `json:"changes,omitempty"`
 	// Previous are the fields of Subscription that had another value before the
-	// event; on updated events only.
+	// event. It is set on updated events.
 	Previous *Previous `json:"previous,omitempty"`
 	// Identity is what the event says about the application's user.
 	Identity *Identity `json:"identity,omitempty"`
-	// The object of a related event, normalized by the same rules. Like
-	// Subscription, none is set on an event that was not admitted.
+	// The object of any other event, normalized by the same rules. Like Subscription,
+	// these are not set on an event that was not admitted.
 	Invoice         *Invoice          `json:"invoice,omitempty"`
 	CheckoutSession *CheckoutSession  `json:"checkout_session,omitempty"`
 	Customer        *Customer         `json:"customer,omitempty"`
 	Discount        *CustomerDiscount `json:"discount,omitempty"`
 	Product         *Product          `json:"product,omitempty"`
 	Price           *Price            `json:"price,omitempty"`
-	// Event is Stripe's event as received, minus redacted values.
+	// Event is Stripe's event as received, with redacted values replaced.
 	Event json.RawMessage `json:"event,omitempty"`
 	// EventOmitted says why Event, or the Object of a snapshot, is absent.
 	EventOmitted string `json:"event_omitted,omitempty"`
 	// EventSHA256 is the SHA-256, in hex, of the bytes that Stripe sent, before
-	// redaction: of a webhook those that it signed.
+	// redaction. For a webhook these are the bytes that Stripe signed.
 	EventSHA256 string `json:"event_sha256,omitempty"`
-	// Redactions are the paths in Event whose values were replaced.
+	// Redactions are the paths of the values that were replaced.
 	Redactions []string `json:"redactions,omitempty"`
-	// Warnings name what could not be read and was therefore left out.
+	// Warnings name what could not be read and was left out.
 	Warnings []string `json:"warnings,omitempty"`
 	// Ignored says why the event was not admitted to subscription.*.
 	Ignored string `json:"ignored,omitempty"`
 	Origin  Origin `json:"origin"`
-	// Object is, on a snapshot, the object as it was read from Stripe's API,
-	// minus redacted values; snapshots have no Event.
+	// Object is the object of a snapshot as Stripe's API returned it, with redacted
+	// values replaced. A snapshot has no Event.
 	Object json.RawMessage `json:"object,omitempty"`
-	// ReadAt is when Stripe's API answered with Object, in seconds.
+	// ReadAt is when Stripe's API returned Object, in seconds.
 	ReadAt time.Time `json:"read_at,omitzero"`
 	// Reason says why a snapshot was taken.
 	Reason Reason `json:"reason,omitempty"`
@@ -135,19 +131,19 @@ type Data struct {
 	ReceivedAt time.Time `json:"received_at"`
 }
 
-// Mode is "live" or "test", as it stands in sources and keys.
+// Mode returns "live" or "test".
 func (m Message) Mode() string { return Mode(m.Livemode) }
 
-// Account is the connected account in the form used in sources and keys, or
-// "platform".
+// Account returns the connected account in the form used in sources and keys, or
+// [Platform].
 func (m Message) Account() string { return accountToken(m.StripeAccount) }
 
-// Key identifies the event among all events: mode, account and event id,
-// joined by colons. It is the _id of its audit document.
+// Key returns the key of the event, in the form of the function [Key]. It is the _id
+// of its audit document.
 func (m Message) Key() string { return Key(m.Livemode, m.StripeAccount, m.ID) }
 
-// SubscriptionKey identifies the subscription in the message among all
-// subscriptions, in the form of [Key]; "" if the message holds none.
+// SubscriptionKey returns the key of the subscription in the message, in the form of
+// the function [Key]; "" if the message has no subscription.
 func (m Message) SubscriptionKey() string {
 	if m.Data.Subscription == nil {
 		return ""

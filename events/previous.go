@@ -7,29 +7,27 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"time"
 )
 
-// Previous are the fields of a subscription that had another value before an
-// event, each complete: all items, if one of them changed. In JSON it is an
-// object of the subscription's field names, null meaning "was not set".
+// Previous are the fields of a subscription that had another value before an event.
+// Each is complete: if one item changed, all items are in it. In JSON it is an object
+// with the subscription's field names; null means that a field was not set.
 type Previous struct {
 	// Fields are the JSON names of the fields that differed, in the order of
 	// [Subscription].
 	Fields []string
-	// Values hold what these fields were; the zero value is "not set". All other
-	// fields are zero and mean nothing.
+	// Values holds the previous values of these fields; the zero value means "not
+	// set". All other fields are zero and mean nothing.
 	Values Subscription
 }
 
-// Diff returns the fields in which before differs from after, with their values
-// before; nil if there are none. What JSON leaves out is equal to what is not
-// there.
+// Diff returns the fields in which before differs from after, with the values they had
+// before; nil if there are none. Empty and absent are the same, as they are in JSON.
 func Diff(before, after *Subscription) *Previous {
 	b, a := reflect.ValueOf(before).Elem(), reflect.ValueOf(after).Elem()
 	var p *Previous
 	for i, name := range subscriptionFields {
-		if same(b.Field(i), a.Field(i)) {
+		if equalValues(b.Field(i), a.Field(i)) {
 			continue
 		}
 		if p == nil {
@@ -41,8 +39,8 @@ func Diff(before, after *Subscription) *Previous {
 	return p
 }
 
-// Before returns the subscription as it was before the event: after with the
-// previous values put back.
+// Before returns the subscription as it was before the event: a copy of after with the
+// previous values restored.
 func (p *Previous) Before(after *Subscription) *Subscription {
 	before := *after
 	if p == nil {
@@ -85,8 +83,7 @@ func (p *Previous) MarshalJSON() ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
-// UnmarshalJSON implements json.Unmarshaler. Fields that a later release has
-// added are ignored.
+// UnmarshalJSON implements json.Unmarshaler. It ignores fields that later releases add.
 func (p *Previous) UnmarshalJSON(raw []byte) error {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &members); err != nil {
@@ -117,75 +114,4 @@ func jsonNames(t reflect.Type) []string {
 		names[i], _, _ = strings.Cut(t.Field(i).Tag.Get("json"), ",")
 	}
 	return names
-}
-
-// same compares two addressable values of one type of the contract without
-// allocating.
-func same(a, b reflect.Value) bool {
-	switch a.Kind() {
-	case reflect.String:
-		return a.String() == b.String()
-	case reflect.Bool:
-		return a.Bool() == b.Bool()
-	case reflect.Int64:
-		return a.Int() == b.Int()
-	case reflect.Pointer:
-		if a.IsNil() || b.IsNil() {
-			return a.IsNil() == b.IsNil()
-		}
-		return same(a.Elem(), b.Elem())
-	case reflect.Slice:
-		return sameElements(a, b)
-	case reflect.Struct:
-		if t, ok := a.Addr().Interface().(*time.Time); ok {
-			return t.Equal(*b.Addr().Interface().(*time.Time))
-		}
-		return sameFields(a, b)
-	case reflect.Map:
-		return sameMembers(a.Interface().(map[string]string), b.Interface().(map[string]string))
-	}
-	panic("events: a field of kind " + a.Kind().String() + " cannot be compared")
-}
-
-func sameElements(a, b reflect.Value) bool {
-	if a.Len() != b.Len() {
-		return false
-	}
-	for i := range a.Len() {
-		if !same(a.Index(i), b.Index(i)) {
-			return false
-		}
-	}
-	return true
-}
-
-func sameFields(a, b reflect.Value) bool {
-	for i := range a.NumField() {
-		if !same(a.Field(i), b.Field(i)) {
-			return false
-		}
-	}
-	return true
-}
-
-func sameMembers(a, b map[string]string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for key, v := range a {
-		if w, ok := b[key]; !ok || v != w {
-			return false
-		}
-	}
-	return true
-}
-
-// isAbsent is what JSON leaves out: maps and slices without anything in them,
-// too.
-func isAbsent(v reflect.Value) bool {
-	switch v.Kind() {
-	case reflect.Map, reflect.Slice:
-		return v.Len() == 0
-	}
-	return v.IsZero()
 }

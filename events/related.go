@@ -2,8 +2,8 @@ package events
 
 import "time"
 
-// Invoice is what an invoice.* event says about an invoice, the same whatever
-// API version rendered it. Amounts are in the smallest unit of Currency.
+// Invoice is what an invoice.* event says about an invoice, in the same form for every
+// API version. Amounts are in the smallest unit of Currency.
 // See https://docs.stripe.com/api/invoices/object
 type Invoice struct {
 	// ID is absent on invoice.upcoming, which previews an invoice.
@@ -14,12 +14,11 @@ type Invoice struct {
 	Livemode      bool   `json:"livemode"`
 	CustomerID    string `json:"customer_id,omitempty"`
 	CustomerEmail string `json:"customer_email,omitempty"`
-	// SubscriptionID is found wherever the version keeps it; absent for an
-	// invoice that belongs to no subscription, or to several.
+	// SubscriptionID is absent for an invoice that belongs to no subscription, or to
+	// several.
 	SubscriptionID string `json:"subscription_id,omitempty"`
-	// Status is draft, open, paid, uncollectible or void, verbatim from Stripe.
-	// Renderings before 2018-11-08 have none: there it is "paid" if the invoice
-	// says that it is paid, and absent else.
+	// Status is draft, open, paid, uncollectible or void. Renderings before 2018-11-08
+	// have no status: then it is "paid" if the invoice is marked as paid, or else absent.
 	Status           string `json:"status,omitempty"`
 	BillingReason    string `json:"billing_reason,omitempty"`
 	CollectionMethod string `json:"collection_method,omitempty"`
@@ -30,19 +29,19 @@ type Invoice struct {
 	Subtotal         *int64 `json:"subtotal,omitempty"`
 	Total            *int64 `json:"total,omitempty"`
 	AttemptCount     *int64 `json:"attempt_count,omitempty"`
-	// NextPaymentAttempt is absent where Stripe will not try again by itself.
+	// NextPaymentAttempt is absent if Stripe will not try again.
 	NextPaymentAttempt time.Time `json:"next_payment_attempt,omitzero"`
 	DueDate            time.Time `json:"due_date,omitzero"`
-	// PeriodStart and PeriodEnd are when items were added to the invoice, which
-	// is not what a subscription's invoice is for: see the periods of its lines.
+	// PeriodStart and PeriodEnd are when items were added to the invoice. The period
+	// that a subscription's invoice pays for is in its lines.
 	PeriodStart time.Time `json:"period_start,omitzero"`
 	PeriodEnd   time.Time `json:"period_end,omitzero"`
 	Created     time.Time `json:"created,omitzero"`
-	// HostedInvoiceURL and InvoicePDF are absent where they are redacted.
+	// HostedInvoiceURL and InvoicePDF are absent if they are redacted.
 	HostedInvoiceURL string            `json:"hosted_invoice_url,omitempty"`
 	InvoicePDF       string            `json:"invoice_pdf,omitempty"`
 	Metadata         map[string]string `json:"metadata,omitempty"`
-	// SubscriptionMetadata are those of the subscription when the invoice was
+	// SubscriptionMetadata is the subscription's metadata when the invoice was
 	// finalized.
 	SubscriptionMetadata map[string]string `json:"subscription_metadata,omitempty"`
 }
@@ -58,20 +57,20 @@ type CheckoutSession struct {
 	Status        string `json:"status,omitempty"`
 	PaymentStatus string `json:"payment_status,omitempty"`
 	CustomerID    string `json:"customer_id,omitempty"`
-	// CustomerEmail is what the application prefilled, else what the customer
+	// CustomerEmail is what the application prefilled, or else what the customer
 	// entered.
 	CustomerEmail     string `json:"customer_email,omitempty"`
 	SubscriptionID    string `json:"subscription_id,omitempty"`
 	ClientReferenceID string `json:"client_reference_id,omitempty"`
-	// PaymentLinkID is set for a session that came from a Payment Link, where
-	// the visitor can choose ClientReferenceID.
+	// PaymentLinkID is set for a session that came from a Payment Link. There the
+	// visitor can choose the ClientReferenceID.
 	PaymentLinkID string            `json:"payment_link_id,omitempty"`
 	Created       time.Time         `json:"created,omitzero"`
 	Metadata      map[string]string `json:"metadata,omitempty"`
 }
 
-// Customer is what a customer.created, customer.updated or customer.deleted
-// event says about a customer.
+// Customer is what a customer.created, customer.updated or customer.deleted event says
+// about a customer.
 // See https://docs.stripe.com/api/customers/object
 type Customer struct {
 	ID        string `json:"id,omitempty"`
@@ -79,19 +78,19 @@ type Customer struct {
 	Livemode  bool   `json:"livemode"`
 	Email     string `json:"email,omitempty"`
 	Name      string `json:"name,omitempty"`
-	// Deleted is true once the customer is gone.
+	// Deleted is true if the customer was deleted.
 	Deleted  bool              `json:"deleted,omitempty"`
 	Created  time.Time         `json:"created,omitzero"`
 	Metadata map[string]string `json:"metadata,omitempty"`
 }
 
-// CustomerDiscount is what a customer.discount.* event says: a discount and
-// what it is applied to.
+// CustomerDiscount is what a customer.discount.* event says: a discount, and what it
+// applies to.
 // See https://docs.stripe.com/api/discounts/object
 type CustomerDiscount struct {
 	Discount
 	CustomerID string `json:"customer_id,omitempty"`
-	// SubscriptionID is absent for a discount on everything that the customer
+	// SubscriptionID is absent if the discount applies to everything that the customer
 	// buys.
 	SubscriptionID string `json:"subscription_id,omitempty"`
 }
@@ -111,8 +110,8 @@ type Product struct {
 	Metadata       map[string]string `json:"metadata,omitempty"`
 }
 
-// Price is what a price.* event says about a price, or a plan.* event about a
-// plan, as prices were called until 2020. Stripe sends both for one price.
+// Price is what a price.* event says about a price, or a plan.* event about a plan, which
+// is what prices were called until 2020. Stripe sends both for one price.
 // See https://docs.stripe.com/api/prices/object
 type Price struct {
 	ID        string `json:"id,omitempty"`

@@ -7,9 +7,9 @@ const (
 	SubjectSubscriptions = "subscription.*"
 	SubjectStripe        = "stripe.>"
 	SubjectUserLinked    = "billbus.user.linked"
-	// SubjectSnapshot is that of a subscription as it was read from Stripe's API.
+	// SubjectSnapshot is for subscriptions as read from Stripe's API.
 	SubjectSnapshot = "subscription.snapshot"
-	// SubjectThinSubscriptions are those of thin events that name a subscription.
+	// SubjectThinSubscriptions is for thin events about a subscription.
 	SubjectThinSubscriptions = "stripe." + ThinSubscription + ">"
 
 	subscriptionPrefix = "subscription."
@@ -27,19 +27,19 @@ const (
 	StripeTypeDeleted = stripeSubscription + "deleted"
 )
 
-// ThinSubscription is how the Stripe type of a thin event begins that names a
+// ThinSubscription is the prefix of the Stripe types of thin events about a
 // subscription.
 const ThinSubscription = "v1." + stripeSubscription
 
-// StreamSubjects are the subjects that the stream captures.
+// StreamSubjects returns the subjects that the stream captures.
 func StreamSubjects() []string {
 	return []string{SubjectSubscriptions, SubjectStripe, SubjectUserLinked}
 }
 
-// SubscriptionSubject is the subject of a Stripe event type that tells of a
-// subscription: customer.subscription.deleted becomes subscription.canceled,
-// any other customer.subscription.X becomes subscription.X. It reports false
-// for types that belong on stripe.>.
+// SubscriptionSubject returns the subject for a Stripe event type about a subscription:
+// customer.subscription.deleted becomes subscription.canceled, and any other
+// customer.subscription.X becomes subscription.X. It reports false for types that
+// belong on stripe.>.
 func SubscriptionSubject(stripeType string) (string, bool) {
 	word, ok := strings.CutPrefix(stripeType, stripeSubscription)
 	if !ok || strings.Contains(word, ".") || word == "canceled" || word == "snapshot" {
@@ -55,8 +55,8 @@ func SubscriptionSubject(stripeType string) (string, bool) {
 	return subject, true
 }
 
-// StripeSubject is the subject of every other Stripe event type:
-// stripe.invoice.paid, or stripe.unknown where the type is no valid subject.
+// StripeSubject returns the subject for every other Stripe event type, such as
+// stripe.invoice.paid, or stripe.unknown if the type cannot be part of a subject.
 func StripeSubject(stripeType string) string {
 	subject := stripePrefix + stripeType
 	if !isSubject(subject) {

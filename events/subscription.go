@@ -2,8 +2,7 @@ package events
 
 import "time"
 
-// Statuses of a subscription, verbatim from Stripe. A status that is not
-// listed here may occur.
+// Statuses of a subscription, as Stripe writes them. Other statuses can occur.
 // See https://docs.stripe.com/api/subscriptions/object#subscription_object-status
 const (
 	StatusIncomplete        = "incomplete"
@@ -23,33 +22,31 @@ const (
 	AccessNone    = "none"
 )
 
-// Subscription is a Stripe subscription as of one event, the same whatever API
-// version rendered it. Field names are Stripe's in the newest API version; a
-// reference adds "_id". An absent field is unknown or not set.
+// Subscription is a Stripe subscription as of one event, in the same form for every
+// API version. Field names are Stripe's in the newest API version; a reference to
+// another object adds "_id". An absent field is unknown or not set.
 // See https://docs.stripe.com/api/subscriptions/object
 type Subscription struct {
 	ID string `json:"id"`
-	// UserID is the application's user, only if the subscription's own metadata
-	// names it.
+	// UserID is the application's user, if the subscription's own metadata names it.
 	UserID     string `json:"user_id,omitempty"`
 	CustomerID string `json:"customer_id,omitempty"`
 	// AccountID is the connected account; absent for the platform.
 	AccountID string `json:"account_id,omitempty"`
 	Livemode  bool   `json:"livemode"`
-	// Status is verbatim from Stripe.
+	// Status is Stripe's status.
 	Status string `json:"status,omitempty"`
-	// Access is what Status means: granted, grace or none; absent for a status
-	// unknown here. See [Access].
+	// Access is what Status means for the user: granted, grace or none; absent for a
+	// status that this release does not know. See [Access].
 	Access string `json:"access,omitempty"`
-	// EndsAt is when the subscription ended or is going to end. See [EndsAt].
+	// EndsAt is when the subscription ended or will end. See [EndsAt].
 	EndsAt           time.Time `json:"ends_at,omitzero"`
 	Currency         string    `json:"currency,omitempty"`
 	CollectionMethod string    `json:"collection_method,omitempty"`
 	Created          time.Time `json:"created,omitzero"`
 	StartDate        time.Time `json:"start_date,omitzero"`
-	// CurrentPeriodStart and CurrentPeriodEnd are Stripe's own where the
-	// rendering has them, else the latest start and the earliest end over the
-	// items.
+	// CurrentPeriodStart and CurrentPeriodEnd are Stripe's own if the rendering has
+	// them, or else the latest start and the earliest end of the items' periods.
 	CurrentPeriodStart time.Time    `json:"current_period_start,omitzero"`
 	CurrentPeriodEnd   time.Time    `json:"current_period_end,omitzero"`
 	BillingCycleAnchor time.Time    `json:"billing_cycle_anchor,omitzero"`
@@ -60,7 +57,7 @@ type Subscription struct {
 	TrialEndBehavior  string    `json:"trial_end_behavior,omitempty"`
 	CancelAt          time.Time `json:"cancel_at,omitzero"`
 	CancelAtPeriodEnd *bool     `json:"cancel_at_period_end,omitempty"`
-	// CanceledAt is when the cancellation was asked for.
+	// CanceledAt is when the cancellation was requested.
 	CanceledAt             time.Time            `json:"canceled_at,omitzero"`
 	EndedAt                time.Time            `json:"ended_at,omitzero"`
 	CancellationDetails    *CancellationDetails `json:"cancellation_details,omitempty"`
@@ -101,8 +98,8 @@ type CancellationDetails struct {
 	Comment  string `json:"comment,omitempty"`
 }
 
-// PauseCollection is set while invoices are not collected. It does not change
-// the status: the status paused is another thing.
+// PauseCollection is set while Stripe does not collect invoices. It does not change the
+// status; in particular, it does not make it paused.
 // See https://docs.stripe.com/billing/subscriptions/pause-payment
 type PauseCollection struct {
 	Behavior  string    `json:"behavior,omitempty"`
@@ -132,8 +129,8 @@ type PendingUpdate struct {
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
 }
 
-// Discount is a discount of the subscription, with as much as the rendering
-// has: often only its id.
+// Discount is a discount of the subscription, with the fields that the rendering has:
+// often only its id.
 // See https://docs.stripe.com/api/discounts/object
 type Discount struct {
 	ID              string `json:"id,omitempty"`
@@ -148,8 +145,8 @@ type Discount struct {
 	End       time.Time `json:"end,omitzero"`
 }
 
-// Item is one priced part of a subscription. In renderings that have a plan
-// but no items the subscription's plan and quantity make one item without id.
+// Item is one priced part of a subscription. If a rendering has a plan but no items, the
+// plan and the quantity of the subscription make one item without id.
 // See https://docs.stripe.com/api/subscription_items/object
 type Item struct {
 	ID        string `json:"id,omitempty"`
@@ -189,8 +186,8 @@ func (s *Subscription) Terminal() bool {
 	return s.Status == StatusCanceled || s.Status == StatusIncompleteExpired
 }
 
-// Access says what a status means for the user: granted, grace (payment is
-// overdue) or none; "" for a status unknown here. A user has access if any of
+// Access returns what a status means for the user: granted, grace (a payment is overdue)
+// or none; "" for a status that this release does not know. A user has access if any of
 // the user's subscriptions gives it.
 func Access(status string) string {
 	switch status {
@@ -204,8 +201,8 @@ func Access(status string) string {
 	return ""
 }
 
-// EndsAt is ended_at, else cancel_at, else current_period_end where
-// cancel_at_period_end is true, else the zero time.
+// EndsAt returns the first of ended_at, cancel_at, and current_period_end if
+// cancel_at_period_end is true; the zero time if the subscription has no end.
 func EndsAt(s *Subscription) time.Time {
 	switch {
 	case !s.EndedAt.IsZero():

@@ -1,14 +1,21 @@
-// Package ordering decides which event of a subscription holds its present state.
+// Package ordering decides which event of a subscription holds its current state,
+// and where events are missing.
 //
 // Stripe delivers events late, twice and out of order, and stamps them in whole
-// seconds. So the decision goes by what events say: an update leads from one state
-// to another, and the state in which these steps end is the present one.
+// seconds. So events that are close together are ordered by what they say: an
+// updated event leads from one state to another, and the state in which these
+// steps end is the current one.
 //
-//   - fact.go: what the rule needs to know of one event ([FactOf])
+// The files, in the order in which to read them:
+//
 //   - fold.go: the rule ([Fold])
-//   - graph.go: events of the last seconds as steps between states
+//   - window.go: which events compete, and which a later decision can need
+//   - same_second.go: which of several events within two seconds is the last
+//   - path.go: events as steps between states
 //   - gaps.go: where events are missing ([Gaps])
+//   - fact.go: what the rule needs of one event ([FactOf])
+//   - digest.go: when two states are the same
 //
-// Everything here is a function of a set of events: the order in which they arrive
-// and repetitions change nothing.
+// Both [Fold] and [Gaps] are functions of a set: the order in which events arrive,
+// and how often, changes nothing.
 package ordering

@@ -4,194 +4,214 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"github.com/billbus/billbus/events"
 )
 
-// Gap is a place in the events of one subscription where something is missing:
-// an event leads from a state to which no known event leads.
+// Gap is a place in the events of one subscription where something is missing: an
+// event leads from a state to which no known event leads.
 type Gap struct {
 	// After is the id of the latest known event before the gap, and Since its
 	// moment.
 	After string
 	Since time.Time
-	// Before is the id of the event that does not go on from what was known, and
-	// Until its moment.
+	// Before is the id of the event that does not continue from the known events,
+	// and Until its moment.
 	Before string
 	Until  time.Time
 }
 
-// Gaps says where events of a subscription are missing, in the order of time.
-// Like [Fold] it is a function of the set, and where Fold puts the events of a
-// few seconds in order by what they say, so does Gaps.
+// Gaps returns the places where events of a subscription are missing, in order of
+// time. Like [Fold] it is a function of the set of facts, and it orders events of
+// the same seconds by their states, too.
 //
-// What is before the first known event is no gap: nothing is known of it. Nor is
-// what is before the end of a subscription, since a …deleted event does not say
-// what it leads from. An event that only tells how things stand, such as a
-// snapshot, makes a gap if its state is another one than that of the events
-// before it, and if no later change goes on from these all the same.
+// Nothing is known of what came before the first known event, so there is no gap
+// before it. There is none before a …deleted event either, which does not say what
+// it leads from. An event that only shows a state, such as a snapshot, makes a gap
+// if its state is another than that of the events before it, unless a later change
+// continues from those all the same.
 func Gaps(facts []Fact) []Gap {
-	t := &thread{}
-	for _, near := range nearby(facts) {
-		t.follow(near)
+	var s gapSearch
+	for _, cluster := range clusters(facts) {
+		s.add(cluster)
 	}
-	t.confirm(len(t.doubts))
-	slices.SortFunc(t.gaps, func(a, b Gap) int {
+	s.confirm(len(s.suspicions))
+	slices.SortFunc(s.gaps, func(a, b Gap) int {
 		return cmp.Or(a.Until.Compare(b.Until), cmp.Compare(a.Before, b.Before))
 	})
-	return t.gaps
+	return s.gaps
 }
 
-// nearby puts the events in order, each change once, and parts them where nothing
-// happened for as long as [Fold] looks back.
-func nearby(facts []Fact) [][]Fact {
-	facts = slices.SortedFunc(slices.Values(facts), func(a, b Fact) int {
-		return cmp.Or(a.Moment.Compare(b.Moment), compareIDs(a, b))
+// clusters sorts the facts by time, the event that created the subscription first,
+// and splits them where nothing happened for as
+// long as [Fold] looks back. Stamps order the clusters, states the events within
+// one. Each change occurs once.
+func clusters(facts []Fact) [][]Fact {
+	facts = slices.SortedFunc(slices.Values(createdFirst(facts)), func(a, b Fact) int {
+		return cmp.Or(compareMoments(a, b), compareCreated(a, b), compareIDs(a, b))
 	})
-	var groups [][]Fact
-	seen := map[any]bool{}
-	for _, f := range facts {
-		again := change{f.Before.Core, f.After.Core, f.Request}
-		if seen[f.EventID] || f.Request != "" && f.Before != (Digest{}) && seen[again] {
-			continue
+	var list [][]Fact
+	for _, f := range distinctChanges(facts) {
+		last := len(list) - 1
+		if last < 0 || f.Moment.Sub(newest(list[last])) >= window {
+			list, last = append(list, nil), last+1
 		}
-		seen[f.EventID], seen[again] = true, true
-		last := len(groups) - 1
-		if last < 0 || f.Moment.Sub(end(groups[last])) >= window {
-			groups, last = append(groups, nil), last+1
-		}
-		groups[last] = append(groups[last], f)
+		list[last] = append(list[last], f)
 	}
-	return groups
+	return list
 }
 
-func end(sorted []Fact) time.Time { return sorted[len(sorted)-1].Moment }
+// distinctChanges drops repetitions of an event, and further events of one request
+// that lead from the same state to the same state.
+func distinctChanges(facts []Fact) []Fact {
+	type change struct{ before, after, request string }
+	ids, changes := map[string]bool{}, map[change]bool{}
+	return filter(facts, func(f Fact) bool {
+		c := change{f.Before.Core, f.After.Core, f.Request}
+		identifiable := f.Request != "" && f.Before != (Digest{})
+		if ids[f.EventID] || identifiable && changes[c] {
+			return false
+		}
+		ids[f.EventID], changes[c] = true, true
+		return true
+	})
+}
 
-// thread is how far the events of a subscription have been followed.
-type thread struct {
-	// ends are the events in whose states the steps may end.
-	ends []Fact
-	// doubts are events since then that tell of another state without saying how
-	// it came about.
-	doubts []doubt
-	// latest is the latest event that was looked at.
+// gapSearch goes through the clusters of a subscription in order of time.
+type gapSearch struct {
+	// reached are the events in whose states the clusters so far can end. If nothing
+	// is missing, it is one.
+	reached []Fact
+	// suspicions are later events that show a state to which no step leads.
+	suspicions []suspicion
+	// latest is the latest event of the clusters so far; nil before the first.
 	latest *Fact
 	gaps   []Gap
 }
 
-type doubt struct {
-	told Fact
-	gap  Gap
+// suspicion is a gap before an event that only shows a state. The next change
+// decides whether there is one. Say the known state is "trialing", and a snapshot
+// shows "active": if the next update leads from "active" to "past_due", the event
+// between "trialing" and "active" is missing. If it leads from "trialing" to
+// "active", nothing is: the snapshot was stamped too early.
+type suspicion struct {
+	event Fact
+	gap   Gap
 }
 
-// follow goes on to the events of some more seconds.
-func (t *thread) follow(near []Fact) {
-	name := digestOf(slices.Concat(near, t.ends, t.strays()))
-	own := newGraph(entering(near, name), name)
-	from := t.from(own, name)
-	whole := own
-	if from != nil {
-		whole = newGraph(append(entering(near, name), entered(*from)), name)
+// add searches the next cluster.
+func (s *gapSearch) add(cluster []Fact) {
+	name := comparisonOf(slices.Concat(cluster, s.known()))
+	g := newGraph(endAsEntry(cluster, name), name)
+	hasSteps := len(g.steps) > 0
+	if start, ok := s.resume(g, name); ok {
+		g.add(step{notCreated, name(start.After)}, start.Moment)
 	}
-	t.miss(near, whole.unentered(), name)
-	if len(own.steps) > 0 {
-		t.ends = whole.final(near)
+	s.addGaps(cluster, g, name)
+	if hasSteps {
+		s.reached = g.reached()
+	} else if s.reached == nil {
+		s.reached = cluster[:1]
 	}
-	t.wonder(near, whole, name)
-	latest := near[len(near)-1]
-	t.latest = &latest
+	s.addSuspicions(cluster, g, name)
+	s.latest = &cluster[len(cluster)-1]
 }
 
-func (t *thread) strays() []Fact {
-	facts := make([]Fact, len(t.doubts))
-	for i, d := range t.doubts {
-		facts[i] = d.told
+// known returns the events from which a later one can continue.
+func (s *gapSearch) known() []Fact {
+	known := slices.Clone(s.reached)
+	for _, each := range s.suspicions {
+		known = append(known, each.event)
 	}
-	return facts
+	return known
 }
 
-// entering makes the end of a subscription a step from anywhere, unless another
-// event leads to the same state: what it leads from it does not say.
-func entering(near []Fact, name func(Digest) string) []Fact {
-	arrived := balance(newGraph(near, name).steps)
-	near = slices.Clone(near)
-	for i, f := range near {
-		n, touched := arrived[name(f.After)]
-		if lifecycle(f.Type) == 2 && f.Before == (Digest{}) && (!touched || n < 0) {
-			near[i] = entered(f)
-			arrived[name(f.After)]++
+// endAsEntry makes a …deleted event the first of its subscription, since it does not
+// say what it leads from; unless another event leads to its state.
+func endAsEntry(cluster []Fact, name comparison) []Fact {
+	entered := balance(newGraph(cluster, name).steps)
+	cluster = slices.Clone(cluster)
+	for i, f := range cluster {
+		state := name(f.After)
+		n, visited := entered[state]
+		if f.Type == events.StripeTypeDeleted && f.Before == (Digest{}) && (!visited || n < 0) {
+			cluster[i].First, cluster[i].Request = true, ""
+			entered[state]++
 		}
 	}
-	return near
+	return cluster
 }
 
-// entered is an event as the first of its subscription.
-func entered(f Fact) Fact {
-	f.First, f.Before, f.Request = true, Digest{}, ""
-	return f
-}
-
-// from finds the event from which the steps of a graph go on, and settles what
-// was in doubt until then. Without steps nothing is settled.
-func (t *thread) from(g graph, name func(Digest) string) *Fact {
+// resume returns the known event from which the steps of a cluster continue, if there
+// is one. That settles the suspicions: the ones up to that event are gaps, the later
+// ones are not. A cluster without steps settles nothing.
+func (s *gapSearch) resume(g graph, name comparison) (start Fact, ok bool) {
 	if len(g.steps) == 0 {
-		return nil
+		return Fact{}, false
 	}
-	known := append(slices.Clone(t.ends), t.strays()...)
-	arrived := balance(g.steps)
-	i := slices.IndexFunc(known, func(f Fact) bool { return arrived[name(f.After)] < 0 })
+	known := s.known()
+	i := indexOfStart(known, g, name)
 	if i < 0 {
-		i = slices.IndexFunc(known, func(f Fact) bool { return g.touched[name(f.After)] })
+		s.confirm(len(s.suspicions))
+		return Fact{}, false
 	}
-	switch {
-	case i < 0:
-		t.confirm(len(t.doubts))
-		return nil
-	case i >= len(t.ends):
-		t.confirm(i - len(t.ends) + 1)
-	}
-	t.doubts = nil
-	return &known[i]
+	s.confirm(max(0, i+1-len(s.reached)))
+	return known[i], true
 }
 
-// confirm makes gaps of the first n doubts, and forgets the others.
-func (t *thread) confirm(n int) {
-	for _, d := range t.doubts[:n] {
-		t.gaps = append(t.gaps, d.gap)
+// indexOfStart prefers the event in whose state a path starts to one whose state is
+// somewhere on a path; -1 if there is neither.
+func indexOfStart(known []Fact, g graph, name comparison) int {
+	entered := balance(g.steps)
+	if i := slices.IndexFunc(known, func(f Fact) bool { return entered[name(f.After)] < 0 }); i >= 0 {
+		return i
 	}
-	t.doubts = nil
+	return slices.IndexFunc(known, func(f Fact) bool { return g.visited[name(f.After)] })
 }
 
-// miss notes a gap before each event that leads from a state which was not
-// entered. Before the first known event there is none.
-func (t *thread) miss(near []Fact, unentered []step, name func(Digest) string) {
-	var events []Fact
-	for _, s := range unentered {
-		for _, f := range near {
-			if from, ok := origin(f, name); ok && from == s.from && name(f.After) == s.to && !contains(events, f) {
-				events = append(events, f)
-				break
-			}
+// confirm makes gaps of the first n suspicions and drops the others.
+func (s *gapSearch) confirm(n int) {
+	for _, each := range s.suspicions[:n] {
+		s.gaps = append(s.gaps, each.gap)
+	}
+	s.suspicions = nil
+}
+
+// addGaps adds a gap before each event of the cluster that leads from a state to which
+// no event leads, except before the first event that is known at all.
+func (s *gapSearch) addGaps(cluster []Fact, g graph, name comparison) {
+	found := eventsOf(g.unexplained(), cluster, name)
+	slices.SortFunc(found, compareAge)
+	if s.latest == nil && len(found) > 0 && !slices.ContainsFunc(cluster, func(f Fact) bool { return f.First }) {
+		found = found[1:]
+	}
+	for _, f := range found {
+		s.gaps = append(s.gaps, s.gapBefore(f, cluster))
+	}
+}
+
+// eventsOf returns an event for each of the steps.
+func eventsOf(steps []step, cluster []Fact, name comparison) []Fact {
+	var found []Fact
+	for _, want := range steps {
+		i := slices.IndexFunc(cluster, func(f Fact) bool {
+			s, ok := stepOf(f, name)
+			return ok && s == want && !slices.Contains(found, f)
+		})
+		if i >= 0 {
+			found = append(found, cluster[i])
 		}
 	}
-	slices.SortFunc(events, later)
-	if t.latest == nil && len(events) > 0 && !slices.ContainsFunc(near, func(f Fact) bool { return f.First }) {
-		events = events[1:]
-	}
-	for _, f := range events {
-		t.gaps = append(t.gaps, t.gap(near, f))
-	}
+	return found
 }
 
-func contains(facts []Fact, f Fact) bool {
-	return slices.ContainsFunc(facts, func(have Fact) bool { return have.EventID == f.EventID })
-}
-
-// gap is the one before f.
-func (t *thread) gap(near []Fact, f Fact) Gap {
-	before := near[0]
-	if t.latest != nil {
-		before = *t.latest
+// gapBefore returns the gap between f and the latest event with an earlier stamp.
+func (s *gapSearch) gapBefore(f Fact, cluster []Fact) Gap {
+	before := cluster[0]
+	if s.latest != nil {
+		before = *s.latest
 	}
-	for _, other := range near {
+	for _, other := range cluster {
 		if other.Moment.Before(f.Moment) || before.EventID == f.EventID {
 			before = other
 		}
@@ -199,65 +219,64 @@ func (t *thread) gap(near []Fact, f Fact) Gap {
 	return Gap{After: before.EventID, Since: before.Moment, Before: f.EventID, Until: f.Moment}
 }
 
-// wonder notes the events that tell of a state which no step leads to.
-func (t *thread) wonder(near []Fact, g graph, name func(Digest) string) {
-	if len(t.ends) == 0 {
-		t.ends = []Fact{near[0]}
-	}
-	known := func(f Fact) bool {
+// addSuspicions suspects a gap before each event of the cluster whose state is
+// neither on a path nor known.
+func (s *gapSearch) addSuspicions(cluster []Fact, g graph, name comparison) {
+	for _, f := range cluster {
 		same := func(other Fact) bool { return name(other.After) == name(f.After) }
-		return g.touched[name(f.After)] || slices.ContainsFunc(t.ends, same) || slices.ContainsFunc(t.strays(), same)
-	}
-	for _, f := range near {
-		if !known(f) {
-			t.doubts = append(t.doubts, doubt{f, t.gap(near, f)})
+		if !g.visited[name(f.After)] && !slices.ContainsFunc(s.known(), same) {
+			s.suspicions = append(s.suspicions, suspicion{f, s.gapBefore(f, cluster)})
 		}
 	}
 }
 
-// unentered returns a step out of each state that is left more often than
-// entered, and one of each circle into which nothing leads.
-func (g graph) unentered() []step {
+// unexplained returns the steps that lead from a state to which none leads: for each
+// state as many as it is left more often than entered, the latest first, and one step
+// of each loop that no path enters.
+func (g graph) unexplained() []step {
 	steps := g.path()
-	arrived := balance(steps)
-	var missing []step
-	for i := len(steps) - 1; i >= 0; i-- {
-		if s := steps[i]; s.from != nowhere && arrived[s.from] < 0 {
-			arrived[s.from]++
-			missing = append(missing, s)
+	entered := balance(steps)
+	var found []step
+	for _, s := range slices.Backward(steps) {
+		if s.from != notCreated && entered[s.from] < 0 {
+			entered[s.from]++
+			found = append(found, s)
 		}
 	}
-	return append(missing, circles(steps)...)
+	for _, part := range connected(steps) {
+		if isLoop(part) {
+			found = append(found, part[0])
+		}
+	}
+	return found
 }
 
-// circles returns the first step of each piece that has neither start nor end.
-func circles(steps []step) []step {
-	var first []step
-	for _, piece := range pieces(steps) {
-		if !slices.ContainsFunc(piece, func(s step) bool { return balance(piece)[s.from] != 0 }) {
-			first = append(first, piece[0])
+func isLoop(steps []step) bool {
+	for _, n := range balance(steps) {
+		if n != 0 {
+			return false
 		}
 	}
-	return first
+	return true
 }
 
-// final returns an event for each state in which the steps end; if they lead round
-// in a circle, for each state of it.
-func (g graph) final(near []Fact) []Fact {
-	arrived := balance(g.path())
-	pick := func(wanted func(state string) bool) []Fact {
-		var ends []Fact
-		for state, told := range g.told {
-			told = without(told, func(f Fact) bool { return !contains(near, f) })
-			if len(told) > 0 && wanted(state) {
-				ends = append(ends, slices.MaxFunc(told, later))
-			}
+// reached returns an event for each state in which paths end, the latest first; if
+// there are only loops, for each state on them.
+func (g graph) reached() []Fact {
+	entered := balance(g.path())
+	var ends, visited []Fact
+	for state, showing := range g.showing {
+		latest := slices.MaxFunc(showing, compareAge)
+		if entered[state] > 0 {
+			ends = append(ends, latest)
 		}
-		slices.SortFunc(ends, func(a, b Fact) int { return later(b, a) })
-		return ends
+		if g.visited[state] {
+			visited = append(visited, latest)
+		}
 	}
-	if ends := pick(func(state string) bool { return arrived[state] > 0 }); len(ends) > 0 {
-		return ends
+	if len(ends) == 0 {
+		ends = visited
 	}
-	return pick(func(state string) bool { return g.touched[state] })
+	slices.SortFunc(ends, func(a, b Fact) int { return compareAge(b, a) })
+	return ends
 }

@@ -1,12 +1,12 @@
 package stripesim
 
-// price is one of the plans: one that every subscription has.
+// price picks one of the plans.
 func (l *life) price() price { return pick(l, catalog()[:3]...) }
 
-// addOn is something sold beside the plan.
+// addOn picks a price that is sold in addition to a plan.
 func (l *life) addOn() price { return pick(l, catalog()[3:]...) }
 
-// otherPrice is a plan that the subscription does not have.
+// otherPrice picks a plan that the subscription does not have.
 func (l *life) otherPrice() price {
 	for {
 		if p := l.price(); p.id != l.sub.items[0].price.id {
@@ -24,7 +24,7 @@ func (l *life) yearlyPrice() price {
 	return p
 }
 
-// meteredPrice costs half a cent a piece.
+// meteredPrice costs half a cent per call.
 func meteredPrice() price {
 	return price{
 		id: "price_1BillbusSimulatedCalls", product: "prod_Calls", name: "Calls", nickname: "API calls", interval: "month",

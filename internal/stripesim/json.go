@@ -8,19 +8,14 @@ import (
 	"maps"
 	"reflect"
 	"slices"
-	"strconv"
-	"strings"
 )
 
-// object is a JSON object. Its values are nil, bool, int64, number, string,
-// object and list.
+// object is a JSON object. Its values are nil, bool, int64, string, json.Number, object
+// and list.
 type object map[string]any
 
 // list is a JSON array.
 type list []any
-
-// number is written as it is.
-type number string
 
 // merge adds the members of more.
 func (o object) merge(more object) object {
@@ -28,55 +23,52 @@ func (o object) merge(more object) object {
 	return o
 }
 
-// render writes o as Stripe does: two spaces deep, id and object first, the
-// other keys in alphabetical order.
+// render writes o as Stripe does: indented by two spaces, with id and object first and
+// the other keys in alphabetical order.
 func render(o object) []byte {
-	var b bytes.Buffer
-	write(&b, o, "\n")
-	return b.Bytes()
+	w := writer{}
+	w.encoder = json.NewEncoder(&w.compact)
+	w.encoder.SetEscapeHTML(false)
+	w.write(o)
+	var indented bytes.Buffer
+	if err := json.Indent(&indented, w.compact.Bytes(), "", "  "); err != nil {
+		panic(fmt.Sprintf("stripesim: rendering invalid JSON: %v", err))
+	}
+	return indented.Bytes()
 }
 
-// write takes the line break that the value's own closing bracket stands after.
-func write(b *bytes.Buffer, v any, lineBreak string) {
+type writer struct {
+	compact bytes.Buffer
+	encoder *json.Encoder
+}
+
+func (w *writer) write(v any) {
 	switch v := v.(type) {
-	case nil:
-		b.WriteString("null")
-	case bool:
-		b.WriteString(strconv.FormatBool(v))
-	case int64:
-		b.WriteString(strconv.FormatInt(v, 10))
-	case number:
-		b.WriteString(string(v))
-	case string:
-		writeString(b, v)
 	case object:
-		keys := slices.SortedFunc(maps.Keys(v), compareKeys)
-		writeAll(b, "{", "}", len(keys), lineBreak, func(i int, inner string) {
-			writeString(b, keys[i])
-			b.WriteString(": ")
-			write(b, v[keys[i]], inner)
-		})
-	case list:
-		writeAll(b, "[", "]", len(v), lineBreak, func(i int, inner string) { write(b, v[i], inner) })
-	default:
-		panic(fmt.Sprintf("stripesim: rendering a %T", v))
-	}
-}
-
-func writeAll(b *bytes.Buffer, opening, closing string, n int, lineBreak string, each func(i int, inner string)) {
-	b.WriteString(opening)
-	inner := lineBreak + "  "
-	for i := range n {
-		if i > 0 {
-			b.WriteByte(',')
+		w.compact.WriteByte('{')
+		for i, key := range slices.SortedFunc(maps.Keys(v), compareKeys) {
+			if i > 0 {
+				w.compact.WriteByte(',')
+			}
+			w.write(key)
+			w.compact.WriteByte(':')
+			w.write(v[key])
 		}
-		b.WriteString(inner)
-		each(i, inner)
+		w.compact.WriteByte('}')
+	case list:
+		w.compact.WriteByte('[')
+		for i, element := range v {
+			if i > 0 {
+				w.compact.WriteByte(',')
+			}
+			w.write(element)
+		}
+		w.compact.WriteByte(']')
+	default:
+		if err := w.encoder.Encode(v); err != nil {
+			panic(fmt.Sprintf("stripesim: rendering a %T: %v", v, err))
+		}
 	}
-	if n > 0 {
-		b.WriteString(lineBreak)
-	}
-	b.WriteString(closing)
 }
 
 func compareKeys(a, b string) int {
@@ -93,33 +85,16 @@ func keyRank(key string) int {
 	return 2
 }
 
-func writeString(b *bytes.Buffer, s string) {
-	if strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) < 0 {
-		b.WriteByte('"')
-		b.WriteString(s)
-		b.WriteByte('"')
-		return
-	}
-	enc := json.NewEncoder(b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(s); err != nil {
-		panic(fmt.Sprintf("stripesim: rendering a string: %v", err))
-	}
-	b.Truncate(b.Len() - 1) // the encoder's line break
-}
-
-// previous are the previous_attributes of a change: what the members that
-// differ were before, null where a member was not there. Objects list their
-// changed members only, arrays are whole; or, in renderings before 2017-05-25,
-// list their changed elements only, and of these the changed members.
+// previous returns the previous_attributes of a change: the previous values of the
+// members that differ, null for a member that was absent. Objects list only their changed
+// members. Arrays are complete; but before 2017-05-25 they list only their changed
+// elements, and these only their changed members.
 func previous(before, after object, elementwise bool) object {
 	changed := object{}
-	for key := range union(before, after) {
-		b, a := before[key], after[key]
-		if reflect.DeepEqual(b, a) {
-			continue
+	for key := range maps.Clone(after).merge(before) {
+		if b, a := before[key], after[key]; !reflect.DeepEqual(b, a) {
+			changed[key] = previousValue(b, a, elementwise)
 		}
-		changed[key] = previousValue(b, a, elementwise)
 	}
 	return changed
 }
@@ -146,14 +121,4 @@ func previousElements(before, after list) list {
 		}
 	}
 	return changed
-}
-
-func union(a, b object) map[string]bool {
-	keys := make(map[string]bool, len(a))
-	for _, o := range []object{a, b} {
-		for key := range o {
-			keys[key] = true
-		}
-	}
-	return keys
 }

@@ -6,105 +6,106 @@ import (
 	"strings"
 )
 
-// Kind is what makes the end of a history hard to put in order: several changes
-// within a second or two, and what else can happen to them.
+// Kind says what makes the end of a history hard to put in order: several changes
+// within a second or two, and more.
 type Kind string
 
-// The kinds of histories. But for the last five, nothing is missing in them, and
-// each change has one event.
+// The kinds of histories. Except in the last five, nothing is missing, and each change
+// has one event.
 const (
 	// Chain is two to five changes, which may undo each other.
 	Chain Kind = "chain"
-	// Created begins the history with these seconds, its first event stamped up
-	// to 6 s late. (Renderings of which the object has no stamp are left out.)
+	// Created is a chain at the beginning of the history. The created event is
+	// stamped up to 6 s late.
 	Created Kind = "created"
-	// Toggle goes to and fro, and ends where it was not before.
+	// Toggle changes one thing back and forth, and ends with the other value.
 	Toggle Kind = "toggle"
-	// Circle goes to and fro, and ends where it was before.
+	// Circle changes one thing back and forth, and ends with the value it had before.
 	Circle Kind = "circle"
-	// OpenCircle is one of which nothing before is known: two truths are possible.
+	// OpenCircle is a circle without any earlier event, so it can end in two states.
 	OpenCircle Kind = "open-circle"
-	// Beginning is a chain of which nothing before is known.
+	// Beginning is a chain without any earlier event.
 	Beginning Kind = "beginning"
-	// Marker has among its changes an event that tells of none.
+	// Marker has an event among its changes that only shows a state.
 	Marker Kind = "marker"
 	// Ended has the end of the subscription among its changes.
 	Ended Kind = "ended"
-	// Silent has texts of prices and coupons that change without an event.
+	// Silent has changes of prices and coupons between its events, which have no event
+	// of the subscription.
 	Silent Kind = "silent"
-	// Sparse is a chain rendered before 2017-05-25, with arrays that list changed
-	// elements only.
+	// Sparse is a chain in a rendering from before 2017-05-25: its
+	// previous_attributes list only the changed elements of arrays.
 	Sparse Kind = "sparse"
-	// Mixed is a chain in which each event is in an API version of its own.
+	// Mixed is a chain in which each event has another API version.
 	Mixed Kind = "mixed"
-	// Renderings tells each event of a chain in two API versions, under one id.
+	// Renderings is a chain in which each event comes in two API versions, with one id.
 	Renderings Kind = "renderings"
-	// TestClock is months in a few seconds.
+	// TestClock is months of a test clock in a few seconds.
 	TestClock Kind = "test-clock"
-	// Doubled has a change of which Stripe makes two events, for one request.
+	// Doubled has a change for which Stripe makes two events with the same request.
 	Doubled Kind = "doubled"
-	// DoubledSilently has one without a request to know it by.
+	// DoubledSilently is the same without a request.
 	DoubledSilently Kind = "doubled-silently"
-	// LostMarker lacks the last change, but for an event that tells of none.
+	// LostMarker lacks the event of the last change. An event that only shows the
+	// state follows.
 	LostMarker Kind = "lost-marker"
-	// LostSnapshot lacks the last change, but for the subscription as it was read
-	// from the API afterwards.
+	// LostSnapshot lacks the event of the last change. A snapshot follows.
 	LostSnapshot Kind = "lost-snapshot"
-	// Lost lacks a change between two others.
+	// Lost lacks the event of a change between two others.
 	Lost Kind = "lost"
 )
 
-// Kinds are all kinds.
+// Kinds returns all kinds.
 func Kinds() []Kind {
 	var kinds []Kind
-	for _, k := range knots() {
+	for _, k := range endings() {
 		kinds = append(kinds, k.kind)
 	}
 	return kinds
 }
 
-// SentKinds are those that webhooks alone tell completely, so that their end is
-// either known or known to be open.
+// SentKinds returns the kinds of which webhooks are complete: their end is known, or
+// known to be open.
 func SentKinds() []Kind {
 	return slices.DeleteFunc(Kinds(), func(k Kind) bool {
 		return slices.Contains([]Kind{DoubledSilently, LostMarker, LostSnapshot, Lost}, k)
 	})
 }
 
-// knot is how a kind of history goes: a story, and what ties its end.
-type knot struct {
+// ending is how the histories of one kind end.
+type ending struct {
 	kind  Kind
-	tie   step
+	end   step
 	needs func(shape) bool
-	from  []story // what happens before; the usual if nil
+	from  []story // what happens before; usual() if nil
 	open  bool
 }
 
-func knots() []knot {
+func endings() []ending {
 	onTrial := []story{{steps: []step{trial}}, {steps: []step{trialWithoutCard}}, {steps: []step{trial, extendTrial}}}
-	return []knot{
-		{kind: Chain, tie: (*life).rush},
-		{kind: Created, tie: start, from: []story{{}}, needs: func(s shape) bool { return !s.bare }},
-		{kind: Toggle, tie: func(l *life) { l.toggle(pick(l, 3, 5)) }},
-		{kind: Circle, tie: func(l *life) { l.toggle(pick(l, 2, 2, 4)) }},
-		{kind: OpenCircle, tie: openCircle, open: true},
-		{kind: Beginning, tie: beginning},
-		{kind: Marker, tie: mark, from: onTrial},
-		{kind: Ended, tie: finish},
-		{kind: Silent, tie: silence, needs: shape.modern},
-		{kind: Sparse, tie: (*life).rush, needs: shape.elementwise},
-		{kind: Mixed, tie: mix, needs: shape.modern},
-		{kind: Renderings, tie: tellTwice, needs: shape.modern},
-		{kind: TestClock, tie: hurry, from: []story{{steps: []step{subscribe, pay}}}, needs: shape.modern},
-		{kind: Doubled, tie: double},
-		{kind: DoubledSilently, tie: double},
-		{kind: LostMarker, tie: loseAndMark},
-		{kind: LostSnapshot, tie: loseAndRead},
-		{kind: Lost, tie: loseBetween},
+	return []ending{
+		{kind: Chain, end: (*life).rush},
+		{kind: Created, end: start, from: []story{{}}},
+		{kind: Toggle, end: func(l *life) { l.toggle(pick(l, 3, 5)) }},
+		{kind: Circle, end: func(l *life) { l.toggle(pick(l, 2, 2, 4)) }},
+		{kind: OpenCircle, end: openCircle, open: true},
+		{kind: Beginning, end: unknownBeginning},
+		{kind: Marker, end: emitMarker, from: onTrial},
+		{kind: Ended, end: endAmongChanges},
+		{kind: Silent, end: changeSilently, needs: shape.modern},
+		{kind: Sparse, end: (*life).rush, needs: shape.elementwise},
+		{kind: Mixed, end: mixVersions, needs: shape.modern},
+		{kind: Renderings, end: renderTwice, needs: shape.modern},
+		{kind: TestClock, end: runTestClock, from: []story{{steps: []step{subscribe, pay}}}, needs: shape.modern},
+		{kind: Doubled, end: double},
+		{kind: DoubledSilently, end: double},
+		{kind: LostMarker, end: loseThenMark},
+		{kind: LostSnapshot, end: loseAndRead},
+		{kind: Lost, end: loseBetween},
 	}
 }
 
-// usual is what has happened to a subscription that goes on.
+// usual returns what happens before most endings.
 func usual() []story {
 	return []story{
 		{steps: []step{subscribe, pay}},
@@ -115,17 +116,17 @@ func usual() []story {
 	}
 }
 
-func knotOf(kind Kind) knot {
-	for _, k := range knots() {
+func endingOf(kind Kind) ending {
+	for _, k := range endings() {
 		if k.kind == kind {
 			return k
 		}
 	}
-	panic(fmt.Sprintf("stripesim: no histories of kind %q, only of %v", kind, Kinds()))
+	panic(fmt.Sprintf("stripesim: unknown kind of history %q, want one of %v", kind, Kinds()))
 }
 
-// entangle tells a history whose end is of one kind.
-func (l *life) entangle(k knot) {
+// playToEnding plays a history that ends as k says.
+func (l *life) playToEnding(k ending) {
 	l.kind, l.open = k.kind, k.open
 	before := k.from
 	if before == nil {
@@ -139,7 +140,7 @@ func (l *life) entangle(k knot) {
 	}
 	l.wait(hour, day)
 	l.frozen = true
-	k.tie(l)
+	k.end(l)
 	l.frozen = false
 }
 
@@ -153,7 +154,7 @@ func start(l *life) {
 	l.rush()
 }
 
-// toggle changes one thing to and fro within one second.
+// toggle changes one thing back and forth within one second.
 func (l *life) toggle(times int) {
 	there, back := l.schedule, l.withdraw
 	if was := l.sub.metadata; l.sub.scheduled() || l.chance(0.5) {
@@ -171,64 +172,62 @@ func (l *life) toggle(times int) {
 }
 
 func openCircle(l *life) {
-	l.forget()
+	l.dropEarlierEvents()
 	l.toggle(pick(l, 2, 4))
 }
 
-func beginning(l *life) {
-	l.forget()
+func unknownBeginning(l *life) {
+	l.dropEarlierEvents()
 	l.rush()
-	l.changeForGood() // a circle would have two ends
+	l.changeToNewState() // or else it could be a circle, with two possible ends
 }
 
-// changeForGood leads to a state that was never before, so that one event alone
-// tells of it.
-func (l *life) changeForGood() {
+// changeToNewState leads to a state that is in no other event.
+func (l *life) changeToNewState() {
 	l.sub.metadata = withPair(l.sub.metadata, "last", l.id("", 6))
 	l.update()
 }
 
-// forget loses all that was told so far.
-func (l *life) forget() { l.deliveries = nil }
+func (l *life) dropEarlierEvents() { l.deliveries = nil }
 
-func mark(l *life) {
+func emitMarker(l *life) {
 	for i, at, n := 0, l.rng.IntN(4), 3; i <= n; i++ {
 		if i == at {
-			l.tell("trial_will_end")
+			l.emit("trial_will_end")
 		} else {
 			l.change()
 		}
 	}
 }
 
-// change is one small change that this rendering shows.
+// change makes a small change that this rendering shows.
 func (l *life) change() {
-	for !l.aside() {
+	for !l.smallChange() {
 	}
 }
 
-func finish(l *life) {
+func endAmongChanges(l *life) {
 	for range l.rng.IntN(3) {
 		l.change()
 	}
 	cancelNow(l)
 	for range l.rng.IntN(3) {
-		afterword(l)
+		changeAfterEnd(l)
 	}
 }
 
-// silence changes between the events what belongs to other objects.
-func silence(l *life) {
+// changeSilently changes prices and coupons between the events.
+func changeSilently(l *life) {
 	grantDiscount(l)
 	for range l.rng.IntN(3) + 1 {
 		l.change()
 		l.rename()
 	}
-	l.changeForGood()
+	l.changeToNewState()
 }
 
-// rename changes texts of the price and the coupon. Nothing tells of it, so it
-// is as if it had been so before.
+// rename changes texts of the price and the coupon. No event of the subscription shows
+// this, so the previous state has the new texts, too.
 func (l *life) rename() {
 	d := *l.sub.discount
 	d.name = l.id("Named ", 4)
@@ -241,28 +240,27 @@ func (l *life) rename() {
 	}
 }
 
-// tellTwice is told in two renderings each.
-func tellTwice(l *life) {
+// renderTwice relies on report, which renders every event of this kind twice.
+func renderTwice(l *life) {
 	l.rush()
-	l.changeForGood()
+	l.changeToNewState()
 }
 
-// mix renders each event in a version of its own, all of which have prices.
-func mix(l *life) {
+// mixVersions renders each event in another version that has prices.
+func mixVersions(l *life) {
 	able := slices.DeleteFunc(slices.Clone(l.shapes), func(s shape) bool { return !s.modern() })
 	for n := pick(l, 2, 3, 4, 5); n > 0; n-- {
 		l.shape = pick(l, able...)
 		if n > 1 {
 			l.change()
 		} else {
-			l.changeForGood()
+			l.changeToNewState()
 		}
 	}
 }
 
-// hurry lets months go by while the events are stamped with the seconds that it
-// truly takes.
-func hurry(l *life) {
+// runTestClock lets months pass. The events are stamped with real time.
+func runTestClock(l *life) {
 	l.wall, l.frozen = l.now, false
 	for range pick(l, 1, 2, 3, 4) {
 		pick(l, renew, renew, changePlan, changeQuantity, changeMetadata)(l)
@@ -273,7 +271,7 @@ func hurry(l *life) {
 	l.frozen = true
 }
 
-// double makes a second event of one of some changes.
+// double makes a second event for one of several changes.
 func double(l *life) {
 	n := pick(l, 2, 3, 4)
 	twice := l.rng.IntN(n)
@@ -288,7 +286,7 @@ func double(l *life) {
 	l.caused = false
 }
 
-// doubledRequest is the request of a change that is told twice.
+// doubledRequest returns the request of a change that has two events.
 func (l *life) doubledRequest() any {
 	id := any(l.id("req_", 14))
 	if l.kind == DoubledSilently {
@@ -300,7 +298,7 @@ func (l *life) doubledRequest() any {
 	return object{"id": id, "idempotency_key": nil}
 }
 
-// again tells of the last change under another id.
+// again repeats the last event with another id.
 func (l *life) again() {
 	d := l.deliveries[len(l.deliveries)-1]
 	id := l.id("evt_1", 23)
@@ -309,20 +307,20 @@ func (l *life) again() {
 	l.deliveries = append(l.deliveries, d)
 }
 
-func loseAndMark(l *life) {
+func loseThenMark(l *life) {
 	l.changeThenLose()
 	l.now += l.between(0, 2)
 	word := "pending_update_expired"
 	if l.sub.status == "trialing" {
 		word = "trial_will_end"
 	}
-	l.tell(word)
+	l.emit(word)
 }
 
 func loseAndRead(l *life) {
 	l.changeThenLose()
 	l.now += l.between(0, 2)
-	l.read()
+	l.readFromAPI()
 }
 
 func (l *life) changeThenLose() {
@@ -332,17 +330,17 @@ func (l *life) changeThenLose() {
 	l.lose()
 }
 
-// lose makes a change of which no event is known.
+// lose makes a change and loses its event.
 func (l *life) lose() {
-	told := len(l.deliveries)
+	known := len(l.deliveries)
 	if l.kind == Lost {
 		l.change()
 	} else {
-		// If it led back, a marker could not tell that it was there.
+		// If it led back, the marker would show a known state.
 		l.sub.metadata = withPair(l.sub.metadata, "lost", l.id("", 6))
 		l.update()
 	}
-	l.deliveries = slices.Clip(l.deliveries[:told])
+	l.deliveries = slices.Clip(l.deliveries[:known])
 }
 
 func loseBetween(l *life) {
@@ -350,12 +348,12 @@ func loseBetween(l *life) {
 	l.change()
 }
 
-// read is somebody who reads the subscription from the API.
-func (l *life) read() {
+// readFromAPI adds a snapshot.
+func (l *life) readFromAPI() {
 	l.deliveries = append(l.deliveries, Delivery{
 		Type: Snapshot, Created: l.stamped(l.now), SubscriptionID: l.sub.id, APIVersion: l.shape.version, at: l.now,
 		Body: render(l.shape.subscription(&l.sub, l.livemode)),
 	})
 	l.lastID = ""
-	l.was, l.told = l.sub, l.shape.normalized(&l.sub, l.livemode)
+	l.was, l.state = l.sub, l.shape.normalized(&l.sub, l.livemode)
 }

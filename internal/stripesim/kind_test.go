@@ -32,16 +32,16 @@ func TestKindsAreWhatTheySay(t *testing.T) {
 		},
 		stripesim.Lost: func(_ []stripesim.Delivery, f []ordering.Fact) bool { return gap(f) },
 	}
-	seen, told := map[stripesim.Kind]int{}, map[stripesim.Kind]int{}
-	for _, h := range tales(t, 6, 20) {
-		told[h.kind]++
-		if sign := signs[h.kind]; sign == nil || sign(h.deliveries, h.facts) {
-			seen[h.kind]++
+	seen, generated := map[stripesim.Kind]int{}, map[stripesim.Kind]int{}
+	for _, s := range subscriptions(t, ofEachKind(20)) {
+		generated[s.kind]++
+		if sign := signs[s.kind]; sign == nil || sign(s.deliveries, s.facts) {
+			seen[s.kind]++
 		}
 	}
 	for _, kind := range stripesim.Kinds() {
-		if told[kind] != 20 || seen[kind] < 8 {
-			t.Errorf("%s: got %d histories, of which %d are", kind, told[kind], seen[kind])
+		if generated[kind] != 20 || seen[kind] < 8 {
+			t.Errorf("%s: got %d histories, of which %d have its sign; %s", kind, generated[kind], seen[kind], repeat())
 		}
 	}
 }

@@ -15,40 +15,40 @@ const (
 	day    = 24 * hour
 
 	subscriptionType = "customer.subscription."
-	// account is whose events these are. It stands in ids and URLs only.
+	// account is the account of all events. It occurs in ids and URLs only.
 	account = "acct_1BillbusSimulated"
 )
 
-// life is one subscription while its story is told.
+// life is one subscription while its story is played.
 type life struct {
 	rng      *rand.Rand
 	shape    shape
 	livemode bool
-	rushed   bool // several changes of an ordinary story carry one second
+	rushed   bool // several changes of an ordinary story have one second
 	userIDs  bool
-	shapes   []shape // those that histories are rendered in
-	kind     Kind    // "" of an ordinary story
-	open     bool    // two truths are possible
+	shapes   []shape // the renderings to choose from
+	kind     Kind    // "" for an ordinary story
+	open     bool    // the events allow two final states
 
 	// now is when the next thing happens.
 	now int64
-	// wall is when it happens by the clock on the wall, where that is not now.
+	// wall is the real time, if a test clock simulates now; else 0.
 	wall int64
-	// frozen makes everything happen at once that needs no time by its nature.
+	// frozen makes changes happen at once.
 	frozen bool
-	// quiet is when the next event of the subscription may come at the earliest.
+	// quiet is the earliest time for the next event of the subscription.
 	quiet int64
 
 	user     string
 	customer customer
 	sub      subscription
-	due      *invoice // the one that is not paid
+	due      *invoice // the unpaid invoice
 
-	was        subscription // as last told
-	caused     bool         // by cause, and not by anything
+	was        subscription // as of the last event
+	caused     bool         // by the request in cause, not a random one
 	cause      any
-	told       events.Subscription
-	toldToo    *events.Subscription // the same in another rendering
+	state      events.Subscription  // as of the last event, normalized
+	otherState *events.Subscription // the same in another rendering
 	lastID     string
 	deliveries []Delivery
 }
@@ -63,14 +63,14 @@ func newLife(cfg Config, i int, s shape) *life {
 	return l
 }
 
-// chance is true with the probability p.
+// chance is true with probability p.
 func (l *life) chance(p float64) bool { return l.rng.Float64() < p }
 
 func (l *life) between(least, most int64) int64 { return least + l.rng.Int64N(most-least+1) }
 
 func pick[T any](l *life, choices ...T) T { return choices[l.rng.IntN(len(choices))] }
 
-// id makes an id like Stripe's.
+// id makes an id in Stripe's style.
 func (l *life) id(prefix string, length int) string {
 	const letters = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 	b := []byte(prefix)
@@ -80,7 +80,7 @@ func (l *life) id(prefix string, length int) string {
 	return string(b)
 }
 
-// wait lets some time pass; while frozen none, or just a second.
+// wait lets some time pass. While frozen that is at most a second.
 func (l *life) wait(least, most int64) {
 	if l.frozen {
 		if l.chance(0.15) {
@@ -91,8 +91,7 @@ func (l *life) wait(least, most int64) {
 	l.now = max(l.now+l.between(least, most), l.quiet)
 }
 
-// until lets time pass up to a moment that does not come sooner for anything,
-// and the little while that Stripe then takes.
+// until lets time pass up to a fixed moment and a little longer, even while frozen.
 func (l *life) until(moment int64) {
 	if l.now < moment {
 		l.now = moment + l.between(1, minute)
@@ -102,18 +101,18 @@ func (l *life) until(moment int64) {
 	}
 }
 
-// tell sends an event that shows the subscription as it is now.
-func (l *life) tell(word string) {
+// emit adds an event that only shows the subscription.
+func (l *life) emit(word string) {
 	l.report(word, l.now, l.shape.subscription(&l.sub, l.livemode), nil)
 }
 
-// begin sends the created event, which Stripe stamps a little later than the
-// object. What follows at once may then carry an earlier stamp.
+// begin adds the created event. Stripe stamps it a little later than the object, so the
+// next event can have an earlier stamp.
 func (l *life) begin(delay int64) {
 	l.report("created", l.now+delay, l.shape.subscription(&l.sub, l.livemode), nil)
 }
 
-// update sends an updated event, if this rendering shows any difference.
+// update adds an updated event if this rendering shows a difference.
 func (l *life) update() bool {
 	after := l.shape.subscription(&l.sub, l.livemode)
 	changed := previous(l.shape.before(&l.was, after, l.livemode), after, l.shape.elementwise())
@@ -132,15 +131,15 @@ func (l *life) report(word string, stamp int64, sub, changed object) {
 	id := l.id("evt_1", 23)
 	l.deliver(id, subscriptionType+word, stamp, data)
 	if l.kind == Renderings {
-		l.retell(id, word, stamp)
+		l.renderAgain(id, word, stamp)
 	}
 	l.lastID = id
-	l.was, l.told = l.sub, l.shape.normalized(&l.sub, l.livemode)
+	l.was, l.state = l.sub, l.shape.normalized(&l.sub, l.livemode)
 	l.quiet = stamp + 3
 }
 
-// retell renders the same event once more, for an endpoint of another version.
-func (l *life) retell(id, word string, stamp int64) {
+// renderAgain adds the same event as an endpoint of another version gets it.
+func (l *life) renderAgain(id, word string, stamp int64) {
 	own, able := l.shape, slices.DeleteFunc(slices.Clone(l.shapes), func(s shape) bool { return !s.modern() || s == l.shape })
 	if len(able) == 0 {
 		return
@@ -152,12 +151,12 @@ func (l *life) retell(id, word string, stamp int64) {
 		data["previous_attributes"] = previous(l.shape.before(&l.was, after, l.livemode), after, false)
 	}
 	l.deliver(id, subscriptionType+word, stamp, data)
-	l.toldToo = new(l.shape.normalized(&l.sub, l.livemode))
+	l.otherState = new(l.shape.normalized(&l.sub, l.livemode))
 	l.shape = own
 }
 
-// companion sends an event of another object.
-func (l *life) companion(kind string, o object) {
+// emitOther adds an event of another object.
+func (l *life) emitOther(kind string, o object) {
 	l.deliver(l.id("evt_1", 23), kind, l.now, object{"object": o})
 }
 
@@ -172,7 +171,7 @@ func (l *life) deliver(id, kind string, stamp int64, data object) {
 	})
 }
 
-// stamped is what an event is stamped with.
+// stamped returns the created stamp of an event.
 func (l *life) stamped(at int64) time.Time {
 	if l.wall != 0 {
 		at = l.wall
@@ -180,8 +179,8 @@ func (l *life) stamped(at int64) time.Time {
 	return time.Unix(at, 0).UTC()
 }
 
-// request is what caused the event: a request of the application, one with an
-// idempotency key, or Stripe itself. Before 2017-05-25 it was an id only.
+// request returns the API request that caused an event, with an idempotency key or
+// without; null if Stripe caused it. Before 2017-05-25 it was only an id.
 func (l *life) request() any {
 	if l.caused {
 		return l.cause

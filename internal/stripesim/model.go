@@ -1,7 +1,7 @@
 package stripesim
 
-// The model holds what is true, whatever a rendering can say of it. Times are
-// Unix seconds; 0 is "not set", as is "" of a text.
+// The model has every field, whether a rendering shows it or not. Times are in Unix
+// seconds. 0 and "" mean "not set".
 
 type subscription struct {
 	id, customer, status string
@@ -37,7 +37,7 @@ type pause struct {
 type item struct {
 	id       string
 	price    price
-	quantity int64 // none if the price is metered
+	quantity int64 // unused if the price is metered
 	created  int64
 }
 
@@ -45,8 +45,8 @@ type price struct {
 	id, product, name   string
 	nickname, lookupKey string
 	interval            string
-	amount              int64  // in cents, unless decimal says it
-	decimal             string // in cents, where that is no whole number
+	amount              int64  // in cents, unless decimal is set
+	decimal             string // in cents, if that is not a whole number
 	meter               string // "" if licensed
 	created             int64
 }
@@ -79,8 +79,7 @@ type invoice struct {
 	amount                 int64
 }
 
-// only is the one item of a subscription that has no other: its plan and
-// quantity stand at the root of a rendering.
+// only returns the item of a subscription that has just one.
 func (s *subscription) only() (item, bool) {
 	if len(s.items) != 1 {
 		return item{}, false
@@ -90,7 +89,7 @@ func (s *subscription) only() (item, bool) {
 
 func (s *subscription) ended() bool { return s.endedAt != 0 }
 
-// scheduled says whether the subscription is going to end.
+// scheduled reports whether the end of the subscription is scheduled.
 func (s *subscription) scheduled() bool { return s.atPeriodEnd || s.cancelAt != 0 }
 
 func (s *subscription) amount() int64 {

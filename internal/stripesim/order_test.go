@@ -20,23 +20,24 @@ import (
 // allOrders is how many events are taken in every order.
 const allOrders = 6
 
-// TestOrderOfArrivalDoesNotMatter takes histories in every order if they are
-// small, else in some, with repetitions, at once and one by one.
+// TestOrderOfArrivalDoesNotMatter lets histories of every kind arrive in every order if
+// they are small, and in some orders with repetitions if not; at once and one by one.
 func TestOrderOfArrivalDoesNotMatter(t *testing.T) {
 	t.Parallel()
-	for i, h := range tales(t, 3, histories(t)/4) {
-		want := ordering.Fold(h.facts)
-		for arrival := range arrivals(rand.New(rand.NewPCG(4, uint64(i))), h.facts) {
+	rng := rand.New(rand.NewPCG(*seed, 4))
+	for _, s := range subscriptions(t, ofEachKind(*perKind/10)) {
+		want := ordering.Fold(s.facts)
+		for arrival := range arrivals(rng, s.facts) {
 			if got := ordering.Fold(arrival); !same(want, got) {
-				t.Fatalf("%s of kind %s: got %s, want %s\n%s", h.id, h.kind, got.Explanation, want.Explanation, steps(h))
+				t.Fatalf("got %s, want %s\n%s", got.Explanation, want.Explanation, s)
 			}
 		}
 		var kept []ordering.Fact
-		for _, f := range shuffled(rand.New(rand.NewPCG(5, uint64(i))), h.facts) {
+		for _, f := range shuffled(rng, s.facts) {
 			kept = ordering.Fold(append(kept, f)).Relevant
 		}
 		if got := ordering.Fold(kept); !same(want, got) {
-			t.Errorf("%s of kind %s, one by one: got %s, want %s", h.id, h.kind, got.Explanation, want.Explanation)
+			t.Errorf("one by one: got %s, want %s\n%s", got.Explanation, want.Explanation, s)
 		}
 	}
 }

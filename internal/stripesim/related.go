@@ -1,15 +1,12 @@
 package stripesim
 
-// accountName is who sells.
-const accountName = "Example GmbH"
-
 // invoice renders an invoice of the subscription.
 func (s shape) invoice(inv *invoice, m *subscription, c *customer, livemode bool) object {
 	if !s.modern() {
 		return s.legacyInvoice(inv, m, livemode)
 	}
 	o := s.invoiceState(inv, livemode).merge(object{
-		"account_country": "DE", "account_name": accountName,
+		"account_country": "DE", "account_name": "Example GmbH",
 		"automatic_tax": s.sellerTax(), "collection_method": m.method, "custom_fields": nil,
 		"customer": m.customer, "customer_address": nil, "customer_email": c.email, "customer_name": c.name,
 		"customer_phone": nil, "customer_shipping": nil, "customer_tax_exempt": "none", "customer_tax_ids": list{},
@@ -37,7 +34,7 @@ func (s shape) invoiceSince2023(inv *invoice) object {
 	}
 }
 
-// invoiceParent says which subscription the invoice is for.
+// invoiceParent renders the reference to the subscription.
 func (s shape) invoiceParent(m *subscription) object {
 	switch {
 	case s.era >= eraBasil:
@@ -52,8 +49,7 @@ func (s shape) invoiceParent(m *subscription) object {
 	return object{"subscription": m.id}
 }
 
-// invoicePayment is what moved to objects of its own in basil, and what came
-// instead.
+// invoicePayment renders the payment fields, most of which left the invoice in basil.
 func (s shape) invoicePayment(inv *invoice) object {
 	if s.era >= eraBasil {
 		return object{
@@ -68,7 +64,7 @@ func (s shape) invoicePayment(inv *invoice) object {
 	}
 }
 
-// sellerTax is automatic_tax of invoices and sessions.
+// sellerTax renders automatic_tax of invoices and sessions.
 func (s shape) sellerTax() object {
 	o := s.automaticTax().merge(object{"status": nil})
 	if s.era >= eraBasil {
@@ -77,7 +73,7 @@ func (s shape) sellerTax() object {
 	return o
 }
 
-// invoiceState is what changes during an invoice's life.
+// invoiceState renders what changes during an invoice's life.
 func (s shape) invoiceState(inv *invoice, livemode bool) object {
 	paid := int64(0)
 	if inv.paid() {
@@ -105,7 +101,7 @@ func (s shape) invoiceState(inv *invoice, livemode bool) object {
 
 func (inv *invoice) paid() bool { return inv.paidAt != 0 }
 
-// legacyInvoice is from before invoices had a status.
+// legacyInvoice renders an invoice as it was before invoices had a status.
 func (s shape) legacyInvoice(inv *invoice, m *subscription, livemode bool) object {
 	return object{
 		"id": inv.id, "object": "invoice",
@@ -205,7 +201,7 @@ func emptyList(url string) object {
 	return object{"object": "list", "data": list{}, "has_more": false, "total_count": int64(0), "url": url}
 }
 
-// checkoutSession renders the session that the customer has completed.
+// checkoutSession renders a completed session.
 func (s shape) checkoutSession(id, user string, m *subscription, c *customer, livemode bool) object {
 	amount := m.amount()
 	o := object{

@@ -1,13 +1,14 @@
 package stripesim
 
 import (
+	"encoding/json"
 	"reflect"
 	"strconv"
 )
 
-// before renders a subscription as it was, for what is told of a change from it.
-// Where the period stands at the top and on the items, a change of the period is
-// told of the top alone: items that differ in nothing else are as they are.
+// before renders the previous state of a subscription for previous_attributes. If the
+// period is both on the subscription and on its items, Stripe lists a change of the
+// period only for the subscription.
 func (s shape) before(was *subscription, after object, livemode bool) object {
 	o := s.subscription(was, livemode)
 	if s.era != eraAcacia {
@@ -58,7 +59,7 @@ func (s shape) subscription(m *subscription, livemode bool) object {
 	return o
 }
 
-// addPlan puts plan and quantity at the root, where there is one item only.
+// addPlan sets the plan and the quantity of the subscription if it has one item.
 func (s shape) addPlan(o object, m *subscription, livemode bool) {
 	o["plan"], o["quantity"] = nil, nil
 	if it, ok := m.only(); ok {
@@ -75,41 +76,22 @@ func (s shape) addPeriod(o object, m *subscription) {
 
 func (s shape) since2020(m *subscription) object {
 	return object{
-		"automatic_tax":                     s.automaticTax(),
-		"billing_cycle_anchor":              m.anchor,
-		"billing_thresholds":                nil,
-		"cancel_at":                         unset(m.cancelAt),
-		"collection_method":                 m.method,
-		"days_until_due":                    unset(m.daysUntilDue),
-		"default_payment_method":            unset(m.paymentMethod),
-		"default_source":                    nil,
-		"default_tax_rates":                 list{},
-		"latest_invoice":                    unset(m.latestInvoice),
-		"next_pending_invoice_item_invoice": nil,
-		"pause_collection":                  pauseCollection(m.pause),
-		"payment_settings":                  s.paymentSettings(),
-		"pending_invoice_item_interval":     nil,
-		"pending_setup_intent":              nil,
-		"pending_update":                    nil,
-		"schedule":                          nil,
-		"start_date":                        m.startDate,
-		"test_clock":                        unset(m.testClock),
-		"transfer_data":                     nil,
+		"automatic_tax": s.automaticTax(), "billing_cycle_anchor": m.anchor, "billing_thresholds": nil,
+		"cancel_at": unset(m.cancelAt), "collection_method": m.method, "days_until_due": unset(m.daysUntilDue),
+		"default_payment_method": unset(m.paymentMethod), "default_source": nil, "default_tax_rates": list{},
+		"latest_invoice": unset(m.latestInvoice), "next_pending_invoice_item_invoice": nil,
+		"pause_collection": pauseCollection(m.pause), "payment_settings": s.paymentSettings(),
+		"pending_invoice_item_interval": nil, "pending_setup_intent": nil, "pending_update": nil, "schedule": nil,
+		"start_date": m.startDate, "test_clock": unset(m.testClock), "transfer_data": nil,
 	}
 }
 
 func (s shape) since2023(m *subscription) object {
 	return object{
-		"application":                 nil,
-		"billing_cycle_anchor_config": nil,
-		"cancellation_details": object{
-			"comment": unset(m.comment), "feedback": unset(m.feedback), "reason": unset(m.reason),
-		},
-		"currency":         currency,
-		"description":      unset(m.description),
-		"invoice_settings": s.invoiceSettings(),
-		"on_behalf_of":     nil,
-		"trial_settings":   object{"end_behavior": object{"missing_payment_method": m.trialEndBehavior}},
+		"application": nil, "billing_cycle_anchor_config": nil,
+		"cancellation_details": object{"comment": unset(m.comment), "feedback": unset(m.feedback), "reason": unset(m.reason)},
+		"currency":             currency, "description": unset(m.description), "invoice_settings": s.invoiceSettings(), "on_behalf_of": nil,
+		"trial_settings": object{"end_behavior": object{"missing_payment_method": m.trialEndBehavior}},
 	}
 }
 
@@ -224,7 +206,7 @@ func (s shape) price(p price, livemode bool) object {
 	return o
 }
 
-// usage is what says how use is counted: meters have replaced aggregates.
+// usage renders how usage is counted. Meters have replaced aggregate_usage.
 func (s shape) usage(p price) object {
 	o := object{"usage_type": "licensed"}
 	if p.metered() {
@@ -255,8 +237,8 @@ func (p price) decimalAmount() string {
 	return strconv.FormatInt(p.amount, 10)
 }
 
-// addDiscounts adds the one discount that a subscription could have, the list
-// of the ids of several, or both.
+// addDiscounts adds the discount, as older versions have it, the list of discount ids, as
+// newer ones have it, or both.
 func (s shape) addDiscounts(o object, m *subscription, livemode bool) {
 	if s.era < eraBasil {
 		o["discount"] = s.discount(m, livemode)
@@ -301,7 +283,7 @@ func (d *discount) couponObject(livemode bool) object {
 	if d.amountOff != 0 {
 		o["currency"] = currency
 	} else {
-		o["percent_off"] = number(d.percentOff)
+		o["percent_off"] = json.Number(d.percentOff)
 	}
 	if d.end != 0 {
 		o.merge(object{"duration": "repeating", "duration_in_months": int64(3)})

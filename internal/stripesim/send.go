@@ -15,22 +15,16 @@ import (
 	"time"
 )
 
-// ErrRefused is returned by [Send] when the receiver answers 400 time and
-// again: Stripe would go on for three days, and never succeed.
-var ErrRefused = errors.New("the receiver refuses everything with status 400: the signing secret is probably not the receiver's")
+// ErrRefused is returned by [Send] if the receiver keeps answering 400.
+var ErrRefused = errors.New("the receiver answers everything with status 400: it probably has another signing secret")
 
 const (
-	// window is how far disorder moves an event among all others at most,
-	// neighbours how far among those of its subscription.
-	window     = 50
-	neighbours = 6
-	// refusals in a row are too many.
-	refusals   = 10
-	firstPause = 100 * time.Millisecond
-	// timeout is how long an answer may take. Stripe is about as patient.
-	timeout = 20 * time.Second
-	// answerBytes is as much of an answer as is read.
-	answerBytes = 64 << 10
+	window      = 50 // how many places disorder moves an event at most, among all events
+	neighbours  = 6  // the same among the events of its subscription
+	maxRefusals = 10 // answers of 400 in a row before Send gives up
+	firstPause  = 100 * time.Millisecond
+	timeout     = 20 * time.Second // for an answer, as Stripe waits about as long
+	answerBytes = 64 << 10         // how much of an answer is read
 )
 
 // SendConfig says where and how to send.
@@ -41,34 +35,33 @@ type SendConfig struct {
 	Rate float64
 	// Duplicates is the share, 0 to 1, of events that are sent more than once.
 	Duplicates float64
-	// Disorder moves every event some places from where it belongs. Without it
-	// the events of one subscription are sent one after the other.
+	// Disorder moves every event some places away. Without it, the events of a
+	// subscription are sent one after the other.
 	Disorder bool
-	// Workers is how many requests are open at once; 8 if it is 0.
+	// Workers is how many requests are sent at once; 8 by default.
 	Workers int
-	// Client sends the requests. By default one that follows no redirects, as
-	// Stripe follows none.
+	// Client sends the requests. The default one follows no redirects, like Stripe.
 	Client *http.Client
-	// Now is the time that signatures carry; time.Now by default.
+	// Now returns the time for signatures; time.Now by default.
 	Now func() time.Time
-	// Pause is how long to wait before an event is tried again, the first time;
-	// 100 ms by default. It doubles each time, up to 50 times that.
+	// Pause is how long to wait before the first retry of an event; 100 ms by default.
+	// It doubles with each retry, up to 50 times that.
 	Pause time.Duration
-	// Progress is told of every answer, by one goroutine at a time.
+	// Progress is called after every answer, by one goroutine at a time.
 	Progress func(Progress)
 }
 
 // Progress is how far [Send] is.
 type Progress struct {
-	// Total is how many events there are to send, repetitions included.
+	// Total is the number of events to send, including repetitions.
 	Total int
-	// Done is how many of them were answered 2xx.
+	// Done is the number of them that were answered 2xx.
 	Done int
 	// Last is the last answer.
 	Last Answer
 }
 
-// Answer is what the receiver said to one request.
+// Answer is the answer to one request.
 type Answer struct {
 	// Status is 0 if there was no answer; then Err says why.
 	Status int
@@ -76,26 +69,25 @@ type Answer struct {
 	Err    error
 }
 
-// OK reports whether Stripe would be satisfied.
+// OK reports whether Stripe would not try again.
 func (a Answer) OK() bool { return a.Status >= 200 && a.Status <= 299 }
 
-// Report is what was sent, and what the answers were.
+// Report is the result of [Send].
 type Report struct {
-	// Events is how many different events there were to send, Repeats how many
-	// times one of them was to be sent again.
+	// Events is the number of different events, Repeats the number of repetitions.
 	Events, Repeats int
-	// Requests is how many were made, retries included.
+	// Requests is the number of requests, including retries.
 	Requests int
-	// Done is how many of Events and Repeats were answered 2xx.
+	// Done is the number of Events and Repeats that were answered 2xx.
 	Done int
-	// Answers counts the requests by status; 0 is no answer.
+	// Answers counts the requests by status; 0 means no answer.
 	Answers map[int]int
 	Elapsed time.Duration
 }
 
-// Schedule is the order in which [Send] sends the events: the true order, with
-// repetitions behind and disorder if asked for. It depends on the history and
-// on Duplicates and Disorder only.
+// Schedule returns the events in the order in which [Send] sends them: in true order, or
+// with the repetitions and the disorder that cfg asks for. It depends only on the history,
+// Duplicates and Disorder.
 func Schedule(h History, cfg SendConfig) []Delivery {
 	type slot struct {
 		Delivery
@@ -125,7 +117,7 @@ func Schedule(h History, cfg SendConfig) []Delivery {
 	return schedule
 }
 
-// later is where an event is sent again: soon, or any time until the end.
+// later returns the place of a repetition: soon, or anywhere until the end.
 func later(rng *rand.Rand, key, end float64) float64 {
 	if rng.IntN(2) == 0 {
 		return key + rng.Float64()*window
@@ -133,8 +125,8 @@ func later(rng *rand.Rand, key, end float64) float64 {
 	return key + rng.Float64()*max(end-key, 1)
 }
 
-// shuffle moves each event among its neighbours of the same subscription: what
-// lies weeks apart would never change places otherwise.
+// shuffle moves each event a few places among those of its subscription. Otherwise
+// events that are weeks apart would never change places.
 func shuffle(rng *rand.Rand, deliveries []Delivery) []Delivery {
 	bySubscription := map[string][]int{}
 	var order []string
@@ -163,10 +155,9 @@ func jumble(rng *rand.Rand, elements []int) []int {
 	return slices.SortedStableFunc(slices.Values(elements), func(a, b int) int { return cmp.Compare(key[a], key[b]) })
 }
 
-// Send sends a history. Like Stripe it tries again, with a new signature,
-// whatever is not answered 2xx, and goes on until everything is or until ctx is
-// done; but it gives up with [ErrRefused] after 10 answers of 400 in a row. The
-// report is complete in any case.
+// Send sends a history. Like Stripe it retries, with a new signature, what was not
+// answered 2xx. It returns when everything was accepted or ctx is done, or with
+// [ErrRefused] after 10 answers of 400 in a row. The report is always complete.
 func Send(ctx context.Context, h History, cfg SendConfig) (Report, error) {
 	cfg, closeIdle := cfg.withDefaults()
 	defer closeIdle()
@@ -249,8 +240,8 @@ type sender struct {
 	refused int // answers of 400 in a row
 }
 
-// run feeds the workers in the order of the schedule. Without disorder a
-// subscription has one worker, which keeps its events in order.
+// run gives the events to the workers. Without disorder all events of a subscription go
+// to one worker, which keeps them in order.
 func (s *sender) run(ctx context.Context, schedule []Delivery) {
 	var workers sync.WaitGroup
 	defer workers.Wait()
@@ -310,7 +301,7 @@ func (s *sender) deliver(ctx context.Context, d Delivery) {
 	for pause := s.cfg.Pause; ctx.Err() == nil; pause = min(2*pause, 50*s.cfg.Pause) {
 		answer := s.cfg.post(ctx, d.Body)
 		if answer.Err != nil && ctx.Err() != nil {
-			return // interrupted, which says nothing about the receiver
+			return // interrupted: the receiver is not to blame
 		}
 		if s.count(answer); answer.OK() {
 			return
@@ -324,31 +315,23 @@ func (s *sender) count(a Answer) {
 	defer s.mu.Unlock()
 	s.report.Requests++
 	s.report.Answers[a.Status]++
-	switch {
-	case a.OK():
+	if a.OK() {
 		s.report.Done++
-		s.refused = 0
-	case a.Status == http.StatusBadRequest:
-		s.refused++
-	default:
+	}
+	if s.refused++; a.Status != http.StatusBadRequest {
 		s.refused = 0
 	}
 	s.cfg.Progress(Progress{Total: s.total, Done: s.report.Done, Last: a})
-	if s.refused >= refusals {
+	if s.refused >= maxRefusals {
 		s.stop(ErrRefused)
 	}
 }
 
 // sleep reports false if ctx is done first.
 func sleep(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
 	select {
-	case <-timer.C:
-		return true
+	case <-time.After(d):
+		return ctx.Err() == nil
 	case <-ctx.Done():
 		return false
 	}

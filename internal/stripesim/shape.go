@@ -8,22 +8,21 @@ const (
 	era2020
 	era2023
 	era2024
-	// eraAcacia has the period at the top and on the items, as everything before
-	// basil has when it is rendered today.
+	// eraAcacia has the period on the subscription and on its items.
 	eraAcacia
 	eraBasil
 	eraClover
 	eraDahlia
 )
 
-// shape is how an endpoint of one API version sees things. What Stripe only
-// adds is not bound to a version: a shape has what events of its version had
-// when they were recorded.
+// shape is how Stripe rendered objects in one API version. Stripe adds fields to older
+// versions, too; a shape has the fields that events of its version had when they were
+// recorded.
 type shape struct {
 	version string
 	era     era
-	// bare renderings are from before Stripe had subscription items, and lack
-	// what came with them. The others of that version are from some years later.
+	// bare renderings are from before subscriptions had items, and lack the fields
+	// that came with them. The other shape of that version is from years later.
 	bare bool
 }
 
@@ -41,18 +40,19 @@ func shapes() []shape {
 	}
 }
 
-// elementwise says how previous_attributes list arrays.
+// elementwise reports whether previous_attributes list only the changed elements of
+// arrays.
 func (s shape) elementwise() bool { return s.era == era2015 }
 
-// modern shapes have prices, collection methods and most of what there is.
+// modern shapes have prices, collection methods and most other fields.
 func (s shape) modern() bool { return s.era >= era2020 }
 
-// flexible subscriptions are what is made by default since clover.
+// flexible billing is the default since clover.
 func (s shape) flexible() bool { return s.era >= eraClover }
 
 func (s shape) pausesTrials() bool { return s.era >= era2023 }
 
-// unset is null for zero.
+// unset returns null for zero.
 func unset[T int64 | string](v T) any {
 	var zero T
 	if v == zero {
@@ -61,7 +61,7 @@ func unset[T int64 | string](v T) any {
 	return v
 }
 
-// texts is metadata.
+// texts renders metadata.
 func texts(m map[string]string) object {
 	o := object{}
 	for key, text := range m {

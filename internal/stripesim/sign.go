@@ -18,17 +18,16 @@ func Sign(body []byte, secret string, at time.Time) string {
 	return fmt.Sprintf("t=%d,v1=%s", at.Unix(), hex.EncodeToString(mac.Sum(nil)))
 }
 
-// SignedCurl returns a command that sends a body, signed as of that time, in
-// any POSIX shell. It ends with the body's line breaks as they are, so it is of
-// several lines where the body is.
+// SignedCurl returns a command for any POSIX shell that sends a body, signed at that
+// time. It contains the line breaks of the body.
 func SignedCurl(url, secret string, body []byte, at time.Time) string {
 	return "curl -sS -X POST " + quote(url) +
 		" -H 'Content-Type: application/json; charset=utf-8'" +
 		" -H " + quote("Stripe-Signature: "+Sign(body, secret, at)) +
-		" --data-raw " + quote(string(body)) // raw: a leading @ names no file
+		" --data-raw " + quote(string(body)) // with --data, a leading @ would name a file
 }
 
-// quote makes one word of any text without NUL bytes.
+// quote quotes any text without NUL bytes as one word of a shell.
 func quote(text string) string {
 	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }

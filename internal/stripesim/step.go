@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// arrive makes the customer.
+// arrive creates the customer.
 func (l *life) arrive() {
 	n := l.rng.IntN(1_000_000)
 	l.customer = customer{
@@ -23,11 +23,11 @@ func (l *life) arrive() {
 		l.sub.testClock = l.id("clock_1", 24)
 	}
 	l.placeUserID()
-	l.companion("customer.created", l.shape.customer(&l.customer, l.livemode))
+	l.emitOther("customer.created", l.shape.customer(&l.customer, l.livemode))
 }
 
-// placeUserID puts the user id where applications do: into the subscription's
-// metadata, the customer's, both, or neither.
+// placeUserID puts the user id where applications put it: into the metadata of the
+// subscription, of the customer, of both, or of neither.
 func (l *life) placeUserID() {
 	place := pick(l, "subscription", "customer", "both", "")
 	if !l.userIDs {
@@ -41,8 +41,8 @@ func (l *life) placeUserID() {
 	}
 }
 
-// found sets what every new subscription has.
-func (l *life) found(status string) {
+// initialize sets the fields of a new subscription.
+func (l *life) initialize(status string) {
 	l.wait(minute, hour)
 	s := &l.sub
 	s.status = status
@@ -60,12 +60,12 @@ func (l *life) found(status string) {
 	}
 }
 
-// subscribe begins without a trial: nothing is paid yet.
+// subscribe begins without a trial, and without a payment yet.
 func subscribe(l *life) {
-	l.found("incomplete")
+	l.initialize("incomplete")
 	l.bill("subscription_create")
 	l.begin(l.between(0, 6))
-	l.tellInvoice("created")
+	l.emitInvoice("created")
 	l.finalize()
 }
 
@@ -79,7 +79,7 @@ func pay(l *life) {
 	l.checkOut()
 }
 
-// abandon is what happens a day later without it.
+// abandon is what happens if the first payment does not come within a day.
 func abandon(l *life) {
 	l.until(l.sub.created + 23*hour)
 	l.sub.status, l.sub.endedAt = "incomplete_expired", l.now
@@ -95,14 +95,14 @@ func trial(l *life) {
 func trialWithoutCard(l *life) { l.startTrial("pause") }
 
 func (l *life) startTrial(behavior string) {
-	l.found("trialing")
+	l.initialize("trialing")
 	s := &l.sub
 	s.trialEndBehavior = behavior
 	l.trialUntil(l.now + pick(l, 7*day, 14*day, 30*day))
 	l.bill("subscription_create")
 	l.due.amount = 0
 	l.begin(l.between(0, 6))
-	l.tellInvoice("created")
+	l.emitInvoice("created")
 	l.finalize()
 	l.settle()
 	l.checkOut()
@@ -123,7 +123,7 @@ func extendTrial(l *life) {
 
 func trialWillEnd(l *life) {
 	l.until(l.sub.trialEnd - 3*day)
-	l.tell("trial_will_end")
+	l.emit("trial_will_end")
 }
 
 func trialEnds(l *life) {
@@ -132,17 +132,17 @@ func trialEnds(l *life) {
 	l.nextPeriod(l.sub.trialEnd)
 	l.bill("subscription_cycle")
 	l.update()
-	l.tellInvoice("created")
+	l.emitInvoice("created")
 	l.collect()
 }
 
-// trialPauses is the end of a trial without a payment method.
+// trialPauses ends a trial without a payment method.
 func trialPauses(l *life) {
 	l.until(l.sub.trialEnd)
 	l.sub.status = "paused"
 	l.update()
 	l.wait(3, 5)
-	l.tell("paused")
+	l.emit("paused")
 }
 
 func trialResumes(l *life) {
@@ -152,11 +152,11 @@ func trialResumes(l *life) {
 	l.nextPeriod(l.now)
 	l.bill("subscription_cycle")
 	l.update()
-	l.tellInvoice("created")
+	l.emitInvoice("created")
 	l.finalize()
 	l.settle()
 	l.wait(3, 5)
-	l.tell("resumed")
+	l.emit("resumed")
 }
 
 func renew(l *life) {
@@ -192,12 +192,12 @@ func becomeUnpaid(l *life) {
 	l.update()
 }
 
-// loseForGood is how Stripe ends it after the last attempt.
-func loseForGood(l *life) {
+// endUnpaid is how Stripe ends a subscription after the last failed payment.
+func endUnpaid(l *life) {
 	l.wait(3*day, 5*day)
 	l.failPayment()
 	l.end(l.now, "payment_failed")
-	l.tell("deleted")
+	l.emit("deleted")
 }
 
 func cancelNow(l *life) {
@@ -205,7 +205,7 @@ func cancelNow(l *life) {
 	s := &l.sub
 	s.atPeriodEnd, s.cancelAt = false, 0
 	l.end(l.now, "cancellation_requested")
-	l.tell("deleted")
+	l.emit("deleted")
 }
 
 func cancelAtPeriodEnd(l *life) {
@@ -250,7 +250,7 @@ func unschedule(l *life) {
 	l.update()
 }
 
-// toggleSchedule is somebody who changes their mind at once.
+// toggleSchedule schedules a cancellation and withdraws it at once.
 func toggleSchedule(l *life) {
 	l.schedule()
 	l.update()
@@ -266,10 +266,10 @@ func endAsScheduled(l *life) {
 	}
 	l.until(end)
 	l.end(end, l.sub.reason)
-	l.tell("deleted")
+	l.emit("deleted")
 }
 
-// end leaves when the cancellation was asked for, if it was before.
+// end keeps the time at which the cancellation was requested, if it was requested.
 func (l *life) end(at int64, reason string) {
 	s := &l.sub
 	s.status, s.endedAt, s.reason = "canceled", at, reason
@@ -278,8 +278,8 @@ func (l *life) end(at int64, reason string) {
 	}
 }
 
-// afterword is what can still change in the end.
-func afterword(l *life) {
+// changeAfterEnd changes what can change after the end.
+func changeAfterEnd(l *life) {
 	l.wait(minute, hour)
 	if l.chance(0.3) {
 		l.sub.comment = l.id("Reason ", 6)
@@ -297,16 +297,16 @@ func changePlan(l *life) {
 	l.update()
 }
 
-// changeInterval goes to a yearly price, which begins a new period at once.
+// changeInterval changes to a yearly price, which begins a new period at once.
 func changeInterval(l *life) {
 	l.wait(hour, day)
 	l.sub.anchor = l.now
 	l.sub.periodStart, l.sub.periodEnd = l.now, yearLater(l.now)
-	l.sub.items = l.sub.items[:1] // what is used is billed by the month
+	l.sub.items = l.sub.items[:1] // the metered item is monthly
 	l.replacePrice(l.yearlyPrice(), l.now)
 	l.bill("subscription_update")
 	l.update()
-	l.tellInvoice("created")
+	l.emitInvoice("created")
 	l.finalize()
 	l.settle()
 }
@@ -347,8 +347,8 @@ func changeCard(l *life) {
 	l.update()
 }
 
-// changeMetadata sets, changes or removes a pair; a few values only, so that
-// things come back to what they were.
+// changeMetadata sets, changes or removes a pair. There are few values, so earlier states
+// come back.
 func changeMetadata(l *life) {
 	l.wait(minute, day)
 	key := pick(l, "team", "note", "seats")
@@ -410,13 +410,13 @@ func resumeCollecting(l *life) {
 	l.update()
 }
 
-// cycle begins the next period, with a draft of its invoice.
+// cycle begins the next period and drafts its invoice.
 func (l *life) cycle() {
 	l.until(l.sub.periodEnd)
 	l.nextPeriod(l.sub.periodEnd)
 	l.bill("subscription_cycle")
 	l.update()
-	l.tellInvoice("created")
+	l.emitInvoice("created")
 }
 
 func (l *life) nextPeriod(start int64) {
@@ -436,12 +436,11 @@ func (l *life) bill(reason string) {
 	l.sub.latestInvoice = l.due.id
 }
 
-func (l *life) tellInvoice(word string) {
-	l.companion("invoice."+word, l.shape.invoice(l.due, &l.sub, &l.customer, l.livemode))
+func (l *life) emitInvoice(word string) {
+	l.emitOther("invoice."+word, l.shape.invoice(l.due, &l.sub, &l.customer, l.livemode))
 }
 
-// collect finalizes the invoice after the hour that drafts stay open, and is
-// paid.
+// collect finalizes the invoice after an hour, as Stripe does, and pays it.
 func (l *life) collect() {
 	l.wait(hour, hour+minute)
 	l.finalize()
@@ -450,24 +449,24 @@ func (l *life) collect() {
 
 func (l *life) finalize() {
 	l.due.status, l.due.finalizedAt = "open", l.now
-	l.tellInvoice("finalized")
+	l.emitInvoice("finalized")
 }
 
 func (l *life) settle() {
 	inv := l.due
 	inv.status, inv.paidAt, inv.nextAttempt = "paid", l.now, 0
 	inv.attempts++
-	l.tellInvoice("paid")
+	l.emitInvoice("paid")
 }
 
 func (l *life) failPayment() {
 	l.due.attempts++
 	l.due.nextAttempt = l.now + 3*day
-	l.tellInvoice("payment_failed")
+	l.emitInvoice("payment_failed")
 }
 
-// checkOut is for those who came by Stripe Checkout. What it tells arrives
-// after the subscription.
+// checkOut completes a Checkout session, for about half of the subscriptions. Its event
+// comes after the subscription's.
 func (l *life) checkOut() {
 	if !l.shape.modern() || l.chance(0.5) {
 		return
@@ -477,5 +476,5 @@ func (l *life) checkOut() {
 		prefix = "cs_live_"
 	}
 	session := l.shape.checkoutSession(l.id(prefix, 58), l.user, &l.sub, &l.customer, l.livemode)
-	l.companion("checkout.session.completed", session)
+	l.emitOther("checkout.session.completed", session)
 }

@@ -2,8 +2,8 @@ package stripesim
 
 import "slices"
 
-// story is a sequence of steps that a subscription goes through. Some need what
-// old renderings cannot show.
+// story is a sequence of steps that a subscription goes through. Old renderings cannot
+// show some of them.
 type story struct {
 	steps []step
 	needs func(shape) bool
@@ -11,9 +11,9 @@ type story struct {
 
 type step func(*life)
 
-func (s story) tellable(by shape) bool { return s.needs == nil || s.needs(by) }
+func (s story) fits(by shape) bool { return s.needs == nil || s.needs(by) }
 
-// stories are what happens to subscriptions. Smaller changes come in between.
+// stories returns what can happen to a subscription. Small changes come in between.
 func stories() []story {
 	return []story{
 		{steps: []step{trial, trialWillEnd, trialEnds, renew}},
@@ -23,13 +23,13 @@ func stories() []story {
 		{steps: []step{subscribe, pay, renewalFails, retryFails, recovers, renew}},
 		{steps: []step{subscribe, pay, renewalFails, retryFails, becomeUnpaid}},
 		{steps: []step{subscribe, pay, renewalFails, becomeUnpaid, recovers}},
-		{steps: []step{subscribe, pay, renewalFails, retryFails, loseForGood}},
+		{steps: []step{subscribe, pay, renewalFails, retryFails, endUnpaid}},
 		{steps: []step{subscribe, pay, cancelAtPeriodEnd, giveFeedback, endAsScheduled}},
 		{steps: []step{subscribe, pay, cancelAtPeriodEnd, unschedule, renew}},
 		{steps: []step{subscribe, pay, cancelAtDate, endAsScheduled}, needs: shape.modern},
 		{steps: []step{subscribe, pay, cancelAtDate, moveDate, unschedule, renew}, needs: shape.modern},
 		{steps: []step{subscribe, pay, renew, cancelNow}},
-		{steps: []step{subscribe, pay, cancelAtPeriodEnd, cancelNow, afterword}},
+		{steps: []step{subscribe, pay, cancelAtPeriodEnd, cancelNow, changeAfterEnd}},
 		{steps: []step{trial, cancelNow}},
 		{steps: []step{trial, extendTrial, trialWillEnd, trialEnds}},
 		{steps: []step{subscribe, abandon}},
@@ -43,7 +43,7 @@ func stories() []story {
 	}
 }
 
-// play tells a story from the customer on.
+// play plays a story, beginning with the customer.
 func (l *life) play(s story) {
 	l.arrive()
 	rush := -1
@@ -56,33 +56,33 @@ func (l *life) play(s story) {
 		if l.frozen {
 			l.rush()
 		} else if l.chance(0.3) {
-			l.aside()
+			l.smallChange()
 		}
 	}
 	l.frozen = false
 }
 
-// rush makes several changes in one second. What comes next hurries, too.
+// rush makes several changes in one second.
 func (l *life) rush() {
 	for n := 0; n < pick(l, 2, 3, 4, 5); {
-		if l.aside() {
+		if l.smallChange() {
 			n++
 		}
 	}
 }
 
-// aside is a small change that no story needs; false if this rendering does not
-// show it.
-func (l *life) aside() bool {
-	told := len(l.deliveries)
-	pick(l, l.asides()...)(l)
-	return len(l.deliveries) > told
+// smallChange makes a change that no story needs. It reports whether this rendering
+// shows it.
+func (l *life) smallChange() bool {
+	before := len(l.deliveries)
+	pick(l, l.smallChanges()...)(l)
+	return len(l.deliveries) > before
 }
 
-// asides are the small changes that can be made to a subscription as it is.
-func (l *life) asides() []step {
+// smallChanges returns the changes that are possible in the current state.
+func (l *life) smallChanges() []step {
 	if l.sub.ended() {
-		return []step{afterword}
+		return []step{changeAfterEnd}
 	}
 	steps := []step{changeMetadata, changeMetadata}
 	if l.sub.status == "active" || l.sub.status == "trialing" {

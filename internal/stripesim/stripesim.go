@@ -1,13 +1,12 @@
-// Package stripesim stands in for Stripe: it makes up the histories of
-// subscriptions, renders them as the signed webhooks that Stripe would send,
-// and knows how every subscription stands at the end.
+// Package stripesim simulates Stripe: it generates histories of subscriptions, sends
+// them as the signed webhooks that Stripe would send, and knows the final state of every
+// subscription.
 //
-// It keeps a model of its own of each subscription (trial, activation, renewal,
-// dunning, cancellation and what lies between), changes it step by step, and
-// renders an event after each step in one of several API versions.
-// previous_attributes are the difference between two renderings. The truth
-// comes from the model and not from reading what was rendered, so that it can
-// judge the code that does read it.
+// It changes a model of each subscription step by step (trial, activation, renewal,
+// failed payments, cancellation and more) and renders an event after each step, in one
+// of several API versions. previous_attributes are the difference between two renderings.
+// The final state comes from the model and not from the rendered events, so it can be
+// used to judge code that reads them.
 //
 // Everything is a function of the seed.
 package stripesim
@@ -17,7 +16,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -26,38 +24,37 @@ import (
 	"github.com/billbus/billbus/events"
 )
 
-// Config says which histories to make up.
+// Config says which histories to generate.
 type Config struct {
-	// Seed decides everything that is left to chance. Two seeds share no id.
+	// Seed decides everything that is random. Histories of two seeds share no id.
 	Seed uint64
-	// Subscriptions is how many there are. A subscription has the same history
-	// however many others there are.
+	// Subscriptions is how many to generate. The history of a subscription does not
+	// depend on how many others there are.
 	Subscriptions int
-	// APIVersions are the versions to render in, each subscription in one of
-	// them; all of [Versions] if empty. Generate panics at others.
+	// APIVersions are the versions to render in, one for each subscription; all of
+	// [Versions] if empty. Generate panics if it does not know a version.
 	APIVersions []string
-	// Ties is the probability, 0 to 1, that several changes of a subscription
-	// carry one second; else its events are at least three seconds apart.
+	// Ties is the probability, 0 to 1, that several changes of a subscription have
+	// the same stamp. Otherwise its events are at least three seconds apart.
 	Ties float64
-	// Kinds are what the ends of the subscriptions with ties are like, in turn. If
-	// empty, the ties are somewhere in an ordinary history.
+	// Kinds are the kinds of the histories with ties, in turn. If empty, the ties are
+	// somewhere in an ordinary history.
 	Kinds []Kind
-	// Start is when the first customers come; the first of January 2025 if it is
-	// zero. All come within 30 days, and no history takes longer than a year.
+	// Start is when the first customers come; 2025-01-01 if it is zero. All come
+	// within 30 days, and no history is longer than a year.
 	Start    time.Time
 	Livemode bool
-	// UserIDs puts the application's user id into metadata: into that of some
-	// subscriptions, and into that of some customers. (Checkout sessions have it
-	// as client_reference_id in any case.)
+	// UserIDs puts the application's user id into the metadata of some subscriptions
+	// and of some customers. Checkout sessions always have it as client_reference_id.
 	UserIDs bool
 }
 
-// History is what happened to all subscriptions.
+// History is the history of all subscriptions.
 type History struct {
 	Seed uint64
-	// Deliveries are all events in the order in which they came about.
+	// Deliveries are all events in the order in which they happened.
 	Deliveries []Delivery
-	// Truth says how each subscription stands in the end, by [events.Key].
+	// Truth is the final state of each subscription, by [events.Key].
 	Truth map[string]Truth
 }
 
@@ -65,42 +62,41 @@ type History struct {
 type Delivery struct {
 	ID   string
 	Type string
-	// Created is the event's stamp, in whole seconds. It is not an order: a
-	// created event may carry a later stamp than the update that follows it.
+	// Created is the event's stamp, in whole seconds. Stamps are no order: a created
+	// event can have a later stamp than the update that follows it.
 	Created        time.Time
 	SubscriptionID string
 	APIVersion     string
 	// Body is the event as Stripe renders it; of a [Snapshot] the subscription.
 	Body []byte
 
-	at int64 // when it came about
+	at int64 // when it happened
 }
 
-// Snapshot is the type of what is no event, but the subscription as it was read
-// from Stripe's API. It has no id, and is not for sending.
+// Snapshot is the type of a delivery that is not an event, but the subscription as read
+// from Stripe's API. It has no id and cannot be sent.
 const Snapshot = "subscription.snapshot"
 
-// Truth is what is true of one subscription after its last event.
+// Truth is the final state of one subscription.
 type Truth struct {
-	// Subscription is its normalized state, as far as the rendering can say it.
-	// The user id is that of metadata.user_id.
+	// Subscription is the normalized state, with the fields that the rendering has.
+	// The user id is the one in metadata.user_id.
 	Subscription events.Subscription `json:"subscription"`
-	// Also is the same state in another rendering of the last event, where there
-	// are two: that which comes first counts.
+	// Also is the same state in another rendering of the last event, if there are two.
+	// The rendering that arrives first counts.
 	Also *events.Subscription `json:"also,omitempty"`
-	// LastEventID is the last of its customer.subscription.* events; "" if a
-	// snapshot came after them.
+	// LastEventID is the last customer.subscription.* event; "" if a snapshot follows
+	// it.
 	LastEventID string `json:"last_event_id"`
-	// Tied is true if another of them carries a stamp less than three seconds
-	// before that of the last, or after it: then stamps cannot tell which is the
-	// last.
+	// Tied is true if another of these events has a stamp that is less than three
+	// seconds earlier, or later: then stamps do not say which is the last.
 	Tied bool `json:"tied"`
-	// Kind is what its end is like; "" of an ordinary history.
+	// Kind is the kind of the history; "" for an ordinary one.
 	Kind Kind `json:"kind,omitempty"`
-	// Open is true if its events allow of another end as well.
+	// Open is true if the events allow two final states.
 	Open bool `json:"open,omitempty"`
-	// Events are all its events in true order, those of its invoices, Checkout
-	// session and customer included.
+	// Events are all events in true order, including those of invoices, the Checkout
+	// session and the customer.
 	Events []EventRef `json:"events"`
 }
 
@@ -110,8 +106,7 @@ type EventRef struct {
 	Type string `json:"type"`
 }
 
-// Versions are the API versions that histories can be rendered in, oldest
-// first.
+// Versions returns the API versions in which histories can be rendered, oldest first.
 func Versions() []string {
 	var versions []string
 	for _, s := range shapes() {
@@ -120,19 +115,19 @@ func Versions() []string {
 	return slices.Compact(versions)
 }
 
-// Generate makes up histories.
+// Generate generates histories.
 func Generate(cfg Config) History {
 	cfg = cfg.withDefaults()
-	plots := newCasting(cfg)
+	cast := newCast(cfg)
 	h := History{Seed: cfg.Seed, Truth: make(map[string]Truth, cfg.Subscriptions)}
 	for i := range cfg.Subscriptions {
-		l := newLife(cfg, i, plots.shape(i))
-		l.shapes = plots.shapes
-		if len(plots.knots) > 0 && l.chance(cfg.Ties) {
-			l.entangle(plots.knots[i%len(plots.knots)])
+		l := newLife(cfg, i, cast.shape(i))
+		l.shapes = cast.shapes
+		if len(cast.endings) > 0 && l.chance(cfg.Ties) {
+			l.playToEnding(cast.endings[i%len(cast.endings)])
 		} else {
-			l.rushed = len(plots.knots) == 0 && l.chance(cfg.Ties)
-			l.play(plots.story(i))
+			l.rushed = len(cast.endings) == 0 && l.chance(cfg.Ties)
+			l.play(cast.story(i))
 		}
 		h.Deliveries = append(h.Deliveries, l.deliveries...)
 		h.Truth[events.Key(cfg.Livemode, "", l.sub.id)] = l.truth()
@@ -150,7 +145,7 @@ func (cfg Config) withDefaults() Config {
 	}
 	for _, v := range cfg.APIVersions {
 		if !slices.Contains(Versions(), v) {
-			panic(fmt.Sprintf("stripesim: no rendering of API version %q, only of %s", v, strings.Join(Versions(), ", ")))
+			panic(fmt.Sprintf("stripesim: cannot render API version %q, only %s", v, strings.Join(Versions(), ", ")))
 		}
 	}
 	return cfg
@@ -165,22 +160,15 @@ func (h History) Types() map[string]int {
 	return types
 }
 
-// Tied counts the subscriptions whose last event the stamps do not tell.
-func (h History) Tied() int {
-	n := 0
-	for truth := range maps.Values(h.Truth) {
-		if truth.Tied {
-			n++
-		}
-	}
-	return n
-}
+// Tied counts the subscriptions whose last event cannot be found by stamps.
+func (h History) Tied() int { return h.count(func(t Truth) bool { return t.Tied }) }
 
-// Open counts the subscriptions whose events allow of another end as well.
-func (h History) Open() int {
-	n := 0
-	for truth := range maps.Values(h.Truth) {
-		if truth.Open {
+// Open counts the subscriptions whose events allow two final states.
+func (h History) Open() int { return h.count(func(t Truth) bool { return t.Open }) }
+
+func (h History) count(counts func(Truth) bool) (n int) {
+	for _, truth := range h.Truth {
+		if counts(truth) {
 			n++
 		}
 	}
@@ -198,35 +186,32 @@ func (h History) WriteTruth(w io.Writer) error {
 	return nil
 }
 
-// casting decides who plays what: the stories in turn, in an order that the
-// seed decides, so that few subscriptions already tell most of them; and the
-// renderings in turn, among those that can tell the story.
-type casting struct {
+// cast assigns stories, endings and renderings to subscriptions.
+type cast struct {
 	stories []story
 	shapes  []shape
-	knots   []knot
+	endings []ending
 }
 
-func newCasting(cfg Config) casting {
-	c := casting{shapes: slices.DeleteFunc(shapes(), func(s shape) bool { return !slices.Contains(cfg.APIVersions, s.version) })}
+// newCast shuffles the stories, so that a few subscriptions already show most of what
+// can happen.
+func newCast(cfg Config) cast {
+	c := cast{shapes: slices.DeleteFunc(shapes(), func(s shape) bool { return !slices.Contains(cfg.APIVersions, s.version) })}
 	for _, kind := range cfg.Kinds {
-		if k := knotOf(kind); k.needs == nil || slices.ContainsFunc(c.shapes, k.needs) {
-			c.knots = append(c.knots, k)
+		if e := endingOf(kind); e.needs == nil || slices.ContainsFunc(c.shapes, e.needs) {
+			c.endings = append(c.endings, e)
 		}
 	}
-	for _, s := range stories() {
-		if slices.ContainsFunc(c.shapes, s.tellable) {
-			c.stories = append(c.stories, s)
-		}
-	}
+	c.stories = slices.DeleteFunc(stories(), func(s story) bool { return !slices.ContainsFunc(c.shapes, s.fits) })
 	rng := rand.New(rand.NewPCG(cfg.Seed, 0))
 	rng.Shuffle(len(c.stories), func(i, j int) { c.stories[i], c.stories[j] = c.stories[j], c.stories[i] })
 	return c
 }
 
-func (c casting) story(i int) story { return c.stories[i%len(c.stories)] }
+func (c cast) story(i int) story { return c.stories[i%len(c.stories)] }
 
-func (c casting) shape(i int) shape {
-	able := slices.DeleteFunc(slices.Clone(c.shapes), func(s shape) bool { return !c.story(i).tellable(s) })
+// shape takes the renderings that can show the story in turn.
+func (c cast) shape(i int) shape {
+	able := slices.DeleteFunc(slices.Clone(c.shapes), func(s shape) bool { return !c.story(i).fits(s) })
 	return able[(i+i/len(c.stories))%len(able)]
 }

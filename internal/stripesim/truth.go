@@ -9,11 +9,11 @@ import (
 	"github.com/billbus/billbus/events"
 )
 
-// currency is the only one that is sold in.
+// currency is the currency of all prices.
 const currency = "usd"
 
-// normalized is the subscription as of now in the contract's terms: all that
-// is true, and that this shape can say.
+// normalized returns the subscription as the contract describes it, with the fields that
+// this rendering has.
 func (s shape) normalized(m *subscription, livemode bool) events.Subscription {
 	n := events.Subscription{
 		ID: m.id, UserID: m.metadata["user_id"], CustomerID: m.customer, Livemode: livemode, Status: m.status,
@@ -23,7 +23,7 @@ func (s shape) normalized(m *subscription, livemode bool) events.Subscription {
 		CancelAtPeriodEnd: new(m.atPeriodEnd),
 		CanceledAt:        moment(m.canceledAt),
 		EndedAt:           moment(m.endedAt),
-		// On the items or not, all of them have one period.
+		// All items have the same period.
 		CurrentPeriodStart: moment(m.periodStart),
 		CurrentPeriodEnd:   moment(m.periodEnd),
 		Discounts:          s.normalizedDiscounts(m.discount),
@@ -125,8 +125,7 @@ func (s shape) normalizedDiscounts(d *discount) []events.Discount {
 	return []events.Discount{n}
 }
 
-// access and endsAt repeat what the contract says in the simulator's own words:
-// the truth has to be able to contradict package events.
+// access and endsAt do not call package events, so the truth can contradict it.
 func access(status string) string {
 	switch status {
 	case events.StatusActive, events.StatusTrialing:
@@ -157,9 +156,9 @@ func moment(seconds int64) time.Time {
 	return time.Unix(seconds, 0).UTC()
 }
 
-// truth is what is true after everything that was told.
+// truth returns the final state.
 func (l *life) truth() Truth {
-	t := Truth{Subscription: l.told, LastEventID: l.lastID, Tied: l.tied(), Kind: l.kind, Open: l.open, Also: l.toldToo}
+	t := Truth{Subscription: l.state, LastEventID: l.lastID, Tied: l.tied(), Kind: l.kind, Open: l.open, Also: l.otherState}
 	for _, d := range l.deliveries {
 		if ref := (EventRef{ID: d.ID, Type: d.Type}); !slices.Contains(t.Events, ref) {
 			t.Events = append(t.Events, ref)
@@ -168,8 +167,7 @@ func (l *life) truth() Truth {
 	return t
 }
 
-// tied reports whether the stamps leave it open which event of the subscription
-// is the last.
+// tied reports whether stamps do not say which event of the subscription is the last.
 func (l *life) tied() bool {
 	var last int64
 	for _, d := range l.deliveries {

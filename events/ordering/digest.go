@@ -1,0 +1,86 @@
+package ordering
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/billbus/billbus/events"
+)
+
+// Digest identifies a state of a subscription: equal digests mean equal states.
+type Digest struct {
+	// Full covers everything that belongs to the subscription itself, as one API
+	// version renders it.
+	Full string
+	// Core covers only what every API version renders.
+	Core string
+}
+
+// comparison picks the part of a digest by which states are compared.
+type comparison func(Digest) string
+
+// comparisonOf compares states in full if all events are of one API version, and
+// otherwise by what every version renders.
+func comparisonOf(facts []Fact) comparison {
+	for _, f := range facts {
+		if f.APIVersion != facts[0].APIVersion {
+			return func(d Digest) string { return d.Core }
+		}
+	}
+	return func(d Digest) string { return d.Full }
+}
+
+func digestOf(s *events.Subscription) Digest {
+	return Digest{Full: hash(full(*s)), Core: hash(core(s))}
+}
+
+// hash returns the first half of a SHA-256, which is enough to tell a few states
+// apart.
+func hash(s events.Subscription) string {
+	raw, err := json.Marshal(s)
+	if err != nil {
+		panic("ordering: a subscription that came from JSON cannot be written as JSON")
+	}
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:16])
+}
+
+// full leaves out what is derived from other fields, and what belongs to other
+// objects: the text of a price can change without an event of the subscription.
+func full(s events.Subscription) events.Subscription {
+	s.UserID, s.Access, s.EndsAt = "", "", time.Time{}
+	s.Discounts = slices.Clone(s.Discounts)
+	for i, d := range s.Discounts {
+		s.Discounts[i] = events.Discount{ID: cmp.Or(d.ID, d.CouponID)}
+	}
+	s.Items = sortedItems(s.Items)
+	for i := range s.Items {
+		it := &s.Items[i]
+		it.ProductID, it.LookupKey, it.Nickname, it.MeterID = "", "", "", ""
+		it.UnitAmount, it.UnitAmountDecimal = nil, ""
+		it.BillingScheme, it.TiersMode, it.TaxBehavior = "", "", ""
+	}
+	return s
+}
+
+// core keeps what every API version renders.
+func core(s *events.Subscription) events.Subscription {
+	c := events.Subscription{
+		ID: s.ID, Status: s.Status, CancelAt: s.CancelAt, CancelAtPeriodEnd: s.CancelAtPeriodEnd,
+		CanceledAt: s.CanceledAt, EndedAt: s.EndedAt, TrialStart: s.TrialStart, TrialEnd: s.TrialEnd,
+		CurrentPeriodStart: s.CurrentPeriodStart, CurrentPeriodEnd: s.CurrentPeriodEnd, Metadata: s.Metadata,
+		DefaultPaymentMethodID: s.DefaultPaymentMethodID, LatestInvoiceID: s.LatestInvoiceID, PauseCollection: s.PauseCollection,
+	}
+	for _, it := range sortedItems(s.Items) {
+		c.Items = append(c.Items, events.Item{PriceID: it.PriceID, Quantity: it.Quantity})
+	}
+	return c
+}
+
+func sortedItems(items []events.Item) []events.Item {
+	return slices.SortedStableFunc(slices.Values(items), func(a, b events.Item) int { return cmp.Compare(a.ID, b.ID) })
+}
