@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -191,7 +190,7 @@ func (db database) State(ctx context.Context, key string) (store.State, bool, er
 	decoder.UseJSONStructTags()
 	decoder.SetRegistry(withPairs())
 	if err := decoder.Decode(&doc); err != nil {
-		return store.State{}, false, fmt.Errorf("reading record: %w", err)
+		return store.State{}, false, explain("reading record", err)
 	}
 	doc.Subscription.ID = doc.SubscriptionID
 	return store.State{

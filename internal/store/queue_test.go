@@ -46,9 +46,9 @@ func TestRecordGivesUpWaiting(t *testing.T) {
 	t.Parallel()
 	h := newHeld(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	accepted := h.record(ctx, told("sub_1", "evt_1", "updated", 1, "active"))
+	accepted := h.record(ctx, storetest.Entry("sub_1", "evt_1", "updated", 1, "active"))
 	<-h.entered
-	waiting := h.record(ctx, told("sub_1", "evt_2", "updated", 2, "active"))
+	waiting := h.record(ctx, storetest.Entry("sub_1", "evt_2", "updated", 2, "active"))
 	cancel()
 	for reason, err := range map[string]error{"database_timeout": <-accepted, "database_busy": <-waiting} {
 		expectReason(t, "given up", err, reason)
@@ -58,7 +58,7 @@ func TestRecordGivesUpWaiting(t *testing.T) {
 	}
 	close(h.release)
 	// What was accepted is written all the same, and a redelivery finds it.
-	effect, err := h.Commit(t.Context(), told("sub_1", "evt_1", "updated", 1, "active"))
+	effect, err := h.Commit(t.Context(), storetest.Entry("sub_1", "evt_1", "updated", 1, "active"))
 	if err != nil || effect != store.Duplicate {
 		t.Errorf("redelivery: got %s, %v, want %s", effect, err, store.Duplicate)
 	}
@@ -67,12 +67,12 @@ func TestRecordGivesUpWaiting(t *testing.T) {
 func TestCloseAnswersEveryRequest(t *testing.T) {
 	t.Parallel()
 	h := newHeld(t)
-	accepted := h.record(t.Context(), told("sub_1", "evt_1", "updated", 1, "active"))
+	accepted := h.record(t.Context(), storetest.Entry("sub_1", "evt_1", "updated", 1, "active"))
 	<-h.entered
 	var waiting sync.WaitGroup
 	for i := range 8 {
 		waiting.Go(func() {
-			_, err := h.Commit(t.Context(), told("sub_1", fmt.Sprintf("evt_w%d", i), "updated", 2, "active"))
+			_, err := h.Commit(t.Context(), storetest.Entry("sub_1", fmt.Sprintf("evt_w%d", i), "updated", 2, "active"))
 			expectReason(t, "waiting", err, "closing")
 		})
 	}
@@ -88,22 +88,22 @@ func TestCloseAnswersEveryRequest(t *testing.T) {
 	if got := len(h.server.Audited()); got != 1 {
 		t.Errorf("got %d audit documents, want 1", got)
 	}
-	_, err := h.Commit(t.Context(), told("sub_1", "evt_9", "updated", 9, "active"))
+	_, err := h.Commit(t.Context(), storetest.Entry("sub_1", "evt_9", "updated", 9, "active"))
 	expectReason(t, "afterwards", err, "closing")
 }
 
 func TestAbortGivesUpTheBatch(t *testing.T) {
 	t.Parallel()
 	h := newHeld(t)
-	accepted := h.record(t.Context(), told("sub_1", "evt_1", "updated", 1, "active"))
+	accepted := h.record(t.Context(), storetest.Entry("sub_1", "evt_1", "updated", 1, "active"))
 	<-h.entered
 	h.Abort()
 	close(h.release)
 	// Its audit document was on its way; its state no longer is.
-	expectReason(t, "the batch under way", <-accepted, "timeout")
-	_, err := h.Commit(t.Context(), told("sub_1", "evt_2", "updated", 2, "active"))
+	expectReason(t, "the batch under way", <-accepted, "database_timeout")
+	_, err := h.Commit(t.Context(), storetest.Entry("sub_1", "evt_2", "updated", 2, "active"))
 	expectReason(t, "afterwards", err, "closing")
-	if got := state(h.server, "sub_1"); got.N != 0 {
+	if got := record(h.server, "sub_1"); got.Revision != 0 {
 		t.Errorf("there is a state of %s", got.Winner.ID)
 	}
 }
@@ -121,7 +121,7 @@ func TestQueueMakesBatches(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 40 {
 		wg.Go(func() {
-			if _, err := queue.Commit(t.Context(), told("sub_1", fmt.Sprintf("evt_%d", i), "updated", i, "active")); err != nil {
+			if _, err := queue.Commit(t.Context(), storetest.Entry("sub_1", fmt.Sprintf("evt_%d", i), "updated", i, "active")); err != nil {
 				t.Error(err)
 			}
 		})
