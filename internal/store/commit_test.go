@@ -20,19 +20,19 @@ import (
 
 func now() time.Time { return time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC) }
 
-// stepped is an update from one status to another.
+// stepped returns an update from one status to another.
 func stepped(id string, second int, from, to string) store.Entry {
 	e := storetest.Entry("sub_1", id, "updated", second, to)
 	e.Data.Previous = &events.Previous{Fields: []string{"status"}, Values: events.Subscription{Status: from}}
 	return e
 }
 
-// committer returns one on a client with hooks.
+// committer returns a committer on a client with hooks.
 func committer(server *storetest.Memory, hooks storetest.Hooks) *store.Committer {
 	return store.NewCommitter(server.Connect(hooks), now)
 }
 
-// commit records entries as one batch, without any trouble.
+// commit commits entries as one batch. None of them may fail.
 func commit(t *testing.T, server *storetest.Memory, entries ...store.Entry) []store.Effect {
 	t.Helper()
 	effects := make([]store.Effect, len(entries))
@@ -50,7 +50,7 @@ func record(server *storetest.Memory, sub string) store.Record {
 	return r
 }
 
-// expect compares what a state says with what the audit trail says.
+// expect compares what a record says with what the audit trail says.
 func expect(t *testing.T, server *storetest.Memory, sub, winner string) {
 	t.Helper()
 	got := storetest.ContentOf(record(server, sub))
@@ -62,7 +62,7 @@ func expect(t *testing.T, server *storetest.Memory, sub, winner string) {
 		audited = append(audited, m)
 	}
 	if diff := cmp.Diff(storetest.Oracle(audited)[kit.Key(sub)], got); diff != "" {
-		t.Errorf("%s (-audit +state):\n%s", sub, diff)
+		t.Errorf("%s (-audit +record):\n%s", sub, diff)
 	}
 }
 
@@ -77,7 +77,7 @@ func TestEffects(t *testing.T) {
 	cases := map[string]struct {
 		before, batch []store.Entry
 		want          []store.Effect
-		writes        int64 // of the state, by the batch
+		writes        int64 // of the record, by the batch
 	}{
 		"the first event":             {nil, []store.Entry{first}, []store.Effect{applied}, 1},
 		"a later one":                 {[]store.Entry{first}, []store.Entry{storetest.Entry("sub_1", "evt_0", "updated", 15, "unpaid")}, []store.Effect{applied}, 1},
@@ -88,22 +88,22 @@ func TestEffects(t *testing.T) {
 			[]store.Effect{recorded},
 			0,
 		},
-		"an event once more":     {[]store.Entry{first}, []store.Entry{first}, []store.Effect{duplicate}, 0},
-		"a tie that it loses":    {[]store.Entry{first}, []store.Entry{storetest.Entry("sub_1", "evt_0", "updated", 10, "unpaid")}, []store.Effect{applied}, 1},
-		"one after the end":      {[]store.Entry{storetest.Entry("sub_1", "evt_9", "deleted", 1, "canceled")}, []store.Entry{first}, []store.Effect{recorded}, 0},
-		"no subscription":        {nil, []store.Entry{invoice}, []store.Effect{recorded}, 0},
-		"not admitted":           {nil, []store.Entry{ignored}, []store.Effect{recorded}, 0},
-		"superseded in a batch":  {nil, []store.Entry{storetest.Entry("sub_1", "evt_0", "updated", 5, "unpaid"), first}, []store.Effect{recorded, applied}, 1},
-		"one event twice":        {nil, []store.Entry{first, first}, []store.Effect{applied, applied}, 1},
-		"a tie in a batch":       {nil, []store.Entry{first, storetest.Entry("sub_1", "evt_0", "updated", 10, "unpaid")}, []store.Effect{applied, applied}, 1},
-		"a known one beside one": {[]store.Entry{first}, []store.Entry{first, storetest.Entry("sub_1", "evt_0", "trial_will_end", 9, "active")}, []store.Effect{duplicate, recorded}, 1},
-		"the step between settles which of two is last": {
+		"the same event again":       {[]store.Entry{first}, []store.Entry{first}, []store.Effect{duplicate}, 0},
+		"a tie that it loses":        {[]store.Entry{first}, []store.Entry{storetest.Entry("sub_1", "evt_0", "updated", 10, "unpaid")}, []store.Effect{applied}, 1},
+		"one after the end":          {[]store.Entry{storetest.Entry("sub_1", "evt_9", "deleted", 1, "canceled")}, []store.Entry{first}, []store.Effect{recorded}, 0},
+		"no subscription":            {nil, []store.Entry{invoice}, []store.Effect{recorded}, 0},
+		"not admitted":               {nil, []store.Entry{ignored}, []store.Effect{recorded}, 0},
+		"superseded in a batch":      {nil, []store.Entry{storetest.Entry("sub_1", "evt_0", "updated", 5, "unpaid"), first}, []store.Effect{recorded, applied}, 1},
+		"one event twice":            {nil, []store.Entry{first, first}, []store.Effect{applied, applied}, 1},
+		"a tie in a batch":           {nil, []store.Entry{first, storetest.Entry("sub_1", "evt_0", "updated", 10, "unpaid")}, []store.Effect{applied, applied}, 1},
+		"a known one with a new one": {[]store.Entry{first}, []store.Entry{first, storetest.Entry("sub_1", "evt_0", "trial_will_end", 9, "active")}, []store.Effect{duplicate, recorded}, 1},
+		"the step in between decides which of two is last": {
 			[]store.Entry{stepped("evt_2", 1, "active", "unpaid"), stepped("evt_1", 1, "past_due", "paused")},
 			[]store.Entry{stepped("evt_3", 1, "unpaid", "past_due")},
 			[]store.Effect{applied},
 			1,
 		},
-		"a step before, of the same second": {
+		"an earlier step of the same second": {
 			[]store.Entry{stepped("evt_1", 1, "active", "unpaid")},
 			[]store.Entry{stepped("evt_2", 1, "incomplete", "active")},
 			[]store.Effect{recorded},
@@ -120,13 +120,13 @@ func TestEffects(t *testing.T) {
 				t.Errorf("effects (-want +got):\n%s", diff)
 			}
 			if got := record(server, "sub_1").Revision - before; got != tt.writes {
-				t.Errorf("the state was written %d times, want %d", got, tt.writes)
+				t.Errorf("the record was written %d times, want %d", got, tt.writes)
 			}
 		})
 	}
 }
 
-// failing are hooks that fail one kind of operation.
+// failing returns a hook that fails one kind of operation.
 func failing(op storetest.Operation) func(context.Context, storetest.Operation) error {
 	return func(_ context.Context, called storetest.Operation) error {
 		if called == op {
@@ -136,20 +136,20 @@ func failing(op storetest.Operation) func(context.Context, storetest.Operation) 
 	}
 }
 
-func TestNoStateWithoutAudit(t *testing.T) {
+func TestNoRecordWithoutAudit(t *testing.T) {
 	t.Parallel()
 	server := storetest.NewMemory()
 	entry := storetest.Entry("sub_1", "evt_1", "updated", 1, "active")
 	results := committer(server, storetest.Hooks{Before: failing(storetest.Insert)}).Commit(t.Context(), []store.Entry{entry})
 	if fault.ReasonOf(results[0].Err) != "injected" || fault.KindOf(results[0].Err) != fault.Transient {
-		t.Errorf("got %v, want what the database said", results[0].Err)
+		t.Errorf("got %v, want the error of the database", results[0].Err)
 	}
 	if got := record(server, "sub_1"); got.Revision != 0 {
-		t.Errorf("there is a state of %s, which is not audited", got.Winner.ID)
+		t.Errorf("there is a record of %s, which is not audited", got.Winner.ID)
 	}
 }
 
-// Each failure, with and without effect, is repaired by the next delivery.
+// The next delivery repairs every failure, with and without effect.
 func TestNextDeliveryRepairs(t *testing.T) {
 	t.Parallel()
 	for _, op := range []storetest.Operation{storetest.Insert, storetest.Heads, storetest.Replace} {
@@ -174,8 +174,8 @@ func TestNextDeliveryRepairs(t *testing.T) {
 	}
 }
 
-// A crash between audit and state leaves the first without the second.
-func TestDuplicateRestoresTheState(t *testing.T) {
+// A crash may come after the audit document and before the record.
+func TestDuplicateRestoresTheRecord(t *testing.T) {
 	t.Parallel()
 	server := storetest.NewMemory()
 	entry := storetest.Entry("sub_1", "evt_1", "updated", 1, "active")
@@ -187,7 +187,7 @@ func TestDuplicateRestoresTheState(t *testing.T) {
 	expect(t, server, "sub_1", "evt_1")
 }
 
-// interposed are hooks that do something once before an operation.
+// interposed returns hooks that call do once, before an operation.
 func interposed(op storetest.Operation, do func()) storetest.Hooks {
 	done := false
 	return storetest.Hooks{Before: func(_ context.Context, called storetest.Operation) error {
@@ -259,12 +259,12 @@ func TestTerminalStays(t *testing.T) {
 	expect(t, server, "sub_1", "evt_3")
 }
 
-func TestStateOfAnOlderRuleIsDecidedAnew(t *testing.T) {
+func TestRecordOfAnOlderRuleIsDecidedAgain(t *testing.T) {
 	t.Parallel()
 	server := storetest.NewMemory()
 	entries := []store.Entry{storetest.Entry("sub_1", "evt_1", "updated", 1, "active"), storetest.Entry("sub_1", "evt_2", "updated", 20, "past_due")}
 	commit(t, server, entries...)
-	// An older rule had let the first event win, and remembered another one.
+	// By the older rule the first event won, and another one was kept.
 	old := record(server, "sub_1")
 	old.Rule, old.Winner, old.Known[0].EventID, old.Known[0].Terminal = ordering.Rule-1, entries[0].Message, "evt_9", true
 	server.Put(old)
@@ -275,7 +275,7 @@ func TestStateOfAnOlderRuleIsDecidedAnew(t *testing.T) {
 	}
 }
 
-func TestStateOfANewerRuleIsLeftAlone(t *testing.T) {
+func TestRecordOfANewerRuleIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	server := storetest.NewMemory()
 	commit(t, server, storetest.Entry("sub_1", "evt_1", "updated", 1, "active"))
@@ -288,18 +288,18 @@ func TestStateOfANewerRuleIsLeftAlone(t *testing.T) {
 		t.Errorf("got %v for %s, want a transient ErrNewerRule", err, fault.ReasonOf(err))
 	}
 	if diff := cmp.Diff(newer, record(server, "sub_1")); diff != "" {
-		t.Errorf("state (-before +after):\n%s", diff)
+		t.Errorf("record (-before +after):\n%s", diff)
 	}
 	if results[1].Err != nil {
 		t.Errorf("another subscription: %v", results[1].Err)
 	}
 }
 
-// A state that would have to be made of an audit document that is not there, or is
-// another one's, is left as it is.
+// A record whose winner is not in the audit trail, or is about another subscription
+// there, is left as it is.
 func TestABrokenAuditTrailIsTransient(t *testing.T) {
 	t.Parallel()
-	for reason, hurt := range map[string]func(t *testing.T, server *storetest.Memory){
+	for reason, damage := range map[string]func(t *testing.T, server *storetest.Memory){
 		"audit_missing": func(_ *testing.T, server *storetest.Memory) { server.Delete(kit.Key("evt_2"), "") },
 		"audit_mismatch": func(t *testing.T, server *storetest.Memory) {
 			t.Helper()
@@ -309,20 +309,20 @@ func TestABrokenAuditTrailIsTransient(t *testing.T) {
 	} {
 		server := storetest.NewMemory()
 		commit(t, server, storetest.Entry("sub_1", "evt_2", "updated", 1, "active"))
-		hurt(t, server)
+		damage(t, server)
 		before := record(server, "sub_1")
 		results := committer(server, storetest.Hooks{}).Commit(t.Context(), []store.Entry{storetest.Entry("sub_1", "evt_1", "updated", 1, "past_due")})
 		if err := results[0].Err; err == nil || fault.KindOf(err) != fault.Transient || fault.ReasonOf(err) != fault.Reason(reason) {
 			t.Errorf("got %v for %s, want transient for %s", err, fault.ReasonOf(err), reason)
 		}
 		if diff := cmp.Diff(before, record(server, "sub_1")); diff != "" {
-			t.Errorf("%s: state (-before +after):\n%s", reason, diff)
+			t.Errorf("%s: record (-before +after):\n%s", reason, diff)
 		}
 	}
 }
 
-// interleave has two workers commit a batch each, in every order of their operations
-// that there is, and calls check after each.
+// interleave lets two workers commit a batch each, in every possible order of their
+// operations, and calls check after each.
 func interleave(t *testing.T, one, two []store.Entry, check func(server *storetest.Memory)) {
 	t.Helper()
 	orders := storetest.Exhaust(func(choose func(n int) int) {
@@ -344,7 +344,7 @@ func interleave(t *testing.T, one, two []store.Entry, check func(server *storete
 		check(server)
 	})
 	if t.Logf("%d orders", orders); orders < 100 {
-		t.Errorf("got %d orders only", orders)
+		t.Errorf("got only %d orders", orders)
 	}
 }
 
@@ -386,8 +386,8 @@ func TestTwoWorkersAgreeInEveryOrder(t *testing.T) {
 	}
 }
 
-// A worker dies between any two operations, what is not durable is lost with it or
-// not, and the event comes again.
+// A worker dies between any two operations, what is not durable is lost or not, and the
+// events are delivered again.
 func TestDeathAnywhere(t *testing.T) {
 	t.Parallel()
 	batch := []store.Entry{stepped("evt_2", 1, "incomplete", "active"), stepped("evt_1", 1, "active", "unpaid"), storetest.Entry("sub_2", "evt_3", "created", 1, "active")}
@@ -409,7 +409,7 @@ func TestDeathAnywhere(t *testing.T) {
 	})
 }
 
-// What an event costs does not depend on how many there were before it.
+// The cost of an event does not depend on how many there were before it.
 func TestCostDoesNotGrowWithTheHistory(t *testing.T) {
 	t.Parallel()
 	server := storetest.NewMemory()
@@ -440,8 +440,8 @@ func TestCostDoesNotGrowWithTheHistory(t *testing.T) {
 	}
 }
 
-// costs are what a new event, the same again and one that is too old to matter ask
-// of the database. It checks the bytes, which are not quite the same, by itself.
+// costs returns the cost of a new event, of the same event again, and of one that is too
+// old to matter. The bytes are not exactly the same, so they are only checked.
 func costs(t *testing.T, server *storetest.Memory, committed int) map[string]storetest.Counts {
 	t.Helper()
 	latest := storetest.Entry("sub_1", fmt.Sprintf("evt_x%05d", committed), "updated", committed/2+1, "active")
