@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Takes each guard out of a copy of the module, one at a time, and runs the tests that must notice.
-# A guard is a patch in tools/guards: what it takes out, the package, and the tests of which each must fail.
+# Removes each guard from a copy of the module, one at a time, and runs the tests that must notice.
+# A guard is a patch in tools/guards. It names what it removes, the package, and the tests, each of which must fail.
 # usage: tools/guards.sh [NAME...]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -16,8 +16,8 @@ git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t 
 
 field() { sed -n "s/^$2: //p" "$1" | head -1; }
 
-# failed PACKAGE TESTS prints which of the tests ran and failed. One that does not build, or is not there, is
-# not among them.
+# failed PACKAGE TESTS prints the tests that ran and failed. A test that does not build or does not exist is not
+# printed.
 failed() {
 	(cd "$copy" && go test -count=1 -run "^(${2// /|})\$" "$1" 2>&1 || true) | sed -n 's/^--- FAIL: \([A-Za-z]*\) .*/\1/p'
 }
@@ -25,7 +25,7 @@ failed() {
 missed=0
 for name in "${names[@]}"; do
 	patch=$PWD/tools/guards/$name.patch
-	(cd "$copy" && git apply "$patch") || { echo "$name: the patch does not apply any more"; exit 1; }
+	(cd "$copy" && git apply "$patch") || { echo "$name: the patch no longer applies"; exit 1; }
 	tests=$(field "$patch" Tests)
 	failed=" $(failed "$(field "$patch" Package)" "$tests" | tr '\n' ' ')"
 	for test in $tests; do

@@ -134,7 +134,7 @@ func (d document) audited() store.Audited {
 	}
 	return store.Audited{
 		Subscription: d.subscription, Unreadable: d.damaged,
-		Entry: store.Entry{Message: m, References: d.references, Position: d.position},
+		Entry: store.Entry{Message: m, References: d.entry.References, Position: d.entry.Position},
 	}
 }
 

@@ -119,7 +119,7 @@ func (m *Memory) insert(e store.Entry) error {
 	if _, taken := m.audit.written[e.Key()]; taken {
 		return store.ErrExists
 	}
-	doc := document{raw: encode(inMilliseconds(e.Message)), references: e.References, position: e.Position}
+	doc := document{raw: encode(inMilliseconds(e.Message)), entry: &store.Entry{References: e.References, Position: e.Position}}
 	if _, ok := ordering.FactOf(e.Message); ok {
 		doc.subscription = e.SubscriptionKey()
 	}
@@ -206,8 +206,7 @@ type document struct {
 
 	// Of a message:
 	subscription string
-	references   events.References
-	position     store.Position
+	entry        *store.Entry // for its references and position
 	damaged      bool
 }
 

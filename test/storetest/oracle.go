@@ -33,7 +33,7 @@ func ContentOf(r store.Record) Content {
 }
 
 // Oracle returns what the records must say, by the key of the subscription, if these
-// messages are audited. It is nothing but [ordering.Fold] of all of them.
+// messages are audited. It uses nothing but [ordering.Fold] of all of them.
 func Oracle(audited []events.Message) map[string]Content {
 	bySubscription := map[string][]events.Message{}
 	for _, m := range audited {
@@ -56,5 +56,8 @@ func folded(messages []events.Message) Content {
 	}
 	v := ordering.Fold(facts)
 	winner := messages[slices.IndexFunc(messages, func(m events.Message) bool { return m.ID == v.Winner.EventID })]
-	return ContentOf(store.Head{}.Next(winner, v, noon()))
+	return Content{
+		EventID: winner.ID, Status: winner.Data.Subscription.Status, Description: winner.Data.Subscription.Description,
+		Terminal: v.Winner.Terminal, Ordering: v.Ordering, Explanation: v.Explanation, Rule: ordering.Rule, Known: v.Relevant,
+	}
 }
