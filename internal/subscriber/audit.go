@@ -16,7 +16,6 @@ import (
 	"github.com/billbus/billbus/config"
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/events/ordering"
-	"github.com/billbus/billbus/internal/mongostore"
 	"github.com/billbus/billbus/internal/store"
 	"github.com/billbus/billbus/internal/term"
 	"github.com/billbus/billbus/internal/verify"
@@ -43,7 +42,7 @@ func Audit(ctx context.Context, cfg config.Subscriber, out io.Writer, log *slog.
 	return page.print(out)
 }
 
-func printPayload(ctx context.Context, db *mongostore.Store, id string, out io.Writer) error {
+func printPayload(ctx context.Context, db store.Search, id string, out io.Writer) error {
 	payload, found, err := db.Payload(ctx, id)
 	switch {
 	case err != nil:
@@ -107,7 +106,7 @@ type auditGap struct {
 
 // search finds the events, and folds the whole trail of each subscription among
 // them: what became of an event does not depend on what is shown.
-func search(ctx context.Context, db *mongostore.Store, a config.Audit, now time.Time) (page, error) {
+func search(ctx context.Context, db store.Search, a config.Audit, now time.Time) (page, error) {
 	found, err := db.Search(ctx, store.Query{
 		Subscription: a.Subscription, Customer: a.Customer, User: a.User, Event: a.Event, Type: a.Type,
 		Since: a.Since.Time(now), Until: a.Until.Time(now), Limit: a.Limit + 1,
@@ -133,7 +132,7 @@ func search(ctx context.Context, db *mongostore.Store, a config.Audit, now time.
 
 // follow returns what became of each event of a subscription, and notes the gaps
 // that end at an event which is shown.
-func (p *page) follow(ctx context.Context, db *mongostore.Store, key string, shown []store.Audited) (map[string]verify.Outcome, error) {
+func (p *page) follow(ctx context.Context, db store.Search, key string, shown []store.Audited) (map[string]verify.Outcome, error) {
 	var facts []ordering.Fact
 	for audited, err := range db.Trail(ctx, key) {
 		if err != nil {

@@ -41,7 +41,7 @@ type Deps struct {
 type Subscriber struct {
 	cfg     config.Subscriber
 	deps    Deps
-	store   *mongostore.Store
+	store   store.Store
 	bus     *natsbus.Bus
 	streams *natsbus.Provisioner
 	letters *natsbus.DeadLetters
