@@ -99,7 +99,7 @@ func withPairs() *bson.Registry {
 
 func decodePairs(ctx bson.DecodeContext, r bson.ValueReader, into reflect.Value) error {
 	var list []pair
-	decoder, err := ctx.LookupDecoder(reflect.TypeOf(list))
+	decoder, err := ctx.LookupDecoder(reflect.TypeFor[[]pair]())
 	if err != nil {
 		return err
 	}

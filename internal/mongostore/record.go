@@ -192,7 +192,7 @@ func (db database) State(ctx context.Context, key string) (store.State, bool, er
 	if err := decoder.Decode(&doc); err != nil {
 		return store.State{}, false, explain("reading record", err)
 	}
-	doc.Subscription.ID = doc.SubscriptionID
+	doc.ID = doc.SubscriptionID
 	return store.State{
 		Subscription: doc.Subscription, EventID: doc.Version.EventID, Terminal: doc.Version.Terminal,
 		Ordering: doc.Ordering, Explanation: doc.Explanation,

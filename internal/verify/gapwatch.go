@@ -124,7 +124,7 @@ func (w *GapWatch) consider(n noticed, head store.Head) {
 	case ok && s.gaps > 0:
 		s.due = now
 		w.watched[n.subscription] = s
-	case !ok && len(w.watched) < maxWatched && !boundary(n.fact) && !(head.Current() && continues(n.fact, head.Known)):
+	case !ok && len(w.watched) < maxWatched && !boundary(n.fact) && !continues(n.fact, head):
 		w.watched[n.subscription] = watched{due: now.Add(gapAge)}
 	}
 }
@@ -133,14 +133,17 @@ func (w *GapWatch) consider(n noticed, head store.Head) {
 // and a deleted one does not say what it changed.
 func boundary(f ordering.Fact) bool { return f.First || strings.HasSuffix(f.Type, ".deleted") }
 
-// continues reports whether the state from which an event leads, or the one that it
-// shows if it does not say, is the state of another known event.
-func continues(f ordering.Fact, known []ordering.Fact) bool {
+// continues reports whether the state from which an event leads is that of another event
+// that the record knows. If the event does not say what was before, the state that it
+// shows counts.
+func continues(f ordering.Fact, head store.Head) bool {
 	from := f.Before
 	if from == (ordering.Digest{}) {
 		from = f.After
 	}
-	return slices.ContainsFunc(known, func(k ordering.Fact) bool { return k.EventID != f.EventID && k.After.Core == from.Core })
+	return head.Current() && slices.ContainsFunc(head.Known, func(k ordering.Fact) bool {
+		return k.EventID != f.EventID && k.After.Core == from.Core
+	})
 }
 
 func (w *GapWatch) readDueTrails(ctx context.Context) error {

@@ -2,6 +2,8 @@ package verify
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/billbus/billbus/events/ordering"
@@ -34,7 +36,12 @@ func RemoveExpired(ctx context.Context, db store.Retention, before time.Time) (r
 }
 
 func removeUnneeded(ctx context.Context, db store.Retention, batch []store.Expired) (int, error) {
-	heads, err := db.Heads(ctx, subscriptionsOf(batch))
+	keys := map[string]bool{}
+	for _, e := range batch {
+		keys[e.Subscription] = true
+	}
+	delete(keys, "")
+	heads, err := db.Heads(ctx, slices.Sorted(maps.Keys(keys)))
 	if err != nil {
 		return 0, err
 	}
@@ -48,18 +55,6 @@ func removeUnneeded(ctx context.Context, db store.Retention, batch []store.Expir
 		return 0, nil
 	}
 	return len(ids), db.RemoveExpired(ctx, ids)
-}
-
-func subscriptionsOf(batch []store.Expired) []string {
-	seen := map[string]bool{"": true}
-	var keys []string
-	for _, e := range batch {
-		if !seen[e.Subscription] {
-			seen[e.Subscription] = true
-			keys = append(keys, e.Subscription)
-		}
-	}
-	return keys
 }
 
 // unneeded reports whether no record can depend on an event any more: the record does
