@@ -26,7 +26,7 @@ failed() {
 missed=0
 for name in "${names[@]}"; do
 	patch=$PWD/tools/guards/$name.patch
-	(cd "$copy" && git apply "$patch") || { echo "$name: the patch does not apply any more"; exit 1; }
+	(cd "$copy" && git apply "$patch") || { echo "$name: the patch no longer applies"; exit 1; }
 	tests=$(field "$patch" Tests)
 	failed=" $(failed "$(field "$patch" Package)" "$tests" | tr '\n' ' ')"
 	for test in $tests; do

@@ -20,13 +20,8 @@ import (
 	"github.com/billbus/billbus/internal/store"
 )
 
-// audit is the collection of audit documents.
-type audit struct {
-	events *mongo.Collection
-}
-
-// Insert inserts the audit documents of a batch in one command.
-func (a audit) Insert(ctx context.Context, entries []store.Entry) []error {
+// Insert implements [store.AuditTrail] by one command.
+func (db database) Insert(ctx context.Context, entries []store.Entry) []error {
 	failures := make([]error, len(entries))
 	var docs []any
 	var index []int // docs[k] belongs to entries[index[k]]
@@ -38,11 +33,8 @@ func (a audit) Insert(ctx context.Context, entries []store.Entry) []error {
 		}
 		docs, index = append(docs, raw), append(index, i)
 	}
-	if len(docs) == 0 {
-		return failures
-	}
 	for _, part := range bySize(docs, maxCommand) {
-		_, err := a.events.InsertMany(ctx, docs[part.from:part.to], options.InsertMany().SetOrdered(false))
+		_, err := db.events.InsertMany(ctx, docs[part.from:part.to], options.InsertMany().SetOrdered(false))
 		for k, failure := range perDocument(err, part.to-part.from) {
 			failures[index[part.from+k]] = written("inserting audit document", failure)
 		}
@@ -50,13 +42,14 @@ func (a audit) Insert(ctx context.Context, entries []store.Entry) []error {
 	return failures
 }
 
-// maxCommand keeps an insert from being split by the driver, which would forget
-// the write concern error of every part but the last that failed.
+// maxCommand keeps the driver from splitting an insert: it would then report only the
+// last write concern error of several.
 const maxCommand = 16 << 20
 
 type part struct{ from, to int }
 
-// bySize parts documents so that no part of several is larger than a limit.
+// bySize splits documents into parts. A part with more than one document is not
+// larger than the limit.
 func bySize(docs []any, limit int) []part {
 	var parts []part
 	size := 0
@@ -71,50 +64,48 @@ func bySize(docs []any, limit int) []part {
 	return parts
 }
 
-// Find reads the message that was audited under a key.
-func (a audit) Find(ctx context.Context, key string) (events.Message, error) {
+// Find implements [store.AuditTrail].
+func (db database) Find(ctx context.Context, key string) (events.Message, error) {
 	var doc auditDocument
-	err := a.events.FindOne(ctx, bson.D{{Key: "_id", Value: key}}).Decode(&doc)
-	if err != nil {
+	err := db.events.FindOne(ctx, bson.D{equal("_id", key)}).Decode(&doc)
+	switch {
+	case errors.Is(err, mongo.ErrNoDocuments):
+		return events.Message{}, fault.New(fault.Transient, fault.AuditMissing, errors.New("there is no such audit document"))
+	case err != nil:
 		return events.Message{}, explain("reading audit document", err)
 	}
-	return doc.toMessage()
+	return doc.message()
 }
 
-// History reads all messages of a subscription.
-func (a audit) History(ctx context.Context, subscription string) iter.Seq2[events.Message, error] {
-	return func(yield func(events.Message, error) bool) {
-		cursor, err := a.events.Find(ctx, bson.D{{Key: "subscription_key", Value: subscription}})
-		if err != nil {
-			yield(events.Message{}, explain("reading audit trail", err))
-			return
-		}
-		defer func() { _ = cursor.Close(ctx) }()
-		for cursor.Next(ctx) {
-			if !yield(decodeAudit(cursor)) {
-				return
-			}
-		}
-		if err := cursor.Err(); err != nil {
-			yield(events.Message{}, explain("reading audit trail", err))
-		}
-	}
+// Trail implements [store.AuditTrail].
+func (db database) Trail(ctx context.Context, subscription string) iter.Seq2[store.Audited, error] {
+	return db.audited(ctx, bson.D{equal("subscription_key", subscription)}, options.Find())
 }
 
-func decodeAudit(cursor *mongo.Cursor) (events.Message, error) {
-	var doc auditDocument
-	if err := cursor.Decode(&doc); err != nil {
-		return events.Message{}, explain("reading audit trail", err)
-	}
-	return doc.toMessage()
+// Audit implements [store.Verification].
+func (db database) Audit(ctx context.Context) iter.Seq2[store.Audited, error] {
+	return db.audited(ctx, showsState, options.Find().SetSort(fields("subscription_key", "created")))
+}
+
+// AuditSize implements [store.Verification].
+func (db database) AuditSize(ctx context.Context) (int64, error) {
+	n, err := db.events.CountDocuments(ctx, showsState)
+	return n, explain("counting the audit trail", err)
+}
+
+// showsState finds the events that show the state of a subscription.
+var showsState = bson.D{{Key: "subscription_key", Value: bson.D{{Key: "$gt", Value: ""}}}}
+
+func (db database) audited(ctx context.Context, filter bson.D, opts *options.FindOptionsBuilder) iter.Seq2[store.Audited, error] {
+	return converted(ctx, query{db.events, filter, opts, "reading the audit trail"}, auditDocument.audited)
 }
 
 // maxDocument is the server's limit of 16 MB, minus what the command needs.
 const maxDocument = 16<<20 - 16<<10
 
-// auditDocument is one document of webhook_events: one event that was stored in
-// the stream. Payload and message are strings, because field names with dots
-// and dollars are trouble, and because a string comes back as it went in.
+// auditDocument is one document of webhook_events: one event that was stored in the
+// stream. Payload and message are strings: MongoDB does not return every field name
+// with dots and dollars as it was written, but it does so with every string.
 type auditDocument struct {
 	Key             string    `bson:"_id"`
 	EventID         string    `bson:"event_id"`
@@ -141,14 +132,14 @@ type auditDocument struct {
 	Terminal        bool      `bson:"terminal"`
 }
 
-// encodeAudit renders an entry's audit document. It fails only for an entry
-// that can never be stored.
+// encodeAudit encodes the audit document of an entry. It fails only for an entry that
+// can never be stored.
 func encodeAudit(e store.Entry) (bson.Raw, error) {
 	message, err := encodeData(e.Data)
 	if err != nil {
 		return nil, fault.New(fault.Permanent, fault.CannotBeEncoded, err)
 	}
-	fact, counts := ordering.FactOf(e.Message)
+	fact, hasState := ordering.FactOf(e.Message)
 	doc := auditDocument{
 		Key: e.Key(), EventID: e.ID, Type: typeOf(e.Message), Created: e.Time,
 		APIVersion: e.StripeAPIVersion, Livemode: e.Livemode, AccountID: e.StripeAccount, Endpoint: e.StripeEndpoint,
@@ -159,17 +150,17 @@ func encodeAudit(e store.Entry) (bson.Raw, error) {
 		EventSHA256: e.Data.EventSHA256, Redactions: e.Data.Redactions, Origin: string(e.Data.Origin),
 		Terminal: fact.Terminal,
 	}
-	if counts {
+	if hasState {
 		doc.SubscriptionKey = e.SubscriptionKey()
 	}
 	return marshal(doc)
 }
 
-// typeOf is Stripe's event type. A snapshot is no event of Stripe's, and goes by
-// its subject.
+// typeOf returns Stripe's event type. A snapshot is not an event of Stripe's, so its
+// type is its subject.
 func typeOf(m events.Message) string { return cmp.Or(m.StripeType, m.Type) }
 
-// payload is what came from Stripe: an event, or the object of a snapshot.
+// payload returns what came from Stripe: an event, or the object of a snapshot.
 func payload(d events.Data) string {
 	if d.Event != nil {
 		return string(d.Event)
@@ -177,8 +168,8 @@ func payload(d events.Data) string {
 	return string(d.Object)
 }
 
-// marshal encodes a document and refuses one that the server would refuse, so
-// that it does not fail the command that carries the others.
+// marshal encodes a document. It refuses one that the server would refuse, because
+// that would fail the whole command, with all other documents.
 func marshal(doc any) (bson.Raw, error) {
 	raw, err := bson.Marshal(doc)
 	if err != nil {
@@ -190,7 +181,7 @@ func marshal(doc any) (bson.Raw, error) {
 	return raw, nil
 }
 
-// encodeData renders a message's data without what stands in payload.
+// encodeData encodes a message's data as JSON, without what is in payload.
 func encodeData(d events.Data) (string, error) {
 	d.Event, d.Object = nil, nil
 	var buf strings.Builder
@@ -202,8 +193,8 @@ func encodeData(d events.Data) (string, error) {
 	return strings.TrimSuffix(buf.String(), "\n"), nil
 }
 
-// toMessage restores the message that was recorded.
-func (d auditDocument) toMessage() (events.Message, error) {
+// message returns the message that was inserted.
+func (d auditDocument) message() (events.Message, error) {
 	m := events.Message{
 		SpecVersion: events.SpecVersion, ID: d.EventID, Source: events.Source(d.Livemode, d.AccountID),
 		Time: d.Created.UTC(), DataContentType: events.DataContentType,
@@ -215,7 +206,7 @@ func (d auditDocument) toMessage() (events.Message, error) {
 	}
 	if err := json.Unmarshal([]byte(d.Message), &m.Data); err != nil {
 		return events.Message{}, fault.New(fault.Permanent, fault.AuditUnreadable,
-			fmt.Errorf("audit document of %s does not hold a message", events.SafeID(d.EventID)))
+			fmt.Errorf("the audit document of %s does not hold a message", events.SafeID(d.EventID)))
 	}
 	if m.Data.ReadAt.IsZero() && d.Payload != "" {
 		m.Data.Event = json.RawMessage(d.Payload)
@@ -223,4 +214,24 @@ func (d auditDocument) toMessage() (events.Message, error) {
 		m.Data.Object = json.RawMessage(d.Payload)
 	}
 	return m, nil
+}
+
+// audited returns a document in the words of package store. One that is damaged does
+// not hide the others.
+func (d auditDocument) audited() store.Audited {
+	m, err := d.message()
+	if err != nil {
+		m = events.Message{ID: d.EventID, StripeType: d.Type, Time: d.Created.UTC(), Livemode: d.Livemode, StripeAccount: d.AccountID}
+	}
+	return store.Audited{
+		Subscription: d.SubscriptionKey, Unreadable: err != nil,
+		Entry: store.Entry{
+			Message: m,
+			References: events.References{
+				ObjectID: d.ObjectID, SubscriptionID: d.SubscriptionID, CustomerID: d.CustomerID,
+				RequestID: d.RequestID, IdempotencyKey: d.IdempotencyKey,
+			},
+			Position: store.Position{StreamSequence: uint64(d.StreamSequence), StoredAt: d.StoredAt.UTC()},
+		},
+	}
 }

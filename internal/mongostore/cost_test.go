@@ -18,7 +18,7 @@ import (
 	"github.com/billbus/billbus/test/storetest"
 )
 
-// traffic is what a driver sends and gets.
+// traffic counts what a driver sends and receives.
 type traffic struct {
 	mu       sync.Mutex
 	commands []string
@@ -39,20 +39,20 @@ func (tr *traffic) add(bytes int, commands ...string) {
 	tr.commands = append(tr.commands, commands...)
 }
 
-// of is the traffic of one entry.
+// of returns the traffic of one entry.
 func (tr *traffic) of(t *testing.T, s *mongostore.Store, entry store.Entry) (commands string, bytes int) {
 	t.Helper()
 	tr.mu.Lock()
 	tr.commands, tr.bytes = nil, 0
 	tr.mu.Unlock()
-	record(t, s, entry)
+	commit(t, s, entry)
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
 	return strings.Join(tr.commands, " "), tr.bytes
 }
 
-// That this holds for ten thousand events is shown on the database in memory; here
-// each operation of the store is one command, and its size does not grow.
+// The same test runs in package store on the database in memory, with ten thousand
+// events. This one shows that each operation is one command, whose size does not grow.
 func TestCostDoesNotGrowWithTheHistory(t *testing.T) {
 	each(t, func(t *testing.T, db database) {
 		tr := &traffic{}
@@ -60,7 +60,7 @@ func TestCostDoesNotGrowWithTheHistory(t *testing.T) {
 		var commands []string
 		var sizes []int
 		for i := range 200 {
-			c, n := tr.of(t, s, storetest.Told("sub_1", fmt.Sprintf("evt_%05d", i), "updated", i, "active"))
+			c, n := tr.of(t, s, storetest.Entry("sub_1", fmt.Sprintf("evt_%05d", i), "updated", i, "active"))
 			commands, sizes = append(commands, c), append(sizes, n)
 		}
 		if diff := cmp.Diff("insert find update", commands[10]); diff != "" {
@@ -91,7 +91,7 @@ func (db database) openMonitored(t *testing.T, monitor *event.CommandMonitor) *m
 	return s
 }
 
-// overlap counts the updates that are under way at once.
+// overlap counts the updates that run at the same time.
 type overlap struct {
 	mu          sync.Mutex
 	now, most   int
@@ -125,14 +125,14 @@ func TestReplacementsOverlapOnMongoDBOnly(t *testing.T) {
 		for round := range 5 {
 			var batch []store.Entry
 			for i := range 40 {
-				batch = append(batch, storetest.Told(fmt.Sprintf("sub_%d", i), fmt.Sprintf("evt_%d_%d", round, i), "updated", round, "active"))
+				batch = append(batch, storetest.Entry(fmt.Sprintf("sub_%d", i), fmt.Sprintf("evt_%d_%d", round, i), "updated", round, "active"))
 			}
 			if _, errs := s.CommitBatch(t.Context(), batch...); errors.Join(errs...) != nil {
 				t.Fatal(errs)
 			}
 		}
 		for i := range 40 {
-			expect(t, db.state(t, fmt.Sprintf("sub_%d", i)), fmt.Sprintf("evt_4_%d", i), "active", "determined")
+			expect(t, db.record(t, fmt.Sprintf("sub_%d", i)), fmt.Sprintf("evt_4_%d", i), "active", "determined")
 		}
 		if o.updates != 200 || o.serverAsked != 1 {
 			t.Errorf("got %d updates, and the server was asked %d times", o.updates, o.serverAsked)

@@ -1,8 +1,8 @@
-// Package mongostore keeps the audit trail and the state of subscriptions in
-// MongoDB. What is written when is decided by [store]; this package knows how.
+// Package mongostore implements [store.Store] on MongoDB: the audit trail in the
+// collection webhook_events, the records in the collection subscriptions.
 //
-// What is required of the database: inserts with a unique _id and replacement
-// of one document by a filter on _id and version.n are atomic, and both are
-// durable once acknowledged with majority write concern. MongoDB 5 and later
-// gives this, as a standalone server or as a replica set.
+// It relies on two operations: an insert with a unique _id, and the replacement of
+// one document by a filter on _id and version.n. Both must be atomic, and durable
+// once acknowledged with majority write concern. MongoDB 5 and later does this, as
+// a standalone server or as a replica set. No other package imports the driver.
 package mongostore

@@ -23,10 +23,9 @@ const (
 	codeKeyTooLong       = 17280
 )
 
-// perDocument splits the error of an unordered bulk write into one error for
-// each document, nil where it was written. A write concern error, an error of
-// the command as a whole, or one that names no document of it, leaves the
-// outcome of every document unknown.
+// perDocument splits the error of an unordered bulk write into one for each document:
+// nil if it was written. A write concern error, an error of the whole command, or one
+// about a document that is not in it, leaves the outcome of every document unknown.
 func perDocument(err error, n int) []error {
 	failures := make([]error, n)
 	if err == nil {
@@ -49,8 +48,8 @@ func allUnknown(err error, n int) []error {
 	return slices.Repeat([]error{unknownOutcome{err}}, n)
 }
 
-// single is the error of a command that wrote one document, in the form that
-// perDocument gives.
+// single converts the error of a command that wrote one document to the form that
+// perDocument returns.
 func single(err error) error {
 	if err == nil {
 		return nil
@@ -65,8 +64,8 @@ func single(err error) error {
 	return write.WriteErrors[0]
 }
 
-// unknownOutcome keeps a duplicate key that stands beside a write concern error
-// from being taken for proof that the document is durable.
+// unknownOutcome hides a duplicate key that comes with a write concern error: it does
+// not prove that the document is durable.
 type unknownOutcome struct{ err error }
 
 func (u unknownOutcome) Error() string { return u.err.Error() }
@@ -76,7 +75,7 @@ func isDuplicate(err error) bool {
 	return errors.As(err, &we) && we.Code == codeDuplicateKey
 }
 
-// written is what became of one document, in the words of the store.
+// written converts the outcome of one document to that of package store.
 func written(doing string, failure error) error {
 	if isDuplicate(failure) {
 		return store.ErrExists
@@ -84,8 +83,8 @@ func written(doing string, failure error) error {
 	return explain(doing, failure)
 }
 
-// explain says what a failure means. Only an error that concerns the document
-// itself, and always will, is permanent.
+// explain marks a failure with what it means. It is permanent only if the document
+// itself can never be written.
 func explain(doing string, err error) error {
 	if err == nil {
 		return nil
@@ -105,8 +104,8 @@ func explain(doing string, err error) error {
 	return fault.New(fault.Transient, fault.DatabaseUnreachable, wrapped)
 }
 
-// describe keeps the code and name of an error and drops the server's text,
-// which quotes documents.
+// describe keeps the code and the name of an error. It drops the server's text, which
+// quotes documents.
 func describe(err error) error {
 	if unknown, ok := errors.AsType[unknownOutcome](err); ok {
 		return describe(unknown.err)

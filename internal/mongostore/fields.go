@@ -1,6 +1,7 @@
 package mongostore
 
 import (
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -11,19 +12,15 @@ import (
 	"github.com/billbus/billbus/events"
 )
 
-// subscriptionID is the name of a subscription's id in its record.
-const subscriptionID = "subscription_id"
-
-// subscriptionFields renders a subscription field by field under the names of
-// the contract, which are those of its JSON: id becomes subscription_id, times
-// become dates, metadata become pairs of k and v, since their keys may hold
-// anything. Walking the type keeps the document from missing a field that the
-// contract gains.
+// subscriptionFields encodes a subscription under the field names of its JSON. There
+// are three differences: id becomes subscription_id, times become dates, and metadata
+// become pairs of k and v, because their keys may contain anything. It walks the type,
+// so a field that the contract gains is stored, too.
 func subscriptionFields(sub events.Subscription) bson.D {
 	doc := document(reflect.ValueOf(sub))
 	for i := range doc {
 		if doc[i].Key == "id" {
-			doc[i].Key = subscriptionID
+			doc[i].Key = "subscription_id"
 		}
 	}
 	return doc
@@ -46,9 +43,9 @@ func jsonName(field reflect.StructField) (name, options string) {
 	return name, options
 }
 
-// absent is what JSON leaves out: a map or list without anything in it, too, or
-// a state would depend on whether its event came from the stream or from the
-// audit.
+// absent reports whether JSON leaves a value out. It does so with empty maps and
+// lists, too: otherwise a record would depend on whether its event came from the
+// stream or from the audit trail.
 func absent(v reflect.Value) bool {
 	switch v.Kind() {
 	case reflect.Map, reflect.Slice:
@@ -79,15 +76,40 @@ func value(v reflect.Value) any {
 	return v.Interface()
 }
 
-func pairs(m map[string]string) bson.A {
-	keys := make([]string, 0, len(m))
-	for key := range m {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	list := make(bson.A, len(keys))
-	for i, key := range keys {
-		list[i] = bson.D{{Key: "k", Value: key}, {Key: "v", Value: m[key]}}
+// pair is one entry of metadata.
+type pair struct {
+	K string `bson:"k"`
+	V string `bson:"v"`
+}
+
+func pairs(m map[string]string) []pair {
+	list := make([]pair, 0, len(m))
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		list = append(list, pair{key, m[key]})
 	}
 	return list
+}
+
+// withPairs returns a registry that decodes pairs into maps.
+func withPairs() *bson.Registry {
+	registry := bson.NewRegistry()
+	registry.RegisterTypeDecoder(reflect.TypeFor[map[string]string](), bson.ValueDecoderFunc(decodePairs))
+	return registry
+}
+
+func decodePairs(ctx bson.DecodeContext, r bson.ValueReader, into reflect.Value) error {
+	var list []pair
+	decoder, err := ctx.LookupDecoder(reflect.TypeFor[[]pair]())
+	if err != nil {
+		return err
+	}
+	if err := decoder.DecodeValue(ctx, r, reflect.ValueOf(&list).Elem()); err != nil {
+		return err
+	}
+	m := make(map[string]string, len(list))
+	for _, p := range list {
+		m[p.K] = p.V
+	}
+	into.Set(reflect.ValueOf(m))
+	return nil
 }

@@ -19,24 +19,11 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// fullEntry is the message of package events that has a value in every field,
-// with metadata that would be trouble as field names.
+// fullEntry returns an entry with a value in every field.
 func fullEntry(t *testing.T) store.Entry {
 	t.Helper()
-	raw, err := os.ReadFile(filepath.Join("..", "..", "events", "testdata", "message.golden.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := events.Decode(raw)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m.Data.Ignored, m.Data.EventOmitted = "", ""
-	m.Data.Subscription.Metadata = map[string]string{
-		"user_id": "user 7", "a.b": "dot", "$set": "dollar", "": "empty key", "NUL\x00key": "NUL\x00value", "😀": "💶", "empty": "",
-	}
 	return store.Entry{
-		Message: m,
+		Message: storetest.FullMessage(t),
 		References: events.References{
 			ObjectID: "sub_1", SubscriptionID: "sub_1", CustomerID: "cus_1", RequestID: "req_1", IdempotencyKey: "key_1",
 		},
@@ -44,15 +31,15 @@ func fullEntry(t *testing.T) store.Entry {
 	}
 }
 
-func TestRecordWritesEveryField(t *testing.T) {
+func TestCommitWritesEveryField(t *testing.T) {
 	each(t, func(t *testing.T, db database) {
 		entry := fullEntry(t)
-		if diff := cmp.Diff([]store.Effect{store.Applied}, record(t, db.open(t, nil), entry)); diff != "" {
+		if diff := cmp.Diff([]store.Effect{store.Applied}, commit(t, db.open(t, nil), entry)); diff != "" {
 			t.Fatalf("effect (-want +got):\n%s", diff)
 		}
-		state := db.raw(t, mongostore.Subscriptions, "live:acct_1:sub_1")
-		golden(t, "state.golden.json", state)
-		has(t, state, "_id",
+		record := db.raw(t, mongostore.Subscriptions, "live:acct_1:sub_1")
+		golden(t, "record.golden.json", record)
+		has(t, record, "_id",
 			"subscription_id", "user_id", "customer_id", "account_id", "livemode", "status", "access", "ends_at",
 			"currency", "collection_method", "created", "start_date", "current_period_start", "current_period_end", "billing_cycle_anchor",
 			"billing_mode", "trial_start", "trial_end", "trial_end_behavior", "cancel_at", "cancel_at_period_end", "canceled_at", "ended_at",
@@ -69,13 +56,13 @@ func TestRecordWritesEveryField(t *testing.T) {
 			"user_id_source", "version.event_id", "version.event_type", "version.event_created", "version.terminal", "version.n", "version.rule",
 			"version.known.0", "ordering", "explanation", "first_seen_at", "updated_at",
 		)
-		isDate(t, state, "ends_at", "created", "start_date", "current_period_start", "current_period_end", "billing_cycle_anchor",
+		isDate(t, record, "ends_at", "created", "start_date", "current_period_start", "current_period_end", "billing_cycle_anchor",
 			"billing_mode.updated_at", "trial_start", "trial_end", "cancel_at", "canceled_at", "ended_at", "pause_collection.resumes_at",
 			"status_details.paused.transitioned_at", "pending_update.expires_at", "discounts.0.start", "discounts.0.end",
 			"items.0.created", "items.0.current_period_start", "items.0.current_period_end",
 			"version.event_created", "version.known.0.moment", "first_seen_at", "updated_at")
 		got := map[string]string{}
-		for _, pair := range decoded(t, state)["metadata"].(bson.A) {
+		for _, pair := range decoded(t, record)["metadata"].(bson.A) {
 			got[pair.(bson.M)["k"].(string)] = pair.(bson.M)["v"].(string)
 		}
 		if diff := cmp.Diff(entry.Data.Subscription.Metadata, got); diff != "" {
@@ -97,7 +84,7 @@ func TestRecordWritesEveryField(t *testing.T) {
 	})
 }
 
-// dataWithoutEvent is the data as it stands in the stream, without what payload holds.
+// dataWithoutEvent returns the data as it is in the stream, without what payload holds.
 func dataWithoutEvent(t *testing.T, m events.Message) string {
 	t.Helper()
 	m.Data.Event, m.Data.Object = nil, nil
@@ -153,23 +140,23 @@ func golden(t *testing.T, name string, doc bson.Raw) {
 	}
 }
 
-func TestRecordLeavesOutWhatIsNotSet(t *testing.T) {
+func TestCommitLeavesOutWhatIsNotSet(t *testing.T) {
 	each(t, func(t *testing.T, db database) {
 		s := db.open(t, nil)
-		record(t, s, storetest.Told("sub_1", "evt_1", "updated", 1, "active"))
-		state := db.state(t, "sub_1")
+		commit(t, s, storetest.Entry("sub_1", "evt_1", "updated", 1, "active"))
+		record := db.record(t, "sub_1")
 		want := []string{
 			"_id", "access", "explanation", "first_seen_at", "livemode", "ordering", "status", "subscription_id", "updated_at", "version",
 		}
-		if diff := cmp.Diff(want, keys(state)); diff != "" {
-			t.Errorf("state (-want +got):\n%s", diff)
+		if diff := cmp.Diff(want, keys(record)); diff != "" {
+			t.Errorf("record (-want +got):\n%s", diff)
 		}
 		invoice := store.Entry{Message: events.Message{
 			SpecVersion: events.SpecVersion, ID: "evt_2", Source: events.Source(false, ""), Type: "stripe.invoice.paid",
 			Time: now(), DataContentType: events.DataContentType, StripeType: "invoice.paid",
 			Data: events.Data{SchemaVersion: events.SchemaVersion, Origin: events.OriginWebhook},
 		}}
-		record(t, s, invoice)
+		commit(t, s, invoice)
 		audit := db.find(t, mongostore.WebhookEvents, "test:platform:evt_2")
 		want = []string{
 			"_id", "created", "event_id", "livemode", "message", "origin", "received_at", "stored_at", "stream_sequence", "terminal", "type",

@@ -12,40 +12,33 @@ import (
 
 const indexRetry = time.Second
 
-// Index is one index that queries rely on.
-type Index struct {
-	Collection string
-	Name       string
-	Keys       bson.D
+// index is an index that queries need.
+type index struct {
+	name string
+	keys bson.D
 }
 
-// Indexes are the indexes that queries rely on: subscriptions by user and
-// access, by customer, by status and period end; audit by subscription whose
-// state an event tells, by subscription it belongs to (as an invoice does), by
-// customer, by type, each with time, and by time.
-func Indexes() []Index {
-	by := func(collection, name string, fields ...string) Index {
-		keys := make(bson.D, len(fields))
-		for i, field := range fields {
-			keys[i] = bson.E{Key: field, Value: 1}
+// indexes returns the indexes of a collection. An event has a subscription_key if it
+// shows the state of a subscription, and a subscription_id if it only belongs to one,
+// as an invoice does.
+func indexes(collection string) []index {
+	if collection == Subscriptions {
+		return []index{
+			{"user_access", fields("user_id", "access")},
+			{"customer", fields("customer_id")},
+			{"status_period_end", fields("status", "current_period_end")},
 		}
-		return Index{Collection: collection, Name: name, Keys: keys}
 	}
-	return []Index{
-		by(Subscriptions, "user_access", "user_id", "access"),
-		by(Subscriptions, "customer", "customer_id"),
-		by(Subscriptions, "status_period_end", "status", "current_period_end"),
-		by(WebhookEvents, "subscription_created", "subscription_key", "created"),
-		by(WebhookEvents, "subscription_id_created", "subscription_id", "created"),
-		by(WebhookEvents, "customer_created", "customer_id", "created"),
-		by(WebhookEvents, "type_created", "type", "created"),
-		by(WebhookEvents, "created", "created"),
+	return []index{
+		{"subscription_created", fields("subscription_key", "created")},
+		{"subscription_id_created", fields("subscription_id", "created")},
+		{"customer_created", fields("customer_id", "created")},
+		{"type_created", fields("type", "created")},
+		{"created", fields("created")},
 	}
 }
 
-// Provision creates the indexes that are missing, or, where create is false,
-// waits until somebody has. It tries until it succeeds or ctx is done; the
-// store is not ready before. Entries can be recorded meanwhile.
+// Provision implements [store.Store]. The store is ready once it has succeeded.
 func (s *Store) Provision(ctx context.Context, create bool) {
 	var logged string
 	for {
@@ -56,7 +49,7 @@ func (s *Store) Provision(ctx context.Context, create bool) {
 		}
 		if text := err.Error(); text != logged && ctx.Err() == nil {
 			logged = text
-			s.cfg.Log.Warn("indexes are not ready; trying again", "error", err)
+			s.log.Warn("indexes are not ready; trying again", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -78,15 +71,15 @@ func (s *Store) ensureIndexes(ctx context.Context, create bool) error {
 }
 
 func (s *Store) ensureCollection(ctx context.Context, name string, create bool) error {
-	view := s.client.Database(s.cfg.Database, strict()).Collection(name).Indexes()
+	view := s.subscriptions.Database().Collection(name).Indexes()
 	have, err := indexNames(ctx, view)
 	if err != nil {
 		return err
 	}
 	var models []mongo.IndexModel
-	for _, index := range Indexes() {
-		if index.Collection == name && !have[index.Name] {
-			models = append(models, mongo.IndexModel{Keys: index.Keys, Options: options.Index().SetName(index.Name)})
+	for _, index := range indexes(name) {
+		if !have[index.name] {
+			models = append(models, mongo.IndexModel{Keys: index.keys, Options: options.Index().SetName(index.name)})
 		}
 	}
 	if len(models) == 0 {
@@ -98,12 +91,12 @@ func (s *Store) ensureCollection(ctx context.Context, name string, create bool) 
 	if _, err := view.CreateMany(ctx, models); err != nil {
 		return fmt.Errorf("creating indexes of %s: %w", name, describe(err))
 	}
-	s.cfg.Log.Info("created indexes", "collection", name, "count", len(models))
+	s.log.Info("created indexes", "collection", name, "count", len(models))
 	return nil
 }
 
-// indexNames are the names of the indexes that exist; none if the collection
-// does not.
+// indexNames returns the names of the indexes that exist. There are none if the
+// collection does not exist.
 func indexNames(ctx context.Context, view mongo.IndexView) (map[string]bool, error) {
 	specs, err := view.ListSpecifications(ctx)
 	if err != nil && !isNamespaceNotFound(err) {

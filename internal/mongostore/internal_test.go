@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -17,7 +16,7 @@ import (
 	"github.com/billbus/billbus/internal/fault"
 )
 
-// secret stands in every text that the server sends along with an error.
+// secret is in every text that the server sends with an error.
 const secret = "jane@example.com"
 
 func writeError(index, code int) mongo.BulkWriteError {
@@ -36,7 +35,7 @@ func unconfirmed(errs ...mongo.BulkWriteError) mongo.BulkWriteException {
 	return e
 }
 
-// outcome is what becomes of one document of a bulk write.
+// outcome returns the outcome of one document of a bulk write, in words.
 func outcome(err error) string {
 	switch {
 	case err == nil:
@@ -67,10 +66,10 @@ func TestPerDocument(t *testing.T) {
 		"refused, but not confirmed":      {unconfirmed(writeError(1, 121)), []string{unknown, unknown, unknown}},
 		"the command failed":              {mongo.CommandError{Code: 11000, Name: "DuplicateKey", Message: secret}, []string{unknown, unknown, unknown}},
 		"the command failed as too large": {mongo.CommandError{Code: 10334, Message: secret}, []string{unknown, unknown, unknown}},
-		"a write error by itself":         {writeError(0, 11000).WriteError, []string{unknown, unknown, unknown}},
+		"a single write error":            {writeError(0, 11000).WriteError, []string{unknown, unknown, unknown}},
 		"timeout":                         {context.DeadlineExceeded, []string{unknown, unknown, unknown}},
 		"anything else":                   {errors.New(secret), []string{unknown, unknown, unknown}},
-		"an index that cannot be":         {bulkError(writeError(3, 11000), writeError(-1, 121)), []string{unknown, unknown, unknown}},
+		"an index out of range":           {bulkError(writeError(3, 11000), writeError(-1, 121)), []string{unknown, unknown, unknown}},
 		"no error in particular":          {bulkError(), []string{unknown, unknown, unknown}},
 		"another kind of write exception": {mongo.WriteException{WriteErrors: []mongo.WriteError{{Code: 11000}}}, []string{unknown, unknown, unknown}},
 	}
@@ -94,14 +93,14 @@ func TestIsDuplicate(t *testing.T) {
 		err  error
 		want bool
 	}{
-		"nothing":            {nil, false},
-		"E11000":             {writeError(0, 11000).WriteError, true},
-		"E11000, wrapped":    {fmt.Errorf("x: %w", writeError(0, 11000).WriteError), true},
-		"another code":       {writeError(0, 11001).WriteError, false},
-		"a text that has it": {errors.New("E11000 duplicate key"), false},
-		"a bulk that has it": {bulkError(writeError(0, 11000)), false},
-		"unknown outcome":    {unknownOutcome{writeError(0, 11000).WriteError}, false},
-		"a command error":    {mongo.CommandError{Code: 11000}, false},
+		"nothing":              {nil, false},
+		"E11000":               {writeError(0, 11000).WriteError, true},
+		"E11000, wrapped":      {fmt.Errorf("x: %w", writeError(0, 11000).WriteError), true},
+		"another code":         {writeError(0, 11001).WriteError, false},
+		"a text with the code": {errors.New("E11000 duplicate key"), false},
+		"a bulk error":         {bulkError(writeError(0, 11000)), false},
+		"unknown outcome":      {unknownOutcome{writeError(0, 11000).WriteError}, false},
+		"a command error":      {mongo.CommandError{Code: 11000}, false},
 	} {
 		if got := isDuplicate(tt.err); got != tt.want {
 			t.Errorf("%s: got %v, want %v", name, got, tt.want)
@@ -114,7 +113,7 @@ func TestOnlyFewCodesArePermanent(t *testing.T) {
 	permanent := map[int]bool{121: true, 10334: true, 17419: true, 17420: true, 17280: true}
 	for code := range 20_000 {
 		if code == codeDuplicateKey {
-			continue // never explained: it is no failure
+			continue // is not a failure
 		}
 		err := explain("writing", writeError(0, code).WriteError)
 		want, reason := fault.Transient, "database_failed"
@@ -163,14 +162,14 @@ func TestSingle(t *testing.T) {
 		duplicate bool
 		want      string // kind and reason
 	}{
-		"duplicate":                              {mongo.WriteException{WriteErrors: mongo.WriteErrors{duplicate}}, true, "transient database_failed"},
-		"duplicate as a command error":           {mongo.CommandError{Code: codeDuplicateKey}, true, "transient database_failed"},
-		"duplicate beside a write concern error": {mongo.WriteException{WriteErrors: mongo.WriteErrors{duplicate}, WriteConcernError: &mongo.WriteConcernError{Code: 64}}, false, unknown},
-		"write concern error alone":              {mongo.WriteException{WriteConcernError: &mongo.WriteConcernError{Code: 64}}, false, unknown},
-		"document that is too large":             {mongo.WriteException{WriteErrors: mongo.WriteErrors{{Code: codeTooLargeReplaced}}}, false, "permanent database_refused"},
-		"code that nobody has thought of":        {mongo.WriteException{WriteErrors: mongo.WriteErrors{{Code: 4711}}}, false, "transient database_failed"},
-		"no cause":                               {mongo.WriteException{}, false, unknown},
-		"network error":                          {errors.New("broken pipe"), false, unknown},
+		"duplicate":                            {mongo.WriteException{WriteErrors: mongo.WriteErrors{duplicate}}, true, "transient database_failed"},
+		"duplicate as a command error":         {mongo.CommandError{Code: codeDuplicateKey}, true, "transient database_failed"},
+		"duplicate with a write concern error": {mongo.WriteException{WriteErrors: mongo.WriteErrors{duplicate}, WriteConcernError: &mongo.WriteConcernError{Code: 64}}, false, unknown},
+		"write concern error alone":            {mongo.WriteException{WriteConcernError: &mongo.WriteConcernError{Code: 64}}, false, unknown},
+		"document that is too large":           {mongo.WriteException{WriteErrors: mongo.WriteErrors{{Code: codeTooLargeReplaced}}}, false, "permanent database_refused"},
+		"unknown code":                         {mongo.WriteException{WriteErrors: mongo.WriteErrors{{Code: 4711}}}, false, "transient database_failed"},
+		"no cause":                             {mongo.WriteException{}, false, unknown},
+		"network error":                        {errors.New("broken pipe"), false, unknown},
 	}
 	for name, tt := range cases {
 		failure := single(tt.err)
@@ -178,7 +177,7 @@ func TestSingle(t *testing.T) {
 			t.Errorf("%s: counts as written", name)
 			continue
 		}
-		err := explain("replacing state", failure)
+		err := explain("replacing record", failure)
 		if got := fault.KindOf(err).String() + " " + string(fault.ReasonOf(err)); got != tt.want || isDuplicate(failure) != tt.duplicate {
 			t.Errorf("%s: got %s, duplicate %v; want %s, %v", name, got, isDuplicate(failure), tt.want, tt.duplicate)
 		}
@@ -227,44 +226,12 @@ func TestSaysFerretDB(t *testing.T) {
 		}
 	}
 	if !saysFerretDB(bson.Raw("no document")) {
-		t.Error("what cannot be read is taken for MongoDB")
+		t.Error("an unreadable answer counts as MongoDB")
 	}
 }
 
-func TestForEach(t *testing.T) {
-	t.Parallel()
-	for _, atOnce := range []int{1, 3, 100} {
-		var running, most atomic.Int32
-		done := make([]atomic.Int32, 20)
-		forEach(len(done), atOnce, func(i int) {
-			if now := running.Add(1); now > most.Load() {
-				most.Store(now)
-			}
-			done[i].Add(1)
-			running.Add(-1)
-		})
-		for i := range done {
-			if got := done[i].Load(); got != 1 {
-				t.Errorf("%d at once: %d was done %d times", atOnce, i, got)
-			}
-		}
-		if got := int(most.Load()); got > atOnce {
-			t.Errorf("got %d at once, want at most %d", got, atOnce)
-		}
-	}
-	forEach(0, 1, func(int) { t.Error("there is nothing to do") })
-	together := make(chan struct{})
-	forEach(2, 2, func(i int) { // hangs if they are not under way at once
-		if i == 0 {
-			<-together
-			return
-		}
-		close(together)
-	})
-}
-
-// A foreign publisher may write empty lists, which do not come back from the
-// audit: they must not make two states of one.
+// Another publisher may write empty lists, which are not in a message that comes from
+// the audit trail. They must not make a difference in the record.
 func TestFieldsLeaveOutEmptyLists(t *testing.T) {
 	t.Parallel()
 	empty := events.Subscription{

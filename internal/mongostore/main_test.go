@@ -18,8 +18,7 @@ import (
 	"github.com/billbus/billbus/internal/store"
 )
 
-// mongoVariable names a MongoDB that the tests run against, besides the embedded
-// database.
+// mongoVariable names the URI of a MongoDB. If it is set, the tests run there, too.
 const mongoVariable = "BILLBUS_TEST_MONGODB_URI"
 
 var embedded string // its URI
@@ -41,16 +40,16 @@ func TestMain(m *testing.M) {
 	}())
 }
 
-// now is when every test happens.
+// now is the time of every test.
 func now() time.Time { return time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC) }
 
-// database is an empty database of one test.
+// database is the empty database of one test.
 type database struct {
 	uri string
 	*mongo.Database
 }
 
-// each runs a test on every database server there is.
+// each runs a test on the embedded database, and on MongoDB if there is one.
 func each(t *testing.T, test func(t *testing.T, db database)) {
 	t.Helper()
 	t.Parallel()
@@ -64,17 +63,6 @@ func each(t *testing.T, test func(t *testing.T, db database)) {
 			test(t, newDatabase(t, uri))
 		})
 	}
-}
-
-// onMongoDB runs a test that the embedded database cannot pass.
-func onMongoDB(t *testing.T, why string, test func(t *testing.T, db database)) {
-	t.Helper()
-	t.Parallel()
-	uri := os.Getenv(mongoVariable)
-	if uri == "" {
-		t.Skipf("%s: set %s to run this on a MongoDB", why, mongoVariable)
-	}
-	test(t, newDatabase(t, uri))
 }
 
 func newDatabase(t *testing.T, uri string) database {
@@ -116,8 +104,8 @@ func (db database) open(t *testing.T, clock func() time.Time) *mongostore.Store 
 	return s
 }
 
-// state is the document of a subscription, nil if there is none.
-func (db database) state(t *testing.T, sub string) bson.M {
+// record returns the document of a subscription; nil if there is none.
+func (db database) record(t *testing.T, sub string) bson.M {
 	t.Helper()
 	return db.find(t, mongostore.Subscriptions, "test:platform:"+sub)
 }
@@ -163,12 +151,11 @@ func (db database) all(t *testing.T, collection string, filter bson.D) []bson.Ra
 	return list
 }
 
-func (db database) set(t *testing.T, sub string, fields bson.D) {
+func (db database) set(t *testing.T, collection, id string, fields bson.D) {
 	t.Helper()
-	filter := bson.D{{Key: "_id", Value: "test:platform:" + sub}}
-	res, err := db.Collection(mongostore.Subscriptions).UpdateOne(t.Context(), filter, bson.D{{Key: "$set", Value: fields}})
+	res, err := db.Collection(collection).UpdateOne(t.Context(), bson.D{{Key: "_id", Value: id}}, bson.D{{Key: "$set", Value: fields}})
 	if err != nil || res.MatchedCount != 1 {
-		t.Fatalf("setting fields of %s: %v, %v", sub, res, err)
+		t.Fatalf("setting fields of %s: %v, %v", id, res, err)
 	}
 }
 
@@ -180,14 +167,14 @@ func (db database) remove(t *testing.T, collection, id string) {
 	}
 }
 
-// record records entries one after the other.
-func record(t *testing.T, s *mongostore.Store, entries ...store.Entry) []store.Effect {
+// commit commits entries one after the other.
+func commit(t *testing.T, s *mongostore.Store, entries ...store.Entry) []store.Effect {
 	t.Helper()
 	effects := make([]store.Effect, len(entries))
 	for i, entry := range entries {
 		effect, err := s.Commit(t.Context(), entry)
 		if err != nil {
-			t.Fatalf("recording %s: %v", entry.ID, err)
+			t.Fatalf("committing %s: %v", entry.ID, err)
 		}
 		effects[i] = effect
 	}

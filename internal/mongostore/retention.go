@@ -8,7 +8,6 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
-	"github.com/billbus/billbus/events/ordering"
 	"github.com/billbus/billbus/internal/store"
 )
 
@@ -21,45 +20,18 @@ type expiredDocument struct {
 	Terminal     bool      `bson:"terminal"`
 }
 
-// Expired yields the audit documents of events created before then, the oldest
-// first.
-func (s *Store) Expired(ctx context.Context, before time.Time) iter.Seq2[store.Expired, error] {
+// Expired implements [store.Retention].
+func (db database) Expired(ctx context.Context, before time.Time) iter.Seq2[store.Expired, error] {
 	filter := bson.D{{Key: "created", Value: bson.D{{Key: "$lt", Value: before}}}}
-	opts := options.Find().SetSort(bson.D{{Key: "created", Value: 1}}).SetProjection(bson.D{
-		{Key: "_id", Value: 1},
-		{Key: "subscription_key", Value: 1},
-		{Key: "event_id", Value: 1},
-		{Key: "created", Value: 1},
-		{Key: "terminal", Value: 1},
+	opts := options.Find().SetSort(fields("created")).SetProjection(fields("_id", "subscription_key", "event_id", "created", "terminal"))
+	return converted(ctx, query{db.events, filter, opts, "reading old audit documents"}, func(doc expiredDocument) store.Expired {
+		doc.Created = doc.Created.UTC()
+		return store.Expired(doc)
 	})
-	return func(yield func(store.Expired, error) bool) {
-		for doc, err := range each[expiredDocument](ctx, s.db.events, "reading old audit documents", filter, opts) {
-			if !yield(store.Expired(doc), err) {
-				return
-			}
-		}
-	}
 }
 
-// Known returns what the states of subscriptions rest on, without those that
-// today's rules did not decide.
-func (s *Store) Known(ctx context.Context, subscriptions []string) (map[string][]ordering.Fact, error) {
-	known := make(map[string][]ordering.Fact, len(subscriptions))
-	filter := bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: append([]string{}, subscriptions...)}}}}
-	opts := options.Find().SetProjection(headProjection())
-	for head, err := range each[stateHead](ctx, s.db.subscriptions, "reading states", filter, opts) {
-		if err != nil {
-			return nil, err
-		}
-		if head.Version.Rule == ordering.Rule {
-			known[head.Key] = head.head().Known
-		}
-	}
-	return known, nil
-}
-
-// Forget removes audit documents. That one is gone already is no failure.
-func (s *Store) Forget(ctx context.Context, ids []string) error {
-	_, err := s.db.events.DeleteMany(ctx, bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}})
+// RemoveExpired implements [store.Retention].
+func (db database) RemoveExpired(ctx context.Context, ids []string) error {
+	_, err := db.events.DeleteMany(ctx, bson.D{anyOf("_id", ids)})
 	return explain("removing old audit documents", err)
 }

@@ -14,128 +14,106 @@ import (
 	"github.com/billbus/billbus/internal/store"
 )
 
-// Search returns events of the audit trail, the oldest first.
-func (s *Store) Search(ctx context.Context, q store.Query) ([]store.Found, error) {
-	filter, err := s.filter(ctx, q)
+// Search implements [store.Search].
+func (db database) Search(ctx context.Context, q store.Query) ([]store.Audited, error) {
+	filter, err := db.filter(ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	opts := options.Find().SetProjection(bson.D{{Key: "payload", Value: 0}}).SetBatchSize(trailBatch).
-		SetSort(bson.D{{Key: "created", Value: -1}}).SetLimit(int64(q.Limit))
-	var found []store.Found
-	for doc, err := range each[auditDocument](ctx, s.db.events, "searching the audit trail", filter, opts) {
+	newestFirst := bson.D{{Key: "created", Value: -1}}
+	opts := options.Find().SetProjection(bson.D{{Key: "payload", Value: 0}}).SetSort(newestFirst).SetLimit(int64(q.Limit))
+	var found []store.Audited
+	for audited, err := range db.audited(ctx, filter, opts) {
 		if err != nil {
 			return nil, err
 		}
-		found = append(found, doc.found())
+		found = append(found, audited)
 	}
-	slices.SortStableFunc(found, func(a, b store.Found) int {
-		return cmp.Or(a.Message.Time.Compare(b.Message.Time), cmp.Compare(a.StreamSequence, b.StreamSequence))
+	slices.SortStableFunc(found, func(a, b store.Audited) int {
+		return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.StreamSequence, b.StreamSequence))
 	})
 	return found, nil
 }
 
-func (d auditDocument) found() store.Found {
-	m, err := d.toMessage()
-	if err != nil {
-		m = events.Message{ID: d.EventID, StripeType: d.Type, Time: d.Created.UTC(), Livemode: d.Livemode, StripeAccount: d.AccountID}
+func (db database) filter(ctx context.Context, q store.Query) (bson.D, error) {
+	filter := ofSubscription(q.Subscription)
+	if q.Customer != "" {
+		filter = append(filter, equal("customer_id", q.Customer))
 	}
-	return store.Found{
-		Subscription: d.SubscriptionKey, Message: m,
-		References: events.References{
-			ObjectID: d.ObjectID, SubscriptionID: d.SubscriptionID, CustomerID: d.CustomerID,
-			RequestID: d.RequestID, IdempotencyKey: d.IdempotencyKey,
-		},
-		StreamSequence: d.StreamSequence, StoredAt: d.StoredAt.UTC(), Unreadable: err != nil,
+	if q.Type != "" {
+		filter = append(filter, equal("type", q.Type))
 	}
-}
-
-func (s *Store) filter(ctx context.Context, q store.Query) (bson.D, error) {
-	filter := bson.D{}
-	equal := func(field, value string) {
-		if value != "" {
-			filter = append(filter, bson.E{Key: field, Value: value})
-		}
-	}
-	filter = append(filter, ofSubscription(q.Subscription)...)
-	equal("customer_id", q.Customer)
-	equal("type", q.Type)
 	if q.User != "" {
-		belongs, err := s.ofUser(ctx, q.User)
+		condition, err := db.ofUser(ctx, q.User)
 		if err != nil {
 			return nil, err
 		}
-		filter = append(filter, belongs)
+		filter = append(filter, condition)
 	}
 	if q.Event != "" {
-		which, err := s.ofEvent(ctx, q.Event)
+		condition, err := db.ofEvent(ctx, q.Event)
 		if err != nil {
 			return nil, err
 		}
-		filter = append(filter, which)
+		filter = append(filter, condition)
 	}
-	return append(filter, within(q.Since, q.Until)...), nil
+	return append(filter, between(q.Since, q.Until)...), nil
 }
 
-func within(since, until time.Time) bson.D {
-	var span bson.D
+func between(since, until time.Time) bson.D {
+	var limits bson.D
 	if !since.IsZero() {
-		span = append(span, bson.E{Key: "$gte", Value: since})
+		limits = append(limits, equal("$gte", since))
 	}
 	if !until.IsZero() {
-		span = append(span, bson.E{Key: "$lte", Value: until})
+		limits = append(limits, equal("$lte", until))
 	}
-	if span == nil {
+	if limits == nil {
 		return nil
 	}
-	return bson.D{{Key: "created", Value: span}}
+	return bson.D{equal("created", limits)}
 }
 
-// ofSubscription takes an id, or a key as it stands in a record.
+// ofSubscription accepts an id, or the key of a record.
 func ofSubscription(id string) bson.D {
-	mode, rest, ok := strings.Cut(id, ":")
-	account, plain, whole := strings.Cut(rest, ":")
+	mode, rest, _ := strings.Cut(id, ":")
+	account, plain, isKey := strings.Cut(rest, ":")
 	switch {
 	case id == "":
-		return nil
-	case !ok || !whole:
-		return bson.D{{Key: "subscription_id", Value: id}}
+		return bson.D{}
+	case !isKey:
+		return bson.D{equal("subscription_id", id)}
 	}
-	var of any // the platform's documents have no account
+	var accountID any // nil: the platform's documents have no account
 	if account != events.Platform {
-		of = account
+		accountID = account
 	}
-	return bson.D{
-		{Key: "subscription_id", Value: plain},
-		{Key: "livemode", Value: mode == events.Mode(true)},
-		{Key: "account_id", Value: of},
-	}
+	return bson.D{equal("subscription_id", plain), equal("livemode", mode == events.Mode(true)), equal("account_id", accountID)}
 }
 
-// ofEvent finds an event by its key without a search, and only those of connected
-// accounts, whose account an id does not name, with one.
-func (s *Store) ofEvent(ctx context.Context, id string) (bson.E, error) {
-	keys := bson.A{id, events.Key(true, "", id), events.Key(false, "", id)}
-	byKey := bson.E{Key: "_id", Value: bson.D{{Key: "$in", Value: keys}}}
-	n, err := s.db.events.CountDocuments(ctx, bson.D{byKey})
+// ofEvent accepts an id or a key. It finds an event of the platform by its key, and
+// searches only for one of a connected account, which an id does not name.
+func (db database) ofEvent(ctx context.Context, id string) (bson.E, error) {
+	byKey := anyOf("_id", []string{id, events.Key(true, "", id), events.Key(false, "", id)})
+	n, err := db.events.CountDocuments(ctx, bson.D{byKey})
 	if err != nil {
 		return byKey, explain("searching the audit trail", err)
 	}
 	if n == 0 {
-		return bson.E{Key: "event_id", Value: id}, nil
+		return equal("event_id", id), nil
 	}
 	return byKey, nil
 }
 
-// ofUser takes what belongs to the user's records.
-func (s *Store) ofUser(ctx context.Context, user string) (bson.E, error) {
-	subscriptions, customers := bson.A{}, bson.A{}
+// ofUser selects the events of the subscriptions and customers in the user's records.
+func (db database) ofUser(ctx context.Context, user string) (bson.E, error) {
 	type record struct {
 		SubscriptionID string `bson:"subscription_id"`
 		CustomerID     string `bson:"customer_id"`
 	}
-	opts := options.Find().SetProjection(bson.D{{Key: "subscription_id", Value: 1}, {Key: "customer_id", Value: 1}})
-	for r, err := range each[record](ctx, s.db.subscriptions, "looking up a user", bson.D{{Key: "user_id", Value: user}}, opts) {
+	var subscriptions, customers []string
+	opts := options.Find().SetProjection(fields("subscription_id", "customer_id"))
+	for r, err := range each[record](ctx, query{db.subscriptions, bson.D{equal("user_id", user)}, opts, "searching for a user"}) {
 		if err != nil {
 			return bson.E{}, err
 		}
@@ -144,20 +122,17 @@ func (s *Store) ofUser(ctx context.Context, user string) (bson.E, error) {
 			customers = append(customers, r.CustomerID)
 		}
 	}
-	return bson.E{Key: "$or", Value: bson.A{
-		bson.D{{Key: "subscription_id", Value: bson.D{{Key: "$in", Value: subscriptions}}}},
-		bson.D{{Key: "customer_id", Value: bson.D{{Key: "$in", Value: customers}}}},
-	}}, nil
+	return equal("$or", bson.A{bson.D{anyOf("subscription_id", subscriptions)}, bson.D{anyOf("customer_id", customers)}}), nil
 }
 
-// Payload is what came from Stripe with an event; "" if it was omitted for size.
-// found is false if there is no such event.
-func (s *Store) Payload(ctx context.Context, id string) (payload string, found bool, err error) {
-	which, err := s.ofEvent(ctx, id)
+// Payload implements [store.Search].
+func (db database) Payload(ctx context.Context, event string) (payload string, found bool, err error) {
+	condition, err := db.ofEvent(ctx, event)
 	if err != nil {
 		return "", false, err
 	}
-	for doc, err := range each[auditDocument](ctx, s.db.events, "reading a payload", bson.D{which}, options.Find().SetLimit(1)) {
+	opts := options.Find().SetLimit(1)
+	for doc, err := range each[auditDocument](ctx, query{db.events, bson.D{condition}, opts, "reading a payload"}) {
 		return doc.Payload, err == nil, err
 	}
 	return "", false, nil

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"sync/atomic"
 	"time"
 
+	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"go.mongodb.org/mongo-driver/v2/mongo/readconcern"
@@ -27,8 +29,8 @@ const (
 	selectionTimeout = 3 * time.Second
 	connectTimeout   = 3 * time.Second
 	indexTimeout     = 20 * time.Second
-	// checkTimeout is less than what whoever asks waits, so that the cause is
-	// told.
+	// checkTimeout is shorter than a health check waits, so the answer says what is
+	// wrong.
 	checkTimeout = 1500 * time.Millisecond
 )
 
@@ -36,36 +38,35 @@ const (
 type Config struct {
 	URI      string
 	Database string
-	// MaxBatch bounds the entries of one commit. Half of what is in flight lets
-	// one batch gather while the other is written.
+	// MaxBatch bounds the entries of one commit, see [store.NewQueue].
 	MaxBatch int
 	Now      func() time.Time
 	Log      *slog.Logger
 }
 
-// Store is a [store.Queue] on MongoDB, together with what else is asked of it.
+// Store implements [store.Store].
 type Store struct {
 	*store.Queue
-	cfg     Config
+	database
+	log     *slog.Logger
 	client  *mongo.Client
-	db      database
 	indexed atomic.Bool
 }
 
-// database is a [store.Database].
+var _ store.Store = (*Store)(nil)
+
+// database is what a store reads and writes.
 type database struct {
-	audit
-	states
+	events, subscriptions *mongo.Collection
+	server                *server
+	now                   func() time.Time
 }
 
-// Open prepares a store and returns at once, whether or not the database can be
-// reached. It fails for settings that can never work.
+// Open returns a store at once, whether or not the database can be reached. It fails
+// if the URI can never work.
 func Open(cfg Config) (*Store, error) { return open(cfg, options.Client()) }
 
 func open(cfg Config, opts *options.ClientOptions) (*Store, error) {
-	if cfg.MaxBatch < 1 || cfg.Now == nil || cfg.Log == nil || cfg.Database == "" {
-		return nil, errors.New("mongostore: a database name, a batch size, a clock and a logger are needed")
-	}
 	client, err := mongo.Connect(opts.ApplyURI(cfg.URI).
 		SetAppName("billbus").
 		SetServerSelectionTimeout(selectionTimeout).
@@ -76,15 +77,15 @@ func open(cfg Config, opts *options.ClientOptions) (*Store, error) {
 	}
 	collections := client.Database(cfg.Database, strict())
 	db := database{
-		audit{collections.Collection(WebhookEvents)},
-		states{collections.Collection(Subscriptions), &server{database: collections}},
+		events: collections.Collection(WebhookEvents), subscriptions: collections.Collection(Subscriptions),
+		server: &server{database: collections}, now: cfg.Now,
 	}
 	queue := store.NewQueue(store.NewCommitter(db, cfg.Now), cfg.MaxBatch)
-	return &Store{Queue: queue, cfg: cfg, client: client, db: db}, nil
+	return &Store{Queue: queue, database: db, log: cfg.Log, client: client}, nil
 }
 
-// strict sets what correctness needs, whatever the URI says: a read of a stale
-// secondary or a write that a failover forgets would lose events.
+// strict sets what correctness needs, whatever the URI says: reading from a stale
+// secondary, or a write that a failover undoes, would lose events.
 func strict() *options.DatabaseOptionsBuilder {
 	journal := true
 	return options.Database().
@@ -93,7 +94,14 @@ func strict() *options.DatabaseOptionsBuilder {
 		SetWriteConcern(&writeconcern.WriteConcern{W: "majority", Journal: &journal})
 }
 
-// Check reports why the store cannot do its job now.
+// Ping implements [store.Store].
+func (s *Store) Ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*selectionTimeout)
+	defer cancel()
+	return explain("MongoDB is not reachable (see MONGODB_URI)", s.client.Ping(ctx, nil))
+}
+
+// Check implements [store.Store].
 func (s *Store) Check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
@@ -106,8 +114,78 @@ func (s *Store) Check(ctx context.Context) error {
 	return nil
 }
 
-// Close writes what was accepted, and disconnects.
+// Close implements [store.Store].
 func (s *Store) Close(ctx context.Context) error {
 	s.Queue.Close()
 	return s.client.Disconnect(ctx)
+}
+
+// batchSize bounds how many documents a cursor fetches at a time: audit documents
+// can be large.
+const batchSize = 100
+
+// query finds documents of a collection.
+type query struct {
+	from   *mongo.Collection
+	filter bson.D
+	opts   *options.FindOptionsBuilder
+	doing  string // for errors
+}
+
+// each yields the documents that a query finds.
+func each[T any](ctx context.Context, q query) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var zero T
+		cursor, err := q.from.Find(ctx, q.filter, q.opts.SetBatchSize(batchSize))
+		if err != nil {
+			yield(zero, explain(q.doing, err))
+			return
+		}
+		defer func() { _ = cursor.Close(context.WithoutCancel(ctx)) }()
+		for cursor.Next(ctx) {
+			var doc T
+			if err := cursor.Decode(&doc); err != nil {
+				yield(zero, explain(q.doing, err))
+				return
+			}
+			if !yield(doc, nil) {
+				return
+			}
+		}
+		if err := cursor.Err(); err != nil {
+			yield(zero, explain(q.doing, err))
+		}
+	}
+}
+
+// converted yields what a query finds, in the types of package store.
+func converted[Document, T any](ctx context.Context, q query, convert func(Document) T) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for doc, err := range each[Document](ctx, q) {
+			var value T
+			if err == nil {
+				value = convert(doc)
+			}
+			if !yield(value, err) {
+				return
+			}
+		}
+	}
+}
+
+// equal is a condition on one field.
+func equal(field string, value any) bson.E { return bson.E{Key: field, Value: value} }
+
+// anyOf is the condition that a field has one of several values.
+func anyOf[T any](field string, values []T) bson.E {
+	return bson.E{Key: field, Value: bson.D{{Key: "$in", Value: append([]T{}, values...)}}} // null is not a list
+}
+
+// fields names fields, for a projection, an ascending order or an index.
+func fields(names ...string) bson.D {
+	doc := make(bson.D, len(names))
+	for i, name := range names {
+		doc[i] = bson.E{Key: name, Value: 1}
+	}
+	return doc
 }

@@ -6,9 +6,7 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
-	"github.com/billbus/billbus/events/ordering"
 	"github.com/billbus/billbus/internal/mongostore"
-	"github.com/billbus/billbus/internal/store"
 	"github.com/billbus/billbus/test/storetest"
 )
 
@@ -33,36 +31,17 @@ func TestSuiteOnMongoDB(t *testing.T) {
 func newBackend(t *testing.T, db database, histories int) storetest.Backend {
 	t.Helper()
 	return storetest.Backend{
-		Connect:   func() store.Database { return db.open(t, nil).Documents() },
-		Record:    func(key string) storetest.Record { return db.record(t, key) },
-		Histories: histories,
-	}
-}
-
-// record is what a state says, read from its document.
-func (db database) record(t *testing.T, key string) storetest.Record {
-	t.Helper()
-	raw := db.raw(t, mongostore.Subscriptions, key)
-	if raw == nil {
-		return storetest.Record{}
-	}
-	var doc struct {
-		Status, Description, Ordering, Explanation string
-		Version                                    struct {
-			EventID  string `bson:"event_id"`
-			Terminal bool
-			Rule     int
-		}
-	}
-	if err := bson.Unmarshal(raw, &doc); err != nil {
-		t.Fatal(err)
-	}
-	heads, err := db.open(t, nil).Documents().Heads(t.Context(), []string{key})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return storetest.Record{
-		EventID: doc.Version.EventID, Status: doc.Status, Description: doc.Description, Terminal: doc.Version.Terminal,
-		Ordering: ordering.Certainty(doc.Ordering), Explanation: doc.Explanation, Rule: doc.Version.Rule, Known: heads[key].Known,
+		Connect: func() storetest.Store { return db.open(t, nil) },
+		DamageAudit: func(key string) {
+			db.set(t, mongostore.WebhookEvents, key, bson.D{{Key: "message", Value: "{"}})
+		},
+		DamageRecord: func(key string) {
+			res, err := db.Collection(mongostore.Subscriptions).ReplaceOne(t.Context(), bson.D{{Key: "_id", Value: key}}, bson.D{})
+			if err != nil || res.MatchedCount != 1 {
+				t.Fatalf("damaging %s: %v, %v", key, res, err)
+			}
+		},
+		RemoveRecord: func(key string) { db.remove(t, mongostore.Subscriptions, key) },
+		Histories:    histories,
 	}
 }

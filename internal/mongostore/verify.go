@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/billbus/billbus/events"
@@ -16,94 +15,73 @@ import (
 	"github.com/billbus/billbus/internal/store"
 )
 
-// Records yields every record, in the order of subscriptions' keys.
-func (s *Store) Records(ctx context.Context) iter.Seq2[store.StoredRecord, error] {
-	opts := options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}).SetBatchSize(trailBatch)
-	return func(yield func(store.StoredRecord, error) bool) {
-		for raw, err := range each[bson.Raw](ctx, s.db.subscriptions, "reading states", bson.D{}, opts) {
-			if err != nil {
-				yield(store.StoredRecord{}, err)
-				return
-			}
-			if !yield(storedOf(raw), nil) {
-				return
-			}
-		}
-	}
+// Records implements [store.Verification].
+func (db database) Records(ctx context.Context) iter.Seq2[store.StoredRecord, error] {
+	return converted(ctx, query{db.subscriptions, bson.D{}, options.Find().SetSort(fields("_id")), "reading records"}, storedRecord)
 }
 
-// Record is what the database says of one subscription.
-func (s *Store) Record(ctx context.Context, key string) (store.StoredRecord, error) {
-	raw, err := s.stateRaw(ctx, key)
+// Record implements [store.Verification].
+func (db database) Record(ctx context.Context, key string) (store.StoredRecord, error) {
+	raw, err := db.record(ctx, key)
 	if raw == nil || err != nil {
 		return store.StoredRecord{Key: key}, err
 	}
-	return storedOf(raw), nil
+	return storedRecord(raw), nil
 }
 
-func (s *Store) stateRaw(ctx context.Context, key string) (bson.Raw, error) {
-	raw, err := s.db.subscriptions.FindOne(ctx, bson.D{{Key: "_id", Value: key}}).Raw()
-	if errors.Is(err, mongo.ErrNoDocuments) {
-		return nil, nil
-	}
-	return raw, explain("reading a state", err)
-}
-
-// Render returns the fields of the state that a verdict makes.
-func (s *Store) Render(key string, winner events.Message, verdict ordering.Verdict) (map[string]string, error) {
-	raw, err := encodeState(store.Head{Key: key}.Next(winner, verdict, s.cfg.Now()))
+// Fields implements [store.Verification].
+func (db database) Fields(key string, winner events.Message, verdict ordering.Verdict) (map[string]string, error) {
+	raw, err := encodeRecord(store.Head{Key: key}.Next(winner, verdict, db.now()))
 	if err != nil {
 		return nil, err
 	}
 	return texts(raw), nil
 }
 
-// Rewrite replaces the state that was read by the one that a verdict makes, under
-// its revision; false if somebody else has written it since.
-func (s *Store) Rewrite(ctx context.Context, have store.StoredRecord, winner events.Message, verdict ordering.Verdict) (bool, error) {
-	raw, err := s.stateRaw(ctx, have.Key)
+// Rewrite implements [store.Verification].
+func (db database) Rewrite(ctx context.Context, have store.StoredRecord, winner events.Message, verdict ordering.Verdict) (bool, error) {
+	raw, err := db.record(ctx, have.Key)
 	if err != nil || raw != nil && revisionOf(raw) != have.Revision || (raw != nil) != have.Exists {
 		return false, err
 	}
-	replacement, err := encodeState(headOf(have.Key, raw).Next(winner, verdict, s.cfg.Now()))
+	replacement, err := encodeRecord(readableHead(have.Key, raw).Next(winner, verdict, db.now()))
 	if err != nil {
 		return false, err
 	}
-	res, err := s.db.subscriptions.ReplaceOne(ctx, unmoved(have.Key, raw), replacement, options.Replace().SetUpsert(true))
-	failure := single(replaced(res, err))
-	if isDuplicate(failure) {
+	err = db.replace(ctx, sameRevision(have.Key, raw), replacement)
+	if errors.Is(err, store.ErrExists) {
 		return false, nil
 	}
-	return failure == nil, explain("replacing state", failure)
+	return err == nil, err
 }
 
-// unmoved finds the document in the revision that was read, also where that is
+// sameRevision finds a document in the revision that was read, even if that is
 // damaged.
-func unmoved(key string, raw bson.Raw) bson.D {
+func sameRevision(key string, raw bson.Raw) bson.D {
 	n, err := raw.LookupErr("version", "n")
 	switch {
 	case raw == nil:
-		return bson.D{{Key: "_id", Value: key}, {Key: "version.n", Value: int64(0)}}
+		return bson.D{equal("_id", key), equal("version.n", int64(0))}
 	case err != nil:
-		return bson.D{{Key: "_id", Value: key}, {Key: "version.n", Value: bson.D{{Key: "$exists", Value: false}}}}
+		return bson.D{equal("_id", key), equal("version.n", bson.D{{Key: "$exists", Value: false}})}
 	}
-	return bson.D{{Key: "_id", Value: key}, {Key: "version.n", Value: n}}
+	return bson.D{equal("_id", key), equal("version.n", n)}
 }
 
-// headOf takes from a document what outlives its replacement, as far as it can be
-// read.
-func headOf(key string, raw bson.Raw) store.Head {
+// readableHead returns what the replacement of a document keeps of it, as far as it
+// can be read.
+func readableHead(key string, raw bson.Raw) store.Head {
 	head := store.Head{Key: key}
 	if at, ok := raw.Lookup("first_seen_at").TimeOK(); ok {
 		head.FirstSeenAt = at
 	}
 	if n, ok := raw.Lookup("version", "n").AsInt64OK(); ok {
-		head.N = max(n, 0)
+		head.Revision = max(n, 0)
 	}
 	return head
 }
 
-func storedOf(raw bson.Raw) store.StoredRecord {
+func storedRecord(raw bson.Raw) store.StoredRecord {
 	key, _ := raw.Lookup("_id").StringValueOK()
 	rule, _ := raw.Lookup("version", "rule").AsInt64OK()
 	id, _ := raw.Lookup("version", "event_id").StringValueOK()
@@ -112,10 +90,11 @@ func storedOf(raw bson.Raw) store.StoredRecord {
 
 func revisionOf(raw bson.Raw) string { return text(raw.Lookup("version", "n")) }
 
-// notCompared are when and how often a document was written.
+// notCompared are the key, and the fields that say when and how often a document was
+// written.
 var notCompared = map[string]bool{"_id": true, "first_seen_at": true, "updated_at": true, "version.n": true}
 
-// texts returns the fields of a state document, those of version one by one.
+// texts returns the fields of a record, those of version one by one.
 func texts(raw bson.Raw) map[string]string {
 	fields := map[string]string{}
 	addTexts(fields, "", raw)
@@ -123,7 +102,7 @@ func texts(raw bson.Raw) map[string]string {
 }
 
 func addTexts(fields map[string]string, prefix string, raw bson.Raw) {
-	elements, _ := raw.Elements() // what cannot be read is not there, and so differs
+	elements, _ := raw.Elements() // what cannot be read is missing, and therefore differs
 	for _, element := range elements {
 		name := prefix + element.Key()
 		if inner, ok := element.Value().DocumentOK(); ok && name == "version" {
@@ -134,7 +113,8 @@ func addTexts(fields map[string]string, prefix string, raw bson.Raw) {
 	}
 }
 
-// text is a value for a person to read, and to compare: JSON, a date as a date.
+// text returns a value as text, for a person to read and to compare: as JSON, and a
+// date as RFC 3339.
 func text(value bson.RawValue) string {
 	if at, ok := value.TimeOK(); ok {
 		return at.UTC().Format(time.RFC3339Nano)

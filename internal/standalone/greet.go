@@ -12,8 +12,8 @@ import (
 	"github.com/billbus/billbus/internal/fault"
 )
 
-// greet prints where everything is. A secret that was made here is printed,
-// since whoever signs needs it; one that was given is not.
+// greet prints where everything is. It prints the signing secret only if standalone
+// made it: then there is no other way to learn it.
 func (s *servers) greet(out io.Writer, cfg config.Standalone, ingress, admin net.Addr, made bool) error {
 	secret := "as configured"
 	if made {
@@ -33,18 +33,18 @@ func (s *servers) greet(out io.Writer, cfg config.Standalone, ingress, admin net
 	return err
 }
 
-// sandbox says how to have the Stripe CLI send events here. It signs them with
-// a secret of its own.
+// sandbox explains how to forward events with the Stripe CLI, which signs them with its
+// own secret.
 func sandbox(url string) string {
-	return "To see events of your Stripe sandbox, start it with the secret of the Stripe CLI,\n\n" +
+	return "To receive events of your Stripe sandbox, start standalone with the secret of the Stripe CLI,\n\n" +
 		"  STRIPE_WEBHOOK_SECRETS=\"$(stripe listen --print-secret)\" standalone\n\n" +
-		"and let the CLI forward:\n\n" +
+		"and forward events with the CLI:\n\n" +
 		"  stripe listen --forward-to " + url + "\n" +
 		"  stripe trigger customer.subscription.created\n"
 }
 
-// hintOnce says so once more when the first webhook is rejected for its
-// signature: most likely it was signed with the CLI's secret.
+// hintOnce prints that explanation again when the first webhook is rejected for its
+// signature: most likely the Stripe CLI has signed it.
 func hintOnce(out io.Writer, cfg config.Standalone) func(reason fault.Reason) {
 	var once sync.Once
 	return func(reason fault.Reason) {
@@ -53,14 +53,14 @@ func hintOnce(out io.Writer, cfg config.Standalone) func(reason fault.Reason) {
 		}
 		once.Do(func() {
 			_, port, _ := net.SplitHostPort(cfg.Webhook.Addr)
-			_, _ = io.WriteString(out, "\nA webhook was rejected: it was not signed with the secret in use here.\n"+
+			_, _ = io.WriteString(out, "\nA webhook was rejected because it was not signed with standalone's signing secret.\n"+
 				sandbox("http://localhost:"+port+cfg.Webhook.Path)+"\n")
 		})
 	}
 }
 
-// reachable is an address that a client can use: a listener on all interfaces
-// has none.
+// reachable returns an address that a client can use. The address of a listener on all
+// interfaces is not one.
 func reachable(addr net.Addr) string {
 	host, port, err := net.SplitHostPort(addr.String())
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 
 const secretFile = "signing_secret"
 
-// ensureSecret makes a signing secret if none is configured, and keeps it in
-// the data folder, so that it stays the same across restarts.
+// ensureSecret makes a signing secret if none is configured. It keeps it in the data
+// folder, for the next start.
 func ensureSecret(cfg *config.Standalone) (made bool, err error) {
 	if len(cfg.Webhook.Secrets) > 0 {
 		return false, nil

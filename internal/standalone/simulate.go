@@ -13,36 +13,40 @@ import (
 	"time"
 
 	"github.com/billbus/billbus/config"
+	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/events/ordering"
 	"github.com/billbus/billbus/internal/mongostore"
 	"github.com/billbus/billbus/internal/normalize"
 	"github.com/billbus/billbus/internal/ops"
+	"github.com/billbus/billbus/internal/store"
 	"github.com/billbus/billbus/internal/stripesim"
 	"github.com/billbus/billbus/internal/term"
 )
 
 const (
 	simulationWorkers = 4
-	// ties is the share of subscriptions that end with several changes in a second.
-	ties          = 0.5
-	settleTimeout = 2 * time.Minute
-	settlePoll    = 100 * time.Millisecond
-	// stateTimeout is how long a state may be behind the audit trail, which is
+	// ties is the share of subscriptions that end with several changes in one second.
+	ties         = 0.5
+	readyTimeout = 2 * time.Minute
+	auditTimeout = 2 * time.Minute
+	// recordTimeout is how long a record may be behind the audit trail, which is
 	// written first.
-	stateTimeout = 5 * time.Second
+	recordTimeout = 5 * time.Second
+	pollInterval  = 100 * time.Millisecond
 )
 
-// simulate plays the lifecycles. With once, everything stops afterwards, and
-// what went wrong is how the program ends; else it is printed, and all goes on.
+// simulate plays lifecycles. With --once, everything stops afterwards and the program
+// ends with the result. Otherwise a failure is printed, and everything goes on.
 func (s *servers) simulate(ctx context.Context, stop func(), cfg config.Standalone, url string, health *ops.Health, out io.Writer, log *slog.Logger) error {
-	store, err := mongostore.Open(mongostore.Config{
+	db, err := mongostore.Open(mongostore.Config{
 		URI: s.docs.URI(), Database: cfg.Database, MaxBatch: 1, Now: time.Now, Log: log,
 	})
 	if err != nil {
 		stop()
 		return err
 	}
-	defer func() { _ = store.Close(context.WithoutCancel(ctx)) }()
-	play := &simulation{cfg: cfg, url: url, store: store, health: health, out: out, now: time.Now}
+	defer func() { _ = db.Close(context.WithoutCancel(ctx)) }()
+	play := &simulation{cfg: cfg, url: url, store: db, health: health, out: out, now: time.Now}
 	err = play.run(ctx)
 	if cfg.Once {
 		stop()
@@ -54,57 +58,61 @@ func (s *servers) simulate(ctx context.Context, stop func(), cfg config.Standalo
 	return nil
 }
 
-// simulation plays lifecycles at the webhook over HTTP, as Stripe would, and
-// compares what became of them with what truly happened.
+// simulation sends lifecycles to the webhook over HTTP, as Stripe would, and compares
+// what was stored with what happened.
 type simulation struct {
 	cfg    config.Standalone
 	url    string // of the webhook
-	store  *mongostore.Store
+	store  store.Store
 	health *ops.Health
 	out    io.Writer
 	now    func() time.Time
+
+	history stripesim.History
 }
 
-// errSimulation says that something is not as it truly is; the table says what.
+// errSimulation is returned after the table has shown what is wrong.
 var errSimulation = errors.New("the simulation ended with differences")
 
 func (s *simulation) run(ctx context.Context) error {
 	if err := s.waitReady(ctx); err != nil {
 		return err
 	}
-	// A seed of its own for each run: a second one on the same data folder tells
-	// of other subscriptions.
-	history := stripesim.Generate(stripesim.Config{
+	// Each run has another seed: a second run on the same data folder must not repeat
+	// the subscriptions of the first.
+	s.history = stripesim.Generate(stripesim.Config{
 		Seed: uint64(s.now().UnixNano()), Subscriptions: s.cfg.Simulate,
-		Livemode: s.cfg.Webhook.Livemode == normalize.Live, UserIDs: true, Ties: ties, Kinds: stripesim.SentKinds(),
+		Livemode: s.livemode(), UserIDs: true, Ties: ties, Kinds: stripesim.SentKinds(),
 	})
-	if err := s.send(ctx, history); err != nil {
+	if err := s.send(ctx); err != nil {
 		return err
 	}
-	if err := s.settle(ctx, history); err != nil {
+	if err := s.waitAudited(ctx); err != nil {
 		return err
 	}
-	return s.report(ctx, history)
+	return s.report(ctx)
 }
+
+func (s *simulation) livemode() bool { return s.cfg.Webhook.Livemode == normalize.Live }
 
 func (s *simulation) waitReady(ctx context.Context) error {
-	return poll(ctx, settleTimeout, func() (bool, error) { return s.health.Ready(ctx).Ready, nil })
+	return poll(ctx, readyTimeout, func() (bool, error) { return s.health.Ready(ctx).Ready, nil })
 }
 
-func (s *simulation) send(ctx context.Context, history stripesim.History) error {
+func (s *simulation) send(ctx context.Context) error {
 	sending := stripesim.SendConfig{
 		URL: s.url, Secret: s.cfg.Webhook.Secrets[0].Value.Reveal(), Workers: simulationWorkers,
 		Duplicates: 0.2, Disorder: true, Now: s.now,
 	}
-	shown := term.NewProgress(s.out, "sending", int64(len(stripesim.Schedule(history, sending))))
+	shown := term.NewProgress(s.out, "sending", int64(len(stripesim.Schedule(s.history, sending))))
 	sending.Progress = func(p stripesim.Progress) { shown.Set(int64(p.Done)) }
-	report, err := stripesim.Send(ctx, history, sending)
+	report, err := stripesim.Send(ctx, s.history, sending)
 	shown.Stop()
 	if err != nil {
 		return fmt.Errorf("simulating: %w", err)
 	}
 	_, err = fmt.Fprintf(s.out, "Sent %d events of %d subscriptions out of order, %d of them again: %s.\n\n",
-		report.Events, len(history.Truth), report.Repeats, answers(report))
+		report.Events, len(s.history.Truth), report.Repeats, answers(report))
 	return err
 }
 
@@ -116,132 +124,133 @@ func answers(r stripesim.Report) string {
 	return strings.Join(parts, ", ")
 }
 
-// settle waits until every event is in the audit trail, as far as patience goes;
-// the report tells what is missing.
-func (s *simulation) settle(ctx context.Context, history stripesim.History) error {
-	shown := term.NewProgress(s.out, "storing", int64(len(history.Deliveries)))
+// waitAudited waits until every event is in the audit trail, or until it has waited
+// long enough: then the report says how many are missing.
+func (s *simulation) waitAudited(ctx context.Context) error {
+	shown := term.NewProgress(s.out, "storing", int64(len(s.history.Deliveries)))
 	defer shown.Stop()
-	err := poll(ctx, settleTimeout, func() (bool, error) {
-		counts, err := s.store.EventCounts(ctx)
-		if err != nil {
-			return false, nil // it may be busy; the time is limited
+	audited := 0
+	return ignoreTimeout(poll(ctx, auditTimeout, func() (bool, error) {
+		for ; audited < len(s.history.Deliveries); audited++ {
+			key := events.Key(s.livemode(), "", s.history.Deliveries[audited].ID)
+			if _, err := s.store.Find(ctx, key); err != nil {
+				return false, nil // not there yet, or the database is busy
+			}
+			shown.Set(int64(audited + 1))
 		}
-		missing := unaudited(history, counts)
-		shown.Set(int64(len(history.Deliveries) - missing))
-		return missing == 0, nil
-	})
-	return forgive(err)
+		return true, nil
+	}))
 }
 
-// forgive takes the end of patience for an answer, too.
-func forgive(err error) error {
-	if errors.Is(err, errPatience) {
-		return nil
-	}
-	return err
-}
-
-func unaudited(history stripesim.History, counts map[string]int) int {
-	missing := 0
-	for _, e := range history.Deliveries {
-		if counts[e.ID] == 0 {
-			missing++
-		}
-	}
-	return missing
-}
-
-// report prints the records, and fails if one differs from the truth or an
-// event is not audited exactly once.
-func (s *simulation) report(ctx context.Context, history stripesim.History) error {
+// report prints the records. It fails if one is wrong, or if an event is not in the
+// audit trail exactly once.
+func (s *simulation) report(ctx context.Context) error {
 	var rows [][]string
 	var wrong int
-	err := forgive(poll(ctx, stateTimeout, func() (yes bool, err error) {
-		rows, wrong, err = s.rows(ctx, history)
+	err := ignoreTimeout(poll(ctx, recordTimeout, func() (ok bool, err error) {
+		rows, wrong, err = s.rows(ctx)
 		return wrong == 0, err
 	}))
 	if err != nil {
 		return err
 	}
-	if err := term.Table(s.out, []string{"subscription", "user", "status", "access", "plan", "ends at", "as it truly is"}, rows); err != nil {
-		return err
-	}
-	counts, err := s.store.EventCounts(ctx)
+	audited, err := s.auditedOnce(ctx)
 	if err != nil {
 		return err
 	}
-	audited, open := 0, ""
-	if n := history.Open(); n > 0 {
-		open = fmt.Sprintf(" (%d of them ambiguous, as their events are)", n)
+	if err := term.Table(s.out, []string{"subscription", "user", "status", "access", "plan", "ends at", "correct"}, rows); err != nil {
+		return err
 	}
-	for _, e := range history.Deliveries {
-		if counts[e.ID] == 1 {
-			audited++
-		}
+	open := ""
+	if n := s.history.Open(); n > 0 {
+		open = fmt.Sprintf(" (%d of them ambiguous, as expected)", n)
 	}
-	_, err = fmt.Fprintf(s.out, "\n%d of %d records are as they truly are%s; %d of %d events are audited once.\n",
-		len(rows)-wrong, len(rows), open, audited, len(history.Deliveries))
-	if wrong > 0 || audited < len(history.Deliveries) {
+	_, err = fmt.Fprintf(s.out, "\n%d of %d records are correct%s; %d of %d events are in the audit trail exactly once.\n",
+		len(rows)-wrong, len(rows), open, audited, len(s.history.Deliveries))
+	if wrong > 0 || audited < len(s.history.Deliveries) {
 		err = errors.Join(err, errSimulation)
 	}
 	return err
 }
 
-func (s *simulation) rows(ctx context.Context, history stripesim.History) (rows [][]string, wrong int, err error) {
-	keys := slices.Sorted(maps.Keys(history.Truth))
-	for _, key := range keys {
-		truth := history.Truth[key]
-		record, differing, err := s.compare(ctx, key, truth)
-		if err != nil && !errors.Is(err, mongostore.ErrNoRecord) {
+// auditedOnce counts the events that are in the audit trail exactly once.
+func (s *simulation) auditedOnce(ctx context.Context) (int, error) {
+	found, err := s.store.Search(ctx, store.Query{})
+	if err != nil {
+		return 0, err
+	}
+	counts := map[string]int{}
+	for _, audited := range found {
+		counts[audited.ID]++
+	}
+	once := 0
+	for _, delivery := range s.history.Deliveries {
+		if counts[delivery.ID] == 1 {
+			once++
+		}
+	}
+	return once, nil
+}
+
+func (s *simulation) rows(ctx context.Context) (rows [][]string, wrong int, err error) {
+	for _, key := range slices.Sorted(maps.Keys(s.history.Truth)) {
+		truth := s.history.Truth[key]
+		state, found, err := s.store.State(ctx, key)
+		if err != nil {
 			return nil, 0, err
 		}
-		verdict, right := judge(truth, record, differing, err == nil)
-		if !right {
+		verdict, correct := "no record", false
+		if found {
+			verdict, correct = judge(truth, state)
+		}
+		if !correct {
 			wrong++
 		}
-		rows = append(rows, row(truth.Subscription.ID, record, verdict))
+		rows = append(rows, row(truth.Subscription.ID, state, verdict))
 	}
 	return rows, wrong, nil
 }
 
-// compare names the fields in which a record differs from the truth, in one of
-// its renderings.
-func (s *simulation) compare(ctx context.Context, key string, truth stripesim.Truth) (mongostore.Record, []string, error) {
-	record, differing, err := s.store.Compare(ctx, key, truth.Subscription)
-	if err != nil || differing == nil || truth.Also == nil {
-		return record, differing, err
-	}
-	return s.store.Compare(ctx, key, *truth.Also)
-}
-
-// judge says in a word what a record is worth. Where the events allow of another
-// end as well, it has to say so, and may be that.
-func judge(truth stripesim.Truth, record mongostore.Record, differing []string, found bool) (verdict string, right bool) {
-	open := record.Ordering == "ambiguous"
+// judge says whether a state is correct. If the events leave it open which is the last,
+// the record has to be ambiguous, and may hold any of them.
+func judge(truth stripesim.Truth, state store.State) (verdict string, correct bool) {
+	ambiguous := state.Ordering == ordering.Ambiguous
 	switch {
-	case !found:
-		return "no record", false
-	case truth.Open && open:
-		return "ambiguous, as it must be", true
+	case truth.Open && ambiguous:
+		return "ambiguous, as expected", true
 	case truth.Open:
-		return "not ambiguous, as it must be", false
-	case open:
-		return "ambiguous", false
-	case differing != nil:
-		return "differs: " + strings.Join(differing, ", "), false
+		return "no: should be ambiguous", false
+	case ambiguous:
+		return "no: ambiguous", false
+	}
+	if differing := differing(truth, &state.Subscription); len(differing) > 0 {
+		return "no: differs in " + strings.Join(differing, ", "), false
 	}
 	return "yes", true
 }
 
-func row(id string, r mongostore.Record, verdict string) []string {
-	ends := ""
-	if r.EndsAt != 0 {
-		ends = r.EndsAt.Time().UTC().Format(time.DateOnly)
+// differing returns the names of the fields that differ from the truth, in whichever
+// of its renderings was stored first.
+func differing(truth stripesim.Truth, have *events.Subscription) []string {
+	diff := events.Diff(&truth.Subscription, have)
+	if diff != nil && truth.Also != nil {
+		diff = events.Diff(truth.Also, have)
 	}
-	return []string{id, r.UserID, r.Status, r.Access, plan(r.Items), ends, verdict}
+	if diff == nil {
+		return nil
+	}
+	return diff.Fields
 }
 
-func plan(items []mongostore.RecordItem) string {
+func row(id string, state store.State, verdict string) []string {
+	sub, endsAt := state.Subscription, ""
+	if !sub.EndsAt.IsZero() {
+		endsAt = sub.EndsAt.UTC().Format(time.DateOnly)
+	}
+	return []string{id, sub.UserID, sub.Status, sub.Access, plan(sub.Items), endsAt, verdict}
+}
+
+func plan(items []events.Item) string {
 	parts := make([]string, len(items))
 	for i, item := range items {
 		parts[i] = item.PriceID
@@ -252,23 +261,31 @@ func plan(items []mongostore.RecordItem) string {
 	return strings.Join(parts, ", ")
 }
 
-var errPatience = errors.New("it took too long")
+var errTimeout = errors.New("timeout")
 
-// poll asks until the answer is yes, an error, or the patience is at its end.
-func poll(ctx context.Context, patience time.Duration, ask func() (bool, error)) error {
-	limit := time.NewTimer(patience)
+// ignoreTimeout turns a timeout of poll into success, where a report follows.
+func ignoreTimeout(err error) error {
+	if errors.Is(err, errTimeout) {
+		return nil
+	}
+	return err
+}
+
+// poll calls ok until it reports true or fails, or returns errTimeout.
+func poll(ctx context.Context, timeout time.Duration, ok func() (bool, error)) error {
+	limit := time.NewTimer(timeout)
 	defer limit.Stop()
-	tick := time.NewTicker(settlePoll)
+	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	for {
-		if yes, err := ask(); yes || err != nil {
+		if done, err := ok(); done || err != nil {
 			return err
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-limit.C:
-			return errPatience
+			return errTimeout
 		case <-tick.C:
 		}
 	}

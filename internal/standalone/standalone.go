@@ -1,5 +1,5 @@
-// Package standalone runs everything in one process: the embedded servers, the
-// bridge and the subscriber, on one data folder.
+// Package standalone runs the embedded servers, the bridge and the subscriber in one
+// process, on one data folder. It can also simulate Stripe.
 package standalone
 
 import (
@@ -24,8 +24,8 @@ import (
 	"github.com/billbus/billbus/internal/subscriber"
 )
 
-// Run runs standalone until ctx is done. It prints to out where everything is;
-// the log goes elsewhere, so that the secret it prints never reaches a log.
+// Run runs standalone until ctx is done. What it prints to out may contain the signing
+// secret, so the log must go elsewhere.
 func Run(ctx context.Context, cfg config.Standalone, out io.Writer, log *slog.Logger) error {
 	unlock, err := lock(cfg.DataDir)
 	if err != nil {
@@ -48,8 +48,8 @@ func Run(ctx context.Context, cfg config.Standalone, out io.Writer, log *slog.Lo
 	return servers.run(ctx, cfg, admin, made, out, log)
 }
 
-// lock keeps a second standalone from the same data folder: two servers would
-// write to the same files.
+// lock locks the data folder. Two standalones on one folder would write to the same
+// files.
 func lock(dir string) (func(), error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("DATA_DIR: %w", err)
@@ -91,8 +91,8 @@ func start(cfg config.Standalone) (*servers, error) {
 	return &servers{nats: nats, docs: docs}, nil
 }
 
-// free says which setting to change if a port is taken; the embedded servers
-// know no settings.
+// free returns an error that names the setting if its port is in use. The embedded
+// servers do not know the settings.
 func free(setting, addr string) error {
 	ln, err := ops.Listen(setting, addr)
 	if err != nil {
@@ -106,8 +106,8 @@ func (s *servers) close() {
 	s.nats.Close()
 }
 
-// run runs bridge and subscriber. When ctx is done the bridge stops first, so
-// that the subscriber still takes what it published.
+// run runs bridge and subscriber. When ctx is done, the bridge stops first, and the
+// subscriber still processes what the bridge published.
 func (s *servers) run(ctx context.Context, cfg config.Standalone, admin net.Listener, made bool, out io.Writer, log *slog.Logger) error {
 	hup, ignore := ops.Hangup()
 	defer ignore()
@@ -139,8 +139,8 @@ func (s *servers) run(ctx context.Context, cfg config.Standalone, admin net.List
 	})
 }
 
-// inOrder runs first and second, and stops second when first has stopped. If
-// second ends by itself, first is stopped.
+// inOrder runs two functions. It stops the second when the first has returned, and the
+// first if the second returns early.
 func inOrder(ctx context.Context, first, second func(context.Context) error) error {
 	firstCtx, stopFirst := context.WithCancel(ctx)
 	defer stopFirst()

@@ -13,17 +13,17 @@ import (
 	"github.com/billbus/billbus/internal/fault"
 )
 
-// maxAttempts bounds how often a state is read and merged again because another
-// writer was first. Each attempt means that somebody made progress.
+// maxAttempts bounds how often a record is read and decided again because another
+// writer was first. Each attempt means that a writer made progress.
 const maxAttempts = 20
 
-// Result is what became of one entry.
+// Result is the outcome of one entry.
 type Result struct {
 	Effect Effect
 	Err    error
 }
 
-// Committer records batches of entries. It keeps nothing between two batches, and
+// Committer commits batches of entries. It keeps nothing between two batches, and
 // any number of them may work on one database.
 type Committer struct {
 	db  Database
@@ -33,52 +33,54 @@ type Committer struct {
 // NewCommitter returns a committer on a database.
 func NewCommitter(db Database, now func() time.Time) *Committer { return &Committer{db, now} }
 
-// Commit records a batch: all audit documents, then all states. The result of
-// each entry stands at its index; one bad entry does not fail the others.
+// Commit commits a batch: all audit documents, then all records. It returns the
+// result of each entry at the same index; one that fails does not fail the others.
 func (c *Committer) Commit(ctx context.Context, entries []Entry) []Result {
 	b := &batch{messages: make([]events.Message, len(entries)), results: make([]Result, len(entries))}
 	for i, failure := range c.db.Insert(ctx, entries) {
 		b.messages[i], b.results[i] = c.audited(ctx, entries[i], failure)
 	}
-	c.advanceAll(ctx, b)
+	c.updateRecords(ctx, b)
 	return b.results
 }
 
-// batch is one batch under way. The messages are those of the audit trail.
+// batch is a batch that is being committed, with the messages that the audit trail
+// holds.
 type batch struct {
 	messages []events.Message
 	results  []Result
 }
 
-// audited is what became of an audit document. A duplicate is no reason to stop:
-// the crash that brought it here again may have come before the state.
+// audited returns the message that the audit trail holds of an entry. A duplicate
+// goes on to its record: the process that inserted the document may have crashed
+// before it wrote that.
 func (c *Committer) audited(ctx context.Context, e Entry, failure error) (events.Message, Result) {
 	switch {
 	case failure == nil:
 		return e.Message, Result{Effect: Recorded}
 	case errors.Is(failure, ErrExists):
-		// Where one event came in two renderings the first stored one counts, so a
-		// duplicate's own message is never looked at.
+		// If an event came in two renderings, the one that was stored first counts,
+		// so a duplicate's own message is not used.
 		m, err := c.db.Find(ctx, e.Key())
 		return m, Result{Effect: Duplicate, Err: err}
 	}
 	return events.Message{}, Result{Err: failure}
 }
 
-// groups are the indexes of a batch's messages by their subscription.
+// groups are the indexes of a batch's messages, by the key of their subscription.
 type groups map[string][]int
 
-// advanceAll advances the state of every subscription that the batch tells of:
-// all events of one subscription in one write.
-func (c *Committer) advanceAll(ctx context.Context, b *batch) {
-	open := b.groups()
-	for attempt := 0; len(open) > 0; attempt++ {
+// updateRecords updates the record of every subscription in the batch. All events
+// of one subscription become one write.
+func (c *Committer) updateRecords(ctx context.Context, b *batch) {
+	pending := b.groups()
+	for attempt := 0; len(pending) > 0; attempt++ {
 		if attempt == maxAttempts {
-			b.failAll(open, fault.New(fault.Transient, fault.DatabaseContention,
+			b.failAll(pending, fault.New(fault.Transient, fault.DatabaseContention,
 				fmt.Errorf("another writer was first %d times", attempt)))
 			return
 		}
-		open = c.advanceOnce(ctx, b, open)
+		pending = c.tryUpdate(ctx, b, pending)
 	}
 }
 
@@ -92,40 +94,40 @@ func (b *batch) groups() groups {
 	return found
 }
 
-// advanceOnce reads, merges and replaces the states of the groups, and returns
-// the groups for which somebody else was first.
-func (c *Committer) advanceOnce(ctx context.Context, b *batch, open groups) groups {
-	keys := slices.Sorted(maps.Keys(open))
+// tryUpdate reads, decides and replaces the records of the groups. It returns the
+// groups for which another writer was first.
+func (c *Committer) tryUpdate(ctx context.Context, b *batch, pending groups) groups {
+	keys := slices.Sorted(maps.Keys(pending))
 	heads, err := c.db.Heads(ctx, keys)
 	if err != nil {
-		b.failAll(open, err)
+		b.failAll(pending, err)
 		return nil
 	}
-	var decided []decision
+	var decisions []decision
 	for _, key := range keys {
 		head := heads[key]
 		head.Key = key
-		d, needed, err := c.decide(ctx, head, b.pick(open[key]))
+		d, needed, err := c.decide(ctx, head, b.pick(pending[key]))
 		switch {
 		case err != nil:
-			b.fail(open[key], err)
+			b.fail(pending[key], err)
 		case needed:
-			decided = append(decided, d)
+			decisions = append(decisions, d)
 		}
 	}
-	return c.replace(ctx, b, open, decided)
+	return c.replace(ctx, b, pending, decisions)
 }
 
-// decision is a state that is to replace another.
+// decision is a record that is to replace another.
 type decision struct {
-	state State
-	// before are the facts on which the state before rests, and all those that this
-	// one was decided from.
+	record Record
+	// before are the facts that the record already knew. all are those that it was
+	// decided from.
 	before, all []ordering.Fact
 }
 
-// decide merges new messages into what is known of a subscription. Nothing needs
-// to be written if every event is known already, or too old to matter.
+// decide merges new messages into what is known of a subscription. It reports false
+// if nothing needs to be written: every event is known, or too old to matter.
 func (c *Committer) decide(ctx context.Context, head Head, fresh []events.Message) (decision, bool, error) {
 	known, err := c.known(ctx, head)
 	if err != nil {
@@ -133,46 +135,45 @@ func (c *Committer) decide(ctx context.Context, head Head, fresh []events.Messag
 	}
 	d := decision{all: slices.Concat(known, factsOf(fresh))}
 	verdict := ordering.Fold(d.all)
-	if head.current() {
+	if head.Current() {
 		if sameEvents(verdict.Relevant, known) {
 			return decision{}, false, nil
 		}
 		d.before = known
 	}
 	winner, err := c.message(ctx, head.Key, verdict.Winner.EventID, fresh)
-	d.state = head.Next(winner, verdict, c.now())
+	d.record = head.Next(winner, verdict, c.now())
 	return d, true, err
 }
 
-// known returns what is known of a subscription. A state that was decided by an
-// older rule is decided anew from the whole audit trail.
+// known returns the facts to decide from. A record that an older rule decided is
+// decided again, from the whole audit trail.
 func (c *Committer) known(ctx context.Context, head Head) ([]ordering.Fact, error) {
 	switch {
 	case head.Rule > ordering.Rule:
 		return nil, fault.New(fault.Transient, fault.NewerRule, ErrNewerRule)
-	case head.N > 0 && head.Rule < ordering.Rule:
+	case head.Revision > 0 && head.Rule < ordering.Rule:
 		return c.history(ctx, head.Key)
 	}
 	return head.Known, nil
 }
 
+// history returns all facts of a subscription. It skips damaged documents, which
+// say nothing and must not hide the others.
 func (c *Committer) history(ctx context.Context, subscription string) ([]ordering.Fact, error) {
 	var facts []ordering.Fact
-	for m, err := range c.db.History(ctx, subscription) {
-		if fault.KindOf(err) == fault.Permanent {
-			continue // one damaged document says nothing, and must not silence the others
-		}
+	for audited, err := range c.db.Trail(ctx, subscription) {
 		if err != nil {
 			return nil, err
 		}
-		if fact, ok := ordering.FactOf(m); ok {
+		if fact, ok := ordering.FactOf(audited.Message); ok {
 			facts = append(facts, fact)
 		}
 	}
 	return facts, nil
 }
 
-// message returns the winner's message: one of the batch, else from the audit.
+// message returns the winner's message, from the batch or from the audit trail.
 func (c *Committer) message(ctx context.Context, subscription, eventID string, fresh []events.Message) (events.Message, error) {
 	for _, m := range fresh {
 		if m.ID == eventID {
@@ -183,45 +184,45 @@ func (c *Committer) message(ctx context.Context, subscription, eventID string, f
 	m, err := c.db.Find(ctx, events.Key(first.Livemode, first.StripeAccount, eventID))
 	if err == nil && m.SubscriptionKey() != subscription {
 		return events.Message{}, fault.New(fault.Transient, fault.AuditMismatch,
-			fmt.Errorf("audit document of %s tells of another subscription", events.SafeID(eventID)))
+			fmt.Errorf("the audit document of %s is about another subscription", events.SafeID(eventID)))
 	}
 	return m, err
 }
 
-// replace writes the states and returns the groups whose revision had moved: for
-// these, what was read is no longer true.
-func (c *Committer) replace(ctx context.Context, b *batch, open groups, decided []decision) groups {
-	states := make([]State, len(decided))
-	for i, d := range decided {
-		states[i] = d.state
+// replace writes the records and returns the groups whose revision has changed
+// since it was read.
+func (c *Committer) replace(ctx context.Context, b *batch, pending groups, decisions []decision) groups {
+	records := make([]Record, len(decisions))
+	for i, d := range decisions {
+		records[i] = d.record
 	}
 	again := groups{}
-	for i, failure := range c.db.Replace(ctx, states) {
-		key := states[i].Key
+	for i, failure := range c.db.Replace(ctx, records) {
+		key := records[i].Key
 		switch {
 		case failure == nil:
-			b.applied(open[key], decided[i])
+			b.markApplied(pending[key], decisions[i])
 		case errors.Is(failure, ErrExists):
-			again[key] = open[key]
+			again[key] = pending[key]
 		default:
-			b.fail(open[key], failure)
+			b.fail(pending[key], failure)
 		}
 	}
 	return again
 }
 
-// applied marks the events without which the state would be another one. What
-// came along with an event that supersedes it, or is known now and changes
-// nothing, is not among them.
-func (b *batch) applied(members []int, d decision) {
+// markApplied marks the events that the new state depends on. An event that was
+// superseded within its batch, or that is only remembered, is not marked.
+func (b *batch) markApplied(members []int, d decision) {
 	for _, i := range members {
-		if d.restsOn(b.messages[i].ID) {
+		if d.dependsOn(b.messages[i].ID) {
 			b.results[i].Effect = Applied
 		}
 	}
 }
 
-func (d decision) restsOn(eventID string) bool {
+// dependsOn reports whether the decision would be another one without an event.
+func (d decision) dependsOn(eventID string) bool {
 	is := func(f ordering.Fact) bool { return f.EventID == eventID }
 	if slices.ContainsFunc(d.before, is) {
 		return false
@@ -231,11 +232,11 @@ func (d decision) restsOn(eventID string) bool {
 		return true
 	}
 	without := ordering.Fold(others)
-	return without.Winner.EventID != d.state.Winner.ID || without.Ordering != d.state.Ordering
+	return without.Winner.EventID != d.record.Winner.ID || without.Ordering != d.record.Ordering
 }
 
-func (b *batch) failAll(open groups, err error) {
-	for _, members := range open {
+func (b *batch) failAll(failed groups, err error) {
+	for _, members := range failed {
 		b.fail(members, err)
 	}
 }
@@ -264,8 +265,8 @@ func factsOf(messages []events.Message) []ordering.Fact {
 	return facts
 }
 
-// sameEvents compares two sets of facts of one subscription: those with equal ids
-// are equal.
+// sameEvents reports whether two sets of facts of one subscription are equal: facts
+// with equal ids are.
 func sameEvents(a, b []ordering.Fact) bool { return slices.Equal(eventIDs(a), eventIDs(b)) }
 
 func eventIDs(facts []ordering.Fact) []string {

@@ -20,21 +20,19 @@ import (
 
 func now() time.Time { return time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC) }
 
-var told = storetest.Told
-
-// stepped is an update from one status to another.
+// stepped returns an update from one status to another.
 func stepped(id string, second int, from, to string) store.Entry {
-	e := told("sub_1", id, "updated", second, to)
+	e := storetest.Entry("sub_1", id, "updated", second, to)
 	e.Data.Previous = &events.Previous{Fields: []string{"status"}, Values: events.Subscription{Status: from}}
 	return e
 }
 
-// committer returns one on a client with hooks.
+// committer returns a committer on a client with hooks.
 func committer(server *storetest.Memory, hooks storetest.Hooks) *store.Committer {
 	return store.NewCommitter(server.Connect(hooks), now)
 }
 
-// commit records entries as one batch, without any trouble.
+// commit commits entries as one batch. None of them may fail.
 func commit(t *testing.T, server *storetest.Memory, entries ...store.Entry) []store.Effect {
 	t.Helper()
 	effects := make([]store.Effect, len(entries))
@@ -47,15 +45,15 @@ func commit(t *testing.T, server *storetest.Memory, entries ...store.Entry) []st
 	return effects
 }
 
-func state(server *storetest.Memory, sub string) store.State {
-	s, _ := server.State(kit.Key(sub))
-	return s
+func record(server *storetest.Memory, sub string) store.Record {
+	r, _ := server.Record(kit.Key(sub))
+	return r
 }
 
-// expect compares what a state says with what the audit trail says.
+// expect compares what a record says with what the audit trail says.
 func expect(t *testing.T, server *storetest.Memory, sub, winner string) {
 	t.Helper()
-	got := storetest.RecordOf(state(server, sub))
+	got := storetest.ContentOf(record(server, sub))
 	if got.EventID != winner {
 		t.Errorf("%s: got %s as winner, want %s", sub, got.EventID, winner)
 	}
@@ -64,48 +62,48 @@ func expect(t *testing.T, server *storetest.Memory, sub, winner string) {
 		audited = append(audited, m)
 	}
 	if diff := cmp.Diff(storetest.Oracle(audited)[kit.Key(sub)], got); diff != "" {
-		t.Errorf("%s (-audit +state):\n%s", sub, diff)
+		t.Errorf("%s (-audit +record):\n%s", sub, diff)
 	}
 }
 
 func TestEffects(t *testing.T) {
 	t.Parallel()
 	const applied, recorded, duplicate = store.Applied, store.Recorded, store.Duplicate
-	invoice := told("sub_1", "evt_i", "updated", 9, "active")
+	invoice := storetest.Entry("sub_1", "evt_i", "updated", 9, "active")
 	invoice.Type, invoice.StripeType, invoice.Data.Subscription = "stripe.invoice.paid", "invoice.paid", nil
-	ignored := told("sub_1", "evt_g", "updated", 9, "active")
+	ignored := storetest.Entry("sub_1", "evt_g", "updated", 9, "active")
 	ignored.Data.Ignored = events.IgnoredAccount
-	first := told("sub_1", "evt_1", "updated", 10, "active")
+	first := storetest.Entry("sub_1", "evt_1", "updated", 10, "active")
 	cases := map[string]struct {
 		before, batch []store.Entry
 		want          []store.Effect
-		writes        int64 // of the state, by the batch
+		writes        int64 // of the record, by the batch
 	}{
 		"the first event":             {nil, []store.Entry{first}, []store.Effect{applied}, 1},
-		"a later one":                 {[]store.Entry{first}, []store.Entry{told("sub_1", "evt_0", "updated", 15, "unpaid")}, []store.Effect{applied}, 1},
-		"an older one that may count": {[]store.Entry{first}, []store.Entry{told("sub_1", "evt_2", "updated", 5, "unpaid")}, []store.Effect{recorded}, 1},
+		"a later one":                 {[]store.Entry{first}, []store.Entry{storetest.Entry("sub_1", "evt_0", "updated", 15, "unpaid")}, []store.Effect{applied}, 1},
+		"an older one that may count": {[]store.Entry{first}, []store.Entry{storetest.Entry("sub_1", "evt_2", "updated", 5, "unpaid")}, []store.Effect{recorded}, 1},
 		"one that is too old to count": {
-			[]store.Entry{told("sub_1", "evt_0", "updated", 8, "unpaid"), first},
-			[]store.Entry{told("sub_1", "evt_2", "updated", 5, "unpaid")},
+			[]store.Entry{storetest.Entry("sub_1", "evt_0", "updated", 8, "unpaid"), first},
+			[]store.Entry{storetest.Entry("sub_1", "evt_2", "updated", 5, "unpaid")},
 			[]store.Effect{recorded},
 			0,
 		},
-		"an event once more":     {[]store.Entry{first}, []store.Entry{first}, []store.Effect{duplicate}, 0},
-		"a tie that it loses":    {[]store.Entry{first}, []store.Entry{told("sub_1", "evt_0", "updated", 10, "unpaid")}, []store.Effect{applied}, 1},
-		"one after the end":      {[]store.Entry{told("sub_1", "evt_9", "deleted", 1, "canceled")}, []store.Entry{first}, []store.Effect{recorded}, 0},
-		"no subscription":        {nil, []store.Entry{invoice}, []store.Effect{recorded}, 0},
-		"not admitted":           {nil, []store.Entry{ignored}, []store.Effect{recorded}, 0},
-		"superseded in a batch":  {nil, []store.Entry{told("sub_1", "evt_0", "updated", 5, "unpaid"), first}, []store.Effect{recorded, applied}, 1},
-		"one event twice":        {nil, []store.Entry{first, first}, []store.Effect{applied, applied}, 1},
-		"a tie in a batch":       {nil, []store.Entry{first, told("sub_1", "evt_0", "updated", 10, "unpaid")}, []store.Effect{applied, applied}, 1},
-		"a known one beside one": {[]store.Entry{first}, []store.Entry{first, told("sub_1", "evt_0", "trial_will_end", 9, "active")}, []store.Effect{duplicate, recorded}, 1},
-		"the step between settles which of two is last": {
+		"the same event again":       {[]store.Entry{first}, []store.Entry{first}, []store.Effect{duplicate}, 0},
+		"a tie that it loses":        {[]store.Entry{first}, []store.Entry{storetest.Entry("sub_1", "evt_0", "updated", 10, "unpaid")}, []store.Effect{applied}, 1},
+		"one after the end":          {[]store.Entry{storetest.Entry("sub_1", "evt_9", "deleted", 1, "canceled")}, []store.Entry{first}, []store.Effect{recorded}, 0},
+		"no subscription":            {nil, []store.Entry{invoice}, []store.Effect{recorded}, 0},
+		"not admitted":               {nil, []store.Entry{ignored}, []store.Effect{recorded}, 0},
+		"superseded in a batch":      {nil, []store.Entry{storetest.Entry("sub_1", "evt_0", "updated", 5, "unpaid"), first}, []store.Effect{recorded, applied}, 1},
+		"one event twice":            {nil, []store.Entry{first, first}, []store.Effect{applied, applied}, 1},
+		"a tie in a batch":           {nil, []store.Entry{first, storetest.Entry("sub_1", "evt_0", "updated", 10, "unpaid")}, []store.Effect{applied, applied}, 1},
+		"a known one with a new one": {[]store.Entry{first}, []store.Entry{first, storetest.Entry("sub_1", "evt_0", "trial_will_end", 9, "active")}, []store.Effect{duplicate, recorded}, 1},
+		"the step in between decides which of two is last": {
 			[]store.Entry{stepped("evt_2", 1, "active", "unpaid"), stepped("evt_1", 1, "past_due", "paused")},
 			[]store.Entry{stepped("evt_3", 1, "unpaid", "past_due")},
 			[]store.Effect{applied},
 			1,
 		},
-		"a step before, of the same second": {
+		"an earlier step of the same second": {
 			[]store.Entry{stepped("evt_1", 1, "active", "unpaid")},
 			[]store.Entry{stepped("evt_2", 1, "incomplete", "active")},
 			[]store.Effect{recorded},
@@ -117,18 +115,18 @@ func TestEffects(t *testing.T) {
 			t.Parallel()
 			server := storetest.NewMemory()
 			commit(t, server, tt.before...)
-			before := state(server, "sub_1").N
+			before := record(server, "sub_1").Revision
 			if diff := cmp.Diff(tt.want, commit(t, server, tt.batch...)); diff != "" {
 				t.Errorf("effects (-want +got):\n%s", diff)
 			}
-			if got := state(server, "sub_1").N - before; got != tt.writes {
-				t.Errorf("the state was written %d times, want %d", got, tt.writes)
+			if got := record(server, "sub_1").Revision - before; got != tt.writes {
+				t.Errorf("the record was written %d times, want %d", got, tt.writes)
 			}
 		})
 	}
 }
 
-// failing are hooks that fail one kind of operation.
+// failing returns a hook that fails one kind of operation.
 func failing(op storetest.Operation) func(context.Context, storetest.Operation) error {
 	return func(_ context.Context, called storetest.Operation) error {
 		if called == op {
@@ -138,20 +136,20 @@ func failing(op storetest.Operation) func(context.Context, storetest.Operation) 
 	}
 }
 
-func TestNoStateWithoutAudit(t *testing.T) {
+func TestNoRecordWithoutAudit(t *testing.T) {
 	t.Parallel()
 	server := storetest.NewMemory()
-	entry := told("sub_1", "evt_1", "updated", 1, "active")
+	entry := storetest.Entry("sub_1", "evt_1", "updated", 1, "active")
 	results := committer(server, storetest.Hooks{Before: failing(storetest.Insert)}).Commit(t.Context(), []store.Entry{entry})
 	if fault.ReasonOf(results[0].Err) != "injected" || fault.KindOf(results[0].Err) != fault.Transient {
-		t.Errorf("got %v, want what the database said", results[0].Err)
+		t.Errorf("got %v, want the error of the database", results[0].Err)
 	}
-	if got := state(server, "sub_1"); got.N != 0 {
-		t.Errorf("there is a state of %s, which is not audited", got.Winner.ID)
+	if got := record(server, "sub_1"); got.Revision != 0 {
+		t.Errorf("there is a record of %s, which is not audited", got.Winner.ID)
 	}
 }
 
-// Each failure, with and without effect, is repaired by the next delivery.
+// The next delivery repairs every failure, with and without effect.
 func TestNextDeliveryRepairs(t *testing.T) {
 	t.Parallel()
 	for _, op := range []storetest.Operation{storetest.Insert, storetest.Heads, storetest.Replace} {
@@ -162,7 +160,7 @@ func TestNextDeliveryRepairs(t *testing.T) {
 			t.Run(string(op)+" "+name, func(t *testing.T) {
 				t.Parallel()
 				server := storetest.NewMemory()
-				batch := []store.Entry{told("sub_1", "evt_1", "updated", 1, "active"), told("sub_2", "evt_2", "updated", 1, "active")}
+				batch := []store.Entry{storetest.Entry("sub_1", "evt_1", "updated", 1, "active"), storetest.Entry("sub_2", "evt_2", "updated", 1, "active")}
 				for i, result := range committer(server, hooks).Commit(t.Context(), batch) {
 					if reads := op == storetest.Heads && hooks.Before == nil; (result.Err == nil) != reads {
 						t.Errorf("%s: got %v", batch[i].ID, result.Err)
@@ -176,11 +174,11 @@ func TestNextDeliveryRepairs(t *testing.T) {
 	}
 }
 
-// A crash between audit and state leaves the first without the second.
-func TestDuplicateRestoresTheState(t *testing.T) {
+// A crash may come after the audit document and before the record.
+func TestDuplicateRestoresTheRecord(t *testing.T) {
 	t.Parallel()
 	server := storetest.NewMemory()
-	entry := told("sub_1", "evt_1", "updated", 1, "active")
+	entry := storetest.Entry("sub_1", "evt_1", "updated", 1, "active")
 	commit(t, server, entry)
 	server.Delete("", kit.Key("sub_1"))
 	if diff := cmp.Diff([]store.Effect{store.Applied}, commit(t, server, entry)); diff != "" {
@@ -189,7 +187,7 @@ func TestDuplicateRestoresTheState(t *testing.T) {
 	expect(t, server, "sub_1", "evt_1")
 }
 
-// interposed are hooks that do something once before an operation.
+// interposed returns hooks that call do once, before an operation.
 func interposed(op storetest.Operation, do func()) storetest.Hooks {
 	done := false
 	return storetest.Hooks{Before: func(_ context.Context, called storetest.Operation) error {
@@ -210,9 +208,9 @@ func TestAnotherWriterIsFirst(t *testing.T) {
 				t.Parallel()
 				server := storetest.NewMemory()
 				if exists {
-					commit(t, server, told("sub_1", "evt_0", "created", 0, "incomplete"))
+					commit(t, server, storetest.Entry("sub_1", "evt_0", "created", 0, "incomplete"))
 				}
-				mine, other := told("sub_1", "evt_a", "updated", seconds[0], "active"), told("sub_1", "evt_b", "updated", seconds[1], "unpaid")
+				mine, other := storetest.Entry("sub_1", "evt_a", "updated", seconds[0], "active"), storetest.Entry("sub_1", "evt_b", "updated", seconds[1], "unpaid")
 				hooks := interposed(storetest.Replace, func() { commit(t, server, other) })
 				results := committer(server, hooks).Commit(t.Context(), []store.Entry{mine})
 				if results[0].Err != nil {
@@ -231,18 +229,18 @@ func TestAnotherWriterIsFirst(t *testing.T) {
 func TestEndlessCollisionIsTransient(t *testing.T) {
 	t.Parallel()
 	server := storetest.NewMemory()
-	commit(t, server, told("sub_1", "evt_1", "updated", 1, "active"))
+	commit(t, server, storetest.Entry("sub_1", "evt_1", "updated", 1, "active"))
 	attempts := 0
 	hooks := storetest.Hooks{Before: func(_ context.Context, op storetest.Operation) error {
 		if op == storetest.Replace {
 			attempts++
-			other := state(server, "sub_1")
-			other.N += 10
+			other := record(server, "sub_1")
+			other.Revision += 10
 			server.Put(other)
 		}
 		return nil
 	}}
-	results := committer(server, hooks).Commit(t.Context(), []store.Entry{told("sub_1", "evt_2", "updated", 2, "active")})
+	results := committer(server, hooks).Commit(t.Context(), []store.Entry{storetest.Entry("sub_1", "evt_2", "updated", 2, "active")})
 	if err := results[0].Err; fault.KindOf(err) != fault.Transient || fault.ReasonOf(err) != fault.DatabaseContention || attempts != 20 {
 		t.Errorf("got %v for %s after %d attempts, want transient for database_contention after 20", err, fault.ReasonOf(err), attempts)
 	}
@@ -251,80 +249,80 @@ func TestEndlessCollisionIsTransient(t *testing.T) {
 func TestTerminalStays(t *testing.T) {
 	t.Parallel()
 	server := storetest.NewMemory()
-	commit(t, server, told("sub_1", "evt_1", "deleted", 1, "canceled"))
-	commit(t, server, told("sub_1", "evt_2", "updated", 9, "active"))
+	commit(t, server, storetest.Entry("sub_1", "evt_1", "deleted", 1, "canceled"))
+	commit(t, server, storetest.Entry("sub_1", "evt_2", "updated", 9, "active"))
 	expect(t, server, "sub_1", "evt_1")
-	if got := state(server, "sub_1"); got.Winner.Data.Subscription.Status != "canceled" || !got.Terminal {
+	if got := record(server, "sub_1"); got.Winner.Data.Subscription.Status != "canceled" || !got.Terminal {
 		t.Errorf("got status %s, terminal %v", got.Winner.Data.Subscription.Status, got.Terminal)
 	}
-	commit(t, server, told("sub_1", "evt_3", "updated", 10, "canceled"))
+	commit(t, server, storetest.Entry("sub_1", "evt_3", "updated", 10, "canceled"))
 	expect(t, server, "sub_1", "evt_3")
 }
 
-func TestStateOfAnOlderRuleIsDecidedAnew(t *testing.T) {
+func TestRecordOfAnOlderRuleIsDecidedAgain(t *testing.T) {
 	t.Parallel()
 	server := storetest.NewMemory()
-	entries := []store.Entry{told("sub_1", "evt_1", "updated", 1, "active"), told("sub_1", "evt_2", "updated", 20, "past_due")}
+	entries := []store.Entry{storetest.Entry("sub_1", "evt_1", "updated", 1, "active"), storetest.Entry("sub_1", "evt_2", "updated", 20, "past_due")}
 	commit(t, server, entries...)
-	// An older rule had let the first event win, and remembered another one.
-	old := state(server, "sub_1")
+	// By the older rule the first event won, and another one was kept.
+	old := record(server, "sub_1")
 	old.Rule, old.Winner, old.Known[0].EventID, old.Known[0].Terminal = ordering.Rule-1, entries[0].Message, "evt_9", true
 	server.Put(old)
 	commit(t, server, entries[0])
 	expect(t, server, "sub_1", "evt_2")
-	if got, want := state(server, "sub_1").N, old.N+1; got != want {
+	if got, want := record(server, "sub_1").Revision, old.Revision+1; got != want {
 		t.Errorf("revision: got %d, want %d", got, want)
 	}
 }
 
-func TestStateOfANewerRuleIsLeftAlone(t *testing.T) {
+func TestRecordOfANewerRuleIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	server := storetest.NewMemory()
-	commit(t, server, told("sub_1", "evt_1", "updated", 1, "active"))
-	newer := state(server, "sub_1")
+	commit(t, server, storetest.Entry("sub_1", "evt_1", "updated", 1, "active"))
+	newer := record(server, "sub_1")
 	newer.Rule = ordering.Rule + 1
 	server.Put(newer)
-	batch := []store.Entry{told("sub_1", "evt_2", "updated", 2, "past_due"), told("sub_2", "evt_3", "updated", 2, "active")}
+	batch := []store.Entry{storetest.Entry("sub_1", "evt_2", "updated", 2, "past_due"), storetest.Entry("sub_2", "evt_3", "updated", 2, "active")}
 	results := committer(server, storetest.Hooks{}).Commit(t.Context(), batch)
 	if err := results[0].Err; !errors.Is(err, store.ErrNewerRule) || fault.KindOf(err) != fault.Transient || fault.ReasonOf(err) != fault.NewerRule {
 		t.Errorf("got %v for %s, want a transient ErrNewerRule", err, fault.ReasonOf(err))
 	}
-	if diff := cmp.Diff(newer, state(server, "sub_1")); diff != "" {
-		t.Errorf("state (-before +after):\n%s", diff)
+	if diff := cmp.Diff(newer, record(server, "sub_1")); diff != "" {
+		t.Errorf("record (-before +after):\n%s", diff)
 	}
 	if results[1].Err != nil {
 		t.Errorf("another subscription: %v", results[1].Err)
 	}
 }
 
-// A state that would have to be made of an audit document that is not there, or is
-// another one's, is left as it is.
+// A record whose winner is not in the audit trail, or is about another subscription
+// there, is left as it is.
 func TestABrokenAuditTrailIsTransient(t *testing.T) {
 	t.Parallel()
-	for reason, hurt := range map[string]func(t *testing.T, server *storetest.Memory){
+	for reason, damage := range map[string]func(t *testing.T, server *storetest.Memory){
 		"audit_missing": func(_ *testing.T, server *storetest.Memory) { server.Delete(kit.Key("evt_2"), "") },
 		"audit_mismatch": func(t *testing.T, server *storetest.Memory) {
 			t.Helper()
 			server.Delete(kit.Key("evt_2"), "")
-			commit(t, server, told("sub_2", "evt_2", "updated", 1, "active"))
+			commit(t, server, storetest.Entry("sub_2", "evt_2", "updated", 1, "active"))
 		},
 	} {
 		server := storetest.NewMemory()
-		commit(t, server, told("sub_1", "evt_2", "updated", 1, "active"))
-		hurt(t, server)
-		before := state(server, "sub_1")
-		results := committer(server, storetest.Hooks{}).Commit(t.Context(), []store.Entry{told("sub_1", "evt_1", "updated", 1, "past_due")})
+		commit(t, server, storetest.Entry("sub_1", "evt_2", "updated", 1, "active"))
+		damage(t, server)
+		before := record(server, "sub_1")
+		results := committer(server, storetest.Hooks{}).Commit(t.Context(), []store.Entry{storetest.Entry("sub_1", "evt_1", "updated", 1, "past_due")})
 		if err := results[0].Err; err == nil || fault.KindOf(err) != fault.Transient || fault.ReasonOf(err) != fault.Reason(reason) {
 			t.Errorf("got %v for %s, want transient for %s", err, fault.ReasonOf(err), reason)
 		}
-		if diff := cmp.Diff(before, state(server, "sub_1")); diff != "" {
-			t.Errorf("%s: state (-before +after):\n%s", reason, diff)
+		if diff := cmp.Diff(before, record(server, "sub_1")); diff != "" {
+			t.Errorf("%s: record (-before +after):\n%s", reason, diff)
 		}
 	}
 }
 
-// interleave has two workers commit a batch each, in every order of their operations
-// that there is, and calls check after each.
+// interleave lets two workers commit a batch each, in every possible order of their
+// operations, and calls check after each.
 func interleave(t *testing.T, one, two []store.Entry, check func(server *storetest.Memory)) {
 	t.Helper()
 	orders := storetest.Exhaust(func(choose func(n int) int) {
@@ -346,7 +344,7 @@ func interleave(t *testing.T, one, two []store.Entry, check func(server *storete
 		check(server)
 	})
 	if t.Logf("%d orders", orders); orders < 100 {
-		t.Errorf("got %d orders only", orders)
+		t.Errorf("got only %d orders", orders)
 	}
 }
 
@@ -361,7 +359,7 @@ func succeeded(t *testing.T, w *storetest.Worker) {
 
 func TestFirstRenderingCountsInEveryOrder(t *testing.T) {
 	t.Parallel()
-	first := told("sub_1", "evt_1", "updated", 1, "active")
+	first := storetest.Entry("sub_1", "evt_1", "updated", 1, "active")
 	interleave(t, []store.Entry{first}, []store.Entry{storetest.Rendered(first)}, func(server *storetest.Memory) {
 		expect(t, server, "sub_1", "evt_1")
 	})
@@ -370,16 +368,16 @@ func TestFirstRenderingCountsInEveryOrder(t *testing.T) {
 func TestTwoWorkersAgreeInEveryOrder(t *testing.T) {
 	t.Parallel()
 	for name, pair := range map[string][2]store.Entry{
-		"a tie":       {told("sub_1", "evt_1", "updated", 1, "active"), told("sub_1", "evt_2", "updated", 1, "unpaid")},
+		"a tie":       {storetest.Entry("sub_1", "evt_1", "updated", 1, "active"), storetest.Entry("sub_1", "evt_2", "updated", 1, "unpaid")},
 		"two steps":   {stepped("evt_2", 1, "incomplete", "active"), stepped("evt_1", 1, "active", "unpaid")},
-		"an end":      {told("sub_1", "evt_1", "deleted", 1, "canceled"), told("sub_1", "evt_2", "updated", 9, "active")},
-		"old and new": {told("sub_1", "evt_2", "updated", 1, "active"), told("sub_1", "evt_1", "updated", 9, "active")},
+		"an end":      {storetest.Entry("sub_1", "evt_1", "deleted", 1, "canceled"), storetest.Entry("sub_1", "evt_2", "updated", 9, "active")},
+		"old and new": {storetest.Entry("sub_1", "evt_2", "updated", 1, "active"), storetest.Entry("sub_1", "evt_1", "updated", 9, "active")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			winner := ""
 			interleave(t, pair[:1], pair[1:], func(server *storetest.Memory) {
-				if got := state(server, "sub_1").Winner.ID; winner == "" {
+				if got := record(server, "sub_1").Winner.ID; winner == "" {
 					winner = got
 				}
 				expect(t, server, "sub_1", winner)
@@ -388,11 +386,11 @@ func TestTwoWorkersAgreeInEveryOrder(t *testing.T) {
 	}
 }
 
-// A worker dies between any two operations, what is not durable is lost with it or
-// not, and the event comes again.
+// A worker dies between any two operations, what is not durable is lost or not, and the
+// events are delivered again.
 func TestDeathAnywhere(t *testing.T) {
 	t.Parallel()
-	batch := []store.Entry{stepped("evt_2", 1, "incomplete", "active"), stepped("evt_1", 1, "active", "unpaid"), told("sub_2", "evt_3", "created", 1, "active")}
+	batch := []store.Entry{stepped("evt_2", 1, "incomplete", "active"), stepped("evt_1", 1, "active", "unpaid"), storetest.Entry("sub_2", "evt_3", "created", 1, "active")}
 	storetest.Exhaust(func(choose func(n int) int) {
 		server := storetest.NewMemory()
 		w := storetest.Start(committer(server, storetest.Hooks{Before: storetest.Rest, Written: storetest.Rest}), batch)
@@ -411,7 +409,7 @@ func TestDeathAnywhere(t *testing.T) {
 	})
 }
 
-// What an event costs does not depend on how many there were before it.
+// The cost of an event does not depend on how many there were before it.
 func TestCostDoesNotGrowWithTheHistory(t *testing.T) {
 	t.Parallel()
 	server := storetest.NewMemory()
@@ -419,7 +417,7 @@ func TestCostDoesNotGrowWithTheHistory(t *testing.T) {
 	history := func(length int) {
 		var batch []store.Entry
 		for ; committed < length; committed++ {
-			batch = append(batch, told("sub_1", fmt.Sprintf("evt_%05d", committed), "updated", committed/2, "active"))
+			batch = append(batch, storetest.Entry("sub_1", fmt.Sprintf("evt_%05d", committed), "updated", committed/2, "active"))
 		}
 		for some := range slices.Chunk(batch, 100) {
 			commit(t, server, some...)
@@ -442,12 +440,12 @@ func TestCostDoesNotGrowWithTheHistory(t *testing.T) {
 	}
 }
 
-// costs are what a new event, the same again and one that is too old to matter ask
-// of the database. It checks the bytes, which are not quite the same, by itself.
+// costs returns the cost of a new event, of the same event again, and of one that is too
+// old to matter. The bytes are not exactly the same, so they are only checked.
 func costs(t *testing.T, server *storetest.Memory, committed int) map[string]storetest.Counts {
 	t.Helper()
-	latest := told("sub_1", fmt.Sprintf("evt_x%05d", committed), "updated", committed/2+1, "active")
-	late := told("sub_1", fmt.Sprintf("evt_y%05d", committed), "updated", -100, "active")
+	latest := storetest.Entry("sub_1", fmt.Sprintf("evt_x%05d", committed), "updated", committed/2+1, "active")
+	late := storetest.Entry("sub_1", fmt.Sprintf("evt_y%05d", committed), "updated", -100, "active")
 	found := map[string]storetest.Counts{}
 	for _, one := range []struct {
 		name  string

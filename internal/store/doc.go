@@ -1,17 +1,20 @@
-// Package store records entries: what of an event has to be written, in which
-// order, and when it may be acknowledged. Which database it is written to is
-// another package's business.
+// Package store decides what is written about an event, in which order, and when
+// its message may be acknowledged. How a database does the writing is up to the
+// package that implements [Store].
 //
-// The order of durable writes is the guarantee: the audit document first, the
-// state document second, and only then is the caller told that the entry is
-// recorded. A crash anywhere in between is repaired by the next delivery, since
-// an audit document that is already there never skips the state step.
+// The order of durable writes is the guarantee: first the audit document, then the
+// record of the subscription, and only then does [Committer.Commit] report success.
+// If the process dies in between, the next delivery repairs it: an audit document
+// that is already there never skips the record.
 //
-// State is a pure function of the set of audited events. The state document
-// carries the facts that a later decision can depend on ([Head.Known]), so that
-// no history is read, and is replaced whole under its revision ([Head.N]): two
+// A record is a pure function of the set of audited events. It carries the facts
+// that a later decision can depend on ([Head.Known]), so no history is read. It is
+// replaced as a whole, on the condition that its revision has not changed: two
 // writers can collide, but neither can overwrite what the other has seen.
 //
-// [Committer] is the algorithm, [Queue] makes batches of what comes in, and
-// [AuditTrail] and [States] say what is required of a database.
+//   - commit.go: the algorithm ([Committer])
+//   - queue.go: batches of what callers bring one by one ([Queue])
+//   - database.go: what every database must guarantee ([Store])
+//   - audit.go: the audit trail ([AuditTrail], [Search], [Retention])
+//   - record.go: the records ([Records], [States], [Verification])
 package store

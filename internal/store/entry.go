@@ -7,8 +7,8 @@ import (
 	"github.com/billbus/billbus/events"
 )
 
-// Entry is a message as the audit trail keeps it: the message, the ids by which
-// it is found again, and where it stands in the stream.
+// Entry is what the audit trail keeps of a message: the message itself, the ids by
+// which it is found again, and its position in the stream.
 type Entry struct {
 	events.Message
 	events.References
@@ -23,21 +23,21 @@ type Position struct {
 	StoredAt time.Time
 }
 
-// Effect is what recording an entry did.
+// Effect is what committing an entry did.
 type Effect string
 
-// The effects of recording an entry.
+// The effects of committing an entry.
 const (
-	// Applied entries changed the state of their subscription, or whether it is
-	// determined: without them it would be another.
+	// Applied means that the entry changed the state of its subscription, or
+	// whether that state is determined.
 	Applied Effect = "applied"
-	// Recorded entries are in the audit trail and changed no state, if perhaps what
-	// is kept beside it for later decisions.
+	// Recorded means that the entry is in the audit trail and changed no state.
+	// The record may have been written to remember it for a later decision.
 	Recorded Effect = "recorded"
-	// Duplicate entries had been recorded before, and changed no state.
+	// Duplicate means that the entry was there before and changed no state.
 	Duplicate Effect = "duplicate"
 )
 
-// ErrNewerRule is returned for state that a newer release has written: an older
-// one must not decide it again by older rules.
-var ErrNewerRule = errors.New("the state was written by a newer release: upgrade this subscriber")
+// ErrNewerRule is returned for a record that a newer release has written. An older
+// release must not decide it again by older rules.
+var ErrNewerRule = errors.New("the record was written by a newer release: upgrade this subscriber")

@@ -11,7 +11,7 @@ import (
 
 const commitTimeout = 20 * time.Second
 
-// Queue makes batches of the entries that callers bring one by one, and commits
+// Queue collects the entries that callers bring one by one into batches. It commits
 // them from one goroutine, which [NewQueue] starts and [Queue.Close] ends.
 type Queue struct {
 	committer *Committer
@@ -21,7 +21,7 @@ type Queue struct {
 	closing  chan struct{}
 	done     chan struct{}
 	once     sync.Once
-	work     context.Context // done: give up the commit under way
+	work     context.Context // of every commit; done after Abort
 	abort    context.CancelFunc
 }
 
@@ -30,8 +30,8 @@ type request struct {
 	done  chan Result
 }
 
-// NewQueue starts a queue. maxBatch bounds the entries of one commit: half of
-// what is in flight lets one batch gather while the other is written.
+// NewQueue starts a queue. maxBatch bounds the entries of one commit. With half of
+// the messages in flight, one batch gathers while the other is written.
 func NewQueue(committer *Committer, maxBatch int) *Queue {
 	q := &Queue{
 		committer: committer, maxBatch: maxBatch,
@@ -42,9 +42,10 @@ func NewQueue(committer *Committer, maxBatch int) *Queue {
 	return q
 }
 
-// Commit writes the entry's audit document and then the state of its
-// subscription, and returns when both are durable. Errors are marked with what
-// they mean: permanent ones concern this entry alone.
+// Commit writes the audit document of an entry, then the record of its
+// subscription, and returns when both are durable. Its errors are marked by package
+// fault: a permanent one concerns this entry only. If ctx is done first, the
+// outcome is unknown, and the next delivery finds out.
 func (q *Queue) Commit(ctx context.Context, entry Entry) (Effect, error) {
 	r := request{entry: entry, done: make(chan Result, 1)}
 	select {
@@ -58,27 +59,26 @@ func (q *Queue) Commit(ctx context.Context, entry Entry) (Effect, error) {
 	case res := <-r.done:
 		return res.Effect, res.Err
 	case <-ctx.Done():
-		// The outcome is unknown; the next delivery finds out.
 		return "", fault.New(fault.Transient, fault.DatabaseTimeout, ctx.Err())
 	}
 }
 
-// Abort gives up: the commit under way fails, and nothing more is accepted. It
-// is for a shutdown that has waited long enough for a database that hangs.
+// Abort makes the present commit fail and accepts no more. It ends a shutdown that
+// has waited long enough for a database that hangs.
 func (q *Queue) Abort() {
 	q.abort()
 	q.once.Do(func() { close(q.closing) })
 }
 
-// Close writes what was accepted.
+// Close commits what was accepted, and accepts no more.
 func (q *Queue) Close() {
 	q.once.Do(func() { close(q.closing) })
 	<-q.done
 	q.abort()
 }
 
-// run commits one batch after the other: whatever has gathered while the
-// previous one was written.
+// run commits one batch after the other. Each holds what was brought while the
+// previous one was written, up to maxBatch.
 func (q *Queue) run() {
 	defer close(q.done)
 	for {
@@ -97,10 +97,9 @@ func (q *Queue) gather(first request) []request {
 		select {
 		case r := <-q.incoming:
 			gathered = append(gathered, r)
-			continue
 		default:
+			return gathered
 		}
-		break
 	}
 	return gathered
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/billbus/billbus/test/storetest"
 )
 
-// held is a queue of batches of one, whose first insert waits until it is released.
+// held is a queue with batches of one. Its first insert waits until it is released.
 type held struct {
 	*store.Queue
 	server           *storetest.Memory
@@ -28,8 +28,8 @@ func newHeld(t *testing.T) held {
 	return h
 }
 
-// record records an entry in the background.
-func (h held) record(ctx context.Context, entry store.Entry) <-chan error {
+// commit commits an entry in the background.
+func (h held) commit(ctx context.Context, entry store.Entry) <-chan error {
 	done := make(chan error, 1)
 	go func() { _, err := h.Commit(ctx, entry); done <- err }()
 	return done
@@ -42,13 +42,13 @@ func expectReason(t *testing.T, what string, err error, reason string) {
 	}
 }
 
-func TestRecordGivesUpWaiting(t *testing.T) {
+func TestCommitGivesUpWaiting(t *testing.T) {
 	t.Parallel()
 	h := newHeld(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	accepted := h.record(ctx, told("sub_1", "evt_1", "updated", 1, "active"))
+	accepted := h.commit(ctx, storetest.Entry("sub_1", "evt_1", "updated", 1, "active"))
 	<-h.entered
-	waiting := h.record(ctx, told("sub_1", "evt_2", "updated", 2, "active"))
+	waiting := h.commit(ctx, storetest.Entry("sub_1", "evt_2", "updated", 2, "active"))
 	cancel()
 	for reason, err := range map[string]error{"database_timeout": <-accepted, "database_busy": <-waiting} {
 		expectReason(t, "given up", err, reason)
@@ -57,8 +57,8 @@ func TestRecordGivesUpWaiting(t *testing.T) {
 		}
 	}
 	close(h.release)
-	// What was accepted is written all the same, and a redelivery finds it.
-	effect, err := h.Commit(t.Context(), told("sub_1", "evt_1", "updated", 1, "active"))
+	// What was accepted is written nevertheless, and a redelivery finds it.
+	effect, err := h.Commit(t.Context(), storetest.Entry("sub_1", "evt_1", "updated", 1, "active"))
 	if err != nil || effect != store.Duplicate {
 		t.Errorf("redelivery: got %s, %v, want %s", effect, err, store.Duplicate)
 	}
@@ -67,12 +67,12 @@ func TestRecordGivesUpWaiting(t *testing.T) {
 func TestCloseAnswersEveryRequest(t *testing.T) {
 	t.Parallel()
 	h := newHeld(t)
-	accepted := h.record(t.Context(), told("sub_1", "evt_1", "updated", 1, "active"))
+	accepted := h.commit(t.Context(), storetest.Entry("sub_1", "evt_1", "updated", 1, "active"))
 	<-h.entered
 	var waiting sync.WaitGroup
 	for i := range 8 {
 		waiting.Go(func() {
-			_, err := h.Commit(t.Context(), told("sub_1", fmt.Sprintf("evt_w%d", i), "updated", 2, "active"))
+			_, err := h.Commit(t.Context(), storetest.Entry("sub_1", fmt.Sprintf("evt_w%d", i), "updated", 2, "active"))
 			expectReason(t, "waiting", err, "closing")
 		})
 	}
@@ -81,34 +81,34 @@ func TestCloseAnswersEveryRequest(t *testing.T) {
 	waiting.Wait() // although a batch is still being written
 	close(h.release)
 	if err := <-accepted; err != nil {
-		t.Errorf("what was accepted: %v", err)
+		t.Errorf("the accepted entry: %v", err)
 	}
 	<-closed
 	expect(t, h.server, "sub_1", "evt_1")
 	if got := len(h.server.Audited()); got != 1 {
 		t.Errorf("got %d audit documents, want 1", got)
 	}
-	_, err := h.Commit(t.Context(), told("sub_1", "evt_9", "updated", 9, "active"))
+	_, err := h.Commit(t.Context(), storetest.Entry("sub_1", "evt_9", "updated", 9, "active"))
 	expectReason(t, "afterwards", err, "closing")
 }
 
 func TestAbortGivesUpTheBatch(t *testing.T) {
 	t.Parallel()
 	h := newHeld(t)
-	accepted := h.record(t.Context(), told("sub_1", "evt_1", "updated", 1, "active"))
+	accepted := h.commit(t.Context(), storetest.Entry("sub_1", "evt_1", "updated", 1, "active"))
 	<-h.entered
 	h.Abort()
 	close(h.release)
-	// Its audit document was on its way; its state no longer is.
-	expectReason(t, "the batch under way", <-accepted, "timeout")
-	_, err := h.Commit(t.Context(), told("sub_1", "evt_2", "updated", 2, "active"))
+	// Its audit document was being written; its record is not.
+	expectReason(t, "the batch under way", <-accepted, "database_timeout")
+	_, err := h.Commit(t.Context(), storetest.Entry("sub_1", "evt_2", "updated", 2, "active"))
 	expectReason(t, "afterwards", err, "closing")
-	if got := state(h.server, "sub_1"); got.N != 0 {
-		t.Errorf("there is a state of %s", got.Winner.ID)
+	if got := record(h.server, "sub_1"); got.Revision != 0 {
+		t.Errorf("there is a record of %s", got.Winner.ID)
 	}
 }
 
-// What gathers while a batch is written is the next one.
+// Entries that arrive while a batch is written become the next batch.
 func TestQueueMakesBatches(t *testing.T) {
 	t.Parallel()
 	server := storetest.NewMemory()
@@ -121,7 +121,7 @@ func TestQueueMakesBatches(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 40 {
 		wg.Go(func() {
-			if _, err := queue.Commit(t.Context(), told("sub_1", fmt.Sprintf("evt_%d", i), "updated", i, "active")); err != nil {
+			if _, err := queue.Commit(t.Context(), storetest.Entry("sub_1", fmt.Sprintf("evt_%d", i), "updated", i, "active")); err != nil {
 				t.Error(err)
 			}
 		})

@@ -2,6 +2,6 @@
 
 package store_test
 
-// defaultSchedules are few: one worker runs at a time, in which the race detector
-// finds nothing and takes twenty times as long.
+// defaultSchedules is small: only one worker runs at a time, so the race detector finds
+// nothing, and takes twenty times as long.
 const defaultSchedules = 50

@@ -9,12 +9,12 @@ import (
 )
 
 var (
-	firstSeed = flag.Uint64("seed", 1, "the first schedule of TestSimulatedSchedules")
-	schedules = flag.Uint64("schedules", defaultSchedules, "how many schedules TestSimulatedSchedules plays")
+	firstSeed = flag.Uint64("seed", 1, "seed of the first schedule of TestSimulatedSchedules")
+	schedules = flag.Uint64("schedules", defaultSchedules, "number of schedules of TestSimulatedSchedules")
 )
 
-// Whatever happens in whatever order, in the end the states are what the audit
-// trail says, and nothing that was acknowledged is missing.
+// Whatever fails, and in any order, the records finally say what the audit trail says,
+// and no acknowledged event is missing.
 func TestSimulatedSchedules(t *testing.T) {
 	t.Parallel()
 	const parts = 4

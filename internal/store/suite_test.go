@@ -3,7 +3,6 @@ package store_test
 import (
 	"testing"
 
-	"github.com/billbus/billbus/internal/store"
 	"github.com/billbus/billbus/test/storetest"
 )
 
@@ -12,12 +11,11 @@ func TestMemory(t *testing.T) {
 	storetest.Run(t, func(*testing.T) storetest.Backend {
 		server := storetest.NewMemory()
 		return storetest.Backend{
-			Connect: func() store.Database { return server.Connect(storetest.Hooks{}) },
-			Record: func(key string) storetest.Record {
-				state, _ := server.State(key)
-				return storetest.RecordOf(state)
-			},
-			Histories: 100,
+			Connect:      func() storetest.Store { return server.Connect(storetest.Hooks{}) },
+			DamageAudit:  server.DamageAudit,
+			DamageRecord: server.DamageRecord,
+			RemoveRecord: func(key string) { server.Delete("", key) },
+			Histories:    100,
 		}
 	})
 }

@@ -16,7 +16,6 @@ import (
 	"github.com/billbus/billbus/config"
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/events/ordering"
-	"github.com/billbus/billbus/internal/mongostore"
 	"github.com/billbus/billbus/internal/store"
 	"github.com/billbus/billbus/internal/term"
 	"github.com/billbus/billbus/internal/verify"
@@ -43,7 +42,7 @@ func Audit(ctx context.Context, cfg config.Subscriber, out io.Writer, log *slog.
 	return page.print(out)
 }
 
-func printPayload(ctx context.Context, db *mongostore.Store, id string, out io.Writer) error {
+func printPayload(ctx context.Context, db store.Search, id string, out io.Writer) error {
 	payload, found, err := db.Payload(ctx, id)
 	switch {
 	case err != nil:
@@ -82,7 +81,7 @@ type auditLine struct {
 	Created      time.Time `json:"created"`
 	ReceivedAt   time.Time `json:"received_at"`
 	StoredAt     time.Time `json:"stored_at"`
-	Sequence     int64     `json:"stream_sequence"`
+	Sequence     uint64    `json:"stream_sequence"`
 	Mode         string    `json:"mode"`
 	Account      string    `json:"account"`
 	Subscription string    `json:"subscription_id,omitempty"`
@@ -107,7 +106,7 @@ type auditGap struct {
 
 // search finds the events, and folds the whole trail of each subscription among
 // them: what became of an event does not depend on what is shown.
-func search(ctx context.Context, db *mongostore.Store, a config.Audit, now time.Time) (page, error) {
+func search(ctx context.Context, db store.Search, a config.Audit, now time.Time) (page, error) {
 	found, err := db.Search(ctx, store.Query{
 		Subscription: a.Subscription, Customer: a.Customer, User: a.User, Event: a.Event, Type: a.Type,
 		Since: a.Since.Time(now), Until: a.Until.Time(now), Limit: a.Limit + 1,
@@ -133,7 +132,7 @@ func search(ctx context.Context, db *mongostore.Store, a config.Audit, now time.
 
 // follow returns what became of each event of a subscription, and notes the gaps
 // that end at an event which is shown.
-func (p *page) follow(ctx context.Context, db *mongostore.Store, key string, shown []store.Found) (map[string]verify.Outcome, error) {
+func (p *page) follow(ctx context.Context, db store.Search, key string, shown []store.Audited) (map[string]verify.Outcome, error) {
 	var facts []ordering.Fact
 	for audited, err := range db.Trail(ctx, key) {
 		if err != nil {
@@ -144,14 +143,14 @@ func (p *page) follow(ctx context.Context, db *mongostore.Store, key string, sho
 		}
 	}
 	for _, g := range ordering.Gaps(facts) {
-		if slices.ContainsFunc(shown, func(f store.Found) bool { return f.Subscription == key && f.Message.ID == g.Before }) {
+		if slices.ContainsFunc(shown, func(f store.Audited) bool { return f.Subscription == key && f.Message.ID == g.Before }) {
 			p.Gaps = append(p.Gaps, auditGap{key, g.After, g.Since, g.Before, g.Until})
 		}
 	}
 	return verify.Outcomes(facts), nil
 }
 
-func lineOf(f store.Found, outcome verify.Outcome) auditLine {
+func lineOf(f store.Audited, outcome verify.Outcome) auditLine {
 	m := f.Message
 	line := auditLine{
 		ID: m.ID, Type: cmp.Or(m.StripeType, m.Type), Created: m.Time, ReceivedAt: m.Data.ReceivedAt, StoredAt: f.StoredAt,
@@ -169,7 +168,7 @@ func lineOf(f store.Found, outcome verify.Outcome) auditLine {
 }
 
 // happened says in a few words what an event tells.
-func happened(f store.Found) (status, told string) {
+func happened(f store.Audited) (status, told string) {
 	d := f.Message.Data
 	var words []string
 	for _, change := range d.Changes {

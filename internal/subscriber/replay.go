@@ -19,7 +19,6 @@ import (
 	"github.com/billbus/billbus/config"
 	"github.com/billbus/billbus/handlers"
 	"github.com/billbus/billbus/internal/fault"
-	"github.com/billbus/billbus/internal/mongostore"
 	"github.com/billbus/billbus/internal/natsbus"
 	"github.com/billbus/billbus/internal/normalize"
 	"github.com/billbus/billbus/internal/term"
@@ -101,7 +100,7 @@ type replay struct {
 	start  time.Time
 }
 
-func (r *replay) prepare(store *mongostore.Store) error {
+func (r *replay) prepare(store handlers.Committer) error {
 	record, err := handlers.NewCommit(handlers.CommitConfig{
 		Committer: store, Position: position, References: normalize.References,
 		Now: time.Now, Metrics: &r.tally, Log: slog.New(quiet{r.log.Handler()}),

@@ -40,5 +40,5 @@ func (s *Subscriber) retain(ctx context.Context) {
 func (s *Subscriber) forget(ctx context.Context) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, retentionTimeout)
 	defer cancel()
-	return verify.Forget(ctx, s.store, s.deps.Now().Add(-s.cfg.AuditRetention))
+	return verify.RemoveExpired(ctx, s.store, s.deps.Now().Add(-s.cfg.AuditRetention))
 }

@@ -41,7 +41,7 @@ type Deps struct {
 type Subscriber struct {
 	cfg     config.Subscriber
 	deps    Deps
-	store   *mongostore.Store
+	store   store.Store
 	bus     *natsbus.Bus
 	streams *natsbus.Provisioner
 	letters *natsbus.DeadLetters
@@ -180,7 +180,7 @@ func (s *Subscriber) watchGaps(ctx context.Context) {
 func (s *Subscriber) lookForGaps(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, gapTimeout)
 	defer cancel()
-	if n, err := s.gaps.Look(ctx); err == nil {
+	if n, err := s.gaps.Check(ctx); err == nil {
 		s.deps.Metrics.SetGaps(uint64(n))
 	}
 }

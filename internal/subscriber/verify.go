@@ -11,6 +11,7 @@ import (
 
 	"github.com/billbus/billbus/config"
 	"github.com/billbus/billbus/internal/mongostore"
+	"github.com/billbus/billbus/internal/store"
 	"github.com/billbus/billbus/internal/term"
 	"github.com/billbus/billbus/internal/verify"
 )
@@ -64,7 +65,7 @@ func Verify(ctx context.Context, cfg config.Subscriber, out, status io.Writer, l
 
 // openStore opens the store for a command, which has nothing to do without the
 // database.
-func openStore(ctx context.Context, cfg config.Mongo, batch int, log *slog.Logger) (*mongostore.Store, error) {
+func openStore(ctx context.Context, cfg config.Mongo, batch int, log *slog.Logger) (store.Store, error) {
 	store, err := mongostore.Open(mongostore.Config{
 		URI: cfg.URI.Reveal(), Database: cfg.Database, MaxBatch: batch, Now: time.Now, Log: log,
 	})
@@ -77,7 +78,7 @@ func openStore(ctx context.Context, cfg config.Mongo, batch int, log *slog.Logge
 	return store, nil
 }
 
-func closeStore(ctx context.Context, store *mongostore.Store) error {
+func closeStore(ctx context.Context, store store.Store) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
 	return store.Close(ctx)

@@ -1,8 +1,13 @@
-// Package verify compares what is stored with what the audit trail says, and
-// puts it right: verification of states, what became of each event, and which
-// events the trail may forget.
+// Package verify compares what a store holds with what its audit trail says.
 //
-// It knows no database. What it reads comes in streams, in the order of
-// subscriptions, so that it holds the events of one subscription at a time,
-// however many there are; what it compares are names and texts.
+//   - verify.go: compares every record with the audit trail, and corrects it
+//     ([Verifier]); comparison.go compares one
+//   - outcome.go: what became of each event ([Outcomes])
+//   - gapwatch.go: counts gaps while messages are processed ([GapWatch])
+//   - retention.go: removes audit documents that are no longer needed
+//     ([RemoveExpired])
+//
+// It works on the interfaces of package store. A verification reads audit trail and
+// records in the order of the subscriptions' keys, so it holds the events of one
+// subscription at a time, however many there are.
 package verify

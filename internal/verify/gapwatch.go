@@ -14,24 +14,26 @@ import (
 )
 
 const (
-	// gapAge is when a gap counts: what Stripe delivers late and out of order has
-	// mostly come by then.
+	// gapAge is how old a gap must be to count. By then, most of what Stripe delivers
+	// late and out of order has arrived.
 	gapAge = 15 * time.Minute
-	// gapAgain is how often an open gap is looked at again: another subscriber may
-	// have recorded what fills it.
-	gapAgain = 5 * time.Minute
-	// maxNoticed and maxWatched bound what is remembered. What does not fit is
-	// left to a verification.
+	// recheckInterval is how often an open gap is checked again, since another
+	// subscriber may have stored the missing event.
+	recheckInterval = 5 * time.Minute
+	// maxNoticed and maxWatched bound the memory. A verification finds the gaps that
+	// do not fit.
 	maxNoticed = 4096
 	maxWatched = 10_000
-	// looksAtOnce bounds how many trails are read at a time.
-	looksAtOnce = 100
+	// noticedBatch is how many events are compared with records at a time.
+	noticedBatch = 500
+	// maxTrails bounds how many trails are read by one call of Check.
+	maxTrails = 100
 )
 
-// GapWatch counts the gaps in what one program records. It notices an event that
-// does not go on from anything its subscription's state rests on, which is cheap
-// to see and often means nothing, and asks the audit trail when the gap would be
-// old enough to count. It remembers in memory only, and only so much.
+// GapWatch counts the gaps in the events that one process stores. It looks for events
+// that do not continue from any state that their record knows. That is cheap to find
+// out, and often not a gap but disorder. So it reads the audit trail later, when a gap
+// would be old enough to count. It keeps a bounded number of events, in memory only.
 type GapWatch struct {
 	source store.GapSource
 	now    func() time.Time
@@ -39,7 +41,7 @@ type GapWatch struct {
 	mu      sync.Mutex
 	noticed []noticed
 
-	watched map[string]watched // by subscription; only Look touches it
+	watched map[string]watched // by subscription; only Check uses it
 }
 
 type noticed struct {
@@ -47,18 +49,18 @@ type noticed struct {
 	fact         ordering.Fact
 }
 
+// watched is a subscription that may have gaps.
 type watched struct {
-	due  time.Time
+	due  time.Time // when its trail is read
 	gaps int
 }
 
-// NewGapWatch watches what is noticed from now on.
+// NewGapWatch returns a watch that has noticed nothing yet.
 func NewGapWatch(source store.GapSource, now func() time.Time) *GapWatch {
 	return &GapWatch{source: source, now: now, watched: map[string]watched{}}
 }
 
-// Notice is told of every event that was recorded for the first time. It does not
-// wait for anything.
+// Notice takes note of an event that was stored for the first time. It does not block.
 func (w *GapWatch) Notice(m events.Message) {
 	fact, ok := ordering.FactOf(m)
 	w.mu.Lock()
@@ -68,18 +70,18 @@ func (w *GapWatch) Notice(m events.Message) {
 	}
 }
 
-// Look looks at what was noticed and at what is due, and returns how many gaps are
-// open.
-func (w *GapWatch) Look(ctx context.Context) (open int, err error) {
+// Check considers the events that were noticed since the last call, reads the trails
+// that are due, and returns how many gaps are open.
+func (w *GapWatch) Check(ctx context.Context) (open int, err error) {
 	w.mu.Lock()
 	fresh := w.noticed
 	w.noticed = nil
 	w.mu.Unlock()
-	if err := w.sort(ctx, fresh); err != nil {
-		w.giveBack(fresh)
+	if err := w.considerAll(ctx, fresh); err != nil {
+		w.putBack(fresh)
 		return 0, err
 	}
-	if err := w.lookAtDue(ctx); err != nil {
+	if err := w.readDueTrails(ctx); err != nil {
 		return 0, err
 	}
 	for _, s := range w.watched {
@@ -88,76 +90,80 @@ func (w *GapWatch) Look(ctx context.Context) (open int, err error) {
 	return open, nil
 }
 
-// giveBack keeps what could not be looked at for the next time.
-func (w *GapWatch) giveBack(fresh []noticed) {
+// putBack keeps events for the next call.
+func (w *GapWatch) putBack(fresh []noticed) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	fresh = append(fresh, w.noticed...)
 	w.noticed = fresh[:min(len(fresh), maxNoticed)]
 }
 
-// sort picks from what was noticed what may be behind a gap, and what may fill
-// one.
-func (w *GapWatch) sort(ctx context.Context, fresh []noticed) error {
-	for batch := range slices.Chunk(fresh, forgetBatch) {
+func (w *GapWatch) considerAll(ctx context.Context, fresh []noticed) error {
+	for batch := range slices.Chunk(fresh, noticedBatch) {
 		keys := map[string]bool{}
 		for _, n := range batch {
 			keys[n.subscription] = true
 		}
-		known, err := w.source.Known(ctx, slices.Sorted(maps.Keys(keys)))
+		heads, err := w.source.Heads(ctx, slices.Sorted(maps.Keys(keys)))
 		if err != nil {
 			return err
 		}
 		for _, n := range batch {
-			w.consider(n, known[n.subscription])
+			w.consider(n, heads[n.subscription])
 		}
 	}
 	return nil
 }
 
-func (w *GapWatch) consider(n noticed, known []ordering.Fact) {
+// consider watches the subscription of an event that may come after a gap, and reads
+// the trail soon if the event may fill one.
+func (w *GapWatch) consider(n noticed, head store.Head) {
 	now := w.now()
 	s, ok := w.watched[n.subscription]
 	switch {
-	case ok && s.gaps > 0: // this may fill it
+	case ok && s.gaps > 0:
 		s.due = now
 		w.watched[n.subscription] = s
-	case !ok && len(w.watched) < maxWatched && !goesOn(n.fact, known):
+	case !ok && len(w.watched) < maxWatched && !boundary(n.fact) && !continues(n.fact, head):
 		w.watched[n.subscription] = watched{due: now.Add(gapAge)}
 	}
 }
 
-// goesOn reports whether an event leads from, or tells of, a state of which a known
-// one tells, or does not say.
-func goesOn(f ordering.Fact, known []ordering.Fact) bool {
+// boundary reports whether an event may follow anything: the first one follows nothing,
+// and a deleted one does not say what it changed.
+func boundary(f ordering.Fact) bool { return f.First || strings.HasSuffix(f.Type, ".deleted") }
+
+// continues reports whether the state from which an event leads is that of another event
+// that the record knows. If the event does not say what was before, the state that it
+// shows counts.
+func continues(f ordering.Fact, head store.Head) bool {
 	from := f.Before
 	if from == (ordering.Digest{}) {
 		from = f.After
 	}
-	if f.First || strings.HasSuffix(f.Type, ".deleted") {
-		return true
-	}
-	return slices.ContainsFunc(known, func(k ordering.Fact) bool { return k.EventID != f.EventID && k.After.Core == from.Core })
+	return head.Current() && slices.ContainsFunc(head.Known, func(k ordering.Fact) bool {
+		return k.EventID != f.EventID && k.After.Core == from.Core
+	})
 }
 
-func (w *GapWatch) lookAtDue(ctx context.Context) error {
-	now, looks := w.now(), 0
+func (w *GapWatch) readDueTrails(ctx context.Context) error {
+	now, trails := w.now(), 0
 	for key, s := range w.watched {
-		if s.due.After(now) || looks == looksAtOnce {
+		if s.due.After(now) || trails == maxTrails {
 			continue
 		}
-		looks++
-		old, young, err := w.count(ctx, key, now)
+		trails++
+		old, young, err := w.countGaps(ctx, key, now)
 		switch {
 		case err != nil:
-			// The others are looked at before it comes to this one again.
-			s.due = now.Add(gapAgain)
+			// All others come before this one is tried again.
+			s.due = now.Add(recheckInterval)
 			w.watched[key] = s
 			return err
 		case old > 0:
-			w.watched[key] = watched{now.Add(gapAgain), old}
+			w.watched[key] = watched{now.Add(recheckInterval), old}
 		case young > 0:
-			w.watched[key] = watched{due: now.Add(gapAgain)}
+			w.watched[key] = watched{due: now.Add(recheckInterval)}
 		default:
 			delete(w.watched, key)
 		}
@@ -165,9 +171,10 @@ func (w *GapWatch) lookAtDue(ctx context.Context) error {
 	return nil
 }
 
-// count returns the gaps of a subscription, by whether they are old enough to
-// count. What was received tells, not what was stamped: Stripe may deliver late.
-func (w *GapWatch) count(ctx context.Context, key string, now time.Time) (old, young int, err error) {
+// countGaps returns how many gaps of a subscription are old enough to count, and how
+// many are not. The age of a gap is the time since the event after it was received:
+// Stripe may deliver an event long after it was created.
+func (w *GapWatch) countGaps(ctx context.Context, key string, now time.Time) (old, young int, err error) {
 	var facts []ordering.Fact
 	received := map[string]time.Time{}
 	for audited, err := range w.source.Trail(ctx, key) {
@@ -176,7 +183,7 @@ func (w *GapWatch) count(ctx context.Context, key string, now time.Time) (old, y
 		}
 		if fact, ok := ordering.FactOf(audited.Message); ok {
 			facts = append(facts, fact)
-			received[fact.EventID] = audited.Message.Data.ReceivedAt
+			received[fact.EventID] = audited.Data.ReceivedAt
 		}
 	}
 	for _, g := range ordering.Gaps(facts) {

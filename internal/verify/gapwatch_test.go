@@ -8,25 +8,26 @@ import (
 
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/events/ordering"
+	"github.com/billbus/billbus/internal/store"
 	"github.com/billbus/billbus/internal/verify"
 	"github.com/billbus/billbus/test/kit"
 )
 
-// Known is what the records of the memory rest on.
-func (m *memory) Known(_ context.Context, keys []string) (map[string][]ordering.Fact, error) {
-	known := map[string][]ordering.Fact{}
+// Heads returns what the records know.
+func (m *memory) Heads(_ context.Context, keys []string) (map[string]store.Head, error) {
+	heads := map[string]store.Head{}
 	for _, key := range keys {
 		var facts []ordering.Fact
 		for _, message := range m.messages[key] {
 			fact, _ := ordering.FactOf(message)
 			facts = append(facts, fact)
 		}
-		known[key] = ordering.Fold(facts).Relevant
+		heads[key] = store.Head{Key: key, Revision: 1, Rule: ordering.Rule, Known: ordering.Fold(facts).Relevant}
 	}
-	return known, nil
+	return heads, nil
 }
 
-// watchedMemory is a memory that is watched, and a clock.
+// watchedMemory is a memory with a watch and a clock.
 type watchedMemory struct {
 	*memory
 	watch *verify.GapWatch
@@ -39,8 +40,8 @@ func newWatched() *watchedMemory {
 	return w
 }
 
-// tell records a message that is received now.
-func (w *watchedMemory) tell(m events.Message) {
+// store stores a message that is received now.
+func (w *watchedMemory) store(m events.Message) {
 	m.Data.ReceivedAt = w.now
 	w.messages[m.SubscriptionKey()] = append(w.messages[m.SubscriptionKey()], m)
 	w.watch.Notice(m)
@@ -48,7 +49,7 @@ func (w *watchedMemory) tell(m events.Message) {
 
 func (w *watchedMemory) expect(t *testing.T, what string, want int) {
 	t.Helper()
-	if got, err := w.watch.Look(t.Context()); got != want || err != nil {
+	if got, err := w.watch.Check(t.Context()); got != want || err != nil {
 		t.Errorf("%s: got %d gaps, %v, want %d", what, got, err, want)
 	}
 }
@@ -56,33 +57,33 @@ func (w *watchedMemory) expect(t *testing.T, what string, want int) {
 func TestGapCountsWhenItIsOldAndUntilItIsFilled(t *testing.T) {
 	t.Parallel()
 	w := newWatched()
-	w.tell(kit.Event("sub_1", "evt_1", "created", 0, "incomplete"))
-	w.tell(kit.Update("sub_1", "evt_3", 90, "active", "past_due"))
+	w.store(kit.Event("sub_1", "evt_1", "created", 0, "incomplete"))
+	w.store(kit.Update("sub_1", "evt_3", 90, "active", "past_due"))
 	w.expect(t, "at once", 0)
 	w.now = w.now.Add(14 * time.Minute)
 	w.expect(t, "after 14 minutes", 0)
 	w.now = w.now.Add(time.Minute)
 	w.expect(t, "after 15 minutes", 1)
-	w.tell(kit.Update("sub_1", "evt_5", 990, "unpaid", "active"))
+	w.store(kit.Update("sub_1", "evt_5", 990, "unpaid", "active"))
 	w.expect(t, "with a second one, which is young", 1)
 	w.now = w.now.Add(20 * time.Minute)
 	w.expect(t, "with both old", 2)
-	w.tell(kit.Update("sub_1", "evt_2", 9, "incomplete", "active"))
+	w.store(kit.Update("sub_1", "evt_2", 9, "incomplete", "active"))
 	w.expect(t, "with one filled", 1)
 	w.messages[kit.Key("sub_1")] = append(w.messages[kit.Key("sub_1")], kit.Update("sub_1", "evt_4", 900, "past_due", "unpaid"))
 	w.now = w.now.Add(5 * time.Minute)
-	w.expect(t, "with the other filled by somebody else", 0)
+	w.expect(t, "with the other filled by another process", 0)
 }
 
 func TestDisorderIsNoGap(t *testing.T) {
 	t.Parallel()
 	w := newWatched()
-	w.tell(kit.Update("sub_1", "evt_3", 90, "active", "past_due"))
-	w.tell(kit.Event("sub_2", "evt_8", "created", 90, "active"))
-	w.tell(kit.Event("sub_2", "evt_9", "deleted", 190, "canceled"))
+	w.store(kit.Update("sub_1", "evt_3", 90, "active", "past_due"))
+	w.store(kit.Event("sub_2", "evt_8", "created", 90, "active"))
+	w.store(kit.Event("sub_2", "evt_9", "deleted", 190, "canceled"))
 	w.expect(t, "at once", 0)
-	w.tell(kit.Event("sub_1", "evt_1", "created", 0, "incomplete"))
-	w.tell(kit.Update("sub_1", "evt_2", 9, "incomplete", "active"))
+	w.store(kit.Event("sub_1", "evt_1", "created", 0, "incomplete"))
+	w.store(kit.Update("sub_1", "evt_2", 9, "incomplete", "active"))
 	w.now = w.now.Add(time.Hour)
 	w.expect(t, "later", 0)
 }
@@ -94,13 +95,13 @@ func TestGapWatchIsBounded(t *testing.T) {
 		if n%1000 == 0 {
 			w.expect(t, "meanwhile", 0)
 		}
-		w.tell(kit.Event(subject(n), fmt.Sprintf("evt_%d", n), "created", 0, "incomplete"))
-		w.tell(kit.Update(subject(n), fmt.Sprintf("evt_%da", n), 90, "active", "past_due"))
+		w.store(kit.Event(subject(n), fmt.Sprintf("evt_%d", n), "created", 0, "incomplete"))
+		w.store(kit.Update(subject(n), fmt.Sprintf("evt_%da", n), 90, "active", "past_due"))
 	}
 	w.now = w.now.Add(15 * time.Minute)
 	got := 0
-	for range 150 { // some trails at a time
-		got, _ = w.watch.Look(t.Context())
+	for range 150 { // each call reads some trails
+		got, _ = w.watch.Check(t.Context())
 	}
 	if got != 10_000 {
 		t.Errorf("got %d gaps, want the 10000 that are remembered", got)

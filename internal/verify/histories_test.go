@@ -9,7 +9,7 @@ import (
 	"github.com/billbus/billbus/internal/stripesim"
 )
 
-// lifecycles are the facts of whole simulated lives, by subscription.
+// lifecycles returns the facts of simulated lifecycles, by subscription.
 func lifecycles(t *testing.T, subscriptions int) map[string][]ordering.Fact {
 	t.Helper()
 	n, err := normalize.New(normalize.Options{Livemode: "any", Accounts: []string{"any"}, ClientReference: "api"})
@@ -30,11 +30,11 @@ func lifecycles(t *testing.T, subscriptions int) map[string][]ordering.Fact {
 	return lives
 }
 
-// TestGapsInWholeLives takes one change after the other out of simulated lives:
-// none is missed while all are there, and nearly each is when it is not. Some
-// cannot be: the first known event, the last, one before the end, one that was
-// told twice, and one that a marker tells of.
-func TestGapsInWholeLives(t *testing.T) {
+// TestGapsInLifecycles removes one change after another from simulated lifecycles. There
+// is no gap while all events are there, and there is one in nearly every other case. Some
+// gaps cannot be found: before the first known event, after the last, before the end, and
+// where another event shows the same state.
+func TestGapsInLifecycles(t *testing.T) {
 	t.Parallel()
 	removed, found := 0, 0
 	for key, facts := range lifecycles(t, 300) {
@@ -53,7 +53,7 @@ func TestGapsInWholeLives(t *testing.T) {
 		}
 	}
 	if removed < 500 || found < removed*95/100 {
-		t.Errorf("found %d of %d events that were taken out", found, removed)
+		t.Errorf("found %d of %d events that were removed", found, removed)
 	}
-	t.Logf("found %d of %d events that were taken out", found, removed)
+	t.Logf("found %d of %d events that were removed", found, removed)
 }

@@ -14,11 +14,12 @@ import (
 	"github.com/billbus/billbus/internal/store"
 )
 
-// memory is a store. Its records are what was put into it, right or wrong.
+// memory is a store for verification. Its records are what the test put into it,
+// correct or not.
 type memory struct {
 	messages map[string][]events.Message // by subscription key
 	records  map[string]store.StoredRecord
-	// beforeRewrite comes first, as somebody else can.
+	// beforeRewrite is called first, as another writer.
 	beforeRewrite func(key string)
 }
 
@@ -46,7 +47,7 @@ func (m *memory) decide(key string) {
 }
 
 func (m *memory) put(key string, winner events.Message, verdict ordering.Verdict) {
-	fields, _ := m.Render(key, winner, verdict)
+	fields, _ := m.Fields(key, winner, verdict)
 	n, _ := strconv.Atoi(m.records[key].Revision)
 	m.records[key] = store.StoredRecord{
 		Key: key, Exists: true, Revision: strconv.Itoa(n + 1), Rule: ordering.Rule, EventID: winner.ID, Fields: fields,
@@ -73,6 +74,13 @@ func (m *memory) Audit(ctx context.Context) iter.Seq2[store.Audited, error] {
 	}
 }
 
+func (m *memory) AuditSize(context.Context) (n int64, err error) {
+	for _, messages := range m.messages {
+		n += int64(len(messages))
+	}
+	return n, nil
+}
+
 func (m *memory) Records(context.Context) iter.Seq2[store.StoredRecord, error] {
 	return func(yield func(store.StoredRecord, error) bool) {
 		for _, key := range slices.Sorted(maps.Keys(m.records)) {
@@ -86,7 +94,7 @@ func (m *memory) Records(context.Context) iter.Seq2[store.StoredRecord, error] {
 func (m *memory) Trail(_ context.Context, key string) iter.Seq2[store.Audited, error] {
 	return func(yield func(store.Audited, error) bool) {
 		for _, message := range m.messages[key] {
-			if !yield(store.Audited{Subscription: key, Message: message}, nil) {
+			if !yield(store.Audited{Subscription: key, Entry: store.Entry{Message: message}}, nil) {
 				return
 			}
 		}
@@ -100,7 +108,7 @@ func (m *memory) Record(_ context.Context, key string) (store.StoredRecord, erro
 	return store.StoredRecord{Key: key}, nil
 }
 
-func (m *memory) Render(_ string, winner events.Message, verdict ordering.Verdict) (map[string]string, error) {
+func (m *memory) Fields(_ string, winner events.Message, verdict ordering.Verdict) (map[string]string, error) {
 	ids := make([]string, len(verdict.Relevant))
 	for i, f := range verdict.Relevant {
 		ids[i] = f.EventID

@@ -8,32 +8,32 @@ import (
 	"github.com/billbus/billbus/events/ordering"
 )
 
-// Word says what became of an event.
+// Word is an outcome in one word.
 type Word string
 
-// What became of an event.
+// The outcomes of an event.
 const (
 	Won        Word = "won"        // it holds the present state
 	Superseded Word = "superseded" // another event holds a later state
-	Ambiguous  Word = "ambiguous"  // it was taken for the last one, which the events do not determine
-	Recorded   Word = "recorded"   // it holds no subscription state
+	Ambiguous  Word = "ambiguous"  // it was chosen, but the events do not determine which is the last
+	Recorded   Word = "recorded"   // it shows no subscription state
 )
 
-// Outcome is what became of an event.
+// Outcome says what became of an event.
 type Outcome struct {
 	Word Word `json:"outcome"`
 	// By is the event that superseded it.
 	By string `json:"superseded_by,omitempty"`
-	// Why is one sentence of the ordering rule.
+	// Why is one sentence that explains it.
 	Why string `json:"why,omitempty"`
 }
 
-// Outcomes says what became of each event of one subscription, by event id. An
-// event is superseded by the first that won over it, as time went on.
+// Outcomes returns the outcome of each event of one subscription, by event id. If
+// several events won over an event in the course of time, the first has superseded it.
 func Outcomes(facts []ordering.Fact) map[string]Outcome {
 	outcomes := make(map[string]Outcome, len(facts))
 	var verdict ordering.Verdict
-	open := map[string]ordering.Fact{} // not superseded yet
+	open := map[string]ordering.Fact{} // those not superseded yet
 	for _, moment := range byMoment(facts) {
 		verdict = ordering.Fold(append(slices.Clone(verdict.Relevant), moment...))
 		for _, f := range moment {
@@ -52,8 +52,9 @@ func Outcomes(facts []ordering.Fact) map[string]Outcome {
 	return outcomes
 }
 
-// why says what a verdict had against an event. What was the latest event then need
-// not be it now.
+// why explains why the winner of a verdict superseded an event. It does not quote the
+// verdict's own explanation where that says which event is the latest: it may no longer
+// be.
 func why(f ordering.Fact, v ordering.Verdict) string {
 	switch winner := v.Winner; {
 	case winner.Terminal && !f.Terminal:
@@ -64,7 +65,7 @@ func why(f ordering.Fact, v ordering.Verdict) string {
 	return v.Explanation
 }
 
-// apart is how far apart two moments are between which the later one decides.
+// apart is the least distance of two moments at which the later one always wins.
 const apart = 2 * time.Second
 
 func winning(v ordering.Verdict) Word {
@@ -74,7 +75,7 @@ func winning(v ordering.Verdict) Word {
 	return Won
 }
 
-// byMoment parts the events by their moments, in order.
+// byMoment groups events by their moments, in order.
 func byMoment(facts []ordering.Fact) [][]ordering.Fact {
 	sorted := slices.SortedFunc(slices.Values(facts), func(a, b ordering.Fact) int {
 		return cmp.Or(a.Moment.Compare(b.Moment), cmp.Compare(a.EventID, b.EventID))

@@ -12,123 +12,123 @@ import (
 // Verifier compares every record with what the audit trail says.
 type Verifier struct {
 	Store store.Verification
-	// Fix writes what the audit trail says where a record differs, or was decided
-	// by older rules.
+	// Fix corrects the records that differ, and those that an older rule decided.
 	Fix bool
-	// Settle is how long a difference must last to be one: beside live traffic
-	// the audit trail is ahead of the records for a moment.
+	// Settle is how long a difference must last to count: while messages are
+	// processed, the audit trail is ahead of the records for a moment.
 	Settle time.Duration
 	Now    func() time.Time
-	// Report is told what was found, as soon as it is certain.
+	// Report is called with each finding as soon as it is certain.
 	Report func(Finding) error
-	// Progress is told how many events were read; may be nil.
+	// Progress is called with the number of events read so far. It may be nil.
 	Progress func(events int)
 }
 
-// Summary counts what a verification went through.
+// Summary counts what a verification found.
 type Summary struct {
 	Subscriptions int `json:"subscriptions"`
 	Events        int `json:"events"`
-	// Differing are the subscriptions whose record differs, those that were
-	// fixed left out.
+	// Differing counts the subscriptions whose record differs and was not fixed.
 	Differing    int `json:"differing"`
 	Fixed        int `json:"fixed"`
 	Unverifiable int `json:"unverifiable"`
-	// Older are those decided by older rules that are still right.
+	// Older counts the records that an older rule decided, and that are correct.
 	Older int `json:"older_rule"`
 	Gaps  int `json:"gaps"`
 }
 
 const (
-	// maxSuspects bounds what waits to be looked at again.
+	// maxSuspects bounds how many subscriptions wait to be checked again.
 	maxSuspects = 1000
-	// maxLooks bounds how often a subscription that changes all the while is
-	// looked at.
-	maxLooks = 10
+	// maxChecks bounds how often a subscription that keeps changing is checked again.
+	maxChecks = 10
 )
 
-// suspect is a subscription that did not look right, to be looked at again.
+// suspect is a subscription whose record seemed wrong, and is checked again.
 type suspect struct {
-	look
-	since time.Time
-	looks int
+	version
+	since  time.Time
+	checks int
 }
 
-// look is what tells whether anything has changed between two looks.
-type look struct {
+// version is different whenever the record or the audit trail of a subscription has
+// changed.
+type version struct {
 	key      string
 	revision string
 	events   int
 }
 
+func versionOf(t *trail, record store.StoredRecord) version {
+	return version{record.Key, record.Revision, t.size()}
+}
+
 type run struct {
 	*Verifier
 	summary  Summary
-	suspects []suspect
+	suspects []suspect // in the order of since
 }
 
-// Run reads everything once. It returns an error only if it could not.
+// Run reads all records and the whole audit trail once. It returns an error only if
+// it could not read, write or report.
 func (v *Verifier) Run(ctx context.Context) (Summary, error) {
 	r := &run{Verifier: v}
-	records := newSide(v.Store.Records(ctx), func(rec store.StoredRecord) string { return rec.Key })
+	records := newCursor(v.Store.Records(ctx), func(record store.StoredRecord) string { return record.Key })
 	defer records.stop()
-	audit := newSide(v.Store.Audit(ctx), func(a store.Audited) string { return a.Subscription })
+	audit := newCursor(v.Store.Audit(ctx), func(a store.Audited) string { return a.Subscription })
 	defer audit.stop()
 	for !audit.done || !records.done {
-		if err := r.next(ctx, audit, records); err != nil {
+		if err := r.checkNext(ctx, audit, records); err != nil {
 			return r.summary, err
 		}
 	}
 	if err := errors.Join(audit.err, records.err); err != nil {
 		return r.summary, err
 	}
-	return r.summary, r.settle(ctx, 0)
+	return r.summary, r.recheckUntil(ctx, 0)
 }
 
-// next takes the subscription with the least key of both sides.
-func (r *run) next(ctx context.Context, audit *side[store.Audited], records *side[store.StoredRecord]) error {
-	key := least(audit, records)
-	f, record := newFolding(), store.StoredRecord{Key: key}
+// checkNext checks the next subscription that is in the audit trail or in the records.
+func (r *run) checkNext(ctx context.Context, audit *cursor[store.Audited], records *cursor[store.StoredRecord]) error {
+	key := leastKey(audit, records)
+	t, record := newTrail(), store.StoredRecord{Key: key}
 	for audit.has(key) {
-		f.add(audit.take())
+		t.add(audit.take())
 		r.summary.Events++
 		if r.Progress != nil {
 			r.Progress(r.summary.Events)
 		}
 	}
-	if audit.err != nil { // half a trail says nothing
+	if audit.err != nil { // the trail may be incomplete
 		return audit.err
 	}
 	for records.has(key) {
 		record = records.take()
 	}
 	r.summary.Subscriptions++
-	if err := r.judge(f, record); err != nil {
+	if err := r.check(t, record); err != nil {
 		return err
 	}
-	return r.settle(ctx, maxSuspects)
+	return r.recheckUntil(ctx, maxSuspects)
 }
 
-// judge reports what is certain, and puts off what may be traffic.
-func (r *run) judge(f *folding, record store.StoredRecord) error {
-	x, err := r.examine(f, record)
+// check reports what is certain. A difference may be due to a message that is being
+// processed, so it is checked again.
+func (r *run) check(t *trail, record store.StoredRecord) error {
+	c, err := r.compare(t, record)
 	if err != nil {
 		return err
 	}
-	if x.doubtful() || x.older && r.Fix {
-		r.suspects = append(r.suspects, suspect{look: lookAt(f, record), since: r.Now()})
+	if c.differs() || c.older && r.Fix {
+		r.suspects = append(r.suspects, suspect{version: versionOf(t, record), since: r.Now()})
 		return nil
 	}
-	return r.conclude(f, x)
+	return r.report(t, c)
 }
 
-func lookAt(f *folding, record store.StoredRecord) look {
-	return look{record.Key, record.Revision, len(f.facts) + len(f.unreadable)}
-}
-
-// settle looks again at the suspects whose time has come; it waits for the
-// oldest where there are more than most.
-func (r *run) settle(ctx context.Context, most int) error {
+// recheckUntil checks the suspects again whose time has come. While there are more
+// than most, it waits for the oldest.
+func (r *run) recheckUntil(ctx context.Context, most int) error {
 	for len(r.suspects) > 0 {
 		left := r.Settle - r.Now().Sub(r.suspects[0].since)
 		if left > 0 && len(r.suspects) <= most {
@@ -139,7 +139,7 @@ func (r *run) settle(ctx context.Context, most int) error {
 		}
 		s := r.suspects[0]
 		r.suspects = r.suspects[1:]
-		if err := r.again(ctx, s); err != nil {
+		if err := r.recheck(ctx, s); err != nil {
 			return err
 		}
 	}
@@ -160,48 +160,64 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// again looks at one subscription by itself. Only what has not moved since the
-// last look is judged: else it is put off once more.
-func (r *run) again(ctx context.Context, s suspect) error {
+// recheck reads one subscription again. A difference counts only if nothing has
+// changed since the last check, and is fixed only if nothing changes meanwhile.
+func (r *run) recheck(ctx context.Context, s suspect) error {
 	record, err := r.Store.Record(ctx, s.key)
 	if err != nil {
 		return err
 	}
-	f := newFolding()
-	for audited, err := range r.Store.Trail(ctx, s.key) {
-		if err != nil {
-			return err
-		}
-		f.add(audited)
-	}
-	x, err := r.examine(f, record)
+	t, err := r.readTrail(ctx, s.key)
 	if err != nil {
 		return err
 	}
-	if now := lookAt(f, record); x.doubtful() && now != s.look && s.looks < maxLooks {
-		r.suspects = append(r.suspects, suspect{now, r.Now(), s.looks + 1})
+	c, err := r.compare(t, record)
+	if err != nil {
+		return err
+	}
+	now := versionOf(t, record)
+	if c.differs() && now != s.version && r.postpone(s, now) {
 		return nil
 	}
-	if r.Fix && x.fixable() {
-		written, err := r.Store.Rewrite(ctx, record, f.winner(), f.verdict)
+	if r.Fix && c.fixable() {
+		fixed, err := r.Store.Rewrite(ctx, record, t.winner(), t.verdict)
 		if err != nil {
 			return err
 		}
-		if !written && s.looks < maxLooks {
-			r.suspects = append(r.suspects, suspect{lookAt(f, record), r.Now(), s.looks + 1})
+		if !fixed && r.postpone(s, now) {
 			return nil
 		}
-		x.fix(written)
+		c.markFixed(fixed)
 	}
-	return r.conclude(f, x)
+	return r.report(t, c)
 }
 
-// conclude counts and reports.
-func (r *run) conclude(f *folding, x examination) error {
-	x.count(&r.summary)
-	gaps := ordering.Gaps(f.facts)
+func (r *run) readTrail(ctx context.Context, key string) (*trail, error) {
+	t := newTrail()
+	for audited, err := range r.Store.Trail(ctx, key) {
+		if err != nil {
+			return nil, err
+		}
+		t.add(audited)
+	}
+	return t, nil
+}
+
+// postpone reports whether a suspect will be checked once more.
+func (r *run) postpone(s suspect, now version) bool {
+	if s.checks == maxChecks {
+		return false
+	}
+	r.suspects = append(r.suspects, suspect{now, r.Now(), s.checks + 1})
+	return true
+}
+
+// report counts and reports what was found about a subscription.
+func (r *run) report(t *trail, c comparison) error {
+	c.count(&r.summary)
+	gaps := ordering.Gaps(t.facts)
 	r.summary.Gaps += len(gaps)
-	for _, finding := range append(x.findings, gapFindings(x.key, gaps)...) {
+	for _, finding := range append(c.findings, gapFindings(c.key, gaps)...) {
 		if err := r.Report(finding); err != nil {
 			return err
 		}

@@ -33,7 +33,7 @@ func runVerify(t *testing.T, store store.Verification, fix bool) (verify.Summary
 	return summary, findings
 }
 
-// lives are three subscriptions of which every event is there.
+// lives returns three subscriptions with all of their events.
 func lives() *memory {
 	return newMemory(
 		kit.Event("sub_1", "evt_1", "created", 0, "incomplete"), kit.Update("sub_1", "evt_2", 1, "incomplete", "active"),
@@ -52,13 +52,13 @@ func TestVerify(t *testing.T) {
 		want    []verify.Finding
 		summary verify.Summary
 	}{
-		"nothing is wrong": {func(*memory) {}, nil, verify.Summary{}},
+		"all is correct": {func(*memory) {}, nil, verify.Summary{}},
 		"a field differs": {
 			func(m *memory) { m.damage(kit.Key("sub_1"), "status", "unpaid") },
 			[]verify.Finding{difference("sub_1", "status", "unpaid", "active")},
 			verify.Summary{Differing: 1},
 		},
-		"a field too many, and one that is gone": {
+		"an extra field and a missing one": {
 			func(m *memory) {
 				m.damage(kit.Key("sub_3"), "extra", "1")
 				delete(m.records[kit.Key("sub_3")].Fields, "status")
@@ -76,9 +76,9 @@ func TestVerify(t *testing.T) {
 			[]verify.Finding{difference("sub_3", "audit", "", "evt_5")},
 			verify.Summary{Differing: 1, Events: -2},
 		},
-		"the winner's audit document is gone": {
+		"the winner's audit document is missing": {
 			func(m *memory) { m.messages[kit.Key("sub_3")] = m.messages[kit.Key("sub_3")][:1] },
-			[]verify.Finding{{Kind: verify.Unverifiable, Key: kit.Key("sub_3"), Reason: "the audit document of evt_5, on which it rests, is not there"}},
+			[]verify.Finding{{Kind: verify.Unverifiable, Key: kit.Key("sub_3"), Reason: "the audit document of evt_5, which holds its state, is missing"}},
 			verify.Summary{Unverifiable: 1, Events: -1},
 		},
 		"a record of a newer release": {
@@ -86,10 +86,10 @@ func TestVerify(t *testing.T) {
 			[]verify.Finding{{Kind: verify.Unverifiable, Key: kit.Key("sub_1"), Reason: store.ErrNewerRule.Error()}},
 			verify.Summary{Unverifiable: 1},
 		},
-		"an older rule came to the same": {
+		"an older rule decided the same": {
 			func(m *memory) { m.older("sub_1", "status", "active") }, nil, verify.Summary{Older: 1},
 		},
-		"an older rule came to something else": {
+		"an older rule decided otherwise": {
 			func(m *memory) { m.older("sub_1", "status", "incomplete") },
 			[]verify.Finding{difference("sub_1", "status", "incomplete", "active")},
 			verify.Summary{Differing: 1},
@@ -148,7 +148,7 @@ func TestFixWritesWhatTheAuditSays(t *testing.T) {
 	}
 }
 
-// A record that nothing in the trail speaks for is reported, and never removed.
+// A record without any audit document is reported, and never removed.
 func TestFixRemovesNothing(t *testing.T) {
 	t.Parallel()
 	m := lives()
@@ -158,7 +158,7 @@ func TestFixRemovesNothing(t *testing.T) {
 	}
 }
 
-// Somebody who writes at the same time wins, and the record is looked at again.
+// Another writer wins, and the record is checked again.
 func TestFixGivesWayToTraffic(t *testing.T) {
 	t.Parallel()
 	m := lives()
@@ -176,7 +176,7 @@ func TestFixGivesWayToTraffic(t *testing.T) {
 	}
 }
 
-// behind is a store whose record follows the audit trail while it is looked at.
+// behind is a store whose record catches up with the audit trail before it is read again.
 type behind struct{ *memory }
 
 func (b behind) Record(ctx context.Context, key string) (store.StoredRecord, error) {
@@ -193,7 +193,7 @@ func TestTrafficIsNoDifference(t *testing.T) {
 	}
 }
 
-// broken is a store whose trail ends in an error.
+// broken is a store whose audit ends in an error.
 type broken struct{ *memory }
 
 var errBroken = errors.New("the connection is gone")
@@ -212,7 +212,7 @@ func (b broken) Audit(ctx context.Context) iter.Seq2[store.Audited, error] {
 func TestVerifyFailsWithItsSource(t *testing.T) {
 	t.Parallel()
 	v := verify.Verifier{Store: broken{lives()}, Now: time.Now, Report: func(f verify.Finding) error {
-		t.Errorf("half a trail was judged: %+v", f)
+		t.Errorf("an incomplete trail was judged: %+v", f)
 		return nil
 	}}
 	if _, err := v.Run(t.Context()); !errors.Is(err, errBroken) {
@@ -220,8 +220,8 @@ func TestVerifyFailsWithItsSource(t *testing.T) {
 	}
 }
 
-// large is a store that makes its events up while they are read, and counts
-// those that are still held.
+// large is a store that generates its events while they are read, and counts those that
+// are still in memory.
 type large struct {
 	*memory
 	subscriptions, each int
@@ -240,7 +240,7 @@ func (l *large) Audit(context.Context) iter.Seq2[store.Audited, error] {
 	return func(yield func(store.Audited, error) bool) {
 		for sub := range l.subscriptions {
 			for n := range l.each {
-				if !yield(store.Audited{Subscription: kit.Key(subject(sub)), Message: l.message(sub, n)}, nil) {
+				if !yield(store.Audited{Subscription: kit.Key(subject(sub)), Entry: store.Entry{Message: l.message(sub, n)}}, nil) {
 					return
 				}
 			}
@@ -259,8 +259,8 @@ func (l *large) Records(context.Context) iter.Seq2[store.StoredRecord, error] {
 	}
 }
 
-// TestVerifyHoldsOneSubscription goes through 100,000 events of 5,000
-// subscriptions and counts how many of them are in memory on the way.
+// TestVerifyHoldsOneSubscription reads 100,000 events of 5,000 subscriptions and counts
+// how many of them are in memory.
 func TestVerifyHoldsOneSubscription(t *testing.T) {
 	t.Parallel()
 	l := &large{memory: newMemory(), subscriptions: 5000, each: 20}

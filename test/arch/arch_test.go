@@ -59,7 +59,7 @@ var table = map[string][]string{
 	"internal/stripesim":  {"events"},
 	"internal/natsbus":    {"events", "internal/fault", "internal/secret", watermill, watermillNATS, natsClient},
 	"internal/store":      {"events", "events/ordering", "internal/fault"},
-	"internal/mongostore": {"events", "events/ordering", "internal/fault", "internal/store", mongoDriver},
+	"internal/mongostore": {"events", "events/ordering", "internal/fault", "internal/store", mongoDriver, errgroup},
 	"internal/verify":     {"events", "events/ordering", "internal/store"},
 
 	"internal/embedded/natsserver": {natsServer},
@@ -76,8 +76,8 @@ var table = map[string][]string{
 		watermillMsg, errgroup, rateLimit,
 	},
 	"internal/standalone": {
-		"config", "internal/bridge", "internal/subscriber", "internal/embedded", "internal/fault", "internal/mongostore", "internal/normalize",
-		"internal/ops", "internal/secret", "internal/stripesim", "internal/term",
+		"config", "events", "events/ordering", "internal/bridge", "internal/subscriber", "internal/embedded", "internal/fault",
+		"internal/mongostore", "internal/normalize", "internal/ops", "internal/secret", "internal/store", "internal/stripesim", "internal/term",
 		flock,
 	},
 

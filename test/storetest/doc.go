@@ -1,12 +1,14 @@
-// Package storetest holds what every database of a store must do, as tests that
-// run against any, and a database in memory that fails on demand.
+// Package storetest tests databases: a suite that every implementation of package
+// store must pass, and a database in memory that can fail on demand.
+//
+// [Run] is the suite. It uses nothing but the interfaces of package store, so a second
+// store gets all of it.
 //
 // [Memory] models what MongoDB guarantees and no more: each document is written
-// by itself, atomically; what is written becomes durable later, is read only
-// then, and may be forgotten by a failover before; whoever wrote it then does not
-// learn what became of it. On it [Simulate] plays generated histories with
-// workers, faults and crashes in an order that a seed determines, so that what
-// goes wrong once goes wrong again.
+// atomically, on its own; it becomes durable later and is read only then; a failover
+// before that undoes it, and its writer never learns what happened. [Simulate] plays
+// generated histories on it, with workers, faults and crashes. A seed determines their
+// order, so a failure can be repeated.
 //
-// It is for tests only.
+// Only tests import it.
 package storetest

@@ -10,9 +10,9 @@ import (
 	"github.com/billbus/billbus/test/kit"
 )
 
-// Told is an entry about a subscription of the platform in test mode; second
-// counts from a fixed time.
-func Told(sub, id, word string, second int, status string) store.Entry {
+// Entry returns an entry about a subscription of the platform in test mode. The time of
+// the event is second seconds after [kit.At](0).
+func Entry(sub, id, word string, second int, status string) store.Entry {
 	return store.Entry{
 		Message:    kit.Event(sub, id, word, second, status),
 		References: events.References{ObjectID: sub, SubscriptionID: sub},
@@ -20,9 +20,9 @@ func Told(sub, id, word string, second int, status string) store.Entry {
 	}
 }
 
-// Generate returns the events of one subscription: a life of several changes a
-// second, of which some are told twice and some not at all, beside events that do
-// not say what was before. The ids say nothing about the order.
+// Generate returns the events of one subscription that changes several times a second.
+// For some changes there are two events, for some there is none, and some events do not
+// say what was before. The ids do not follow the order.
 func Generate(random *rand.Rand, sub string, length int) []store.Entry {
 	g := generator{random: random, sub: sub, status: "incomplete", steps: random.IntN(3)}
 	g.add("created")
@@ -32,16 +32,17 @@ func Generate(random *rand.Rand, sub string, length int) []store.Entry {
 	if random.IntN(3) == 0 {
 		g.end()
 	}
-	return g.told
+	return g.entries
 }
 
 type generator struct {
 	random *rand.Rand
 	sub    string
 	second int
-	steps  int // how often the second moves on
+	steps  int // how often the second advances
 	status string
-	told   []store.Entry
+
+	entries []store.Entry
 }
 
 func (g *generator) next() {
@@ -52,11 +53,11 @@ func (g *generator) next() {
 	case 0:
 		g.add("trial_will_end")
 	case 1:
-		g.change(g.other()) // and nobody hears of it
-		g.told = g.told[:len(g.told)-1]
+		g.change(g.other())
+		g.entries = g.entries[:len(g.entries)-1] // this event is missing
 	case 2:
 		g.change(g.other())
-		g.again()
+		g.duplicate()
 	default:
 		g.change(g.other())
 	}
@@ -71,12 +72,12 @@ func (g *generator) end() {
 	g.change("canceled")
 	g.add("deleted")
 	if g.random.IntN(2) == 0 {
-		g.status = "active" // stamped late, and about what was before
+		g.status = "active" // stamped late, and about the time before
 		g.add("updated")
 	}
 }
 
-// change tells of a step from one status to another.
+// change adds an update from one status to another.
 func (g *generator) change(status string) {
 	before := g.status
 	g.status = status
@@ -84,31 +85,31 @@ func (g *generator) change(status string) {
 	g.last().Data.Previous = &events.Previous{Fields: []string{"status"}, Values: events.Subscription{Status: before}}
 }
 
-// again tells of the last event under another id, for the same request or for none.
-func (g *generator) again() {
+// duplicate adds the last event under another id, for the same request or for none.
+func (g *generator) duplicate() {
 	twin := *g.last()
 	twin.ID = g.id()
 	if g.random.IntN(2) == 0 {
 		request := []byte(`{"request":{"idempotency_key":"` + twin.ID + `"}}`)
 		g.last().Data.Event, twin.Data.Event = request, request
 	}
-	g.told = append(g.told, twin)
+	g.entries = append(g.entries, twin)
 }
 
 func (g *generator) add(word string) {
-	g.told = append(g.told, Told(g.sub, g.id(), word, g.second, g.status))
+	g.entries = append(g.entries, Entry(g.sub, g.id(), word, g.second, g.status))
 }
 
-func (g *generator) last() *store.Entry { return &g.told[len(g.told)-1] }
+func (g *generator) last() *store.Entry { return &g.entries[len(g.entries)-1] }
 
 func (g *generator) id() string { return fmt.Sprintf("evt_%08x", g.random.Uint32()) }
 
-// Rendered is another rendering of an event, which says something else: the first
-// one that is stored counts.
+// Rendered returns another rendering of an event, which says something else. The one
+// that is stored first counts.
 func Rendered(e store.Entry) store.Entry {
 	sub := *e.Data.Subscription
 	sub.Metadata = maps.Clone(sub.Metadata)
-	sub.Description = "rendered again"
+	sub.Description = "another rendering"
 	e.Data.Subscription, e.StripeAPIVersion = &sub, "2026-06-24.dahlia"
 	return e
 }

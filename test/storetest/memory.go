@@ -1,12 +1,9 @@
 package storetest
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"iter"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -17,80 +14,91 @@ import (
 	"github.com/billbus/billbus/internal/store"
 )
 
-// Memory is a database server, with a replica set's two views of itself: what has
-// been written, which is what writes collide with, and what is durable, which is
-// all that is ever read.
+// Memory is a database server in memory. Like a replica set it distinguishes what has
+// been written, with which writes collide, from what is durable, which is all that can
+// be read.
 type Memory struct {
-	mu            sync.Mutex
-	audit, states collection
-	term          int // grows with each failover
-	counts        Counts
+	mu             sync.Mutex
+	audit, records collection
+	term           int // grows with each failover
+	counts         Counts
 }
 
 // NewMemory returns an empty database.
-func NewMemory() *Memory { return &Memory{audit: newCollection(), states: newCollection()} }
+func NewMemory() *Memory { return &Memory{audit: newCollection(), records: newCollection()} }
 
-// Counts says how much work was asked of a database.
+// Counts says how much work a database has done.
 type Counts struct {
 	Commands, DocumentsRead, DocumentsWritten int
-	// BytesRead and BytesWritten are of documents as they are kept.
+	// BytesRead and BytesWritten count encoded documents.
 	BytesRead, BytesWritten int
 }
 
-// Counts returns how much work was asked so far.
+// Counts returns how much work the database has done so far.
 func (m *Memory) Counts() Counts {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.counts
 }
 
-// Failover loses what is not durable. Whoever waits for a write to become durable
-// does not learn what became of it.
+// Failover undoes what is not durable. A client that waits for a write to become
+// durable gets an error.
 func (m *Memory) Failover() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.term++
-	m.audit.forget()
-	m.states.forget()
+	m.audit.undo()
+	m.records.undo()
 }
 
-// Put writes a state whatever is there, as an older or a newer release, or a
-// person, might have.
-func (m *Memory) Put(s store.State) {
+// Put writes a record without any condition, as another release or a person might.
+func (m *Memory) Put(r store.Record) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.states.write(s.Key, document{revision: s.N, raw: encode(s)})
-	m.states.settle()
+	m.records.write(r.Key, document{revision: r.Revision, raw: encode(r)})
+	m.records.settle()
 }
 
-// Delete removes an audit document and a state, of which either may be "".
-func (m *Memory) Delete(audit, state string) {
+// Delete removes an audit document and a record. Either key may be "".
+func (m *Memory) Delete(audit, record string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.audit.remove(audit)
-	m.states.remove(state)
+	m.records.remove(record)
 }
 
-// State returns a durable state; false if there is none.
-func (m *Memory) State(key string) (store.State, bool) {
+// DamageAudit makes the message of an audit document unreadable.
+func (m *Memory) DamageAudit(key string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	doc, ok := m.states.durable[key]
-	if !ok {
-		return store.State{}, false
-	}
-	return decode[store.State](doc.raw), true
+	doc := m.audit.durable[key]
+	doc.damaged = true
+	m.audit.write(key, doc)
+	m.audit.settle()
 }
 
-// Message returns a durable message of the audit trail; false if there is none.
+// DamageRecord removes everything from a record but its key.
+func (m *Memory) DamageRecord(key string) { m.Put(store.Record{Head: store.Head{Key: key}}) }
+
+// Record returns a durable record. It reports false if there is none.
+func (m *Memory) Record(key string) (store.Record, bool) {
+	return lookup[store.Record](m, &m.records, key)
+}
+
+// Message returns a durable message of the audit trail. It reports false if there is
+// none.
 func (m *Memory) Message(key string) (events.Message, bool) {
+	return lookup[events.Message](m, &m.audit, key)
+}
+
+func lookup[T any](m *Memory, c *collection, key string) (value T, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	doc, ok := m.audit.durable[key]
-	if !ok {
-		return events.Message{}, false
+	doc, ok := c.durable[key]
+	if ok {
+		value = decode[T](doc.raw)
 	}
-	return decode[events.Message](doc.raw), true
+	return value, ok
 }
 
 // Audited returns the durable messages of the audit trail by their keys.
@@ -111,7 +119,7 @@ func (m *Memory) insert(e store.Entry) error {
 	if _, taken := m.audit.written[e.Key()]; taken {
 		return store.ErrExists
 	}
-	doc := document{raw: encode(inMilliseconds(e.Message))}
+	doc := document{raw: encode(inMilliseconds(e.Message)), entry: &store.Entry{References: e.References, Position: e.Position}}
 	if _, ok := ordering.FactOf(e.Message); ok {
 		doc.subscription = e.SubscriptionKey()
 	}
@@ -120,26 +128,27 @@ func (m *Memory) insert(e store.Entry) error {
 	return nil
 }
 
-// inMilliseconds is what MongoDB's dates keep.
+// inMilliseconds rounds as MongoDB's dates do.
 func inMilliseconds(m events.Message) events.Message {
 	m.Time = m.Time.Truncate(time.Millisecond)
 	return m
 }
 
-// replace is MongoDB's replacement with upsert by a filter on key and revision: if
-// the filter finds nothing it inserts, and collides with what has the key.
-func (m *Memory) replace(s store.State) error {
+// replace replaces the given revision. Like MongoDB's replacement with upsert it
+// inserts if there is no record, and collides with any other revision.
+func (m *Memory) replace(r store.Record, revision int64) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if doc, ok := m.states.written[s.Key]; ok && doc.revision != s.N-1 {
+	if doc, ok := m.records.written[r.Key]; ok && doc.revision != revision {
 		return store.ErrExists
 	}
-	doc := document{revision: s.N, raw: encode(s)}
+	doc := document{revision: r.Revision, raw: encode(r)}
 	m.count(&m.counts.DocumentsWritten, &m.counts.BytesWritten, doc)
-	m.states.write(s.Key, doc)
+	m.records.write(r.Key, doc)
 	return nil
 }
 
+// read returns a durable document.
 func (m *Memory) read(c *collection, key string) (document, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -155,11 +164,18 @@ func (m *Memory) count(documents, bytes *int, doc document) {
 	*bytes += len(doc.raw)
 }
 
-func (m *Memory) history(subscription string) []string {
+// keys returns the keys of the durable documents that match, in their order.
+func (m *Memory) keys(c *collection, match func(document) bool) []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	of := func(key string) bool { return m.audit.durable[key].subscription != subscription }
-	return slices.DeleteFunc(slices.Sorted(maps.Keys(m.audit.durable)), of)
+	var keys []string
+	for key, doc := range c.durable {
+		if match(doc) {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
 }
 
 func (m *Memory) begin() int {
@@ -169,8 +185,8 @@ func (m *Memory) begin() int {
 	return m.term
 }
 
-// confirm makes everything durable that was written so far, unless the server that
-// a command began on is no longer in charge.
+// confirm makes all writes so far durable, unless there was a failover since the
+// command began.
 func (m *Memory) confirm(term int) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -178,18 +194,23 @@ func (m *Memory) confirm(term int) error {
 		return fault.New(fault.Transient, "failover", errors.New("the outcome is not known"))
 	}
 	m.audit.settle()
-	m.states.settle()
+	m.records.settle()
 	return nil
 }
 
-// document is what is kept of an entry or a state: bytes, so that nobody shares it.
+// document is a message or a record, encoded so that nothing is shared.
 type document struct {
-	revision     int64
+	raw []byte
+
+	revision int64 // of a record
+
+	// Of a message:
 	subscription string
-	raw          []byte
+	entry        *store.Entry // for its references and position
+	damaged      bool
 }
 
-// collection keeps documents by key, and the keys under which not all is durable.
+// collection keeps documents by key, and the keys of those that are not durable.
 type collection struct {
 	written, durable map[string]document
 	pending          map[string]bool
@@ -215,7 +236,7 @@ func (c *collection) settle() {
 	clear(c.pending)
 }
 
-func (c *collection) forget() {
+func (c *collection) undo() {
 	for key := range c.pending {
 		delete(c.written, key)
 		if doc, ok := c.durable[key]; ok {
@@ -239,136 +260,4 @@ func decode[T any](raw []byte) T {
 		panic(fmt.Sprintf("storetest: decoding a document: %v", err))
 	}
 	return v
-}
-
-// Operation is one of the methods of a [store.Database].
-type Operation string
-
-// The operations of a database.
-const (
-	Insert  Operation = "insert"
-	Find    Operation = "find"
-	History Operation = "history"
-	Heads   Operation = "heads"
-	Replace Operation = "replace"
-)
-
-// Hooks are called in the course of an operation, by whoever called that. They may
-// wait, and let others go first. Each may be nil.
-type Hooks struct {
-	// Before is called before a read and before each document is written. Its error
-	// is what the caller gets: the operation failed and has not persisted.
-	Before func(context.Context, Operation) error
-	// Written is called when documents are written and not yet durable. Its error is
-	// what the caller gets: the operation failed, but may have persisted.
-	Written func(context.Context, Operation) error
-}
-
-// Client is one process's access to a database.
-type Client struct {
-	server *Memory
-	hooks  Hooks
-}
-
-// Connect returns a client.
-func (m *Memory) Connect(hooks Hooks) *Client { return &Client{m, hooks} }
-
-var _ store.Database = (*Client)(nil)
-
-// Insert is one command. If it fails in the middle, the outcome of all its
-// documents is unknown.
-func (c *Client) Insert(ctx context.Context, entries []store.Entry) []error {
-	failures := make([]error, len(entries))
-	term := c.server.begin()
-	for i, e := range entries {
-		if err := call(ctx, c.hooks.Before, Insert); err != nil {
-			return slices.Repeat([]error{err}, len(entries))
-		}
-		failures[i] = c.server.insert(e)
-	}
-	if err := c.confirm(ctx, Insert, term); err != nil {
-		return slices.Repeat([]error{err}, len(entries))
-	}
-	return failures
-}
-
-// Replace is one command for each state, all of them at once.
-func (c *Client) Replace(ctx context.Context, states []store.State) []error {
-	failures, sent, terms := make([]error, len(states)), make([]bool, len(states)), make([]int, len(states))
-	for i, s := range states {
-		terms[i] = c.server.begin()
-		if failures[i] = call(ctx, c.hooks.Before, Replace); failures[i] == nil {
-			failures[i], sent[i] = c.server.replace(s), true
-		}
-	}
-	for i := range states {
-		if !sent[i] {
-			continue
-		}
-		if err := c.confirm(ctx, Replace, terms[i]); err != nil {
-			failures[i] = err
-		}
-	}
-	return failures
-}
-
-func (c *Client) confirm(ctx context.Context, op Operation, term int) error {
-	if err := call(ctx, c.hooks.Written, op); err != nil {
-		return err
-	}
-	return c.server.confirm(term)
-}
-
-// Find reads what is durable.
-func (c *Client) Find(ctx context.Context, key string) (events.Message, error) {
-	c.server.begin()
-	if err := call(ctx, c.hooks.Before, Find); err != nil {
-		return events.Message{}, err
-	}
-	doc, ok := c.server.read(&c.server.audit, key)
-	if !ok {
-		return events.Message{}, fault.New(fault.Transient, fault.AuditMissing, fmt.Errorf("no audit document %s", key))
-	}
-	return decode[events.Message](doc.raw), nil
-}
-
-// History reads what is durable.
-func (c *Client) History(ctx context.Context, subscription string) iter.Seq2[events.Message, error] {
-	return func(yield func(events.Message, error) bool) {
-		c.server.begin()
-		if err := call(ctx, c.hooks.Before, History); err != nil {
-			yield(events.Message{}, err)
-			return
-		}
-		for _, key := range c.server.history(subscription) {
-			if doc, ok := c.server.read(&c.server.audit, key); ok && !yield(decode[events.Message](doc.raw), nil) {
-				return
-			}
-		}
-	}
-}
-
-// Heads reads what is durable.
-func (c *Client) Heads(ctx context.Context, keys []string) (map[string]store.Head, error) {
-	c.server.begin()
-	if err := call(ctx, c.hooks.Before, Heads); err != nil {
-		return nil, err
-	}
-	heads := map[string]store.Head{}
-	for _, key := range keys {
-		if doc, ok := c.server.read(&c.server.states, key); ok {
-			heads[key] = decode[store.State](doc.raw).Head
-		}
-	}
-	return heads, nil
-}
-
-func call(ctx context.Context, hook func(context.Context, Operation) error, op Operation) error {
-	if err := ctx.Err(); err != nil {
-		return fault.New(fault.Transient, fault.StripeTimeout, err)
-	}
-	if hook == nil {
-		return nil
-	}
-	return hook(ctx, op)
 }

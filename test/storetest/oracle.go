@@ -9,9 +9,9 @@ import (
 	"github.com/billbus/billbus/internal/store"
 )
 
-// Record is what a state says, but for how often and when it was written. Of the
-// subscription it has what tells events, and renderings of them, apart.
-type Record struct {
+// Content is what a record says, without when and how often it was written. Of the
+// subscription it has the fields that tests use to tell events and renderings apart.
+type Content struct {
 	EventID             string
 	Status, Description string
 	Terminal            bool
@@ -21,34 +21,34 @@ type Record struct {
 	Known               []ordering.Fact
 }
 
-// RecordOf is what a state says; the zero Record if there is none.
-func RecordOf(s store.State) Record {
-	if s.N == 0 {
-		return Record{}
+// ContentOf returns what a record says; the zero Content if there is none.
+func ContentOf(r store.Record) Content {
+	if r.Revision == 0 {
+		return Content{}
 	}
-	return Record{
-		EventID: s.Winner.ID, Status: s.Winner.Data.Subscription.Status, Description: s.Winner.Data.Subscription.Description,
-		Terminal: s.Terminal, Ordering: s.Ordering, Explanation: s.Explanation, Rule: s.Rule, Known: s.Known,
+	return Content{
+		EventID: r.Winner.ID, Status: r.Winner.Data.Subscription.Status, Description: r.Winner.Data.Subscription.Description,
+		Terminal: r.Terminal, Ordering: r.Ordering, Explanation: r.Explanation, Rule: r.Rule, Known: r.Known,
 	}
 }
 
-// Oracle is what the states must say, by the key of the subscription, if these
-// messages are audited: nothing but [ordering.Fold] of all of them.
-func Oracle(audited []events.Message) map[string]Record {
+// Oracle returns what the records must say, by the key of the subscription, if these
+// messages are audited. It uses nothing but [ordering.Fold] of all of them.
+func Oracle(audited []events.Message) map[string]Content {
 	bySubscription := map[string][]events.Message{}
 	for _, m := range audited {
 		if _, ok := ordering.FactOf(m); ok {
 			bySubscription[m.SubscriptionKey()] = append(bySubscription[m.SubscriptionKey()], m)
 		}
 	}
-	records := map[string]Record{}
+	contents := map[string]Content{}
 	for key, messages := range bySubscription {
-		records[key] = folded(messages)
+		contents[key] = folded(messages)
 	}
-	return records
+	return contents
 }
 
-func folded(messages []events.Message) Record {
+func folded(messages []events.Message) Content {
 	slices.SortFunc(messages, func(a, b events.Message) int { return strings.Compare(a.ID, b.ID) })
 	facts := make([]ordering.Fact, len(messages))
 	for i, m := range messages {
@@ -56,7 +56,7 @@ func folded(messages []events.Message) Record {
 	}
 	v := ordering.Fold(facts)
 	winner := messages[slices.IndexFunc(messages, func(m events.Message) bool { return m.ID == v.Winner.EventID })]
-	return Record{
+	return Content{
 		EventID: winner.ID, Status: winner.Data.Subscription.Status, Description: winner.Data.Subscription.Description,
 		Terminal: v.Winner.Terminal, Ordering: v.Ordering, Explanation: v.Explanation, Rule: ordering.Rule, Known: v.Relevant,
 	}

@@ -20,12 +20,12 @@ import (
 // maxSteps is far above what any schedule needs.
 const maxSteps = 1_000_000
 
-// Simulate plays one schedule and returns what went wrong: one to eight workers of
-// one to three processes take batches of a few subscriptions' events from a
-// stream, in any order, some more than once and some in two renderings. Only one of
-// them runs at a time, up to its next operation on the database. Operations fail,
-// with and without effect; the server forgets what is not durable; workers die;
-// acknowledgements get lost. The seed determines all of it.
+// Simulate plays one schedule and returns what went wrong. One to eight workers in one
+// to three processes take batches of events of a few subscriptions from a stream, in any
+// order, some more than once and some in two renderings. One worker runs at a time, up
+// to its next operation on the database. Operations fail, with and without effect. The
+// server loses what is not durable. Workers die, and acknowledgements get lost. The seed
+// determines all of it.
 func Simulate(seed uint64) error {
 	s := newSimulation(rand.New(rand.NewPCG(seed, 0)))
 	for range maxSteps {
@@ -46,10 +46,10 @@ type simulation struct {
 	clients  []*store.Committer
 	workers  int
 	maxBatch int
-	// One of so many operations goes wrong, while there is trouble left.
-	rarity, trouble int
+	// One in rarity operations fails, up to a number of failures.
+	rarity, failures int
 
-	ids     map[string]bool // of all events
+	keys    map[string]bool // of all events
 	stream  []store.Entry   // what is not acknowledged, in no order
 	running []*Worker
 	wrong   error
@@ -58,11 +58,11 @@ type simulation struct {
 func newSimulation(random *rand.Rand) *simulation {
 	s := &simulation{
 		random: random, server: NewMemory(), workers: 1 + random.IntN(8), maxBatch: 1 + random.IntN(6),
-		rarity: []int{4, 12, 60}[random.IntN(3)], trouble: random.IntN(40), ids: map[string]bool{},
+		rarity: []int{4, 12, 60}[random.IntN(3)], failures: random.IntN(40), keys: map[string]bool{},
 	}
 	for range 1 + random.IntN(3) {
 		client := s.server.Connect(Hooks{Before: s.pause, Written: s.pause})
-		s.clients = append(s.clients, store.NewCommitter(watched{client, s}, noon))
+		s.clients = append(s.clients, store.NewCommitter(checked{client, s}, noon))
 	}
 	for i := range 1 + random.IntN(3) {
 		s.publish(Generate(random, fmt.Sprintf("sub_%d", i), random.IntN(12)))
@@ -75,7 +75,7 @@ func noon() time.Time { return time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC) }
 // publish puts entries into the stream, some of them twice.
 func (s *simulation) publish(entries []store.Entry) {
 	for _, e := range entries {
-		s.ids[e.Key()] = true
+		s.keys[e.Key()] = true
 		s.stream = append(s.stream, e)
 		switch s.random.IntN(6) {
 		case 0:
@@ -86,7 +86,7 @@ func (s *simulation) publish(entries []store.Entry) {
 	}
 }
 
-// step lets something happen.
+// step starts a worker, resumes one, or makes something fail.
 func (s *simulation) step() {
 	if len(s.running) == 0 || len(s.running) < s.workers && len(s.stream) > 0 && s.random.IntN(3) == 0 {
 		s.running = append(s.running, Start(s.clients[s.random.IntN(len(s.clients))], s.take()))
@@ -95,9 +95,9 @@ func (s *simulation) step() {
 	i := s.random.IntN(len(s.running))
 	w := s.running[i]
 	switch {
-	case s.goesWrong() && s.random.IntN(3) == 0:
+	case s.fails() && s.random.IntN(3) == 0:
 		s.server.Failover()
-	case s.goesWrong() && s.random.IntN(3) == 0:
+	case s.fails() && s.random.IntN(3) == 0:
 		w.Kill()
 		s.running = slices.Delete(s.running, i, i+1)
 		s.stream = append(s.stream, w.Batch...)
@@ -107,15 +107,15 @@ func (s *simulation) step() {
 	}
 }
 
-func (s *simulation) goesWrong() bool {
-	if s.trouble == 0 || s.random.IntN(s.rarity) > 0 {
+func (s *simulation) fails() bool {
+	if s.failures == 0 || s.random.IntN(s.rarity) > 0 {
 		return false
 	}
-	s.trouble--
+	s.failures--
 	return true
 }
 
-// take takes a batch out of the stream.
+// take removes a batch from the stream.
 func (s *simulation) take() []store.Entry {
 	s.random.Shuffle(len(s.stream), func(i, j int) { s.stream[i], s.stream[j] = s.stream[j], s.stream[i] })
 	n := len(s.stream) - min(1+s.random.IntN(s.maxBatch), len(s.stream))
@@ -124,12 +124,12 @@ func (s *simulation) take() []store.Entry {
 	return batch
 }
 
-// pause lets others go first, and fails now and then.
+// pause lets other workers run first, and fails now and then.
 func (s *simulation) pause(ctx context.Context, op Operation) error {
 	if err := Rest(ctx, op); err != nil {
 		return err
 	}
-	if s.goesWrong() {
+	if s.fails() {
 		return errInjected
 	}
 	return nil
@@ -137,18 +137,18 @@ func (s *simulation) pause(ctx context.Context, op Operation) error {
 
 var errInjected = fault.New(fault.Transient, "injected", errors.New("failed on purpose"))
 
-// settle acknowledges what was recorded, and delivers again what was not, or what
-// the stream was not told of.
+// settle acknowledges what was committed. It delivers the rest again, and everything
+// whose acknowledgement is lost.
 func (s *simulation) settle(w *Worker) {
 	for i, result := range w.Results {
 		switch {
 		case result.Err == nil:
-			s.check(s.covered(w.Batch[i]))
-			if s.goesWrong() {
+			s.check(s.stored(w.Batch[i]))
+			if s.fails() {
 				s.stream = append(s.stream, w.Batch[i])
 			}
 		case fault.KindOf(result.Err) != fault.Transient:
-			s.check(fmt.Errorf("%s failed for good: %w", w.Batch[i].ID, result.Err))
+			s.check(fmt.Errorf("%s failed permanently: %w", w.Batch[i].ID, result.Err))
 		default:
 			s.stream = append(s.stream, w.Batch[i])
 		}
@@ -161,9 +161,9 @@ func (s *simulation) check(err error) {
 	}
 }
 
-// covered reports whether an event may be acknowledged: the audit has it, and the
-// state knows it, or it is too old to matter.
-func (s *simulation) covered(e store.Entry) error {
+// stored returns an error if an event must not be acknowledged yet: the audit trail has
+// to hold it, and the record has to know it, unless it is too old to matter.
+func (s *simulation) stored(e store.Entry) error {
 	m, ok := s.server.Message(e.Key())
 	if !ok {
 		return fmt.Errorf("%s was acknowledged and is not audited", e.ID)
@@ -172,42 +172,42 @@ func (s *simulation) covered(e store.Entry) error {
 	if !ok {
 		return nil
 	}
-	state, _ := s.server.State(e.SubscriptionKey())
-	needed := ordering.Fold(append(slices.Clone(state.Known), fact)).Relevant
-	if same := func(a, b ordering.Fact) bool { return a.EventID == b.EventID }; !slices.EqualFunc(state.Known, needed, same) {
-		return fmt.Errorf("%s was acknowledged and the state does not know it (-known +needed):\n%s", e.ID, cmp.Diff(state.Known, needed))
+	record, _ := s.server.Record(e.SubscriptionKey())
+	needed := ordering.Fold(append(slices.Clone(record.Known), fact)).Relevant
+	if same := func(a, b ordering.Fact) bool { return a.EventID == b.EventID }; !slices.EqualFunc(record.Known, needed, same) {
+		return fmt.Errorf("%s was acknowledged and the record does not know it (-known +needed):\n%s", e.ID, cmp.Diff(record.Known, needed))
 	}
 	return nil
 }
 
-// watched sees to it that no state is ahead of the audit trail.
-type watched struct {
+// checked is a client that checks that no record is ahead of the audit trail.
+type checked struct {
 	*Client
 	s *simulation
 }
 
-func (w watched) Replace(ctx context.Context, states []store.State) []error {
-	for _, state := range states {
-		for _, fact := range state.Known {
-			if _, ok := w.s.server.Message(kit.Key(fact.EventID)); !ok {
-				w.s.check(fmt.Errorf("the state of %s rests on %s, which is not audited", state.Key, fact.EventID))
+func (c checked) Replace(ctx context.Context, records []store.Record) []error {
+	for _, record := range records {
+		for _, fact := range record.Known {
+			if _, ok := c.s.server.Message(kit.Key(fact.EventID)); !ok {
+				c.s.check(fmt.Errorf("the record of %s depends on %s, which is not audited", record.Key, fact.EventID))
 			}
 		}
 	}
-	return w.Client.Replace(ctx, states)
+	return c.Client.Replace(ctx, records)
 }
 
-// finish holds what is durable against what should be.
+// finish compares what is durable with what should be.
 func (s *simulation) finish(seed uint64) error {
 	s.server.Failover()
 	audited := s.server.Audited()
-	want, got := slices.Sorted(maps.Keys(s.ids)), slices.Sorted(maps.Keys(audited))
+	want, got := slices.Sorted(maps.Keys(s.keys)), slices.Sorted(maps.Keys(audited))
 	if diff := cmp.Diff(want, got); diff != "" {
 		return fmt.Errorf("seed %d: audited (-want +got):\n%s", seed, diff)
 	}
 	for key, want := range Oracle(slices.Collect(maps.Values(audited))) {
-		state, _ := s.server.State(key)
-		if diff := cmp.Diff(want, RecordOf(state)); diff != "" {
+		record, _ := s.server.Record(key)
+		if diff := cmp.Diff(want, ContentOf(record)); diff != "" {
 			return fmt.Errorf("seed %d: %s (-want +got):\n%s", seed, key, diff)
 		}
 	}

@@ -9,11 +9,11 @@ import (
 	"github.com/billbus/billbus/internal/store"
 )
 
-// Worker commits one batch. It is a coroutine: it runs while [Worker.Resume] is
-// called, up to where a hook of its client calls [Rest].
+// Worker commits one batch. It is a coroutine: [Worker.Resume] runs it until a hook of
+// its client calls [Rest].
 type Worker struct {
 	Batch []store.Entry
-	// Results are those of the batch, once it has ended.
+	// Results are the results of the batch, once the worker has finished.
 	Results []store.Result
 
 	rest func(struct{}) bool
@@ -23,7 +23,7 @@ type Worker struct {
 
 type workerKey struct{}
 
-// Start returns a worker that has done nothing yet.
+// Start returns a worker that has not done anything yet.
 func Start(committer *store.Committer, batch []store.Entry) *Worker {
 	w := &Worker{Batch: batch}
 	w.next, w.stop = iter.Pull(func(rest func(struct{}) bool) {
@@ -33,18 +33,18 @@ func Start(committer *store.Committer, batch []store.Entry) *Worker {
 	return w
 }
 
-// Resume lets the worker go on, and reports whether it has more to do.
+// Resume runs the worker up to its next rest. It reports whether there is more to do.
 func (w *Worker) Resume() bool {
 	_, more := w.next()
 	return more
 }
 
-// Kill ends the worker where it is. Nothing that it does from now on has an effect.
+// Kill stops the worker where it is. Nothing that it does afterwards has an effect.
 func (w *Worker) Kill() { w.stop() }
 
 var errDead = fault.New(fault.Transient, "dead", errors.New("the process is dead"))
 
-// Rest is a hook that lets others go first.
+// Rest is a hook that lets other workers run first.
 func Rest(ctx context.Context, _ Operation) error {
 	if w := ctx.Value(workerKey{}).(*Worker); !w.rest(struct{}{}) {
 		return errDead
@@ -52,8 +52,8 @@ func Rest(ctx context.Context, _ Operation) error {
 	return nil
 }
 
-// Exhaust calls run with every sequence of choices that it can make, where each
-// choice is one of n, and returns how many there were.
+// Exhaust calls run once for every sequence of choices that it can make, where a choice
+// is a number below n. It returns how many sequences there were.
 func Exhaust(run func(choose func(n int) int)) int {
 	var taken, of []int
 	for runs := 1; ; runs++ {

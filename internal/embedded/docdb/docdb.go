@@ -1,10 +1,8 @@
-// Package docdb runs FerretDB on SQLite inside the process: it speaks MongoDB's
-// wire protocol and serves the same code, for trying, developing and testing.
-// It is good for up to a few thousand documents; production runs on a MongoDB
-// replica set.
+// Package docdb runs FerretDB on SQLite inside the process, for standalone and for
+// tests. It speaks MongoDB's wire protocol and handles a few thousand documents.
+// Production runs on a MongoDB replica set.
 //
-// Linking it costs a minute on two cores, so only standalone and the
-// end-to-end tests import it.
+// Linking it takes a minute, so few packages import it.
 package docdb
 
 import (
@@ -43,7 +41,7 @@ func Start(cfg Config) (*Server, error) {
 		Listener:  ferretdb.ListenerConfig{TCP: cfg.Addr},
 		Handler:   "sqlite",
 		SQLiteURL: "file:" + dir + "/",
-		// FerretDB logs whole documents when a command fails: payloads.
+		// When a command fails, FerretDB logs whole documents, with their payloads.
 		Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -58,7 +56,7 @@ func Start(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// URI is where clients connect.
+// URI returns the address for clients.
 func (s *Server) URI() string { return s.db.MongoDBURI() }
 
 // Close stops the database and waits until it has stopped.

@@ -1,6 +1,5 @@
-// Package natsserver runs a NATS server with JetStream inside the process: the
-// one of standalone, and the one of tests. It is for trying, developing and
-// testing; production runs on a NATS cluster.
+// Package natsserver runs a NATS server with JetStream inside the process, for
+// standalone and for tests. Production runs on a NATS cluster.
 package natsserver
 
 import (
@@ -15,7 +14,7 @@ import (
 
 const (
 	readyTimeout = 10 * time.Second
-	// maxPayload leaves room for the largest webhook beside its normalized form.
+	// maxPayload leaves room for the largest webhook and its normalized form.
 	maxPayload = 4 << 20
 )
 
@@ -23,10 +22,10 @@ const (
 type Config struct {
 	Addr string // host:port; port 0 picks a free one
 	Dir  string // JetStream's folder
-	// SyncAlways makes every acknowledged message survive a power cut, at the
-	// cost of most of the throughput.
+	// SyncAlways makes every acknowledged message survive a power failure. It costs
+	// most of the throughput.
 	SyncAlways bool
-	// Password, if set, is demanded of user "billbus".
+	// Password is the password of user "billbus". If it is empty, anyone may connect.
 	Password string
 }
 
@@ -41,7 +40,7 @@ func Start(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The server reports a taken port to its own log only, so try it first.
+	// The server reports a port in use only in its own log.
 	if err := tryListen(cfg.Addr); err != nil {
 		return nil, err
 	}
@@ -90,7 +89,7 @@ func tryListen(addr string) error {
 	return ln.Close()
 }
 
-// URL is where clients connect.
+// URL returns the address for clients.
 func (s *Server) URL() string { return s.srv.ClientURL() }
 
 // Close stops the server and waits until its data is on disk.

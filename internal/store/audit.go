@@ -1,0 +1,87 @@
+package store
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/billbus/billbus/events"
+)
+
+// Audited is one document of the audit trail.
+type Audited struct {
+	// Subscription is the key of the subscription whose state the event shows; ""
+	// if it shows none.
+	Subscription string
+	Entry
+	// Unreadable is true if the document is damaged and does not hold a message.
+	// Of the message there are then only ID, StripeType, Time, Livemode and
+	// StripeAccount.
+	Unreadable bool
+}
+
+// AuditTrail keeps all events, one document for each. A document is never changed.
+type AuditTrail interface {
+	// Insert inserts a document for each entry under its key and returns the
+	// outcome of each, at the same index. An entry that fails does not keep the
+	// others from being inserted. If two entries have the same key, the first is
+	// inserted and the second gets [ErrExists].
+	Insert(ctx context.Context, entries []Entry) []error
+	// Find returns the message that was inserted under a key. If there is none, the
+	// error is transient, for [fault.AuditMissing]; if the document is damaged, it
+	// is permanent.
+	Find(ctx context.Context, key string) (events.Message, error)
+	// Trail yields the events that show the state of one subscription, by the key
+	// of the subscription, in no particular order.
+	Trail(ctx context.Context, subscription string) iter.Seq2[Audited, error]
+}
+
+// Query selects events of the audit trail: those that match every field that is
+// set.
+type Query struct {
+	// Subscription and Event are ids, or keys, which include mode and account.
+	Subscription, Event string
+	Customer, Type      string
+	// User selects the events of the subscriptions and customers that belong to a
+	// user of the application, as the records say.
+	User string
+	// Since and Until limit when Stripe created the event. Both are inclusive.
+	Since, Until time.Time
+	// Limit selects the newest events; 0 means all.
+	Limit int
+}
+
+// Search searches the audit trail.
+type Search interface {
+	// Search returns the events that match, oldest first, and those of one moment by
+	// their position in the stream. Their messages lack Event and Object.
+	Search(ctx context.Context, q Query) ([]Audited, error)
+	// Payload returns what Stripe sent, by the id or key of the event: "" if it was
+	// left out for its size. It reports false if there is no such event.
+	Payload(ctx context.Context, event string) (payload string, found bool, err error)
+	// Trail is that of [AuditTrail].
+	Trail(ctx context.Context, subscription string) iter.Seq2[Audited, error]
+}
+
+// Expired is an audit document that is older than the retention period.
+type Expired struct {
+	// ID identifies the document to RemoveExpired.
+	ID string
+	// Subscription is the key of the subscription whose state the event shows; ""
+	// if it shows none.
+	Subscription string
+	EventID      string
+	Created      time.Time
+	Terminal     bool
+}
+
+// Retention removes old documents from the audit trail.
+type Retention interface {
+	// Expired yields the documents of events that Stripe created before a time,
+	// oldest first. Documents may be removed while they are read.
+	Expired(ctx context.Context, before time.Time) iter.Seq2[Expired, error]
+	// Heads is that of [Records].
+	Heads(ctx context.Context, keys []string) (map[string]Head, error)
+	// RemoveExpired removes documents. It does not fail for those that are gone.
+	RemoveExpired(ctx context.Context, ids []string) error
+}

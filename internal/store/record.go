@@ -1,0 +1,128 @@
+package store
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/events/ordering"
+)
+
+// Head is the part of a record that a decision needs.
+type Head struct {
+	// Key is the key of the subscription.
+	Key         string
+	FirstSeenAt time.Time
+	// Revision grows with every write; it is 0 if there is no record.
+	Revision int64
+	// Rule is the version of the ordering rule that decided the record.
+	Rule int
+	// Known are the facts on which a later decision can depend.
+	Known []ordering.Fact
+}
+
+// Current reports whether the record exists and was decided by the present rule.
+func (h Head) Current() bool { return h.Revision > 0 && h.Rule == ordering.Rule }
+
+// Record is the document of one subscription, as it is written.
+type Record struct {
+	Head
+	// Winner is the message that holds the present state.
+	Winner      events.Message
+	Terminal    bool
+	Ordering    ordering.Certainty
+	Explanation string
+	UpdatedAt   time.Time
+}
+
+// Next returns the record that follows a head, by a new verdict.
+func (h Head) Next(winner events.Message, v ordering.Verdict, now time.Time) Record {
+	h.Revision++
+	h.Rule, h.Known = ordering.Rule, v.Relevant
+	if h.FirstSeenAt.IsZero() {
+		h.FirstSeenAt = now
+	}
+	return Record{
+		Head: h, Winner: winner, Terminal: v.Winner.Terminal,
+		Ordering: v.Ordering, Explanation: v.Explanation, UpdatedAt: now,
+	}
+}
+
+// Records keeps the records of subscriptions, one document for each.
+type Records interface {
+	// Heads returns the heads of those records, among the keys, that exist.
+	Heads(ctx context.Context, keys []string) (map[string]Head, error)
+	// Replace writes records with different keys and returns the outcome of each,
+	// at the same index. A record of revision n replaces the one of revision n-1;
+	// if there is no record, it is inserted. Any other revision is [ErrExists].
+	// Comparing and writing are one atomic step.
+	Replace(ctx context.Context, records []Record) []error
+}
+
+// State is what a record says about its subscription.
+type State struct {
+	Subscription events.Subscription
+	// EventID is the event that holds the state.
+	EventID     string
+	Terminal    bool
+	Ordering    ordering.Certainty
+	Explanation string
+}
+
+// States reads what records say. The simulation compares it with what happened, and
+// a key-value view of the records will be made from it.
+type States interface {
+	// State returns what the record of a subscription says. It reports false if
+	// there is no record.
+	State(ctx context.Context, key string) (State, bool, error)
+}
+
+// StoredRecord is the record of one subscription as the database has it, which may
+// be damaged.
+type StoredRecord struct {
+	Key string
+	// Exists is false if there is no record.
+	Exists bool
+	// Revision is different after every write.
+	Revision string
+	// Rule is the version of the ordering rule that decided the record.
+	Rule int
+	// EventID is the event that holds the state.
+	EventID string
+	// Fields are the fields of the record by name, without its key, its revision
+	// and the times at which it was written. Two texts are equal if and only if the
+	// values are.
+	Fields map[string]string
+}
+
+// Verification compares every record with the audit trail, and corrects it.
+type Verification interface {
+	// Audit yields the events that show the state of a subscription, in the order
+	// of the subscriptions' keys, byte by byte.
+	Audit(ctx context.Context) iter.Seq2[Audited, error]
+	// AuditSize returns how many events Audit yields.
+	AuditSize(ctx context.Context) (int64, error)
+	// Records yields every record, in the same order.
+	Records(ctx context.Context) iter.Seq2[StoredRecord, error]
+	// Trail is that of [AuditTrail].
+	Trail(ctx context.Context, subscription string) iter.Seq2[Audited, error]
+	// Record returns the record of one subscription; Exists is false if there is
+	// none.
+	Record(ctx context.Context, key string) (StoredRecord, error)
+	// Fields returns the fields of the record that a verdict makes.
+	Fields(key string, winner events.Message, verdict ordering.Verdict) (map[string]string, error)
+	// Rewrite replaces a record that was read, in whatever condition it is, by the
+	// one that a verdict makes. It keeps the time at which the subscription was
+	// first seen. It reports false, and writes nothing, if another writer has
+	// changed, created or removed the record since it was read.
+	Rewrite(ctx context.Context, have StoredRecord, winner events.Message, verdict ordering.Verdict) (bool, error)
+}
+
+// GapSource is what watching for gaps needs of a database.
+type GapSource interface {
+	// Heads is that of [Records].
+	Heads(ctx context.Context, keys []string) (map[string]Head, error)
+	// Trail is that of [AuditTrail].
+	Trail(ctx context.Context, subscription string) iter.Seq2[Audited, error]
+}

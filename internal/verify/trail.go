@@ -1,0 +1,48 @@
+package verify
+
+import (
+	"slices"
+
+	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/events/ordering"
+	"github.com/billbus/billbus/internal/store"
+)
+
+// trail are the events of one subscription, folded while they are read. It keeps all
+// facts, but only the messages that the verdict can still depend on.
+type trail struct {
+	facts      []ordering.Fact
+	messages   map[string]events.Message
+	verdict    ordering.Verdict
+	unreadable []string // event ids of damaged documents
+}
+
+func newTrail() *trail { return &trail{messages: map[string]events.Message{}} }
+
+func (t *trail) add(a store.Audited) {
+	if a.Unreadable {
+		t.unreadable = append(t.unreadable, a.ID)
+		return
+	}
+	fact, ok := ordering.FactOf(a.Message)
+	if !ok {
+		return
+	}
+	t.facts = append(t.facts, fact)
+	t.messages[fact.EventID] = a.Message
+	t.verdict = ordering.Fold(append(slices.Clone(t.verdict.Relevant), fact))
+	for id := range t.messages {
+		if !hasFact(t.verdict.Relevant, id) {
+			delete(t.messages, id)
+		}
+	}
+}
+
+func (t *trail) winner() events.Message { return t.messages[t.verdict.Winner.EventID] }
+
+// size is the number of documents that were read.
+func (t *trail) size() int { return len(t.facts) + len(t.unreadable) }
+
+func hasFact(facts []ordering.Fact, id string) bool {
+	return slices.ContainsFunc(facts, func(f ordering.Fact) bool { return f.EventID == id })
+}

@@ -1,0 +1,164 @@
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+
+	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/internal/fault"
+	"github.com/billbus/billbus/internal/store"
+)
+
+// Operation is one of the methods of a [store.Database].
+type Operation string
+
+// The operations of a database.
+const (
+	Insert  Operation = "insert"
+	Find    Operation = "find"
+	Trail   Operation = "trail"
+	Heads   Operation = "heads"
+	Replace Operation = "replace"
+)
+
+// Hooks are called during an operation, by its caller's goroutine. They may wait for
+// others. Each may be nil.
+type Hooks struct {
+	// Before is called before a read, and before each document is written. If it
+	// returns an error, the operation fails with it and has no effect.
+	Before func(context.Context, Operation) error
+	// Written is called when documents are written but not durable yet. If it returns
+	// an error, the operation fails with it, but may have an effect.
+	Written func(context.Context, Operation) error
+}
+
+// Client is one process's connection to a [Memory]. It implements every interface of
+// package store that reads or writes. Hooks concern [store.Database] only.
+type Client struct {
+	server *Memory
+	hooks  Hooks
+}
+
+// Connect returns a client.
+func (m *Memory) Connect(hooks Hooks) *Client { return &Client{m, hooks} }
+
+var _ Store = (*Client)(nil)
+
+// Insert is one command. If it fails in the middle, the outcome of all its documents is
+// unknown.
+func (c *Client) Insert(ctx context.Context, entries []store.Entry) []error {
+	failures := make([]error, len(entries))
+	term := c.server.begin()
+	for i, e := range entries {
+		if err := call(ctx, c.hooks.Before, Insert); err != nil {
+			return slices.Repeat([]error{err}, len(entries))
+		}
+		failures[i] = c.server.insert(e)
+	}
+	if err := c.confirm(ctx, Insert, term); err != nil {
+		return slices.Repeat([]error{err}, len(entries))
+	}
+	return failures
+}
+
+// Replace is one command for each record, all at the same time.
+func (c *Client) Replace(ctx context.Context, records []store.Record) []error {
+	failures, sent, terms := make([]error, len(records)), make([]bool, len(records)), make([]int, len(records))
+	for i, r := range records {
+		terms[i] = c.server.begin()
+		if failures[i] = call(ctx, c.hooks.Before, Replace); failures[i] == nil {
+			failures[i], sent[i] = c.server.replace(r, r.Revision-1), true
+		}
+	}
+	for i := range records {
+		if !sent[i] {
+			continue
+		}
+		if err := c.confirm(ctx, Replace, terms[i]); err != nil {
+			failures[i] = err
+		}
+	}
+	return failures
+}
+
+func (c *Client) confirm(ctx context.Context, op Operation, term int) error {
+	if err := call(ctx, c.hooks.Written, op); err != nil {
+		return err
+	}
+	return c.server.confirm(term)
+}
+
+// Find implements [store.AuditTrail].
+func (c *Client) Find(ctx context.Context, key string) (events.Message, error) {
+	c.server.begin()
+	if err := call(ctx, c.hooks.Before, Find); err != nil {
+		return events.Message{}, err
+	}
+	doc, ok := c.server.read(&c.server.audit, key)
+	switch {
+	case !ok:
+		return events.Message{}, fault.New(fault.Transient, fault.AuditMissing, fmt.Errorf("there is no audit document %s", key))
+	case doc.damaged:
+		return events.Message{}, fault.New(fault.Permanent, fault.AuditUnreadable, fmt.Errorf("the audit document %s is damaged", key))
+	}
+	return decode[events.Message](doc.raw), nil
+}
+
+// Trail implements [store.AuditTrail].
+func (c *Client) Trail(ctx context.Context, subscription string) iter.Seq2[store.Audited, error] {
+	return c.audited(ctx, c.hooks.Before, func(doc document) bool { return doc.subscription == subscription })
+}
+
+// audited yields the documents of the audit trail that match, by their keys.
+func (c *Client) audited(ctx context.Context, before func(context.Context, Operation) error, match func(document) bool) iter.Seq2[store.Audited, error] {
+	return func(yield func(store.Audited, error) bool) {
+		c.server.begin()
+		if err := call(ctx, before, Trail); err != nil {
+			yield(store.Audited{}, err)
+			return
+		}
+		for _, key := range c.server.keys(&c.server.audit, match) {
+			if doc, ok := c.server.read(&c.server.audit, key); ok && !yield(doc.audited(), nil) {
+				return
+			}
+		}
+	}
+}
+
+func (d document) audited() store.Audited {
+	m := decode[events.Message](d.raw)
+	if d.damaged {
+		m = events.Message{ID: m.ID, StripeType: m.StripeType, Time: m.Time, Livemode: m.Livemode, StripeAccount: m.StripeAccount}
+	}
+	return store.Audited{
+		Subscription: d.subscription, Unreadable: d.damaged,
+		Entry: store.Entry{Message: m, References: d.entry.References, Position: d.entry.Position},
+	}
+}
+
+// Heads implements [store.Records].
+func (c *Client) Heads(ctx context.Context, keys []string) (map[string]store.Head, error) {
+	c.server.begin()
+	if err := call(ctx, c.hooks.Before, Heads); err != nil {
+		return nil, err
+	}
+	heads := map[string]store.Head{}
+	for _, key := range keys {
+		if doc, ok := c.server.read(&c.server.records, key); ok {
+			heads[key] = decode[store.Record](doc.raw).Head
+		}
+	}
+	return heads, nil
+}
+
+func call(ctx context.Context, hook func(context.Context, Operation) error, op Operation) error {
+	if err := ctx.Err(); err != nil {
+		return fault.New(fault.Transient, fault.DatabaseTimeout, err)
+	}
+	if hook == nil {
+		return nil
+	}
+	return hook(ctx, op)
+}
