@@ -19,9 +19,10 @@ import (
 // allows itself, so that the store's own answer arrives.
 const commitTimeout = 30 * time.Second
 
-// Committer keeps an entry: the audit document first, the state second. It
-// returns when both are durable; its errors are marked with what they mean.
-type Committer interface {
+// Store writes the audit document of an entry first, and the state of its
+// subscription second. Commit returns after both are durable. Its errors are marked
+// (see [fault.New]).
+type Store interface {
 	Commit(ctx context.Context, entry store.Entry) (store.Effect, error)
 }
 
@@ -34,7 +35,7 @@ type CommitMetrics interface {
 
 // CommitConfig is what a [Commit] works with. All fields are needed.
 type CommitConfig struct {
-	Committer Committer
+	Store Store
 	// Position finds out where a message stands.
 	Position func(*message.Message) store.Position
 	// References finds the ids inside Stripe's event.
@@ -51,7 +52,7 @@ type Commit struct {
 
 // NewCommit checks cfg.
 func NewCommit(cfg CommitConfig) (*Commit, error) {
-	if cfg.Committer == nil || cfg.Position == nil || cfg.References == nil || cfg.Now == nil || cfg.Metrics == nil || cfg.Log == nil {
+	if cfg.Store == nil || cfg.Position == nil || cfg.References == nil || cfg.Now == nil || cfg.Metrics == nil || cfg.Log == nil {
 		return nil, errors.New("handlers: record lacks a collaborator")
 	}
 	return &Commit{cfg: cfg}, nil
@@ -72,7 +73,7 @@ func (h *Commit) Handle(msg *message.Message) error {
 	// has begun is finished all the same.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(msg.Context()), commitTimeout)
 	defer cancel()
-	effect, err := h.cfg.Committer.Commit(ctx, store.Entry{
+	effect, err := h.cfg.Store.Commit(ctx, store.Entry{
 		Message:    decoded,
 		References: h.references(decoded.Data),
 		Position:   position,
