@@ -109,13 +109,6 @@ type auditGap struct {
 	Until        time.Time `json:"until"`
 }
 
-type auditSummary struct {
-	Kind   string `json:"kind"`
-	Events int    `json:"events"`
-	Gaps   int    `json:"gaps"`
-	More   bool   `json:"more"`
-}
-
 // search finds the events, and reads the whole trail of each of their
 // subscriptions: the outcome of an event does not depend on which ones are shown.
 func search(ctx context.Context, db store.Search, a config.Audit, now time.Time) (eventList, error) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 // printJSON prints a line for each event and gap, and a summary as the last line.
 func (l eventList) printJSON(out io.Writer) error {
 	line := term.JSONLines(out)
-	summary := auditSummary{Kind: "summary", Events: len(l.events), More: l.more}
+	gaps := 0
 	for _, e := range l.events {
 		for _, gap := range e.gaps {
 			if err := line(gap); err != nil {
@@ -25,9 +26,14 @@ func (l eventList) printJSON(out io.Writer) error {
 		if err := line(e); err != nil {
 			return err
 		}
-		summary.Gaps += len(e.gaps)
+		gaps += len(e.gaps)
 	}
-	return line(summary)
+	return line(struct {
+		Kind   string `json:"kind"`
+		Events int    `json:"events"`
+		Gaps   int    `json:"gaps"`
+		More   bool   `json:"more"`
+	}{"summary", len(l.events), gaps, l.more})
 }
 
 // print prints the events as a table: all about an event in its row where the width
@@ -83,7 +89,8 @@ func narrowHeader() []string { return []string{"UTC", "event", "type", "what hap
 // narrowRows groups the events by day and, if there are several, by subscription.
 func (l eventList) narrowRows(id func(string) string) []term.Row {
 	var rows []term.Row
-	several, heading, unexpected := l.severalSubscriptions(), "", l.unexpected()
+	heading, unexpected := "", l.unexpected()
+	several := slices.ContainsFunc(l.events, func(e auditEvent) bool { return e.Subscription != l.events[0].Subscription })
 	for i, e := range l.events {
 		day := e.Created.UTC().Format(time.DateOnly)
 		if several {
@@ -103,15 +110,6 @@ func (l eventList) narrowRows(id func(string) string) []term.Row {
 		}
 	}
 	return rows
-}
-
-func (l eventList) severalSubscriptions() bool {
-	for _, e := range l.events {
-		if e.Subscription != l.events[0].Subscription {
-			return true
-		}
-	}
-	return false
 }
 
 // unexpected says of each event whether its outcome needs an explanation. It needs

@@ -5,12 +5,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 )
 
 const (
-	// padding is what a column takes in addition to its cells.
+	// padding is the space around a cell.
 	padding = 2
 	// minColumn is how far a column is narrowed.
 	minColumn = 4
@@ -34,51 +33,35 @@ func Table(w io.Writer, header []string, rows [][]string) error {
 	return NewPrinter(w).Table(header, table)
 }
 
-// Table prints rows under a header, in columns. Where it would be wider than p, the
-// widest columns are shortened.
+// Table prints rows under a header, in columns. If they do not fit, it shortens the
+// widest columns.
 func (p Printer) Table(header []string, rows []Row) error {
-	lines := p.align(header, rows)
+	rows = append([]Row{{Cells: header, Color: Bold}}, rows...)
+	widths := columns(rows)
+	for p.Width > 0 && total(widths) > p.Width && slices.Max(widths) > minColumn {
+		widths[slices.Index(widths, slices.Max(widths))]--
+	}
 	var out strings.Builder
-	out.WriteString(p.paint(lines[0], Bold))
-	lines = lines[1:]
 	for _, row := range rows {
 		if row.Cells == nil {
 			out.WriteString(p.lines(row.Text, row.Indent, row.Color))
 			continue
 		}
-		out.WriteString(p.paint(lines[0], row.Color))
-		lines = lines[1:]
+		out.WriteString(p.paint(text.Snip(aligned(row.Cells, widths), p.Width, "…"), row.Color))
 	}
 	_, err := io.WriteString(p.Out, out.String())
 	return err
 }
 
-// Fits reports whether Table prints the rows without shortening a cell.
+// Fits reports whether Table prints the rows without shortening them.
 func (p Printer) Fits(header []string, rows []Row) bool {
-	return p.Width == 0 || total(widths(header, rows)) <= p.Width
+	return p.Width == 0 || total(columns(append([]Row{{Cells: header}}, rows...))) <= p.Width
 }
 
-// align returns the header and the rows that have cells, a line for each.
-func (p Printer) align(header []string, rows []Row) []string {
-	t := table.NewWriter()
-	style := table.StyleLight
-	style.Format.Header = text.FormatDefault
-	style.Options = table.OptionsNoBordersAndSeparators
-	style.Size.WidthMax = p.Width
-	t.SetStyle(style)
-	limits := p.narrow(widths(header, rows))
-	t.AppendHeader(cells(header, limits))
+// columns returns the width of each column.
+func columns(rows []Row) []int {
+	widths := make([]int, len(rows[0].Cells))
 	for _, row := range rows {
-		if row.Cells != nil {
-			t.AppendRow(cells(row.Cells, limits))
-		}
-	}
-	return strings.Split(t.Render(), "\n")
-}
-
-func widths(header []string, rows []Row) []int {
-	widths := make([]int, len(header))
-	for _, row := range append([]Row{{Cells: header}}, rows...) {
 		for i, cell := range row.Cells {
 			widths[i] = max(widths[i], text.StringWidthWithoutEscSequences(printable(cell)))
 		}
@@ -94,22 +77,10 @@ func total(widths []int) int {
 	return sum
 }
 
-// narrow takes from the widest columns what is too much.
-func (p Printer) narrow(widths []int) []int {
-	for p.Width > 0 && total(widths) > p.Width {
-		widest := slices.Max(widths)
-		if widest <= minColumn {
-			break
-		}
-		widths[slices.Index(widths, widest)]--
+func aligned(cells []string, widths []int) string {
+	var line strings.Builder
+	for i, cell := range cells {
+		line.WriteString(" " + text.Pad(text.Snip(printable(cell), widths[i], "…"), widths[i], ' ') + " ")
 	}
-	return widths
-}
-
-func cells(texts []string, limits []int) table.Row {
-	row := make(table.Row, len(texts))
-	for i, s := range texts {
-		row[i] = text.Snip(printable(s), limits[i], "…")
-	}
-	return row
+	return strings.TrimRight(line.String(), " ")
 }
