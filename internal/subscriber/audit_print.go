@@ -36,30 +36,27 @@ func (l eventList) printJSON(out io.Writer) error {
 	}{"summary", len(l.events), gaps, l.more})
 }
 
-// print prints the events as a table: all about an event in its row where the width
-// has no limit, else what fits.
+// print prints the events as a table. Each row is complete if the width has no limit.
 func (l eventList) print(out term.Printer) error {
-	if len(l.events) == 0 {
-		return out.Text("no matching events")
+	var notes []string
+	if l.more {
+		notes = append(notes, fmt.Sprintf("These are the newest %d events; a higher --limit shows older ones.", len(l.events)))
 	}
-	header, rows, hint := wideHeader(), l.wideRows(), ""
+	header, rows := wideHeader(), l.wideRows()
 	if out.Width > 0 {
-		hint = "--wide shows everything about each event in its row."
+		notes = append(notes, "--wide shows everything about each event in its row.")
 		header, rows = narrowHeader(), l.narrowRows(complete)
 		if !out.Fits(header, rows) {
 			rows = l.narrowRows(shortID)
 		}
 	}
-	if err := out.Table(header, rows); err != nil {
-		return err
+	switch {
+	case len(l.events) == 0:
+		return out.Text("no matching events")
+	case len(notes) == 0:
+		return out.Table(header, rows)
 	}
-	if l.more {
-		hint = strings.TrimSpace(fmt.Sprintf("These are the newest %d events; a higher --limit shows older ones. %s", len(l.events), hint))
-	}
-	if hint == "" {
-		return nil
-	}
-	return errors.Join(out.Text(""), out.Text(hint))
+	return errors.Join(out.Table(header, rows), out.Text(""), out.Text(strings.Join(notes, " ")))
 }
 
 func wideHeader() []string {
