@@ -28,6 +28,7 @@ type Audit struct {
 	Limit                                     int
 	Payload                                   string // the event whose payload is to be printed; alone
 	JSON                                      bool
+	Wide                                      bool // print complete rows, however wide
 }
 
 const defaultLimit = 100

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"log/slog"
 	"time"
 
@@ -15,50 +14,51 @@ import (
 	"github.com/billbus/billbus/internal/store"
 )
 
-// commitTimeout bounds the work on one message. It is above what the store
-// allows itself, so that the store's own answer arrives.
+// commitTimeout bounds the work on one message. The store's own timeout is shorter,
+// so it normally answers first.
 const commitTimeout = 30 * time.Second
 
-// Committer keeps an entry: the audit document first, the state second. It
-// returns when both are durable; its errors are marked with what they mean.
-type Committer interface {
+// Store writes the audit document of an entry first, and the state of its
+// subscription second. Commit returns after both are durable. Its errors are marked
+// (see [fault.New]).
+type Store interface {
 	Commit(ctx context.Context, entry store.Entry) (store.Effect, error)
 }
 
-// CommitMetrics counts what became of messages.
+// CommitMetrics counts the outcomes of messages.
 type CommitMetrics interface {
 	MessageDone(outcome string, d time.Duration)
 	EventLag(d time.Duration)
 	UserID(source string)
 }
 
-// CommitConfig is what a [Commit] works with. All fields are needed.
+// CommitConfig has the collaborators of a [Commit]. All fields are required.
 type CommitConfig struct {
-	Committer Committer
-	// Position finds out where a message stands.
+	Store Store
+	// Position returns where a message is in the stream.
 	Position func(*message.Message) store.Position
-	// References finds the ids inside Stripe's event.
+	// References returns the ids in Stripe's event.
 	References func(event json.RawMessage) events.References
 	Now        func() time.Time
 	Metrics    CommitMetrics
 	Log        *slog.Logger
 }
 
-// Commit takes messages of the stream to the store.
+// Commit stores the messages of the stream.
 type Commit struct {
 	cfg CommitConfig
 }
 
-// NewCommit checks cfg.
+// NewCommit returns a handler, or an error if cfg is incomplete.
 func NewCommit(cfg CommitConfig) (*Commit, error) {
-	if cfg.Committer == nil || cfg.Position == nil || cfg.References == nil || cfg.Now == nil || cfg.Metrics == nil || cfg.Log == nil {
-		return nil, errors.New("handlers: record lacks a collaborator")
+	if err := requireAll(cfg); err != nil {
+		return nil, err
 	}
 	return &Commit{cfg: cfg}, nil
 }
 
-// Handle records one message. nil means that it is durable; an error is marked
-// permanent if the message can never be read.
+// Handle stores one message. It returns nil only if the message is durable. The
+// error is permanent if the message can never be read or stored.
 func (h *Commit) Handle(msg *message.Message) error {
 	start := h.cfg.Now()
 	position := h.cfg.Position(msg)
@@ -68,11 +68,11 @@ func (h *Commit) Handle(msg *message.Message) error {
 		h.report(decoded, position, "", err, start)
 		return err
 	}
-	// The message's own context ends when the subscriber closes; a write that
-	// has begun is finished all the same.
+	// The context of the message is canceled when the subscriber closes. A write
+	// that has begun must still be finished.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(msg.Context()), commitTimeout)
 	defer cancel()
-	effect, err := h.cfg.Committer.Commit(ctx, store.Entry{
+	effect, err := h.cfg.Store.Commit(ctx, store.Entry{
 		Message:    decoded,
 		References: h.references(decoded.Data),
 		Position:   position,
@@ -81,8 +81,8 @@ func (h *Commit) Handle(msg *message.Message) error {
 	return err
 }
 
-// references are those of Stripe's event. A message that was published without
-// it still names its subscription.
+// references returns the ids in Stripe's event. They also come from the
+// subscription, because a large message is published without the event.
 func (h *Commit) references(data events.Data) events.References {
 	refs := h.cfg.References(data.Event)
 	if sub := data.Subscription; sub != nil {
@@ -93,7 +93,7 @@ func (h *Commit) references(data events.Data) events.References {
 	return refs
 }
 
-// report writes the one line of a message.
+// report logs and counts a message.
 func (h *Commit) report(msg events.Message, position store.Position, effect store.Effect, err error, start time.Time) {
 	now := h.cfg.Now()
 	took := now.Sub(start)
@@ -102,7 +102,7 @@ func (h *Commit) report(msg events.Message, position store.Position, effect stor
 		outcome = fault.KindOf(err).String()
 	}
 	h.cfg.Metrics.MessageDone(outcome, took)
-	attrs := []any{"outcome", outcome, "sequence", position.StreamSequence, "duration_ms", float64(took.Microseconds()) / 1000}
+	attrs := []any{"outcome", outcome, "sequence", position.StreamSequence, "duration_ms", milliseconds(took)}
 	if msg.ID != "" {
 		attrs = append(attrs, "event_id", events.SafeID(msg.ID), "type", msg.Type)
 	}

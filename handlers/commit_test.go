@@ -17,23 +17,23 @@ import (
 	"github.com/billbus/billbus/internal/store"
 )
 
-type record func(ctx context.Context, entry store.Entry) (store.Effect, error)
+type commit func(ctx context.Context, entry store.Entry) (store.Effect, error)
 
-func (f record) Commit(ctx context.Context, entry store.Entry) (store.Effect, error) {
+func (f commit) Commit(ctx context.Context, entry store.Entry) (store.Effect, error) {
 	return f(ctx, entry)
 }
 
-type recording struct {
+type commitTest struct {
 	handlers.CommitConfig
-	journal journal
+	calls   calls
 	logs    logs
 	entries []store.Entry
 }
 
-func newRecording(effect store.Effect, err error) *recording {
-	r := &recording{}
+func newCommitTest(effect store.Effect, err error) *commitTest {
+	r := &commitTest{}
 	r.CommitConfig = handlers.CommitConfig{
-		Committer: record(func(_ context.Context, entry store.Entry) (store.Effect, error) {
+		Store: commit(func(_ context.Context, entry store.Entry) (store.Effect, error) {
 			r.entries = append(r.entries, entry)
 			return effect, err
 		}),
@@ -41,12 +41,12 @@ func newRecording(effect store.Effect, err error) *recording {
 			return store.Position{StreamSequence: 7, StoredAt: time.Date(2026, 1, 1, 0, 0, 5, 0, time.UTC)}
 		},
 		References: func(json.RawMessage) events.References { return events.References{} },
-		Now:        newClock().read, Metrics: &r.journal, Log: r.logs.logger(),
+		Now:        newClock().read, Metrics: &r.calls, Log: r.logs.logger(),
 	}
 	return r
 }
 
-func (r *recording) handle(t *testing.T, msg *message.Message) error {
+func (r *commitTest) handle(t *testing.T, msg *message.Message) error {
 	t.Helper()
 	h, err := handlers.NewCommit(r.CommitConfig)
 	if err != nil {
@@ -64,13 +64,13 @@ func delivered(t *testing.T, m events.Message) *message.Message {
 	return message.NewMessage("uuid", payload)
 }
 
-func TestRecordReports(t *testing.T) {
+func TestCommitReports(t *testing.T) {
 	t.Parallel()
 	withUser := subscriptionMessage()
 	withUser.Data.Subscription.UserID = "7"
 	refused := fault.New(fault.Permanent, fault.TooLarge, errors.New("too large"))
-	away := fault.New(fault.Transient, fault.DatabaseUnreachable, errors.New("timeout"))
-	unmarked := errors.New("nobody has thought of it")
+	unreachable := fault.New(fault.Transient, fault.DatabaseUnreachable, errors.New("timeout"))
+	unmarked := errors.New("unexpected")
 	cases := map[string]struct {
 		message events.Message
 		effect  store.Effect
@@ -80,23 +80,23 @@ func TestRecordReports(t *testing.T) {
 		outcome string
 		reason  any
 	}{
-		"applied":       {subscriptionMessage(), store.Applied, nil, []string{"done applied 1ms", "lag 10.002s", "user id from none"}, "INFO", "applied", nil},
-		"with user":     {withUser, store.Applied, nil, []string{"done applied 1ms", "lag 10.002s", "user id from subscription_metadata"}, "INFO", "applied", nil},
-		"recorded":      {subscriptionMessage(), store.Recorded, nil, []string{"done recorded 1ms"}, "INFO", "recorded", nil},
-		"duplicate":     {subscriptionMessage(), store.Duplicate, nil, []string{"done duplicate 1ms"}, "INFO", "duplicate", nil},
-		"refused":       {subscriptionMessage(), "", refused, []string{"done permanent 1ms"}, "WARN", "permanent", "too_large"},
-		"store is away": {subscriptionMessage(), "", away, []string{"done transient 1ms"}, "WARN", "transient", "database_unreachable"},
-		"unmarked":      {subscriptionMessage(), store.Applied, unmarked, []string{"done transient 1ms"}, "WARN", "transient", "other"},
+		"applied":           {subscriptionMessage(), store.Applied, nil, []string{"done applied 1ms", "lag 10.002s", "user id from none"}, "INFO", "applied", nil},
+		"with user":         {withUser, store.Applied, nil, []string{"done applied 1ms", "lag 10.002s", "user id from subscription_metadata"}, "INFO", "applied", nil},
+		"recorded":          {subscriptionMessage(), store.Recorded, nil, []string{"done recorded 1ms"}, "INFO", "recorded", nil},
+		"duplicate":         {subscriptionMessage(), store.Duplicate, nil, []string{"done duplicate 1ms"}, "INFO", "duplicate", nil},
+		"refused":           {subscriptionMessage(), "", refused, []string{"done permanent 1ms"}, "WARN", "permanent", "too_large"},
+		"store unreachable": {subscriptionMessage(), "", unreachable, []string{"done transient 1ms"}, "WARN", "transient", "database_unreachable"},
+		"unmarked":          {subscriptionMessage(), store.Applied, unmarked, []string{"done transient 1ms"}, "WARN", "transient", "other"},
 	}
 	for name, tt := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRecording(tt.effect, tt.err)
+			r := newCommitTest(tt.effect, tt.err)
 			err := r.handle(t, delivered(t, tt.message))
 			if !errors.Is(err, tt.err) || fault.KindOf(err) != fault.KindOf(tt.err) {
-				t.Errorf("got error %v of kind %v, want the store's own", err, fault.KindOf(err))
+				t.Errorf("got error %v of kind %v, want the error of the store", err, fault.KindOf(err))
 			}
-			if diff := cmp.Diff(tt.counts, r.journal.list()); diff != "" {
+			if diff := cmp.Diff(tt.counts, r.calls.list()); diff != "" {
 				t.Errorf("metrics (-want +got):\n%s", diff)
 			}
 			line := r.logs.line(t)
@@ -114,7 +114,7 @@ func TestRecordReports(t *testing.T) {
 	}
 }
 
-func TestRecordHandsOnTheEntry(t *testing.T) {
+func TestCommitPassesTheEntryToTheStore(t *testing.T) {
 	t.Parallel()
 	withSubscription := subscriptionMessage()
 	withSubscription.Data.Subscription.CustomerID = "cus_1"
@@ -126,18 +126,18 @@ func TestRecordHandsOnTheEntry(t *testing.T) {
 		referenced events.References
 		want       events.References
 	}{
-		"the event names all": {withSubscription, full, full},
-		"the event is omitted": {
+		"ids in the event": {withSubscription, full, full},
+		"event omitted": {
 			withSubscription,
 			events.References{},
 			events.References{ObjectID: "sub_1", SubscriptionID: "sub_1", CustomerID: "cus_1"},
 		},
-		"nothing is named": {without, events.References{}, events.References{}},
+		"no ids": {without, events.References{}, events.References{}},
 	}
 	for name, tt := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRecording(store.Applied, nil)
+			r := newCommitTest(store.Applied, nil)
 			r.References = func(event json.RawMessage) events.References {
 				if string(event) != string(tt.message.Data.Event) {
 					t.Errorf("References: got %s", event)
@@ -158,43 +158,43 @@ func TestRecordHandsOnTheEntry(t *testing.T) {
 	}
 }
 
-func TestRecordOfTheUnreadableIsPermanent(t *testing.T) {
+func TestUnreadableMessageIsPermanent(t *testing.T) {
 	t.Parallel()
 	const secret = "jane@example.com"
 	newer := strings.Replace(string(delivered(t, subscriptionMessage()).Payload), `"schema_version":1`, `"schema_version":2`, 1)
 	hostileType := strings.Replace(newer, `"type":"subscription.updated"`, `"type":"`+secret+`"`, 1)
 	for name, payload := range map[string]string{
-		"not JSON":             secret,
-		"JSON of another kind": `{"email":"` + secret + `"}`,
-		"newer schema":         newer,
-		"hostile type":         hostileType,
-		"nothing":              "",
+		"not JSON":     secret,
+		"other JSON":   `{"email":"` + secret + `"}`,
+		"newer schema": newer,
+		"hostile type": hostileType,
+		"empty":        "",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRecording(store.Applied, nil)
+			r := newCommitTest(store.Applied, nil)
 			err := r.handle(t, message.NewMessage("uuid", []byte(payload)))
 			if fault.KindOf(err) != fault.Permanent || fault.ReasonOf(err) != fault.MessageUnreadable {
 				t.Errorf("got %v of kind %v for %q, want permanent for unreadable", err, fault.KindOf(err), fault.ReasonOf(err))
 			}
 			if len(r.entries) != 0 {
-				t.Error("recorded what cannot be read")
+				t.Error("stored an unreadable message")
 			}
-			if diff := cmp.Diff([]string{"done permanent 1ms"}, r.journal.list()); diff != "" {
+			if diff := cmp.Diff([]string{"done permanent 1ms"}, r.calls.list()); diff != "" {
 				t.Errorf("metrics (-want +got):\n%s", diff)
 			}
 			line := r.logs.line(t)
 			if line["sequence"] != 7.0 || line["outcome"] != "permanent" || line["reason"] != "unreadable" {
 				t.Errorf("line: got %v", line)
 			}
-			if strings.Contains(r.logs.text(), secret) {
-				t.Errorf("the log quotes the payload: %s", r.logs.text())
+			if strings.Contains(r.logs.String(), secret) {
+				t.Errorf("the log quotes the payload: %s", r.logs.String())
 			}
 		})
 	}
 }
 
-func TestRecordLogsNoPayload(t *testing.T) {
+func TestCommitLogsNoPayload(t *testing.T) {
 	t.Parallel()
 	const secret = "jane@example.com"
 	m := subscriptionMessage()
@@ -203,12 +203,12 @@ func TestRecordLogsNoPayload(t *testing.T) {
 	m.Data.Subscription.ID, m.Data.Subscription.UserID = secret, secret
 	m.Data.Event = json.RawMessage(`"` + secret + `"`)
 	for name, err := range map[string]error{"applied": nil, "failed": fault.New(fault.Transient, fault.DatabaseFailed, errors.New("code 1"))} {
-		r := newRecording(store.Applied, err)
+		r := newCommitTest(store.Applied, err)
 		if got := r.handle(t, delivered(t, m)); !errors.Is(got, err) {
 			t.Fatalf("%s: got %v", name, got)
 		}
-		if strings.Contains(r.logs.text(), secret) {
-			t.Errorf("%s: the log quotes the payload: %s", name, r.logs.text())
+		if strings.Contains(r.logs.String(), secret) {
+			t.Errorf("%s: the log quotes the payload: %s", name, r.logs.String())
 		}
 		if got, want := r.logs.line(t)["event_id"], events.SafeID(secret); got != want {
 			t.Errorf("%s: event_id: got %v, want %v", name, got, want)
@@ -219,11 +219,11 @@ func TestRecordLogsNoPayload(t *testing.T) {
 type contextKey struct{}
 
 // The subscriber cancels the contexts of its messages when it closes.
-func TestRecordFinishesWhatHasBegun(t *testing.T) {
+func TestCommitFinishesAWriteAfterCancellation(t *testing.T) {
 	t.Parallel()
-	r := newRecording(store.Applied, nil)
+	r := newCommitTest(store.Applied, nil)
 	var got context.Context
-	r.Committer = record(func(ctx context.Context, _ store.Entry) (store.Effect, error) {
+	r.Store = commit(func(ctx context.Context, _ store.Entry) (store.Effect, error) {
 		got = ctx
 		return store.Applied, ctx.Err()
 	})
@@ -232,10 +232,10 @@ func TestRecordFinishesWhatHasBegun(t *testing.T) {
 	cancel()
 	msg.SetContext(ctx)
 	if err := r.handle(t, msg); err != nil {
-		t.Errorf("got %v, want the write to be finished", err)
+		t.Errorf("got %v, want the write finished", err)
 	}
 	if got.Value(contextKey{}) != "kept" {
-		t.Error("the context's values were lost")
+		t.Error("the values of the context were lost")
 	}
 	if _, ok := got.Deadline(); !ok {
 		t.Error("the write has no deadline")
@@ -245,17 +245,17 @@ func TestRecordFinishesWhatHasBegun(t *testing.T) {
 	}
 }
 
-func TestNewRecordNeedsEveryCollaborator(t *testing.T) {
+func TestNewCommitNeedsEveryCollaborator(t *testing.T) {
 	t.Parallel()
 	for name, remove := range map[string]func(*handlers.CommitConfig){
-		"recorder":   func(c *handlers.CommitConfig) { c.Committer = nil },
+		"store":      func(c *handlers.CommitConfig) { c.Store = nil },
 		"position":   func(c *handlers.CommitConfig) { c.Position = nil },
 		"references": func(c *handlers.CommitConfig) { c.References = nil },
 		"clock":      func(c *handlers.CommitConfig) { c.Now = nil },
 		"metrics":    func(c *handlers.CommitConfig) { c.Metrics = nil },
 		"log":        func(c *handlers.CommitConfig) { c.Log = nil },
 	} {
-		cfg := newRecording(store.Applied, nil).CommitConfig
+		cfg := newCommitTest(store.Applied, nil).CommitConfig
 		remove(&cfg)
 		if _, err := handlers.NewCommit(cfg); err == nil {
 			t.Errorf("without %s: got no error", name)

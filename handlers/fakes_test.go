@@ -1,7 +1,6 @@
 package handlers_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -15,9 +14,10 @@ import (
 
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/internal/fault"
+	"github.com/billbus/billbus/test/kit"
 )
 
-// verify, normalize and publish are the collaborators of a webhook.
+// verify, normalize and publish are functions as collaborators of a webhook.
 type (
 	verify    func(payload []byte, signature string) (string, error)
 	normalize func(body []byte, endpoint string, receivedAt time.Time) (events.Message, error)
@@ -38,34 +38,34 @@ func (f publish) Publish(topic string, messages ...*message.Message) error {
 
 func (f publish) Close() error { return nil }
 
-// journal counts what is reported, one line for each call.
-type journal struct {
+// calls are the metrics, one line for each call.
+type calls struct {
 	mu    sync.Mutex
-	calls []string
+	lines []string
 }
 
-func (j *journal) add(format string, args ...any) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.calls = append(j.calls, fmt.Sprintf(format, args...))
+func (c *calls) add(format string, args ...any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lines = append(c.lines, fmt.Sprintf(format, args...))
 }
 
-func (j *journal) list() []string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return slices.Clone(j.calls)
+func (c *calls) list() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.lines)
 }
 
-func (j *journal) WebhookDone(outcome string, d time.Duration) { j.add("done %s %s", outcome, d) }
-func (j *journal) WebhookRejected(reason fault.Reason)         { j.add("rejected %s", reason) }
-func (j *journal) SecretVerified(name string)                  { j.add("verified by %s", name) }
-func (j *journal) PublishDone(d time.Duration)                 { j.add("published %s", d) }
-func (j *journal) ResolveDone(outcome string)                  { j.add("resolved %s", outcome) }
-func (j *journal) MessageDone(outcome string, d time.Duration) { j.add("done %s %s", outcome, d) }
-func (j *journal) EventLag(d time.Duration)                    { j.add("lag %s", d) }
-func (j *journal) UserID(source string)                        { j.add("user id from %s", source) }
+func (c *calls) WebhookDone(outcome string, d time.Duration) { c.add("done %s %s", outcome, d) }
+func (c *calls) WebhookRejected(reason fault.Reason)         { c.add("rejected %s", reason) }
+func (c *calls) SecretVerified(name string)                  { c.add("verified by %s", name) }
+func (c *calls) PublishDone(d time.Duration)                 { c.add("published %s", d) }
+func (c *calls) ResolveDone(outcome string)                  { c.add("resolved %s", outcome) }
+func (c *calls) MessageDone(outcome string, d time.Duration) { c.add("done %s %s", outcome, d) }
+func (c *calls) EventLag(d time.Duration)                    { c.add("lag %s", d) }
+func (c *calls) UserID(source string)                        { c.add("user id from %s", source) }
 
-// clock moves on by a millisecond whenever it is read.
+// clock advances by a millisecond whenever it is read.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -86,32 +86,17 @@ func (c *clock) add(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// logs keeps what is logged as JSON.
-type logs struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logs) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
+// logs is what was logged, as JSON.
+type logs struct{ kit.Buffer }
 
 func (l *logs) logger() *slog.Logger {
 	return slog.New(slog.NewJSONHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
-func (l *logs) text() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
 // line returns the only line that was logged, without its time.
 func (l *logs) line(t *testing.T) map[string]any {
 	t.Helper()
-	text := strings.TrimSpace(l.text())
+	text := strings.TrimSpace(l.String())
 	if strings.Count(text, "\n") != 0 {
 		t.Fatalf("got more than one line:\n%s", text)
 	}
@@ -123,7 +108,7 @@ func (l *logs) line(t *testing.T) map[string]any {
 	return line
 }
 
-// subscriptionMessage is what a normalizer makes of a subscription's update.
+// subscriptionMessage returns the message of an updated subscription.
 func subscriptionMessage() events.Message {
 	return events.Message{
 		SpecVersion: events.SpecVersion, ID: "evt_1", Source: "/stripe/platform/live", Type: "subscription.updated", Subject: "sub_1",

@@ -19,10 +19,10 @@ const (
 	HeaderTraceparent = "traceparent"
 )
 
-// outgoing makes what is published of a message, wherever it came from: under
-// its id, with its headers, and no larger than limit. limit 0 is unknown.
+// outgoing encodes a message for publishing, with its id and headers, in at most
+// limit bytes. A limit of 0 is unknown.
 func outgoing(msg events.Message, limit int, traceparent string) (subject string, out *message.Message, err error) {
-	msg, payload, err := fit(msg, limit)
+	msg, payload, err := encodeWithin(msg, limit)
 	if err != nil {
 		return "", nil, err
 	}
@@ -31,10 +31,10 @@ func outgoing(msg events.Message, limit int, traceparent string) (subject string
 	return msg.Type, out, nil
 }
 
-// fit encodes a message so that the server takes it: without what came from
-// Stripe if need be, and in the last resort without what was read of it, which
-// leaves an event like any other. Of a snapshot nothing would be left.
-func fit(msg events.Message, limit int) (events.Message, []byte, error) {
+// encodeWithin encodes a message in at most limit bytes. If necessary, it leaves out
+// Stripe's event, and then everything that was read from it. A snapshot would be
+// empty without that, so it fails.
+func encodeWithin(msg events.Message, limit int) (events.Message, []byte, error) {
 	payload, err := events.Encode(msg)
 	if err != nil || limit == 0 || len(payload) <= limit {
 		return msg, payload, err
@@ -47,13 +47,13 @@ func fit(msg events.Message, limit int) (events.Message, []byte, error) {
 	if msg.Type == events.SubjectSnapshot {
 		return msg, nil, errors.New("the snapshot is too large for a message: raise max_payload of the NATS server")
 	}
-	msg.Data, msg.Type = bare(msg.Data), events.StripeSubject(msg.StripeType)
+	msg.Data, msg.Type = withoutContent(msg.Data), events.StripeSubject(msg.StripeType)
 	payload, err = events.Encode(msg)
 	return msg, payload, err
 }
 
-// bare is what is left to say of an event without saying what is in it.
-func bare(d events.Data) events.Data {
+// withoutContent keeps the fields that do not depend on the content of the event.
+func withoutContent(d events.Data) events.Data {
 	return events.Data{
 		SchemaVersion: d.SchemaVersion, EventOmitted: d.EventOmitted, EventSHA256: d.EventSHA256, Redactions: d.Redactions,
 		Warnings: []string{"object: too large for a message"}, Ignored: d.Ignored, Origin: d.Origin, ReceivedAt: d.ReceivedAt,
@@ -79,7 +79,7 @@ var (
 	traceparentNone = regexp.MustCompile(`^ff|-0{32}-|-0{16}-`)
 )
 
-// wellFormed checks a trace context header, which anybody can send.
+// wellFormed reports whether a trace context header is valid. Anyone can send one.
 // See https://www.w3.org/TR/trace-context/#traceparent-header
 func wellFormed(traceparent string) bool {
 	return traceparentForm.MatchString(traceparent) && !traceparentNone.MatchString(traceparent)

@@ -3,7 +3,6 @@ package handlers
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"log/slog"
 	"strings"
 	"sync"
@@ -16,68 +15,67 @@ import (
 )
 
 const (
-	// resolveTimeout bounds the work on one message, which may take several
-	// calls of Stripe's API.
+	// resolveTimeout bounds the work on one message, which may need several calls of
+	// Stripe's API.
 	resolveTimeout = time.Minute
-	// repeatAfter is how long a failure that goes on is not logged again: every
-	// message that waits would say the same.
+	// repeatAfter is how long an ongoing failure is not logged again. Otherwise each
+	// waiting message would log the same.
 	repeatAfter = time.Minute
 )
 
-// Reader reads from Stripe's API what a message is about, in the message's own
-// mode and account, and makes a message of it. It reports false for what is not
-// there; its errors are marked with what they mean.
+// Reader reads the object of a message from Stripe's API, in the message's mode and
+// account, and returns it as a message. It returns false if Stripe does not have the
+// object. Its errors are marked (see [fault.New]).
 type Reader interface {
-	// Event reads the event of that id.
+	// Event reads the event with that id.
 	Event(ctx context.Context, about events.Message, id string) (events.Message, bool, error)
-	// Snapshot reads how a subscription stands, with all of its items.
+	// Snapshot reads the current state of the subscription, with all of its items.
 	Snapshot(ctx context.Context, about events.Message, reason events.Reason) (events.Message, bool, error)
 }
 
-// ResolveMetrics counts what became of messages that left something out.
+// ResolveMetrics counts the outcomes of messages that are resolved.
 type ResolveMetrics interface {
 	ResolveDone(outcome string)
 }
 
-// ResolveConfig is what a [Resolve] works with. All fields are needed.
+// ResolveConfig has the collaborators of a [Resolve]. All fields are required.
 type ResolveConfig struct {
 	Reader Reader
-	// SnapshotEvent finds the id of the event that a thin event announces.
+	// SnapshotEvent returns the id of the event that a thin event announces, or "".
 	SnapshotEvent func(event json.RawMessage) string
 	// Publisher returns nil only when the message is durable.
 	Publisher message.Publisher
-	// MaxMessage is the largest payload that the server takes, 0 if unknown.
+	// MaxMessage returns the largest payload that the server accepts, or 0 if unknown.
 	MaxMessage func() int
 	Now        func() time.Time
 	Metrics    ResolveMetrics
 	Log        *slog.Logger
 }
 
-// Resolve takes messages of the stream that leave something out, reads it from
-// Stripe, and publishes it: the webhook could not wait for that.
+// Resolve handles messages of the stream that leave something out. It reads that
+// from Stripe and publishes it, which a webhook cannot wait for.
 //
-// What is published goes by an id that does not depend on when it is read: of
-// an event its own, so that it meets the one that Stripe posted. A message that
-// comes twice does no harm.
+// The id of what it publishes does not depend on when it was read, so handling a
+// message twice does no harm. An event keeps its id, so the stream drops it if Stripe
+// has posted it, too.
 type Resolve struct {
 	cfg ResolveConfig
 
 	mu     sync.Mutex
-	logged map[fault.Reason]time.Time // when a failure was logged, by its reason
+	logged map[fault.Reason]time.Time // when a failure was last logged
 }
 
-// NewResolve checks cfg.
+// NewResolve returns a handler, or an error if cfg is incomplete.
 func NewResolve(cfg ResolveConfig) (*Resolve, error) {
-	if cfg.Reader == nil || cfg.SnapshotEvent == nil || cfg.Publisher == nil || cfg.MaxMessage == nil ||
-		cfg.Now == nil || cfg.Metrics == nil || cfg.Log == nil {
-		return nil, errors.New("handlers: resolve lacks a collaborator")
+	if err := requireAll(cfg); err != nil {
+		return nil, err
 	}
 	return &Resolve{cfg: cfg, logged: map[fault.Reason]time.Time{}}, nil
 }
 
-// Unresolved says why a message needs Stripe to be asked; "" if it does not.
-// What was not admitted changes no state and is left as it is. A snapshot is
-// what was read already: asking again because of one would never end.
+// Unresolved returns why a message has to be resolved, or "" if it does not. Ignored
+// messages change no state and stay as they are. Resolving a snapshot, which was read
+// from Stripe already, would never end.
 func Unresolved(msg events.Message) events.Reason {
 	sub := msg.Data.Subscription
 	switch {
@@ -91,21 +89,20 @@ func Unresolved(msg events.Message) events.Reason {
 	return ""
 }
 
-// resolution is what became of a message, and what is said about it in log and
-// metrics.
+// resolution is the result of resolving a message, for log and metrics.
 type resolution struct {
-	outcome string
-	id      string // of what was published
+	outcome     string
+	publishedID string
 }
 
-// Handle resolves one message. nil means that nothing is left to do for it: what
-// can never be resolved is logged and counted, and not a dead letter, because
-// the message itself is in the stream and says all that it ever will.
+// Handle resolves one message. It returns nil if nothing more can be done for it.
+// A message that can never be resolved is logged and counted, but is not a dead
+// letter: it stays in the stream, where the subscriber reads it.
 func (h *Resolve) Handle(msg *message.Message) error {
 	start := h.cfg.Now()
 	about, err := events.Decode(msg.Payload)
 	if err != nil {
-		// Whoever records the stream keeps a dead letter of the same message.
+		// The subscriber makes a dead letter of the same message.
 		h.report(about, resolution{outcome: "unreadable"}, start, err)
 		return nil
 	}
@@ -117,7 +114,7 @@ func (h *Resolve) Handle(msg *message.Message) error {
 	defer cancel()
 	done, err := h.resolve(ctx, about, reason, msg.Metadata.Get(HeaderTraceparent))
 	if err != nil {
-		done = resolution{outcome: failure(err)}
+		done = resolution{outcome: failureOutcome(err)}
 	}
 	h.report(about, done, start, err)
 	if fault.KindOf(err) != fault.Transient {
@@ -126,16 +123,15 @@ func (h *Resolve) Handle(msg *message.Message) error {
 	return err
 }
 
-func failure(err error) string {
+func failureOutcome(err error) string {
 	if fault.KindOf(err) == fault.Transient {
 		return "transient"
 	}
 	return "rejected"
 }
 
-// resolve reads the event that a thin one announces. Where none is named, or
-// Stripe has it no longer, and where items were left out, the subscription says
-// how things stand now.
+// resolve reads the event that a thin event announces. If there is none, if Stripe
+// no longer has it, or if items were left out, it reads the subscription.
 func (h *Resolve) resolve(ctx context.Context, about events.Message, reason events.Reason, traceparent string) (resolution, error) {
 	if id := h.cfg.SnapshotEvent(about.Data.Event); id != "" && reason == events.ReasonThin {
 		event, ok, err := h.cfg.Reader.Event(ctx, about, id)
@@ -166,16 +162,16 @@ func (h *Resolve) publish(msg events.Message, traceparent string) error {
 	return h.cfg.Publisher.Publish(subject, out)
 }
 
-// report writes the one line of a message.
+// report logs and counts a message.
 func (h *Resolve) report(about events.Message, done resolution, start time.Time, err error) {
 	now := h.cfg.Now()
 	h.cfg.Metrics.ResolveDone(done.outcome)
-	attrs := []any{"outcome", done.outcome, "duration_ms", float64(now.Sub(start).Microseconds()) / 1000}
+	attrs := []any{"outcome", done.outcome, "duration_ms", milliseconds(now.Sub(start))}
 	if about.ID != "" {
 		attrs = append(attrs, "event_id", events.SafeID(about.ID), "subject", about.Type)
 	}
-	if done.id != "" {
-		attrs = append(attrs, "published_id", events.SafeID(done.id))
+	if done.publishedID != "" {
+		attrs = append(attrs, "published_id", events.SafeID(done.publishedID))
 	}
 	if err == nil {
 		h.cfg.Log.Info("resolve", attrs...)
@@ -185,7 +181,8 @@ func (h *Resolve) report(about events.Message, done resolution, start time.Time,
 	h.cfg.Log.Log(context.Background(), h.level(err, now), "resolve", attrs...)
 }
 
-// level is debug for a failure that was logged a moment ago.
+// level returns the level at which to log a failure: debug if a failure with the same
+// reason was logged a moment ago.
 func (h *Resolve) level(err error, now time.Time) slog.Level {
 	if fault.KindOf(err) != fault.Transient {
 		return slog.LevelWarn

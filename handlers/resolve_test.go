@@ -16,40 +16,39 @@ import (
 	"github.com/billbus/billbus/internal/fault"
 )
 
-// shelf is what Stripe has: at most one event and one subscription. It notes
-// what it was asked.
-type shelf struct {
+// fakeStripe has at most one event and one subscription. It keeps the requests.
+type fakeStripe struct {
 	event, snapshot *events.Message
 	err             error
-	asked           []string
+	requests        []string
 }
 
-func (s *shelf) Event(_ context.Context, about events.Message, id string) (events.Message, bool, error) {
-	s.asked = append(s.asked, "event "+id+" of "+about.Source)
-	return taken(s.event, s.err)
+func (s *fakeStripe) Event(_ context.Context, about events.Message, id string) (events.Message, bool, error) {
+	s.requests = append(s.requests, "event "+id+" of "+about.Source)
+	return copied(s.event, s.err)
 }
 
-func (s *shelf) Snapshot(ctx context.Context, about events.Message, reason events.Reason) (events.Message, bool, error) {
-	s.asked = append(s.asked, string(reason)+" "+about.Subject+" of "+about.Source)
+func (s *fakeStripe) Snapshot(ctx context.Context, about events.Message, reason events.Reason) (events.Message, bool, error) {
+	s.requests = append(s.requests, string(reason)+" "+about.Subject+" of "+about.Source)
 	if _, ok := ctx.Deadline(); !ok {
 		return events.Message{}, false, errors.New("no deadline")
 	}
-	return taken(s.snapshot, s.err)
+	return copied(s.snapshot, s.err)
 }
 
-func taken(m *events.Message, err error) (events.Message, bool, error) {
+func copied(m *events.Message, err error) (events.Message, bool, error) {
 	if m == nil || err != nil {
 		return events.Message{}, false, err
 	}
 	return *m, true, nil
 }
 
-// resolving is a handler and everything that a test asks of it.
-type resolving struct {
+// resolveTest is a handler with its collaborators.
+type resolveTest struct {
 	*handlers.Resolve
-	shelf     *shelf
+	stripe    *fakeStripe
 	log       *logs
-	journal   *journal
+	calls     *calls
 	published []*message.Message
 	subjects  []string
 	fail      error
@@ -57,9 +56,9 @@ type resolving struct {
 	clock     *clock
 }
 
-func newResolve(t *testing.T, s *shelf) *resolving {
+func newResolve(t *testing.T, s *fakeStripe) *resolveTest {
 	t.Helper()
-	r := &resolving{shelf: s, log: &logs{}, journal: &journal{}, clock: newClock()}
+	r := &resolveTest{stripe: s, log: &logs{}, calls: &calls{}, clock: newClock()}
 	h, err := handlers.NewResolve(handlers.ResolveConfig{
 		Reader: s,
 		SnapshotEvent: func(event json.RawMessage) string {
@@ -74,7 +73,7 @@ func newResolve(t *testing.T, s *shelf) *resolving {
 			return nil
 		}),
 		MaxMessage: func() int { return r.limit },
-		Now:        r.clock.read, Metrics: r.journal, Log: r.log.logger(),
+		Now:        r.clock.read, Metrics: r.calls, Log: r.log.logger(),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -83,7 +82,7 @@ func newResolve(t *testing.T, s *shelf) *resolving {
 	return r
 }
 
-func (r *resolving) handle(t *testing.T, m events.Message) error {
+func (r *resolveTest) handle(t *testing.T, m events.Message) error {
 	t.Helper()
 	payload, err := events.Encode(m)
 	if err != nil {
@@ -94,8 +93,8 @@ func (r *resolving) handle(t *testing.T, m events.Message) error {
 	return r.Handle(msg)
 }
 
-// thin is a thin event about a subscription; named is the event that it
-// announces, "" for none.
+// thin returns a thin event about a subscription. named is the id of the event that
+// it announces, or "".
 func thin(named string) events.Message {
 	m := subscriptionMessage()
 	m.ID, m.Type, m.StripeType = "evt_thin", "stripe.v1.customer.subscription.updated", "v1.customer.subscription.updated"
@@ -123,31 +122,31 @@ func TestResolve(t *testing.T) {
 	ignored.Data.Ignored = events.IgnoredLivemode
 	const live = " of /stripe/platform/live"
 	for name, tt := range map[string]struct {
-		message events.Message
-		shelf   shelf
-		asked   []string
-		want    string // subject and id of what is published
-		outcome string
+		message  events.Message
+		stripe   fakeStripe
+		requests []string
+		want     string // subject and id of what is published
+		outcome  string
 	}{
-		"the event that it announces":       {thin("evt_1"), shelf{event: &event}, []string{"event evt_1" + live}, "subscription.updated evt_1", "event"},
-		"no event, but the subscription":    {thin(""), shelf{snapshot: snapshotMessage()}, []string{"thin sub_1" + live}, "subscription.snapshot snap_1", "snapshot"},
-		"an event that is gone":             {thin("evt_1"), shelf{snapshot: snapshotMessage()}, []string{"event evt_1" + live, "thin sub_1" + live}, "subscription.snapshot snap_1", "snapshot"},
-		"both are gone":                     {thin("evt_1"), shelf{}, []string{"event evt_1" + live, "thin sub_1" + live}, "", "missing"},
-		"what is not admitted":              {thin(""), shelf{snapshot: ignored}, []string{"thin sub_1" + live}, "", "ignored"},
-		"items that were left out":          {truncated(), shelf{event: &event, snapshot: snapshotMessage()}, []string{"items_truncated sub_1" + live}, "subscription.snapshot snap_1", "snapshot"},
-		"a subscription that is whole":      {subscriptionMessage(), shelf{snapshot: snapshotMessage()}, nil, "", ""},
-		"a snapshot, however it came about": {*truncatedSnapshot(), shelf{snapshot: snapshotMessage()}, nil, "", ""},
-		"an event that was not admitted":    {notAdmitted(thin("evt_1")), shelf{event: &event}, nil, "", ""},
-		"some other thin event":             {otherThin(), shelf{event: &event}, nil, "", ""},
+		"announced event":                 {thin("evt_1"), fakeStripe{event: &event}, []string{"event evt_1" + live}, "subscription.updated evt_1", "event"},
+		"no announced event":              {thin(""), fakeStripe{snapshot: snapshotMessage()}, []string{"thin sub_1" + live}, "subscription.snapshot snap_1", "snapshot"},
+		"announced event is gone":         {thin("evt_1"), fakeStripe{snapshot: snapshotMessage()}, []string{"event evt_1" + live, "thin sub_1" + live}, "subscription.snapshot snap_1", "snapshot"},
+		"event and subscription are gone": {thin("evt_1"), fakeStripe{}, []string{"event evt_1" + live, "thin sub_1" + live}, "", "missing"},
+		"snapshot is ignored":             {thin(""), fakeStripe{snapshot: ignored}, []string{"thin sub_1" + live}, "", "ignored"},
+		"truncated items":                 {truncated(), fakeStripe{event: &event, snapshot: snapshotMessage()}, []string{"items_truncated sub_1" + live}, "subscription.snapshot snap_1", "snapshot"},
+		"all items":                       {subscriptionMessage(), fakeStripe{snapshot: snapshotMessage()}, nil, "", ""},
+		"snapshot with truncated items":   {*truncatedSnapshot(), fakeStripe{snapshot: snapshotMessage()}, nil, "", ""},
+		"ignored event":                   {ignoredMessage(thin("evt_1")), fakeStripe{event: &event}, nil, "", ""},
+		"other thin event":                {otherThin(), fakeStripe{event: &event}, nil, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newResolve(t, &tt.shelf)
+			r := newResolve(t, &tt.stripe)
 			if err := r.handle(t, tt.message); err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(tt.asked, r.shelf.asked); diff != "" {
-				t.Errorf("asked (-want +got):\n%s", diff)
+			if diff := cmp.Diff(tt.requests, r.stripe.requests); diff != "" {
+				t.Errorf("requests (-want +got):\n%s", diff)
 			}
 			got := ""
 			if len(r.published) > 0 {
@@ -156,7 +155,7 @@ func TestResolve(t *testing.T) {
 			if got != tt.want || len(r.published) > 1 {
 				t.Errorf("published %q (%d messages), want %q", got, len(r.published), tt.want)
 			}
-			if got := strings.Join(r.journal.list(), ","); got != strings.TrimSuffix("resolved "+tt.outcome, "resolved ") {
+			if got := strings.Join(r.calls.list(), ","); got != strings.TrimSuffix("resolved "+tt.outcome, "resolved ") {
 				t.Errorf("counted %q, want %q", got, tt.outcome)
 			}
 		})
@@ -169,7 +168,7 @@ func truncatedSnapshot() *events.Message {
 	return m
 }
 
-func notAdmitted(m events.Message) events.Message {
+func ignoredMessage(m events.Message) events.Message {
 	m.Data.Ignored = events.IgnoredAccount
 	return m
 }
@@ -180,11 +179,11 @@ func otherThin() events.Message {
 	return m
 }
 
-func TestResolvedMessageHasItsHeaders(t *testing.T) {
+func TestResolvedMessageHasHeaders(t *testing.T) {
 	t.Parallel()
 	snapshot := snapshotMessage()
 	snapshot.StripeAccount, snapshot.Source = "acct_1", "/stripe/acct_1/live"
-	r := newResolve(t, &shelf{snapshot: snapshot})
+	r := newResolve(t, &fakeStripe{snapshot: snapshot})
 	if err := r.handle(t, thin("")); err != nil {
 		t.Fatal(err)
 	}
@@ -203,29 +202,29 @@ func TestResolvedMessageHasItsHeaders(t *testing.T) {
 func TestResolveFailures(t *testing.T) {
 	t.Parallel()
 	transient := fault.New(fault.Transient, fault.StripeFailed, errors.New("answered 500"))
-	permanent := fault.New(fault.Permanent, fault.WrongMode, errors.New("of the other mode"))
+	permanent := fault.New(fault.Permanent, fault.WrongMode, errors.New("other mode"))
 	for name, tt := range map[string]struct {
-		shelf   shelf
+		stripe  fakeStripe
 		fail    error
 		limit   int
 		want    error
 		outcome string
 		reason  string
 	}{
-		"Stripe fails":            {shelf{err: transient}, nil, 0, transient, "transient", "stripe_failed"},
-		"a failure nobody marked": {shelf{err: errTest}, nil, 0, errTest, "transient", "other"},
-		"it can never be read":    {shelf{err: permanent}, nil, 0, nil, "rejected", "wrong_mode"},
-		"the stream is away":      {shelf{snapshot: snapshotMessage()}, errTest, 0, errTest, "transient", "other"},
-		"it fits no message":      {shelf{snapshot: snapshotMessage()}, nil, 100, nil, "rejected", "unencodable"},
+		"Stripe fails":          {fakeStripe{err: transient}, nil, 0, transient, "transient", "stripe_failed"},
+		"unmarked failure":      {fakeStripe{err: errTest}, nil, 0, errTest, "transient", "other"},
+		"can never be read":     {fakeStripe{err: permanent}, nil, 0, nil, "rejected", "wrong_mode"},
+		"stream unreachable":    {fakeStripe{snapshot: snapshotMessage()}, errTest, 0, errTest, "transient", "other"},
+		"larger than a message": {fakeStripe{snapshot: snapshotMessage()}, nil, 100, nil, "rejected", "unencodable"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newResolve(t, &tt.shelf)
+			r := newResolve(t, &tt.stripe)
 			r.fail, r.limit = tt.fail, tt.limit
 			if err := r.handle(t, thin("")); !errors.Is(err, tt.want) {
 				t.Errorf("got %v, want %v", err, tt.want)
 			}
-			if diff := cmp.Diff([]string{"resolved " + tt.outcome}, r.journal.list()); diff != "" {
+			if diff := cmp.Diff([]string{"resolved " + tt.outcome}, r.calls.list()); diff != "" {
 				t.Errorf("counted (-want +got):\n%s", diff)
 			}
 			line := r.log.line(t)
@@ -238,12 +237,12 @@ func TestResolveFailures(t *testing.T) {
 
 var errTest = errors.New("test")
 
-// Without its object a snapshot still says how things stand.
-func TestSnapshotThatDoesNotFitLosesItsObject(t *testing.T) {
+// A snapshot still has the state if its object is left out.
+func TestLargeSnapshotIsPublishedWithoutItsObject(t *testing.T) {
 	t.Parallel()
 	whole := snapshotMessage()
 	whole.Data.Object = json.RawMessage(`{"id":"sub_1","text":"` + strings.Repeat("x", 1000) + `"}`)
-	r := newResolve(t, &shelf{snapshot: whole})
+	r := newResolve(t, &fakeStripe{snapshot: whole})
 	r.limit = 1000
 	if err := r.handle(t, thin("")); err != nil {
 		t.Fatal(err)
@@ -254,27 +253,27 @@ func TestSnapshotThatDoesNotFitLosesItsObject(t *testing.T) {
 	}
 }
 
-// The subscriber, which has the whole stream, keeps the dead letter.
+// The subscriber makes a dead letter of the same message.
 func TestUnreadableMessageIsLeftToTheSubscriber(t *testing.T) {
 	t.Parallel()
-	r := newResolve(t, &shelf{})
+	r := newResolve(t, &fakeStripe{})
 	if err := r.Handle(message.NewMessage("x", []byte(`{"private":`))); err != nil {
 		t.Fatal(err)
 	}
-	if line := r.log.line(t); line["outcome"] != "unreadable" || strings.Contains(r.log.text(), "private") {
+	if line := r.log.line(t); line["outcome"] != "unreadable" || strings.Contains(r.log.String(), "private") {
 		t.Errorf("got line %v", line)
 	}
-	if diff := cmp.Diff([]string{"resolved unreadable"}, r.journal.list()); diff != "" {
+	if diff := cmp.Diff([]string{"resolved unreadable"}, r.calls.list()); diff != "" {
 		t.Errorf("counted (-want +got):\n%s", diff)
 	}
 }
 
-// A wrong key fails every message in the same way: one line a minute is enough.
-func TestAFailureThatGoesOnIsLoggedNowAndThen(t *testing.T) {
+// A wrong key fails every message in the same way. One line a minute is enough.
+func TestOngoingFailureIsLoggedOnceAMinute(t *testing.T) {
 	t.Parallel()
-	s := &shelf{err: fault.New(fault.Transient, fault.KeyRefused, errors.New("not accepted"))}
+	s := &fakeStripe{err: fault.New(fault.Transient, fault.KeyRefused, errors.New("not accepted"))}
 	r := newResolve(t, s)
-	warnings := func() int { return strings.Count(r.log.text(), `"level":"WARN"`) }
+	warnings := func() int { return strings.Count(r.log.String(), `"level":"WARN"`) }
 	for range 10 {
 		_ = r.handle(t, thin(""))
 	}
@@ -291,14 +290,14 @@ func TestAFailureThatGoesOnIsLoggedNowAndThen(t *testing.T) {
 	if got := warnings(); got != 3 {
 		t.Errorf("got %d warnings a minute later, want 3", got)
 	}
-	if got := len(r.journal.list()); got != 12 {
+	if got := len(r.calls.list()); got != 12 {
 		t.Errorf("counted %d failures, want all 12", got)
 	}
 }
 
 func TestNewResolveNeedsItsCollaborators(t *testing.T) {
 	t.Parallel()
-	if _, err := handlers.NewResolve(handlers.ResolveConfig{Reader: &shelf{}}); err == nil {
+	if _, err := handlers.NewResolve(handlers.ResolveConfig{Reader: &fakeStripe{}}); err == nil {
 		t.Error("got a handler without collaborators")
 	}
 }

@@ -19,28 +19,28 @@ import (
 
 const (
 	signatureHeader = "Stripe-Signature"
-	// retryAfter is a hint in seconds; Stripe keeps its own schedule.
+	// retryAfter is a hint in seconds. Stripe follows its own schedule.
 	retryAfter = "5"
-	// bodyTimeout bounds how long a sender may take over its body.
+	// bodyTimeout bounds how long a sender may take to send the body.
 	bodyTimeout = 10 * time.Second
-	// slotTimeout is how long a webhook waits for its turn when many are being
-	// published; with the publish itself the answer stays within seconds.
+	// slotTimeout is how long a webhook waits while too many are being published. It
+	// is short, because the time for publishing comes on top.
 	slotTimeout = 300 * time.Millisecond
 )
 
-// Verifier says whether Stripe signed a body, and by which secret. Its errors
-// are marked with a reason.
+// Verifier checks Stripe's signature of a body. It returns the name of the secret
+// that signed it. Its errors are marked (see [fault.New]).
 type Verifier interface {
 	Verify(payload []byte, signature string) (name string, err error)
 }
 
-// Normalizer makes a message of a verified body. Every error of it means that
-// the body is not a Stripe event.
+// Normalizer turns a verified body into a message. Every error means that the body is
+// not a Stripe event.
 type Normalizer interface {
 	Normalize(body []byte, endpoint string, receivedAt time.Time) (events.Message, error)
 }
 
-// WebhookMetrics counts what became of webhooks.
+// WebhookMetrics counts the outcomes of webhooks.
 type WebhookMetrics interface {
 	WebhookDone(outcome string, d time.Duration)
 	WebhookRejected(reason fault.Reason)
@@ -48,40 +48,40 @@ type WebhookMetrics interface {
 	PublishDone(d time.Duration)
 }
 
-// WebhookConfig is what a [Webhook] works with. All fields are needed.
+// WebhookConfig has the settings and collaborators of a [Webhook]. All fields are
+// required.
 type WebhookConfig struct {
 	Path          string
 	MaxBytes      int64
-	MaxConcurrent int // webhooks that are published at once
+	MaxConcurrent int // how many webhooks may be published at the same time
 	Verifier      Verifier
 	Normalizer    Normalizer
 	// Publisher returns nil only when the message is durable.
 	Publisher message.Publisher
-	// MaxMessage is the largest payload that the server takes, 0 if unknown.
+	// MaxMessage returns the largest payload that the server accepts, or 0 if unknown.
 	MaxMessage func() int
 	Now        func() time.Time
 	Metrics    WebhookMetrics
 	Log        *slog.Logger
 }
 
-// Webhook receives Stripe's webhooks: it reads, verifies, normalizes and
-// publishes, and answers 200 only for what the stream has stored.
+// Webhook receives Stripe's webhooks. It verifies, normalizes and publishes them, and
+// answers 200 only after the stream has stored the message.
 // See https://docs.stripe.com/webhooks
 type Webhook struct {
 	cfg   WebhookConfig
 	slots chan struct{}
 }
 
-// NewWebhook checks cfg.
+// NewWebhook returns a handler, or an error if cfg is incomplete.
 func NewWebhook(cfg WebhookConfig) (*Webhook, error) {
-	if cfg.Path == "" || cfg.MaxBytes < 1 || cfg.MaxConcurrent < 1 || cfg.Verifier == nil || cfg.Normalizer == nil ||
-		cfg.Publisher == nil || cfg.MaxMessage == nil || cfg.Now == nil || cfg.Metrics == nil || cfg.Log == nil {
-		return nil, errors.New("handlers: webhook lacks a collaborator")
+	if err := requireAll(cfg); err != nil {
+		return nil, err
 	}
 	return &Webhook{cfg: cfg, slots: make(chan struct{}, cfg.MaxConcurrent)}, nil
 }
 
-// answer is what a request gets, and what is said about it in log and metrics.
+// answer is the answer to a request, with what log and metrics say about it.
 type answer struct {
 	status  int
 	body    string
@@ -122,8 +122,8 @@ func (h *Webhook) handle(w http.ResponseWriter, r *http.Request, start time.Time
 	return accepted(msg)
 }
 
-// refuse answers what is no webhook at all. There is no mux: it would answer
-// unclean paths with a redirect, which Stripe takes for a failure.
+// refuse answers requests that cannot be webhooks. A mux would redirect unclean
+// paths, which Stripe counts as a failure.
 func (h *Webhook) refuse(r *http.Request) (answer, bool) {
 	encoding := r.Header.Get("Content-Encoding")
 	switch {
@@ -140,20 +140,19 @@ func (h *Webhook) refuse(r *http.Request) (answer, bool) {
 }
 
 func (h *Webhook) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	// A response writer without deadlines, as in tests, has none to set.
+	// The response writers of tests have no deadline.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
 	return io.ReadAll(http.MaxBytesReader(w, r.Body, h.cfg.MaxBytes))
 }
 
 func unreadable(err error) answer {
-	var large *http.MaxBytesError
-	if errors.As(err, &large) {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return reject(http.StatusRequestEntityTooLarge, "too large", fault.TooLarge)
 	}
 	return reject(http.StatusBadRequest, "body could not be read", fault.BodyUnreadable)
 }
 
-// publish returns nil only when the message is in the stream.
+// publish returns nil only if the message is in the stream.
 func (h *Webhook) publish(r *http.Request, msg events.Message) error {
 	if !h.acquire() {
 		return fault.New(fault.Transient, fault.TooManyWebhooks, errors.New("too many webhooks at once"))
@@ -197,22 +196,17 @@ func unavailable(msg events.Message, err error) answer {
 }
 
 func accepted(msg events.Message) answer {
-	id := quote(msg.ID)
-	a := answer{status: http.StatusOK, body: `{"received":true,"id":` + id + `}`, outcome: "stored", message: msg}
+	a := answer{status: http.StatusOK, outcome: "stored", message: msg}
 	if msg.Data.Ignored != "" {
-		a.body = `{"received":true,"id":` + id + `,"ignored":` + quote(msg.Data.Ignored) + `}`
 		a.outcome = "ignored"
 	}
+	body, _ := json.Marshal(struct { // strings always encode
+		Received bool   `json:"received"`
+		ID       string `json:"id"`
+		Ignored  string `json:"ignored,omitempty"`
+	}{true, msg.ID, msg.Data.Ignored})
+	a.body = string(body)
 	return a
-}
-
-// quote renders a string as JSON.
-func quote(s string) string {
-	raw, err := json.Marshal(s)
-	if err != nil {
-		return `""`
-	}
-	return string(raw)
 }
 
 func (h *Webhook) write(w http.ResponseWriter, a answer) {
@@ -228,15 +222,15 @@ func (h *Webhook) write(w http.ResponseWriter, a answer) {
 		header.Set("Connection", "close")
 	}
 	w.WriteHeader(a.status)
-	// A sender that has gone away will send again.
+	// If the sender is gone, it will send again.
 	_, _ = io.WriteString(w, a.body)
 }
 
-// report writes the one line of a webhook. Ids and subjects are in a form that
-// holds nothing of the payload.
+// report logs and counts a webhook. The logged ids and subjects cannot contain other
+// parts of the payload.
 func (h *Webhook) report(a answer, took time.Duration) {
 	h.cfg.Metrics.WebhookDone(a.outcome, took)
-	attrs := []any{"outcome", a.outcome, "status", a.status, "duration_ms", float64(took.Microseconds()) / 1000}
+	attrs := []any{"outcome", a.outcome, "status", a.status, "duration_ms", milliseconds(took)}
 	if a.reason != "" {
 		attrs = append(attrs, "reason", a.reason)
 	}

@@ -26,17 +26,17 @@ const (
 	sent     = `{"id":"evt_1"}`
 )
 
-// sample is a webhook whose collaborators all succeed.
-type sample struct {
+// webhookTest is a webhook handler whose collaborators all succeed.
+type webhookTest struct {
 	handlers.WebhookConfig
-	journal   journal
+	calls     calls
 	logs      logs
 	published []*message.Message
 	topics    []string
 }
 
-func newSample() *sample {
-	s := &sample{}
+func newWebhookTest() *webhookTest {
+	s := &webhookTest{}
 	s.WebhookConfig = handlers.WebhookConfig{
 		Path: path, MaxBytes: maxBytes, MaxConcurrent: 1,
 		Verifier: verify(func([]byte, string) (string, error) { return "main", nil }),
@@ -48,20 +48,20 @@ func newSample() *sample {
 			return nil
 		}),
 		MaxMessage: func() int { return 0 },
-		Now:        newClock().read, Metrics: &s.journal, Log: s.logs.logger(),
+		Now:        newClock().read, Metrics: &s.calls, Log: s.logs.logger(),
 	}
 	return s
 }
 
-func (s *sample) normalizes(m events.Message) {
+func (s *webhookTest) normalizes(m events.Message) {
 	s.Normalizer = normalize(func([]byte, string, time.Time) (events.Message, error) { return m, nil })
 }
 
-func (s *sample) refuses(err error) {
+func (s *webhookTest) failsToPublish(err error) {
 	s.Publisher = publish(func(string, *message.Message) error { return err })
 }
 
-func (s *sample) handler(t *testing.T) *handlers.Webhook {
+func (s *webhookTest) handler(t *testing.T) *handlers.Webhook {
 	t.Helper()
 	h, err := handlers.NewWebhook(s.WebhookConfig)
 	if err != nil {
@@ -70,7 +70,7 @@ func (s *sample) handler(t *testing.T) *handlers.Webhook {
 	return h
 }
 
-func (s *sample) serve(t *testing.T, r *http.Request) *httptest.ResponseRecorder {
+func (s *webhookTest) serve(t *testing.T, r *http.Request) *httptest.ResponseRecorder {
 	t.Helper()
 	w := httptest.NewRecorder()
 	s.handler(t).ServeHTTP(w, r)
@@ -100,27 +100,27 @@ func TestWebhookAnswers(t *testing.T) {
 	failed := []string{"verified by main", "published 1ms", "done unavailable 3ms"}
 	cases := map[string]struct {
 		request *http.Request
-		setup   func(*sample)
+		setup   func(*webhookTest)
 		status  int
 		body    string
 		header  map[string]string
 		counts  []string
 		reason  string
 	}{
-		"stored":               {request: post(sent), status: 200, body: received, counts: stored},
-		"query string":         {request: httptest.NewRequest(http.MethodPost, path+"?a=b&x", strings.NewReader(sent)), status: 200, body: received, counts: stored},
-		"encoding identity":    {request: with(post(sent), "Content-Encoding", "Identity"), status: 200, body: received, counts: stored},
-		"as large as admitted": {request: post(strings.Repeat("x", maxBytes)), status: 200, body: received, counts: stored},
+		"stored":            {request: post(sent), status: 200, body: received, counts: stored},
+		"query string":      {request: httptest.NewRequest(http.MethodPost, path+"?a=b&x", strings.NewReader(sent)), status: 200, body: received, counts: stored},
+		"encoding identity": {request: with(post(sent), "Content-Encoding", "Identity"), status: 200, body: received, counts: stored},
+		"largest body":      {request: post(strings.Repeat("x", maxBytes)), status: 200, body: received, counts: stored},
 		"ignored for its mode": {
-			request: post(sent), setup: func(s *sample) { s.normalizes(ignored(events.IgnoredLivemode)) },
+			request: post(sent), setup: func(s *webhookTest) { s.normalizes(ignored(events.IgnoredLivemode)) },
 			status: 200, body: `{"received":true,"id":"evt_1","ignored":"livemode"}`, counts: []string{"verified by main", "published 1ms", "done ignored 3ms"},
 		},
 		"ignored for its account": {
-			request: post(sent), setup: func(s *sample) { s.normalizes(ignored(events.IgnoredAccount)) },
+			request: post(sent), setup: func(s *webhookTest) { s.normalizes(ignored(events.IgnoredAccount)) },
 			status: 200, body: `{"received":true,"id":"evt_1","ignored":"account"}`, counts: []string{"verified by main", "published 1ms", "done ignored 3ms"},
 		},
-		"an id that JSON escapes": {
-			request: post(sent), setup: func(s *sample) {
+		"id that JSON escapes": {
+			request: post(sent), setup: func(s *webhookTest) {
 				m := subscriptionMessage()
 				m.ID = "a\"\\\n"
 				s.normalizes(m)
@@ -128,21 +128,21 @@ func TestWebhookAnswers(t *testing.T) {
 			status: 200, body: `{"received":true,"id":"a\"\\\n"}`, counts: stored,
 		},
 		"signature absent": {
-			request: post(sent), setup: func(s *sample) { s.Verifier = refuseSignature("absent") },
+			request: post(sent), setup: func(s *webhookTest) { s.Verifier = refuseSignature("absent") },
 			status: 400, body: notVerified, counts: rejected("absent"), reason: "absent",
 		},
 		"signature stale": {
-			request: post(sent), setup: func(s *sample) { s.Verifier = refuseSignature("stale") },
+			request: post(sent), setup: func(s *webhookTest) { s.Verifier = refuseSignature("stale") },
 			status: 400, body: notVerified, counts: rejected("stale"), reason: "stale",
 		},
 		"signature refused without a reason": {
-			request: post(sent), setup: func(s *sample) {
+			request: post(sent), setup: func(s *webhookTest) {
 				s.Verifier = verify(func([]byte, string) (string, error) { return "", errors.New("no") })
 			},
 			status: 400, body: notVerified, counts: rejected("other"), reason: "other",
 		},
 		"not an event": {
-			request: post(sent), setup: func(s *sample) {
+			request: post(sent), setup: func(s *webhookTest) {
 				s.Normalizer = normalize(func([]byte, string, time.Time) (events.Message, error) {
 					return events.Message{}, errors.New("id is missing")
 				})
@@ -169,39 +169,39 @@ func TestWebhookAnswers(t *testing.T) {
 			request: post(strings.Repeat("x", maxBytes+1)), status: 413, body: tooLarge,
 			header: map[string]string{"Connection": "close"}, counts: rejected("too_large"), reason: "too_large",
 		},
-		"too large, of unknown length": {
+		"too large, without a length": {
 			request: chunked(strings.NewReader(strings.Repeat("x", maxBytes+1))), status: 413, body: tooLarge,
 			header: map[string]string{"Connection": "close"}, counts: rejected("too_large"), reason: "too_large",
 		},
-		"body that breaks off": {
+		"body breaks off": {
 			request: chunked(io.MultiReader(strings.NewReader(sent), broken{})), status: 400, body: `{"error":"body could not be read"}`,
 			counts: rejected("body"), reason: "body",
 		},
 		"stream unreachable": {
-			request: post(sent), setup: func(s *sample) {
-				s.refuses(fault.New(fault.Transient, fault.NATSUnreachable, errors.New("no connection")))
+			request: post(sent), setup: func(s *webhookTest) {
+				s.failsToPublish(fault.New(fault.Transient, fault.NATSUnreachable, errors.New("no connection")))
 			},
 			status: 503, body: later, header: map[string]string{"Retry-After": "5"}, counts: failed, reason: "nats_unreachable",
 		},
 		"outcome unknown": {
-			request: post(sent), setup: func(s *sample) { s.refuses(errors.New("no ack")) },
+			request: post(sent), setup: func(s *webhookTest) { s.failsToPublish(errors.New("no ack")) },
 			status: 503, body: later, header: map[string]string{"Retry-After": "5"}, counts: failed, reason: "other",
 		},
-		"publisher that calls it permanent": {
-			request: post(sent), setup: func(s *sample) {
-				s.refuses(fault.New(fault.Permanent, fault.TooLarge, errors.New("maximum payload exceeded")))
+		"permanent failure of the publisher": {
+			request: post(sent), setup: func(s *webhookTest) {
+				s.failsToPublish(fault.New(fault.Permanent, fault.TooLarge, errors.New("maximum payload exceeded")))
 			},
 			status: 503, body: later, header: map[string]string{"Retry-After": "5"}, counts: failed, reason: "too_large",
 		},
-		"message that breaks the contract": {
-			request: post(sent), setup: func(s *sample) { s.normalizes(events.Message{ID: "evt_1"}) },
+		"message violates the contract": {
+			request: post(sent), setup: func(s *webhookTest) { s.normalizes(events.Message{ID: "evt_1"}) },
 			status: 503, body: later, header: map[string]string{"Retry-After": "5"}, counts: []string{"verified by main", "done unavailable 1ms"}, reason: "unencodable",
 		},
 	}
 	for name, tt := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newSample()
+			s := newWebhookTest()
 			if tt.setup != nil {
 				tt.setup(s)
 			}
@@ -216,14 +216,14 @@ func TestWebhookAnswers(t *testing.T) {
 			if diff := cmp.Diff(want, w.Header()); diff != "" {
 				t.Errorf("header (-want +got):\n%s", diff)
 			}
-			if diff := cmp.Diff(tt.counts, s.journal.list()); diff != "" {
+			if diff := cmp.Diff(tt.counts, s.calls.list()); diff != "" {
 				t.Errorf("metrics (-want +got):\n%s", diff)
 			}
 			if got, _ := s.logs.line(t)["reason"].(string); got != tt.reason {
 				t.Errorf("reason in the log: got %q, want %q", got, tt.reason)
 			}
 			if tt.status == 400 && len(s.published) != 0 {
-				t.Error("published what was rejected")
+				t.Error("published a rejected webhook")
 			}
 		})
 	}
@@ -257,9 +257,9 @@ func refuseSignature(reason string) verify {
 	}
 }
 
-func TestWebhookHandsOnWhatItRead(t *testing.T) {
+func TestWebhookPassesOnWhatItRead(t *testing.T) {
 	t.Parallel()
-	s := newSample()
+	s := newWebhookTest()
 	s.Verifier = verify(func(payload []byte, signature string) (string, error) {
 		if string(payload) != sent || signature != "t=1,v1=ab" {
 			t.Errorf("Verify: got %q signed %q", payload, signature)
@@ -287,11 +287,10 @@ func TestWebhookHandsOnWhatItRead(t *testing.T) {
 	}
 }
 
-// A server with a mux would send unclean paths elsewhere, and Stripe follows no
-// redirect.
+// A mux would redirect unclean paths, and Stripe does not follow redirects.
 func TestWebhookNeverRedirects(t *testing.T) {
 	t.Parallel()
-	srv := httptest.NewServer(newSample().handler(t))
+	srv := httptest.NewServer(newWebhookTest().handler(t))
 	t.Cleanup(srv.Close)
 	client := srv.Client()
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -315,7 +314,7 @@ func TestWebhookNeverRedirects(t *testing.T) {
 	}
 }
 
-// endless counts how much is read of it.
+// endless is a body without an end. n is how much of it was read.
 type endless struct{ n int64 }
 
 func (e *endless) Read(p []byte) (int, error) {
@@ -323,10 +322,10 @@ func (e *endless) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestWebhookStopsReadingWhatIsTooLarge(t *testing.T) {
+func TestWebhookStopsReadingALargeBody(t *testing.T) {
 	t.Parallel()
 	body := &endless{}
-	if w := newSample().serve(t, chunked(body)); w.Code != http.StatusRequestEntityTooLarge {
+	if w := newWebhookTest().serve(t, chunked(body)); w.Code != http.StatusRequestEntityTooLarge {
 		t.Errorf("chunked: got %d, want 413", w.Code)
 	}
 	if body.n > maxBytes+1 {
@@ -335,17 +334,17 @@ func TestWebhookStopsReadingWhatIsTooLarge(t *testing.T) {
 	announced := &endless{}
 	r := chunked(announced)
 	r.ContentLength = maxBytes + 1
-	if w := newSample().serve(t, r); w.Code != http.StatusRequestEntityTooLarge || announced.n != 0 {
+	if w := newWebhookTest().serve(t, r); w.Code != http.StatusRequestEntityTooLarge || announced.n != 0 {
 		t.Errorf("with Content-Length: got %d after %d bytes, want 413 after none", w.Code, announced.n)
 	}
 	short := chunked(&endless{})
 	short.Header.Set("Content-Encoding", "gzip")
-	if w := newSample().serve(t, short); w.Code != http.StatusUnsupportedMediaType {
+	if w := newWebhookTest().serve(t, short); w.Code != http.StatusUnsupportedMediaType {
 		t.Errorf("encoded: got %d, want 415 without reading", w.Code)
 	}
 }
 
-// inBackground serves a webhook and hands over its answer.
+// inBackground serves a webhook and sends its answer.
 func inBackground(h http.Handler) <-chan *httptest.ResponseRecorder {
 	done := make(chan *httptest.ResponseRecorder, 1)
 	go func() {
@@ -359,7 +358,7 @@ func inBackground(h http.Handler) <-chan *httptest.ResponseRecorder {
 func TestWebhookIsUnavailableWhenSaturated(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newSample()
+		s := newWebhookTest()
 		release := make(chan struct{})
 		s.Publisher = publish(func(string, *message.Message) error {
 			<-release
@@ -381,7 +380,7 @@ func TestWebhookIsUnavailableWhenSaturated(t *testing.T) {
 		}
 		close(release)
 		if w := <-first; w.Code != http.StatusOK {
-			t.Errorf("the one that was published: got %d, want 200", w.Code)
+			t.Errorf("the published one: got %d, want 200", w.Code)
 		}
 		if w := <-inBackground(h); w.Code != http.StatusOK {
 			t.Errorf("afterwards: got %d, want 200", w.Code)
@@ -392,7 +391,7 @@ func TestWebhookIsUnavailableWhenSaturated(t *testing.T) {
 func TestWebhookWaitsForItsTurn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newSample()
+		s := newWebhookTest()
 		release := make(chan struct{})
 		s.Publisher = publish(func(string, *message.Message) error {
 			<-release
@@ -402,7 +401,7 @@ func TestWebhookWaitsForItsTurn(t *testing.T) {
 		first := inBackground(h)
 		synctest.Wait()
 		second := inBackground(h)
-		synctest.Wait() // until the second waits, too
+		synctest.Wait() // until the second one waits, too
 		close(release)
 		for _, answer := range []<-chan *httptest.ResponseRecorder{first, second} {
 			if w := <-answer; w.Code != http.StatusOK {
@@ -435,7 +434,7 @@ func TestWebhookSetsHeaders(t *testing.T) {
 	for name, tt := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newSample()
+			s := newWebhookTest()
 			m := subscriptionMessage()
 			m.StripeAccount, m.Source = tt.account, events.Source(true, tt.account)
 			s.normalizes(m)
@@ -458,7 +457,7 @@ func TestWebhookSetsHeaders(t *testing.T) {
 	}
 }
 
-func TestWebhookMakesTheMessageFit(t *testing.T) {
+func TestWebhookLimitsTheSizeOfTheMessage(t *testing.T) {
 	t.Parallel()
 	big := subscriptionMessage()
 	big.Data.Event = []byte(`"` + strings.Repeat("e", 2000) + `"`)
@@ -481,17 +480,17 @@ func TestWebhookMakesTheMessageFit(t *testing.T) {
 		limit int
 		want  events.Message
 	}{
-		"unknown limit":        {0, big},
-		"fits exactly":         {len(whole), big},
-		"one byte too large":   {len(whole) - 1, withoutEvent},
-		"far too large":        {1000, withoutBoth},
-		"larger than any is":   {1, withoutBoth}, // the server has the last word
-		"fits without problem": {1 << 20, big},
+		"unknown limit":      {0, big},
+		"fits exactly":       {len(whole), big},
+		"one byte too large": {len(whole) - 1, withoutEvent},
+		"far too large":      {1000, withoutBoth},
+		"always too large":   {1, withoutBoth}, // the server refuses it
+		"fits easily":        {1 << 20, big},
 	}
 	for name, tt := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newSample()
+			s := newWebhookTest()
 			s.normalizes(big)
 			s.MaxMessage = func() int { return tt.limit }
 			if w := s.serve(t, post(sent)); w.Code != http.StatusOK {
@@ -518,19 +517,21 @@ func TestWebhookLogsOneLineWithoutSecrets(t *testing.T) {
 	m.ID, m.Data.Subscription.Description, m.Data.Event = secret, secret, []byte(`"`+secret+`"`)
 	m.StripeAccount, m.Source = secret, events.Source(true, secret)
 	cases := map[string]struct {
-		setup func(*sample)
+		setup func(*webhookTest)
 		want  map[string]any
 	}{
-		"stored": {func(*sample) {}, map[string]any{
+		"stored": {func(*webhookTest) {}, map[string]any{
 			"level": "INFO", "msg": "webhook", "outcome": "stored", "status": 200.0, "duration_ms": 3.0,
 			"event_id": events.SafeID(secret), "subject": "subscription.updated", "endpoint": "main",
 		}},
-		"unavailable": {func(s *sample) { s.refuses(fault.New(fault.Transient, fault.NATSTimeout, errors.New("no ack"))) }, map[string]any{
+		"unavailable": {func(s *webhookTest) {
+			s.failsToPublish(fault.New(fault.Transient, fault.NATSTimeout, errors.New("no ack")))
+		}, map[string]any{
 			"level": "ERROR", "msg": "webhook", "outcome": "unavailable", "status": 503.0, "duration_ms": 3.0, "reason": "nats_timeout",
 			"event_id": events.SafeID(secret), "subject": "subscription.updated", "endpoint": "main", "error": "no ack",
 		}},
 		"not verified": {
-			func(s *sample) {
+			func(s *webhookTest) {
 				s.Verifier = verify(func(b []byte, signature string) (string, error) {
 					return "", fault.New(fault.Rejected, "mismatch", fmt.Errorf("%s does not match %s", signature, b))
 				})
@@ -539,9 +540,9 @@ func TestWebhookLogsOneLineWithoutSecrets(t *testing.T) {
 			},
 		},
 		"not an event": {
-			func(s *sample) {
+			func(s *webhookTest) {
 				s.Normalizer = normalize(func(b []byte, _ string, _ time.Time) (events.Message, error) {
-					return m, fmt.Errorf("%s is no event", b)
+					return m, fmt.Errorf("%s is not an event", b)
 				})
 			}, map[string]any{
 				"level": "WARN", "msg": "webhook", "outcome": "rejected", "status": 400.0, "duration_ms": 1.0, "reason": "not_an_event",
@@ -551,13 +552,13 @@ func TestWebhookLogsOneLineWithoutSecrets(t *testing.T) {
 	for name, tt := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newSample()
+			s := newWebhookTest()
 			s.normalizes(m)
 			tt.setup(s)
 			r := httptest.NewRequest(http.MethodPost, path+"?"+secret, strings.NewReader(`{"email":"`+secret+`"}`))
 			s.serve(t, with(r, "Stripe-Signature", secret))
-			if strings.Contains(s.logs.text(), secret) {
-				t.Errorf("the log quotes the request: %s", s.logs.text())
+			if strings.Contains(s.logs.String(), secret) {
+				t.Errorf("the log quotes the request: %s", s.logs.String())
 			}
 			if diff := cmp.Diff(tt.want, s.logs.line(t)); diff != "" {
 				t.Errorf("line (-want +got):\n%s", diff)
@@ -580,7 +581,7 @@ func TestNewWebhookNeedsEveryCollaborator(t *testing.T) {
 		"metrics":     func(c *handlers.WebhookConfig) { c.Metrics = nil },
 		"log":         func(c *handlers.WebhookConfig) { c.Log = nil },
 	} {
-		cfg := newSample().WebhookConfig
+		cfg := newWebhookTest().WebhookConfig
 		remove(&cfg)
 		if _, err := handlers.NewWebhook(cfg); err == nil {
 			t.Errorf("without %s: got no error", name)

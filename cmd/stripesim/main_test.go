@@ -72,7 +72,7 @@ func TestSendsAndReports(t *testing.T) {
 	if err != nil || complaints != "" {
 		t.Fatalf("got %v, %q", err, complaints)
 	}
-	for _, want := range []string{"seed 5: sending ", " of 8 subscriptions to " + e.URL, "\n event ", " customer.subscription.created         8 ", "\n answer ", " 200 OK  ", " events accepted in "} {
+	for _, want := range []string{"seed 5: sending ", " of 8 subscriptions to " + e.URL, "\n event ", " customer.subscription.created         8\n", "\n answer ", " 200 OK  ", " events accepted in "} {
 		if !strings.Contains(out, want) {
 			t.Errorf("got no %q in\n%s", want, out)
 		}

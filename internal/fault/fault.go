@@ -1,30 +1,30 @@
-// Package fault says what an error means for the one who called: whether to
-// refuse the request, to give up on the message, or to try again later.
+// Package fault classifies errors by what the caller should do: refuse the
+// request, give up on the message, or try again later.
 //
-// Packages that know a cause mark it; each edge of the program (the HTTP
-// answer, the message outcome, the exit status) translates the mark in one
-// place. An error that nobody has marked is transient: an error code that
-// nobody has thought of must never throw an event away.
+// The package that knows the cause of an error marks it. Each edge of the program
+// (HTTP status, message outcome, exit status) translates the mark in one place. An
+// error without a mark is transient, because an unexpected error must never
+// discard an event.
 package fault
 
 import "errors"
 
-// Kind is what an error means.
+// Kind says what to do about an error.
 type Kind int
 
 const (
-	// Transient faults go away: a server is unreachable, a timeout, an unknown
-	// outcome. Try again.
+	// Transient faults go away: a server is unreachable, a call timed out, or its
+	// outcome is unknown. Try again.
 	Transient Kind = iota
-	// Rejected requests are not ours to process: wrong signature, not an event.
-	// Trying again will not help, and nothing is lost.
+	// Rejected requests are not for us: the signature is wrong, or the body is not
+	// an event. Trying again does not help, and nothing is lost.
 	Rejected
-	// Permanent faults concern one message that can never be processed. It goes
-	// to the dead letters.
+	// Permanent faults concern one message that can never be processed. It goes to
+	// the dead letters.
 	Permanent
 )
 
-// String is the kind in the words of logs and metrics.
+// String returns the kind as logs and metrics name it.
 func (k Kind) String() string {
 	switch k {
 	case Rejected:
@@ -45,7 +45,7 @@ type marked struct {
 func (m *marked) Error() string { return m.err.Error() }
 func (m *marked) Unwrap() error { return m.err }
 
-// New marks err as being of a kind, for a reason. It returns nil if err is nil.
+// New marks err with a kind and a reason. It returns nil if err is nil.
 func New(kind Kind, reason Reason, err error) error {
 	if err == nil {
 		return nil
@@ -53,11 +53,20 @@ func New(kind Kind, reason Reason, err error) error {
 	return &marked{kind: kind, reason: reason, err: err}
 }
 
-// KindOf returns the outermost mark of err, or [Transient] if there is none.
+// KindOf returns the kind of the outermost mark of err, or [Transient] if there is
+// no mark.
 func KindOf(err error) Kind {
-	var m *marked
-	if errors.As(err, &m) {
+	if m, ok := errors.AsType[*marked](err); ok {
 		return m.kind
 	}
 	return Transient
+}
+
+// ReasonOf returns the reason of the outermost mark of err, or [Other] if there is
+// no mark.
+func ReasonOf(err error) Reason {
+	if m, ok := errors.AsType[*marked](err); ok {
+		return m.reason
+	}
+	return Other
 }

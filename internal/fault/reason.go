@@ -1,36 +1,36 @@
 package fault
 
-import "errors"
-
-// Reason is why something failed, in one word that logs, metrics and dead letters
-// carry. Operators look it up in docs/operating.md; code compares it with a
-// constant. Package tests may use words of their own.
+// Reason says in one word why something failed. Logs, metrics and dead letters
+// carry it, and docs/operating.md explains every one. Code compares reasons with
+// these constants.
 type Reason string
 
-// Other is the reason of an error that no package has marked.
-const Other Reason = "other"
-
-// Reasons for which a webhook is rejected. The sender never learns them.
+// Reasons that several packages give.
 const (
-	WrongPath         Reason = "path"
-	WrongMethod       Reason = "method"
-	WrongEncoding     Reason = "encoding"
-	BodyUnreadable    Reason = "body"
-	SignatureMissing  Reason = "missing"
-	Malformed         Reason = "malformed"
-	NoMatchingSecret  Reason = "no_match"
-	Stale             Reason = "stale"
-	FromTheFuture     Reason = "future"
-	NotAnEvent        Reason = "not_an_event"
-	TooManyWebhooks   Reason = "saturated"
-	TooLarge          Reason = "too_large"   // a body, a message or a document
-	CannotBeEncoded   Reason = "unencodable" // a message or a document
+	Other             Reason = "other" // the error has no mark
+	TooLarge          Reason = "too_large"
+	CannotBeEncoded   Reason = "unencodable"
 	MessageUnreadable Reason = "unreadable"
 	Panicked          Reason = "panic"
 )
 
-// Reasons for which the stream did not take a message.
+// Reasons for rejecting a webhook. The sender never sees them.
 const (
+	WrongPath        Reason = "path"
+	WrongMethod      Reason = "method"
+	WrongEncoding    Reason = "encoding"
+	BodyUnreadable   Reason = "body"
+	SignatureMissing Reason = "missing"
+	Malformed        Reason = "malformed"
+	NoMatchingSecret Reason = "no_match"
+	Stale            Reason = "stale"
+	FromTheFuture    Reason = "future"
+	NotAnEvent       Reason = "not_an_event"
+)
+
+// Reasons for not publishing a message.
+const (
+	TooManyWebhooks Reason = "saturated"
 	NATSUnreachable Reason = "nats_unreachable"
 	NATSTimeout     Reason = "nats_timeout"
 	StreamMissing   Reason = "stream_missing"
@@ -38,7 +38,7 @@ const (
 	PublishFailed   Reason = "publish_failed"
 )
 
-// Reasons for which an entry was not stored.
+// Reasons for not storing an entry.
 const (
 	DatabaseUnreachable Reason = "database_unreachable"
 	DatabaseFailed      Reason = "database_failed"
@@ -53,7 +53,7 @@ const (
 	AuditUnreadable     Reason = "audit_unreadable"
 )
 
-// Reasons for which Stripe's API did not answer a call.
+// Reasons why a call of Stripe's API failed.
 const (
 	StripeUnreachable Reason = "unreachable"
 	StripeTimeout     Reason = "timeout"
@@ -70,24 +70,16 @@ const (
 	Canceled          Reason = "canceled"
 )
 
-// Reasons returns every reason that a program can give.
+// Reasons returns all reasons.
 func Reasons() []Reason {
 	return []Reason{
-		Other,
+		Other, TooLarge, CannotBeEncoded, MessageUnreadable, Panicked,
 		WrongPath, WrongMethod, WrongEncoding, BodyUnreadable, SignatureMissing, Malformed, NoMatchingSecret, Stale,
-		FromTheFuture, NotAnEvent, TooManyWebhooks, TooLarge, CannotBeEncoded, MessageUnreadable, Panicked,
-		NATSUnreachable, NATSTimeout, StreamMissing, StreamFull, PublishFailed,
+		FromTheFuture, NotAnEvent,
+		TooManyWebhooks, NATSUnreachable, NATSTimeout, StreamMissing, StreamFull, PublishFailed,
 		DatabaseUnreachable, DatabaseFailed, DatabaseRefused, DatabaseBusy, DatabaseTimeout, DatabaseContention, Closing,
 		NewerRule, AuditMissing, AuditMismatch, AuditUnreadable,
 		StripeUnreachable, StripeTimeout, StripeFailed, StripeRefused, UnexpectedAnswer, Redirected, RateLimited, KeyRefused,
 		NoPermission, WrongMode, BadID, NotAtStripe, Canceled,
 	}
-}
-
-// ReasonOf returns the reason of the outermost mark of err, or [Other].
-func ReasonOf(err error) Reason {
-	if m, ok := errors.AsType[*marked](err); ok {
-		return m.reason
-	}
-	return Other
 }

@@ -11,54 +11,54 @@ import (
 	"time"
 )
 
-// checkTimeout bounds a readiness check: who asks usually waits no longer than a few seconds.
+// checkTimeout bounds a readiness check. Orchestrators do not wait longer than a few seconds.
 const checkTimeout = 2 * time.Second
 
-// Health knows whether the program can do its job now.
+// Health collects the readiness checks of a program.
 type Health struct {
 	mu       sync.Mutex
 	checks   map[string]*check
 	stopping bool
 }
 
-// check has a slot that its function holds while it runs, so that one that never returns ties up one
-// goroutine and not one for every question.
+// check has a slot that its function holds while it runs. A function that never returns occupies one
+// goroutine, not one more at every request.
 type check struct {
 	run  func(ctx context.Context) error
 	slot chan struct{}
 }
 
-// Readiness is the answer to whether the program can do its job now.
+// Readiness says whether the program can do its job now.
 type Readiness struct {
 	Ready  bool                   `json:"ready"`
 	Checks map[string]CheckResult `json:"checks"`
 }
 
-// CheckResult is what one check said.
+// CheckResult is the result of one check.
 type CheckResult struct {
 	OK    bool   `json:"ok"`
 	Error string `json:"error,omitempty"`
 }
 
-// NewHealth returns a health without checks, which is ready.
+// NewHealth returns a Health without checks, which is ready.
 func NewHealth() *Health { return &Health{checks: map[string]*check{}} }
 
-// Check adds a readiness check, or replaces the one of that name. It runs concurrently with the
-// others, and should return when its context ends.
+// Check adds a readiness check, or replaces the one with that name. Checks run concurrently. They
+// should return when their context ends.
 func (h *Health) Check(name string, run func(ctx context.Context) error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.checks[name] = &check{run: run, slot: make(chan struct{}, 1)}
 }
 
-// Shutdown makes the program not ready from now on, so that nothing new is sent to it.
+// Shutdown makes the program not ready, so that no new requests are sent to it.
 func (h *Health) Shutdown() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.stopping = true
 }
 
-// Ready asks all checks at once and waits for each, but for none longer than its deadline.
+// Ready runs all checks concurrently, each with a deadline, and waits for them.
 func (h *Health) Ready(ctx context.Context) Readiness {
 	h.mu.Lock()
 	checks, stopping := maps.Clone(h.checks), h.stopping
@@ -68,35 +68,31 @@ func (h *Health) Ready(ctx context.Context) Readiness {
 	if stopping {
 		report.Checks["shutdown"] = CheckResult{Error: "shutting down"}
 	}
-	for name, err := range askAll(ctx, checks) {
-		result := CheckResult{OK: err == nil}
-		if err != nil {
-			result.Error, report.Ready = err.Error(), false
-		}
-		report.Checks[name] = result
-	}
-	return report
-}
-
-func askAll(ctx context.Context, checks map[string]*check) map[string]error {
 	var (
-		mu      sync.Mutex
-		wg      sync.WaitGroup
-		answers = map[string]error{}
+		mu sync.Mutex
+		wg sync.WaitGroup
 	)
 	for name, c := range checks {
 		wg.Go(func() {
 			err := c.ask(ctx)
 			mu.Lock()
 			defer mu.Unlock()
-			answers[name] = err
+			report.add(name, err)
 		})
 	}
 	wg.Wait()
-	return answers
+	return report
 }
 
-// ask runs the check and returns at the deadline even if the check does not.
+func (r *Readiness) add(name string, err error) {
+	if err == nil {
+		r.Checks[name] = CheckResult{OK: true}
+		return
+	}
+	r.Ready, r.Checks[name] = false, CheckResult{Error: err.Error()}
+}
+
+// ask runs the check. It returns at the deadline even if the check does not.
 func (c *check) ask(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
@@ -118,7 +114,7 @@ func (c *check) ask(ctx context.Context) error {
 	}
 }
 
-// safely turns a panic into a failure: a broken check must not take the program down.
+// safely turns a panic into an error: a broken check must not end the program.
 func (c *check) safely(ctx context.Context) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -128,7 +124,7 @@ func (c *check) safely(ctx context.Context) (err error) {
 	return c.run(ctx)
 }
 
-// AdminHandler serves /healthz (the process lives, whatever else does not), /readyz and /metrics.
+// AdminHandler serves /healthz (the process is alive), /readyz and /metrics.
 func AdminHandler(h *Health, m *Metrics) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
@@ -147,6 +143,6 @@ func readyHandler(h *Health) http.HandlerFunc {
 		if !report.Ready {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
-		_ = json.NewEncoder(w).Encode(report) // fails only if the asker is gone
+		_ = json.NewEncoder(w).Encode(report) // fails only if the client is gone
 	}
 }

@@ -45,7 +45,7 @@ func TestReadiness(t *testing.T) {
 			want:   `{"ready":true,"checks":{"nats":{"ok":true},"stream":{"ok":true}}}`,
 		},
 		{
-			name: "one failure is not ready and says why",
+			name: "a failure is not ready and says why",
 			build: func(h *ops.Health) {
 				h.Check("nats", fine)
 				h.Check("stream", func(context.Context) error { return errors.New("stream is missing") })
@@ -88,7 +88,7 @@ func TestReadiness(t *testing.T) {
 	}
 }
 
-func TestAHungCheckFailsAfterItsDeadline(t *testing.T) {
+func TestHungCheckFailsAtItsDeadline(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		h := ops.NewHealth()
@@ -100,7 +100,7 @@ func TestAHungCheckFailsAfterItsDeadline(t *testing.T) {
 		start := time.Now()
 		got := h.Ready(t.Context())
 		if took := time.Since(start); took != 2*time.Second {
-			t.Errorf("got an answer after %s, want all checks at once within 2s", took)
+			t.Errorf("got an answer after %s, want all checks to end at 2s", took)
 		}
 		if got.Ready || got.Checks["hung"].OK || !got.Checks["nats"].OK {
 			t.Errorf("got %+v, want only the hung check failed", got)
@@ -112,7 +112,7 @@ func TestAHungCheckFailsAfterItsDeadline(t *testing.T) {
 		close(release)
 		synctest.Wait()
 		if got := h.Ready(t.Context()).Checks["hung"]; !got.OK {
-			t.Errorf("got %+v, want the check to pass once it returns", got)
+			t.Errorf("got %+v, want the check to pass after it returns", got)
 		}
 	})
 }
@@ -126,7 +126,7 @@ func TestAdminRoutes(t *testing.T) {
 		method, path string
 		want         int
 	}{
-		{"GET", "/healthz", http.StatusOK}, // alive, though not ready
+		{"GET", "/healthz", http.StatusOK}, // alive, but not ready
 		{"GET", "/readyz", http.StatusServiceUnavailable},
 		{"GET", "/metrics", http.StatusOK},
 		{"POST", "/healthz", http.StatusMethodNotAllowed},

@@ -1,38 +1,32 @@
-// Package ops is what whoever runs the programs sees of them: log lines, metrics, health, and servers
-// that start loudly and stop quietly. It knows nothing of webhooks or messages beyond the names that
-// are counted.
+// Package ops has what operators see of the programs: logs, metrics, health, and
+// servers that report a taken port at start and drain at the end. Of webhooks and
+// messages it knows only the names that are counted.
 package ops
 
 import (
 	"io"
 	"log/slog"
 	"os"
+
+	"golang.org/x/term"
 )
 
-// NewLogger returns a logger that writes to w in that format, "json" or "text". Where the format is
-// "", a person at a terminal gets text and everything else JSON. Times are UTC, so that lines of
-// several machines sort.
+// NewLogger returns a logger in the format "json" or "text". If format is "", a
+// terminal gets text and everything else JSON. Times are in UTC, so that the lines of
+// several machines can be sorted.
 func NewLogger(w io.Writer, level slog.Level, format string) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level, ReplaceAttr: utc}
-	if format == "text" || format == "" && isTerminal(w) {
+	file, ok := w.(*os.File)
+	if format == "text" || format == "" && ok && term.IsTerminal(int(file.Fd())) {
 		return slog.New(slog.NewTextHandler(w, options))
 	}
 	return slog.New(slog.NewJSONHandler(w, options))
 }
 
-// utc converts every time, the line's own and those among its attributes.
+// utc converts the time of the line and all times among its attributes.
 func utc(_ []string, a slog.Attr) slog.Attr {
 	if a.Value.Kind() == slog.KindTime {
 		a.Value = slog.TimeValue(a.Value.Time().UTC())
 	}
 	return a
-}
-
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // Metrics counts what one program does. Labels are outcomes, reasons and names from the
-// configuration: never a customer or the text of an error, of which there is no end.
+// configuration, never customers or texts of errors, whose number has no limit.
 type Metrics struct {
 	registry *prometheus.Registry
 
@@ -33,7 +33,7 @@ type Metrics struct {
 	gaps          lateGauge
 }
 
-// NewMetrics returns metrics in a registry of their own, beside those of Go and the process.
+// NewMetrics returns metrics in their own registry, which also has those of Go and the process.
 func NewMetrics() *Metrics {
 	m := &Metrics{
 		registry:      prometheus.NewRegistry(),
@@ -65,60 +65,60 @@ func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
 
-// WebhookDone counts a webhook that was answered, and how long that took.
+// WebhookDone counts a webhook and how long it took to answer.
 func (m *Metrics) WebhookDone(outcome string, d time.Duration) {
 	m.webhooks.WithLabelValues(outcome).Inc()
 	m.webhookTime.Observe(d.Seconds())
 }
 
-// WebhookRejected counts a webhook that was refused.
+// WebhookRejected counts a rejected webhook.
 func (m *Metrics) WebhookRejected(reason fault.Reason) {
 	m.rejections.WithLabelValues(string(reason)).Inc()
 }
 
-// SecretVerified counts a webhook that the secret of this name verified: an old secret may go once
-// its count stands still.
+// SecretVerified counts a webhook that this secret verified. An old secret can be removed once its
+// count no longer grows.
 func (m *Metrics) SecretVerified(name string) { m.verifications.WithLabelValues(name).Inc() }
 
-// PublishDone notes how long the stream took to answer.
+// PublishDone observes how long the stream took to answer.
 func (m *Metrics) PublishDone(d time.Duration) { m.publishTime.Observe(d.Seconds()) }
 
-// ResolveDone counts a message that left something out to be read from Stripe.
+// ResolveDone counts a message for which Stripe's API had to be called.
 func (m *Metrics) ResolveDone(outcome string) { m.resolutions.WithLabelValues(outcome).Inc() }
 
-// MessageDone counts a message that was worked on, and how long that took.
+// MessageDone counts a message and how long it took to handle.
 func (m *Metrics) MessageDone(outcome string, d time.Duration) {
 	m.messages.WithLabelValues(outcome).Inc()
 	m.applyTime.Observe(d.Seconds())
 }
 
-// EventLag notes the time from an event's creation to its state being stored. Where our clock is
-// behind Stripe's that would be negative and spoil the sum: it counts as none.
+// EventLag observes the time from an event's creation until its state was stored. A negative lag,
+// which comes from a clock that is behind Stripe's, would distort the sum and counts as 0.
 func (m *Metrics) EventLag(d time.Duration) { m.lag.Observe(max(d, 0).Seconds()) }
 
-// Redelivered counts a message that was delivered before.
+// Redelivered counts a message that had been delivered before.
 func (m *Metrics) Redelivered() { m.redeliveries.Inc() }
 
-// SetConsumerPending notes how many messages wait in the stream.
+// SetConsumerPending sets how many messages wait in the stream.
 func (m *Metrics) SetConsumerPending(n uint64) { m.pending.set(m.registry, n) }
 
-// SetDeadLetters notes how many dead letters there are.
+// SetDeadLetters sets how many dead letters there are.
 func (m *Metrics) SetDeadLetters(n uint64) { m.deadLetters.set(m.registry, n) }
 
-// SetGaps notes in how many places events are missing.
+// SetGaps sets in how many places events are missing.
 func (m *Metrics) SetGaps(n uint64) { m.gaps.set(m.registry, n) }
 
-// UserID counts a user id by where it was found.
+// UserID counts a user id by its source.
 func (m *Metrics) UserID(source string) { m.userIDs.WithLabelValues(source).Inc() }
 
-// requestBuckets go from the millisecond that a publish to a healthy stream takes, over the 3 s after
-// which a publish gives up by default, to the 10 s and more after which Stripe stops waiting.
+// requestBuckets start at 1 ms, which a publish to a healthy stream takes, include 3 s, the default
+// timeout of a publish, and end beyond the 10 s after which Stripe stops waiting.
 func requestBuckets() []float64 {
 	return []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2, 3, 5, 10, 20}
 }
 
-// lagBuckets start at Stripe's whole seconds, below which nothing can be told apart, and end beyond
-// the three days for which Stripe retries.
+// lagBuckets start at 1 s, the resolution of Stripe's timestamps, and end beyond the three days for
+// which Stripe retries.
 func lagBuckets() []float64 {
 	const minute, hour, day = 60, 3600, 86400
 	return []float64{1, 2, 5, 10, 30, minute, 5 * minute, 15 * minute, hour, 6 * hour, day, 3 * day, 7 * day}
@@ -132,7 +132,8 @@ func histogram(name, help string, buckets []float64) prometheus.Histogram {
 	return prometheus.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets})
 }
 
-// lateGauge shows up once it is set: a gauge that says 0 before anybody looked says that all is well.
+// lateGauge is a gauge that appears when it is first set. Before that, a value of 0 would say that all
+// is well.
 type lateGauge struct {
 	once  *sync.Once
 	gauge prometheus.Gauge

@@ -12,12 +12,12 @@ import (
 	"time"
 )
 
-// Listen opens a TCP address. It is separate from serving, so that a port that is taken fails the
-// start; the error names the setting to change.
+// Listen opens a TCP address. It is separate from Serve, so that a taken port is an error at start.
+// The error names the setting to change.
 func Listen(setting, addr string) (net.Listener, error) {
 	ln, err := net.Listen("tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("the port of %s is taken: stop what listens there or set %s to another address: %w", addr, setting, err)
+		return nil, fmt.Errorf("the port of %s is taken: stop the program that listens there or set %s to another address: %w", addr, setting, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("listening on %s (set by %s): %w", addr, setting, err)
@@ -25,8 +25,8 @@ func Listen(setting, addr string) (net.Listener, error) {
 	return ln, nil
 }
 
-// Serve answers requests until ctx ends, then takes no new ones and waits up to grace for those in
-// flight, whose contexts do not end with ctx. It closes the listener.
+// Serve answers requests until ctx is done. Then it accepts no new requests and waits up to grace for
+// those in flight, whose contexts do not end with ctx. It closes the listener.
 func Serve(ctx context.Context, ln net.Listener, h http.Handler, grace time.Duration, log *slog.Logger) error {
 	srv, busy := newServer(h, log)
 	served := make(chan error, 1)
@@ -53,8 +53,8 @@ func newServer(h http.Handler, log *slog.Logger) (*http.Server, *busyConns) {
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		IdleTimeout:       2 * time.Minute,
-		// A signature header of a thousand entries is 69 KB. What is refused here never reaches the
-		// handler, and so neither the log nor the metrics.
+		// A signature header with a thousand entries has 69 KB. A request that is refused here never
+		// reaches the handler, and is neither logged nor counted.
 		MaxHeaderBytes: 256 << 10,
 		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		ConnState:      busy.note,
@@ -62,9 +62,9 @@ func newServer(h http.Handler, log *slog.Logger) (*http.Server, *busyConns) {
 	return srv, busy
 }
 
-// stop closes the listener, waits for the requests in flight, and cuts off what
-// has not finished within grace. Shutdown alone would also wait five seconds for
-// every connection that a client opened and has not used yet.
+// stop closes the listener, waits for the requests in flight, and cancels those that do not finish
+// within grace. Shutdown alone would also wait five seconds for connections that clients opened and
+// have not used yet.
 func stop(ctx context.Context, srv *http.Server, busy *busyConns, grace time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
@@ -79,7 +79,7 @@ func stop(ctx context.Context, srv *http.Server, busy *busyConns, grace time.Dur
 		case <-tick.C:
 		}
 		if busy.none() {
-			cancel() // what Shutdown still waits for is unused, and closed here
+			cancel() // Shutdown waits for unused connections only; Close closes them
 			if err := <-shut; err != nil && !errors.Is(err, context.Canceled) {
 				return errors.Join(err, srv.Close())
 			}
@@ -88,8 +88,8 @@ func stop(ctx context.Context, srv *http.Server, busy *busyConns, grace time.Dur
 	}
 }
 
-// busyConns are the connections with a request in flight: from its first byte
-// until its answer has been written.
+// busyConns are the connections with a request in flight, from its first byte until its answer has
+// been written.
 type busyConns struct {
 	mu    sync.Mutex
 	conns map[net.Conn]struct{}

@@ -15,7 +15,7 @@ import (
 	"github.com/billbus/billbus/test/kit"
 )
 
-// server is a server that runs until stop, and the requests that its handler holds.
+// server runs until stop. Its handler holds requests to /slow until release.
 type server struct {
 	url     string
 	arrived chan struct{}
@@ -24,8 +24,7 @@ type server struct {
 	stopped chan error
 }
 
-// start runs a server whose handler answers /slow only once it is released, and whose other requests
-// panic.
+// start runs a server. Its handler answers /slow after release, and panics at other requests.
 func start(t *testing.T, grace time.Duration, log *slog.Logger) *server {
 	t.Helper()
 	ln, err := ops.Listen("LISTEN_ADDR", "127.0.0.1:0")
@@ -60,7 +59,7 @@ type answer struct {
 	err  error
 }
 
-// get asks in the background, with a connection of its own.
+// get sends a request in the background, on its own connection.
 func (s *server) get(t *testing.T, path string, header http.Header) <-chan answer {
 	t.Helper()
 	answers := make(chan answer, 1)
@@ -103,16 +102,16 @@ func TestServeFinishesRequestsInFlight(t *testing.T) {
 	}
 }
 
-// refused waits until nothing listens on the address any more.
+// refused waits until the address refuses connections.
 func refused(t *testing.T, addr string) {
 	t.Helper()
-	for t.Context().Err() == nil {
+	kit.Eventually(t, "connections are refused", func() bool {
 		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", addr)
-		if err != nil {
-			return
+		if err == nil {
+			_ = conn.Close()
 		}
-		_ = conn.Close()
-	}
+		return err != nil
+	})
 }
 
 func TestServeGivesUpAfterItsGrace(t *testing.T) {
@@ -122,14 +121,14 @@ func TestServeGivesUpAfterItsGrace(t *testing.T) {
 	<-s.arrived
 	s.stop()
 	if err := <-s.stopped; err == nil || !strings.Contains(err.Error(), "did not finish within 1ms") {
-		t.Errorf("got %v, want an error that says what did not finish", err)
+		t.Errorf("got %v, want the error to say what did not finish", err)
 	}
 	if got := <-answers; got.err == nil {
 		t.Errorf("got %+v, want the request cut off", got)
 	}
 }
 
-func TestServeTakesAHeaderOfAThousandSignatures(t *testing.T) {
+func TestServeAcceptsAHeaderWithAThousandSignatures(t *testing.T) {
 	t.Parallel()
 	s := start(t, time.Minute, discard())
 	signature := "t=1" + strings.Repeat(",v1="+strings.Repeat("a", 64), 1000)
@@ -154,7 +153,7 @@ func TestServeLogsAPanic(t *testing.T) {
 	}
 }
 
-func TestServeReportsAListenerThatFails(t *testing.T) {
+func TestServeReportsAClosedListener(t *testing.T) {
 	t.Parallel()
 	ln, err := ops.Listen("LISTEN_ADDR", "127.0.0.1:0")
 	if err != nil {
@@ -162,7 +161,7 @@ func TestServeReportsAListenerThatFails(t *testing.T) {
 	}
 	_ = ln.Close()
 	if err := ops.Serve(t.Context(), ln, http.NotFoundHandler(), time.Second, discard()); err == nil {
-		t.Error("got no error, want the one of the closed listener")
+		t.Error("got no error, want an error for the closed listener")
 	}
 }
 
@@ -174,7 +173,7 @@ func TestListenNamesTheSettingOfATakenPort(t *testing.T) {
 	}
 	defer func() { _ = ln.Close() }()
 	_, err = ops.Listen("ADMIN_ADDR", ln.Addr().String())
-	want := fmt.Sprintf("the port of %s is taken: stop what listens there or set ADMIN_ADDR to another address", ln.Addr())
+	want := fmt.Sprintf("the port of %s is taken: stop the program that listens there or set ADMIN_ADDR to another address", ln.Addr())
 	if err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("got %v, want %q", err, want)
 	}
@@ -188,7 +187,7 @@ func TestListenNamesTheSettingOfABadAddress(t *testing.T) {
 	}
 }
 
-func TestServeDoesNotWaitForAConnectionThatWasNeverUsed(t *testing.T) {
+func TestServeDoesNotWaitForUnusedConnections(t *testing.T) {
 	ln, err := ops.Listen("X", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -203,8 +202,7 @@ func TestServeDoesNotWaitForAConnectionThatWasNeverUsed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	// An answer on another connection shows that the server has accepted the
-	// first one, too.
+	// An answer on a second connection shows that the server has accepted the first one.
 	resp, err := http.Get("http://" + ln.Addr().String()) //nolint:noctx // a local server
 	if err != nil {
 		t.Fatal(err)

@@ -1,4 +1,4 @@
-// Package secret holds texts that must never be seen: passwords, tokens, keys.
+// Package secret keeps passwords, tokens and keys out of logs and output.
 package secret
 
 import (
@@ -12,14 +12,14 @@ import (
 // redacted replaces every secret.
 const redacted = "[redacted]"
 
-// Text is a text that no printing, logging or encoding shows. The zero Text is not set.
+// Text is a text that printing, logging and encoding never show. The zero Text is not set.
 type Text struct {
-	// A pointer, because fmt prints the fields of a struct's unexported fields without asking their
-	// methods: it then prints an address and not the text.
+	// A pointer, because fmt prints unexported fields of a struct without calling their methods. It
+	// then prints an address instead of the text.
 	text *string
 }
 
-// New wraps a text. The empty text is a secret that is not set.
+// New returns text as a secret. An empty text is not set.
 func New(text string) Text {
 	if text == "" {
 		return Text{}
@@ -27,7 +27,7 @@ func New(text string) Text {
 	return Text{text: &text}
 }
 
-// Reveal returns the text, for the one place that uses it.
+// Reveal returns the text. Call it only where the text is used.
 func (t Text) Reveal() string {
 	if t.text == nil {
 		return ""
@@ -35,7 +35,7 @@ func (t Text) Reveal() string {
 	return *t.text
 }
 
-// IsSet says whether there is a text.
+// IsSet reports whether there is a text.
 func (t Text) IsSet() bool { return t.text != nil }
 
 // Equal compares the texts in constant time.
@@ -54,7 +54,7 @@ func (t Text) String() string {
 // GoString never returns the text.
 func (t Text) GoString() string { return t.String() }
 
-// Format makes every verb print what String returns, also those that look into structs.
+// Format prints the result of String for every verb.
 func (t Text) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, t.String()) }
 
 // LogValue never returns the text.

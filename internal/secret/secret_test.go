@@ -41,7 +41,7 @@ func TestSecretNeverPrints(t *testing.T) {
 		}
 	}
 	if text.Reveal() != hidden || !text.IsSet() {
-		t.Error("want the text where it is asked for")
+		t.Error("want Reveal to return the text")
 	}
 }
 
@@ -76,6 +76,6 @@ func TestSecretEqual(t *testing.T) {
 	t.Parallel()
 	a, b := secret.New("a"), secret.New("b")
 	if !a.Equal(secret.New("a")) || a.Equal(b) || !(secret.Text{}).Equal(secret.New("")) {
-		t.Error("want secrets equal where their texts are")
+		t.Error("want secrets to be equal if their texts are equal")
 	}
 }

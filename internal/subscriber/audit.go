@@ -5,11 +5,9 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"slices"
 	"strings"
 	"time"
 
@@ -21,61 +19,64 @@ import (
 	"github.com/billbus/billbus/internal/verify"
 )
 
-// Audit prints events of the audit trail, what became of each, and where some are
-// missing.
-func Audit(ctx context.Context, cfg config.Subscriber, out io.Writer, log *slog.Logger) (err error) {
-	db, err := openStore(ctx, cfg.Mongo, 1, log)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, closeStore(ctx, db)) }()
-	if cfg.Audit.Payload != "" {
-		return printPayload(ctx, db, cfg.Audit.Payload, out)
-	}
-	page, err := search(ctx, db, cfg.Audit, time.Now())
-	if err != nil {
-		return err
-	}
-	if cfg.Audit.JSON {
-		return writeJSON(out, page)
-	}
-	return page.print(out)
+// Audit prints events of the audit trail, the outcome of each, and where events
+// are missing.
+func Audit(ctx context.Context, cfg config.Subscriber, out io.Writer, log *slog.Logger) error {
+	return withStore(ctx, cfg.Mongo, 1, log, func(db store.Store) error {
+		return audit(ctx, db, cfg.Audit, term.NewPrinter(out), time.Now())
+	})
 }
 
-func printPayload(ctx context.Context, db store.Search, id string, out io.Writer) error {
-	payload, found, err := db.Payload(ctx, id)
+func audit(ctx context.Context, db store.Search, a config.Audit, out term.Printer, now time.Time) error {
+	if a.Payload != "" {
+		return printPayload(ctx, db, a, out)
+	}
+	list, err := search(ctx, db, a, now)
+	if err != nil {
+		return err
+	}
+	if a.JSON {
+		return list.printJSON(out.Out)
+	}
+	if a.Wide {
+		out.Width = 0
+	}
+	return list.print(out)
+}
+
+func printPayload(ctx context.Context, db store.Search, a config.Audit, out term.Printer) error {
+	payload, found, err := db.Payload(ctx, a.Payload)
 	switch {
 	case err != nil:
 		return err
 	case !found:
-		return fmt.Errorf("no event %s in the audit trail", events.SafeID(id))
+		return fmt.Errorf("no event %s in the audit trail", events.SafeID(a.Payload))
 	case payload == "":
-		return fmt.Errorf("%s was too large for a message: its payload was left out", events.SafeID(id))
+		return fmt.Errorf("the audit trail has no payload of %s: it was too large for a message", events.SafeID(a.Payload))
 	}
-	var indented bytes.Buffer
-	if term.IsTerminal(out) && json.Indent(&indented, []byte(payload), "", "  ") == nil {
-		payload = indented.String()
+	var formatted bytes.Buffer
+	switch {
+	case a.JSON:
+		err = json.Compact(&formatted, []byte(payload))
+	case out.Width > 0:
+		err = json.Indent(&formatted, []byte(payload), "", "  ")
 	}
-	_, err = fmt.Fprintln(out, payload)
+	if err == nil && formatted.Len() > 0 {
+		payload = formatted.String()
+	}
+	_, err = fmt.Fprintln(out.Out, payload)
 	return err
 }
 
-func writeJSON(out io.Writer, v any) error {
-	encoder := json.NewEncoder(out)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(v)
+// eventList is the result of a search.
+type eventList struct {
+	events []auditEvent
+	more   bool // older events were left out
 }
 
-// page is what a search shows.
-type page struct {
-	Events []auditLine `json:"events"`
-	Gaps   []auditGap  `json:"gaps"`
-	// More is true if older events were left out.
-	More bool `json:"more"`
-}
-
-type auditLine struct {
+// auditEvent is an event as JSON shows it.
+type auditEvent struct {
+	Kind         string    `json:"kind"`
 	ID           string    `json:"id"`
 	Type         string    `json:"type"`
 	Created      time.Time `json:"created"`
@@ -93,10 +94,13 @@ type auditLine struct {
 	Changes      []string  `json:"changes,omitempty"`
 	Ignored      string    `json:"ignored,omitempty"`
 	verify.Outcome
-	told string // what happened, for a person
+
+	happened string     // in a few words, for tables
+	gaps     []auditGap // that end at this event
 }
 
 type auditGap struct {
+	Kind         string    `json:"kind"`
 	Subscription string    `json:"subscription"`
 	After        string    `json:"after"`
 	Since        time.Time `json:"since"`
@@ -104,112 +108,87 @@ type auditGap struct {
 	Until        time.Time `json:"until"`
 }
 
-// search finds the events, and folds the whole trail of each subscription among
-// them: what became of an event does not depend on what is shown.
-func search(ctx context.Context, db store.Search, a config.Audit, now time.Time) (page, error) {
+// search finds the events, and reads the whole trail of each of their
+// subscriptions: the outcome of an event does not depend on which ones are shown.
+func search(ctx context.Context, db store.Search, a config.Audit, now time.Time) (eventList, error) {
 	found, err := db.Search(ctx, store.Query{
 		Subscription: a.Subscription, Customer: a.Customer, User: a.User, Event: a.Event, Type: a.Type,
 		Since: a.Since.Time(now), Until: a.Until.Time(now), Limit: a.Limit + 1,
 	})
 	if err != nil {
-		return page{}, err
+		return eventList{}, err
 	}
-	p := page{Events: []auditLine{}, Gaps: []auditGap{}, More: len(found) > a.Limit}
-	if p.More {
+	list := eventList{more: len(found) > a.Limit}
+	if list.more {
 		found = found[1:]
 	}
-	trails := map[string]map[string]verify.Outcome{}
+	trails := map[string]trail{"": {}}
 	for _, f := range found {
-		if _, ok := trails[f.Subscription]; !ok && f.Subscription != "" {
-			if trails[f.Subscription], err = p.follow(ctx, db, f.Subscription, found); err != nil {
-				return page{}, err
+		if _, ok := trails[f.Subscription]; !ok {
+			if trails[f.Subscription], err = readTrail(ctx, db, f.Subscription); err != nil {
+				return eventList{}, err
 			}
 		}
-		p.Events = append(p.Events, lineOf(f, trails[f.Subscription][f.Message.ID]))
+		list.events = append(list.events, newAuditEvent(f, trails[f.Subscription]))
 	}
-	return p, nil
+	return list, nil
 }
 
-// follow returns what became of each event of a subscription, and notes the gaps
-// that end at an event which is shown.
-func (p *page) follow(ctx context.Context, db store.Search, key string, shown []store.Audited) (map[string]verify.Outcome, error) {
+// trail is what the whole trail of a subscription says about its events, by id.
+type trail struct {
+	outcomes map[string]verify.Outcome
+	gaps     map[string][]auditGap
+}
+
+func readTrail(ctx context.Context, db store.Search, subscription string) (trail, error) {
 	var facts []ordering.Fact
-	for audited, err := range db.Trail(ctx, key) {
+	for audited, err := range db.Trail(ctx, subscription) {
 		if err != nil {
-			return nil, err
+			return trail{}, err
 		}
 		if fact, ok := ordering.FactOf(audited.Message); ok {
 			facts = append(facts, fact)
 		}
 	}
+	t := trail{outcomes: verify.Outcomes(facts), gaps: map[string][]auditGap{}}
 	for _, g := range ordering.Gaps(facts) {
-		if slices.ContainsFunc(shown, func(f store.Audited) bool { return f.Subscription == key && f.Message.ID == g.Before }) {
-			p.Gaps = append(p.Gaps, auditGap{key, g.After, g.Since, g.Before, g.Until})
-		}
+		t.gaps[g.Before] = append(t.gaps[g.Before], auditGap{"gap", subscription, g.After, g.Since, g.Before, g.Until})
 	}
-	return verify.Outcomes(facts), nil
+	return t, nil
 }
 
-func lineOf(f store.Audited, outcome verify.Outcome) auditLine {
+func newAuditEvent(f store.Audited, t trail) auditEvent {
 	m := f.Message
-	line := auditLine{
-		ID: m.ID, Type: cmp.Or(m.StripeType, m.Type), Created: m.Time, ReceivedAt: m.Data.ReceivedAt, StoredAt: f.StoredAt,
-		Sequence: f.StreamSequence, Mode: m.Mode(), Account: m.Account(), Subscription: f.SubscriptionID, Customer: f.CustomerID,
-		Object: f.ObjectID, Request: f.RequestID, Origin: string(m.Data.Origin), Ignored: m.Data.Ignored, Outcome: outcome,
+	e := auditEvent{
+		Kind: "event", ID: m.ID, Type: cmp.Or(m.StripeType, m.Type),
+		Created: m.Time, ReceivedAt: m.Data.ReceivedAt, StoredAt: f.StoredAt, Sequence: f.StreamSequence,
+		Mode: m.Mode(), Account: m.Account(), Subscription: f.SubscriptionID, Customer: f.CustomerID,
+		Object: f.ObjectID, Request: f.RequestID, Origin: string(m.Data.Origin), Ignored: m.Data.Ignored,
+		Outcome: t.outcomes[m.ID], gaps: t.gaps[m.ID],
 	}
-	if outcome.Word == "" {
-		line.Word = verify.Recorded
+	e.Word = cmp.Or(e.Word, verify.Recorded)
+	if m.Data.Subscription != nil && !f.Unreadable && e.Ignored == "" {
+		e.Status = m.Data.Subscription.Status
 	}
 	for _, change := range m.Data.Changes {
-		line.Changes = append(line.Changes, string(change))
+		e.Changes = append(e.Changes, string(change))
 	}
-	line.Status, line.told = happened(f)
-	return line
+	e.happened = e.inWords(f)
+	return e
 }
 
-// happened says in a few words what an event tells.
-func happened(f store.Audited) (status, told string) {
-	d := f.Message.Data
-	var words []string
-	for _, change := range d.Changes {
-		words = append(words, string(change))
-	}
-	switch {
+func (e auditEvent) inWords(f store.Audited) string {
+	switch invoice := f.Message.Data.Invoice; {
 	case f.Unreadable:
-		return "", "unreadable"
-	case d.Ignored != "":
-		return "", "ignored: " + d.Ignored
-	case d.Subscription != nil && words == nil:
-		return d.Subscription.Status, d.Subscription.Status
-	case d.Subscription != nil:
-		return d.Subscription.Status, d.Subscription.Status + ": " + strings.Join(words, ", ")
-	case d.Invoice != nil:
-		return d.Invoice.Status, fmt.Sprintf("%s %s", d.Invoice.ID, d.Invoice.Status)
+		return "unreadable"
+	case e.Ignored != "":
+		return "ignored: " + e.Ignored
+	case e.Status != "" && e.Changes != nil:
+		return e.Status + ": " + strings.Join(e.Changes, ", ")
+	case e.Status != "":
+		return e.Status
+	case invoice != nil:
+		return invoice.ID + " " + invoice.Status
 	}
-	return "", f.ObjectID
-}
-
-func (p page) print(out io.Writer) error {
-	if len(p.Events) == 0 {
-		_, err := fmt.Fprintln(out, "no event in the audit trail is like that")
-		return err
-	}
-	var rows [][]string
-	for _, line := range p.Events {
-		for _, g := range p.Gaps {
-			if g.Before == line.ID {
-				rows = append(rows, []string{"", "", "", "! something is missing", "", "between " + g.After + " and " + g.Before})
-			}
-		}
-		became := string(line.Word)
-		if line.By != "" {
-			became += " by " + line.By
-		}
-		rows = append(rows, []string{line.Created.UTC().Format(time.RFC3339), line.ID, line.Type, line.told, became, line.Why})
-	}
-	if err := term.Table(out, []string{"created", "event", "type", "what happened", "outcome", "why"}, rows); err != nil || !p.More {
-		return err
-	}
-	_, err := fmt.Fprintf(out, "\nThese are the newest %d; raise --limit for older ones.\n", len(p.Events))
-	return err
+	return e.Object
 }

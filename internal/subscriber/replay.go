@@ -2,7 +2,6 @@ package subscriber
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -21,53 +20,70 @@ import (
 	"github.com/billbus/billbus/internal/fault"
 	"github.com/billbus/billbus/internal/natsbus"
 	"github.com/billbus/billbus/internal/normalize"
+	"github.com/billbus/billbus/internal/store"
 	"github.com/billbus/billbus/internal/term"
 )
 
 const (
-	connectPatience = 10 * time.Second
-	// toldEvery is how often a log, where nobody watches, says how far it is.
-	toldEvery = 10 * time.Second
-	// panicTries bounds how often a message is tried that makes its handler panic.
+	connectTimeout = 10 * time.Second
+	// logInterval is how often progress is logged if there is no terminal to show it.
+	logInterval = 10 * time.Second
+	// panicTries is how often a message whose handler panics is tried.
 	panicTries = 5
-	// replaySuffix makes the name of the replay's own consumer.
+	// replaySuffix completes the name of the replay's own consumer.
 	replaySuffix = "-replay"
 )
 
-// Replay reads the stream once more into the database, through the same code as
-// live messages, and prints what became of them.
-func Replay(ctx context.Context, cfg config.Subscriber, out, status io.Writer, log *slog.Logger) (err error) {
-	store, err := openStore(ctx, cfg.Mongo, max(cfg.MaxInFlight/2, 1), log)
+// Replay reads the stream again into the database, through the same code as live
+// messages, and prints the outcomes.
+func Replay(ctx context.Context, cfg config.Subscriber, out, status io.Writer, log *slog.Logger) error {
+	return withStore(ctx, cfg.Mongo, max(cfg.MaxInFlight/2, 1), log, func(db store.Store) error {
+		if natsbus.ProvisionMode(cfg.Provision) == natsbus.ProvisionCreate {
+			db.Provision(ctx, true)
+		}
+		bus, err := natsbus.Open(natsbus.Auth(cfg.NATS), "billbus-replay", log)
+		if err != nil {
+			return err
+		}
+		defer bus.Close()
+		r := &replay{cfg: cfg, status: status, log: log, tally: tally{counts: map[string]int{}}, start: time.Now()}
+		if err := r.prepare(ctx, bus, db); err != nil {
+			return err
+		}
+		if err := r.run(ctx); err != nil {
+			return fmt.Errorf("replaying: %w; run the same command again to continue", err)
+		}
+		return errors.Join(r.stream.Remove(ctx), printReplay(out, r.summary(), cfg))
+	})
+}
+
+type replay struct {
+	cfg    config.Subscriber
+	status io.Writer
+	log    *slog.Logger
+	stream *natsbus.Replay
+	handle message.NoPublishHandlerFunc
+	tally  tally
+	start  time.Time
+}
+
+func (r *replay) prepare(ctx context.Context, bus *natsbus.Bus, db handlers.Store) error {
+	commit, err := handlers.NewCommit(handlers.CommitConfig{
+		Store: db, Position: position, References: normalize.References,
+		Now: time.Now, Metrics: &r.tally, Log: slog.New(onlyWarnings{r.log.Handler()}),
+	})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, closeStore(ctx, store)) }()
-	if natsbus.ProvisionMode(cfg.Provision) == natsbus.ProvisionCreate {
-		store.Provision(ctx, true)
-	}
-	bus, err := natsbus.Open(natsbus.Auth(cfg.NATS), "billbus-replay", log)
-	if err != nil {
-		return err
-	}
-	defer bus.Close()
-	stream, err := openReplay(ctx, bus, cfg)
-	if err != nil {
-		return err
-	}
-	r := &replay{cfg: cfg, stream: stream, log: log, tally: tally{counts: map[string]int{}}, start: time.Now()}
-	if err := r.prepare(store); err != nil {
-		return err
-	}
-	if err := r.run(ctx, status); err != nil {
-		return fmt.Errorf("replaying: %w; run the same command again to go on", err)
-	}
-	return errors.Join(stream.Remove(ctx), r.print(out))
+	r.handle = natsbus.Outcome(commit.Handle) // which turns a panic into an error
+	r.stream, err = openReplay(ctx, bus, r.cfg)
+	return err
 }
 
 func openReplay(ctx context.Context, bus *natsbus.Bus, cfg config.Subscriber) (*natsbus.Replay, error) {
-	waiting, cancel := context.WithTimeout(ctx, connectPatience)
+	connecting, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	if err := bus.WaitConnected(waiting); err != nil {
+	if err := bus.WaitConnected(connecting); err != nil {
 		return nil, err
 	}
 	stream, err := bus.OpenReplay(ctx, natsbus.ReplayConfig{
@@ -76,7 +92,7 @@ func openReplay(ctx context.Context, bus *natsbus.Bus, cfg config.Subscriber) (*
 		From: startText(cfg.Replay), Restart: cfg.Replay.Restart,
 	})
 	if errors.Is(err, natsbus.ErrOtherReplay) {
-		err = fmt.Errorf("%w: give the same start to go on with it, or --restart to forget it", err)
+		err = fmt.Errorf("%w: give the same start to continue it, or --restart to forget it", err)
 	}
 	return stream, err
 }
@@ -91,38 +107,17 @@ func startText(r config.Replay) string {
 	return "the beginning"
 }
 
-type replay struct {
-	cfg    config.Subscriber
-	stream *natsbus.Replay
-	handle message.NoPublishHandlerFunc
-	log    *slog.Logger
-	tally  tally
-	start  time.Time
-}
-
-func (r *replay) prepare(store handlers.Committer) error {
-	record, err := handlers.NewCommit(handlers.CommitConfig{
-		Committer: store, Position: position, References: normalize.References,
-		Now: time.Now, Metrics: &r.tally, Log: slog.New(quiet{r.log.Handler()}),
-	})
-	if err == nil {
-		// The middleware makes a panic an error.
-		r.handle = natsbus.Outcome(record.Handle)
-	}
-	return err
-}
-
-// run reads and records batch by batch, each acknowledged as a whole, so that the
+// run reads and handles batch after batch. Each is acknowledged as a whole, so the
 // order of the stream holds between batches.
-func (r *replay) run(ctx context.Context, status io.Writer) error {
-	shown := term.NewProgress(status, "replaying messages", int64(r.stream.Total()))
-	defer shown.Stop()
+func (r *replay) run(ctx context.Context) error {
+	progress := term.NewProgress(r.status, "replaying messages", int64(r.stream.Total()))
+	defer progress.Stop()
 	limit, size := rate.NewLimiter(rate.Inf, 0), r.cfg.MaxInFlight
 	if r.cfg.Replay.Rate > 0 {
 		size = min(size, r.cfg.Replay.Rate)
 		limit = rate.NewLimiter(rate.Limit(r.cfg.Replay.Rate), size)
 	}
-	told := r.start
+	logged := r.start
 	for n := 0; ; {
 		batch, err := r.stream.Next(ctx, size)
 		if err != nil || len(batch) == 0 {
@@ -131,32 +126,32 @@ func (r *replay) run(ctx context.Context, status io.Writer) error {
 		if err := limit.WaitN(ctx, len(batch)); err != nil {
 			return err
 		}
-		if err := r.record(ctx, batch); err != nil {
+		if err := r.handleBatch(ctx, batch); err != nil {
 			return err
 		}
 		n += len(batch)
-		shown.Set(int64(n))
-		if now := time.Now(); !term.IsTerminal(status) && now.Sub(told) >= toldEvery {
-			told = now
-			r.tell(n)
+		progress.Set(int64(n))
+		if now := time.Now(); !term.IsTerminal(r.status) && now.Sub(logged) >= logInterval {
+			logged = now
+			r.logProgress(n)
 		}
 	}
 }
 
-// tell logs how far it is, for those who watch a log and no terminal.
-func (r *replay) tell(n int) {
+func (r *replay) logProgress(n int) {
 	perSecond := float64(n) / time.Since(r.start).Seconds()
 	left := time.Duration(float64(int(r.stream.Total())-n) / perSecond * float64(time.Second))
 	r.log.Info("replaying", "done", n, "total", r.stream.Total(), "per_second", int(perSecond), "left", max(left, 0).Round(time.Second).String())
 }
 
-// record handles a batch and acknowledges it. Messages of one event are handled
-// one after the other: where they differ, the first in the stream counts.
-func (r *replay) record(ctx context.Context, batch []*message.Message) error {
+// handleBatch handles a batch concurrently and acknowledges it. Messages with the
+// same event id are handled one after the other, because the first one in the
+// stream counts.
+func (r *replay) handleBatch(ctx context.Context, batch []*message.Message) error {
 	for len(batch) > 0 {
-		wave, rest := distinctIDs(batch)
+		first, rest := distinctIDs(batch)
 		var work sync.WaitGroup
-		for _, msg := range wave {
+		for _, msg := range first {
 			work.Go(func() { r.settle(ctx, msg) })
 		}
 		work.Wait()
@@ -168,8 +163,8 @@ func (r *replay) record(ctx context.Context, batch []*message.Message) error {
 	return r.stream.Done(ctx)
 }
 
-// distinctIDs takes the first message of each id.
-func distinctIDs(batch []*message.Message) (wave, rest []*message.Message) {
+// distinctIDs separates the first message of each id from the rest.
+func distinctIDs(batch []*message.Message) (first, rest []*message.Message) {
 	seen := map[string]bool{}
 	for _, msg := range batch {
 		if msg.UUID != "" && seen[msg.UUID] {
@@ -177,13 +172,13 @@ func distinctIDs(batch []*message.Message) (wave, rest []*message.Message) {
 			continue
 		}
 		seen[msg.UUID] = true
-		wave = append(wave, msg)
+		first = append(first, msg)
 	}
-	return wave, rest
+	return first, rest
 }
 
-// settle handles a message until it is recorded or known to be unreadable. It
-// makes no dead letter: the subscriber has made it.
+// settle handles a message again and again until it is stored or has failed
+// permanently. It makes no dead letter, because the subscriber has made one.
 func (r *replay) settle(ctx context.Context, msg *message.Message) {
 	panics := 0
 	for tries := uint64(0); ; tries++ {
@@ -206,6 +201,7 @@ func (r *replay) settle(ctx context.Context, msg *message.Message) {
 }
 
 type replaySummary struct {
+	Kind     string         `json:"kind"`
 	Until    uint64         `json:"until_sequence"`
 	Resumed  uint64         `json:"resumed_behind,omitempty"`
 	Messages int            `json:"messages"`
@@ -213,28 +209,35 @@ type replaySummary struct {
 	Seconds  float64        `json:"seconds"`
 }
 
-func (r *replay) print(out io.Writer) error {
+func (r *replay) summary() replaySummary {
 	s := replaySummary{
-		Until: r.stream.Until(), Resumed: r.stream.Resumed(), Outcomes: r.tally.settled(), Seconds: time.Since(r.start).Seconds(),
+		Kind: "summary", Until: r.stream.Until(), Resumed: r.stream.Resumed(),
+		Outcomes: r.tally.settled(), Seconds: time.Since(r.start).Seconds(),
 	}
-	var parts []string
-	for _, outcome := range slices.Sorted(maps.Keys(s.Outcomes)) {
-		s.Messages += s.Outcomes[outcome]
-		parts = append(parts, fmt.Sprintf("%d %s", s.Outcomes[outcome], outcome))
+	for _, n := range s.Outcomes {
+		s.Messages += n
 	}
-	if r.cfg.Replay.JSON {
-		return json.NewEncoder(out).Encode(s)
+	return s
+}
+
+func printReplay(out io.Writer, s replaySummary, cfg config.Subscriber) error {
+	if cfg.Replay.JSON {
+		return term.JSONLines(out)(s)
 	}
 	if s.Messages == 0 {
-		_, err := fmt.Fprintln(out, "nothing to replay: the stream has no message from there on")
+		_, err := fmt.Fprintln(out, "nothing to replay: the stream has no messages from that start")
 		return err
 	}
+	var outcomes []string
+	for _, outcome := range slices.Sorted(maps.Keys(s.Outcomes)) {
+		outcomes = append(outcomes, fmt.Sprintf("%d %s", s.Outcomes[outcome], outcome))
+	}
 	_, err := fmt.Fprintf(out, "replayed %d messages, to sequence %d of %s, in %.1f s: %s\n",
-		s.Messages, s.Until, r.cfg.Stream.Name, s.Seconds, strings.Join(parts, ", "))
+		s.Messages, s.Until, cfg.Stream.Name, s.Seconds, strings.Join(outcomes, ", "))
 	return err
 }
 
-// tally counts what became of messages, for the summary.
+// tally counts outcomes for the summary.
 type tally struct {
 	mu     sync.Mutex
 	counts map[string]int
@@ -247,13 +250,13 @@ func (t *tally) MessageDone(outcome string, _ time.Duration) {
 	t.counts[outcome]++
 }
 
-// EventLag and UserID are not of interest in a replay.
+// EventLag does nothing: the lag of a replayed event is not a measure of anything.
 func (t *tally) EventLag(time.Duration) {}
 
-// UserID is counted by the subscriber.
+// UserID does nothing: the subscriber has counted it.
 func (t *tally) UserID(string) {}
 
-// settled leaves out what was tried again.
+// settled returns the counts without failures that were tried again.
 func (t *tally) settled() map[string]int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -262,9 +265,9 @@ func (t *tally) settled() map[string]int {
 	return counts
 }
 
-// quiet drops the line of each message: there are as many as in the stream.
-type quiet struct{ slog.Handler }
+// onlyWarnings drops the line that the handler logs about each message.
+type onlyWarnings struct{ slog.Handler }
 
-func (q quiet) Enabled(ctx context.Context, level slog.Level) bool {
-	return level >= slog.LevelWarn && q.Handler.Enabled(ctx, level)
+func (h onlyWarnings) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= slog.LevelWarn && h.Handler.Enabled(ctx, level)
 }

@@ -9,20 +9,18 @@ import (
 
 const (
 	retentionInterval = time.Hour
-	// retentionRetry is how soon it is tried again after a failure.
+	// retentionRetry is the interval after a failure.
 	retentionRetry = time.Minute
-	// retentionTimeout bounds one pass; what it does not reach is for the next.
+	// retentionTimeout bounds one round. The next one continues.
 	retentionTimeout = 30 * time.Minute
 )
 
-// retain removes what is older than the retention, at start and from time to time.
-func (s *Subscriber) retain(ctx context.Context) {
-	if s.cfg.AuditRetention == 0 {
-		return
-	}
-	for ctx.Err() == nil {
+// enforceRetention removes audit documents that are older than AUDIT_RETENTION, at
+// start and then at every interval.
+func (s *Subscriber) enforceRetention(ctx context.Context) {
+	for s.cfg.AuditRetention > 0 && ctx.Err() == nil {
 		wait := retentionInterval
-		removed, err := s.forget(ctx)
+		removed, err := s.removeExpired(ctx)
 		switch {
 		case err != nil && ctx.Err() == nil:
 			wait = retentionRetry
@@ -37,7 +35,7 @@ func (s *Subscriber) retain(ctx context.Context) {
 	}
 }
 
-func (s *Subscriber) forget(ctx context.Context) (int, error) {
+func (s *Subscriber) removeExpired(ctx context.Context) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, retentionTimeout)
 	defer cancel()
 	return verify.RemoveExpired(ctx, s.store, s.deps.Now().Add(-s.cfg.AuditRetention))

@@ -1,7 +1,8 @@
-// Package subscriber assembles the consumer: messages in, state and audit out.
+// Package subscriber assembles the consumer: it reads messages from the stream and
+// writes the audit trail and the records. It also has the commands that read them:
+// audit, verify and replay.
 //
-// It stands apart from cmd/subscriber because standalone runs the same assembly
-// beside the bridge, in one process.
+// Both cmd/subscriber and standalone run it.
 package subscriber
 
 import (
@@ -25,11 +26,10 @@ import (
 
 const (
 	gaugeInterval = 5 * time.Second
-	// gapTimeout bounds one look for gaps.
-	gapTimeout = 30 * time.Second
+	gapTimeout    = 30 * time.Second
 )
 
-// Deps are what the process shares between its parts.
+// Deps are what the parts of the process share.
 type Deps struct {
 	Log     *slog.Logger
 	Metrics *ops.Metrics
@@ -49,13 +49,13 @@ type Subscriber struct {
 	gaps    *verify.GapWatch
 }
 
-// Open checks what can be checked, and starts to connect to MongoDB and NATS
-// without waiting for them. What is opened is closed by Run, or by Close if Run
-// is never called.
+// Open checks the configuration and starts to connect to MongoDB and NATS, without
+// waiting for them. Call Run, or Close if Run is never called, to close the
+// connections.
 func Open(cfg config.Subscriber, deps Deps) (*Subscriber, error) {
 	store, err := mongostore.Open(mongostore.Config{
 		URI: cfg.Mongo.URI.Reveal(), Database: cfg.Mongo.Database,
-		// Half of what is in flight gathers while the other half is written.
+		// Half of the messages in flight gather while the other half is written.
 		MaxBatch: max(cfg.MaxInFlight/2, 1), Now: deps.Now, Log: deps.Log,
 	})
 	if err != nil {
@@ -88,7 +88,7 @@ func (s *Subscriber) connect() error {
 func (s *Subscriber) newRouter() (*message.Router, error) {
 	sub, err := s.bus.NewSubscriber(natsbus.SubscriberConfig{
 		Stream: s.cfg.Stream.Name, Consumer: s.cfg.ConsumerName, MaxInFlight: s.cfg.MaxInFlight,
-		CloseTimeout: s.patience(),
+		CloseTimeout: s.drainTimeout(),
 		DeadLetter:   s.letters.Keep,
 		Settled:      s.settled,
 		Log:          s.deps.Log,
@@ -96,79 +96,82 @@ func (s *Subscriber) newRouter() (*message.Router, error) {
 	if err != nil {
 		return nil, err
 	}
-	record, err := handlers.NewCommit(handlers.CommitConfig{
-		Committer: watching{s.store, s.gaps}, Position: position, References: normalize.References,
+	commit, err := handlers.NewCommit(handlers.CommitConfig{
+		Store: gapNotifier{s.store, s.gaps}, Position: position, References: normalize.References,
 		Now: s.deps.Now, Metrics: s.deps.Metrics, Log: s.deps.Log,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return natsbus.NewRouter("record", sub, record.Handle, s.cfg.ShutdownTimeout)
+	return natsbus.NewRouter("commit", sub, commit.Handle, s.cfg.ShutdownTimeout)
 }
 
-// Close gives up what Open took.
+// Close closes the connections.
 func (s *Subscriber) Close() error {
 	s.bus.Close()
 	return s.closeStore()
 }
 
-// Run consumes until ctx is done: then it fetches no more, finishes and
-// acknowledges what is in flight, and closes its connections.
+// Run consumes until ctx is done. Then it fetches no more messages, finishes and
+// acknowledges those in flight, and closes the connections.
 func (s *Subscriber) Run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, s.closeStore()) }()
 	defer s.bus.Close()
 	group, ctx := errgroup.WithContext(ctx)
-	context.AfterFunc(ctx, func() { time.AfterFunc(s.patience(), s.store.Abort) })
-	group.Go(func() error { s.streams.Run(ctx); return nil })
-	group.Go(func() error { s.store.Provision(ctx, s.create()); return nil })
-	group.Go(func() error { s.gauges(ctx); return nil })
-	group.Go(func() error { s.watchGaps(ctx); return nil })
-	group.Go(func() error { s.retain(ctx); return nil })
+	context.AfterFunc(ctx, func() { time.AfterFunc(s.drainTimeout(), s.store.Abort) })
+	for _, run := range []func(context.Context){
+		s.streams.Run, s.provisionStore, s.updateGauges, s.watchGaps, s.enforceRetention,
+	} {
+		group.Go(func() error { run(ctx); return nil })
+	}
 	group.Go(func() error { return s.bus.WaitClosed(ctx) })
 	group.Go(func() error { return natsbus.Consume(ctx, s.router) })
 	return group.Wait()
 }
 
-// patience is how long a shutdown waits for work in flight; the rest of the
-// time is for handing back what did not end.
-func (s *Subscriber) patience() time.Duration { return s.cfg.ShutdownTimeout * 3 / 4 }
+// drainTimeout is how long a shutdown waits for messages in flight. The rest of
+// the time is for handing back those that are not finished.
+func (s *Subscriber) drainTimeout() time.Duration { return s.cfg.ShutdownTimeout * 3 / 4 }
 
-func (s *Subscriber) create() bool {
-	return natsbus.ProvisionMode(s.cfg.Provision) == natsbus.ProvisionCreate
+func (s *Subscriber) provisionStore(ctx context.Context) {
+	s.store.Provision(ctx, natsbus.ProvisionMode(s.cfg.Provision) == natsbus.ProvisionCreate)
 }
 
-func (s *Subscriber) settled(place natsbus.Delivery, _ error) {
-	if place.Deliveries > 1 {
+func (s *Subscriber) settled(delivery natsbus.Delivery, _ error) {
+	if delivery.Deliveries > 1 {
 		s.deps.Metrics.Redelivered()
 	}
 }
 
-// gauges reads what only the server knows, from time to time.
-func (s *Subscriber) gauges(ctx context.Context) {
-	tick := time.NewTicker(gaugeInterval)
-	defer tick.Stop()
-	for {
+func (s *Subscriber) updateGauges(ctx context.Context) {
+	every(ctx, gaugeInterval, func() {
 		if pending, err := s.bus.Pending(ctx, s.cfg.Stream.Name, s.cfg.ConsumerName); err == nil {
 			s.deps.Metrics.SetConsumerPending(pending)
 		}
 		if n, err := s.letters.Count(ctx); err == nil {
 			s.deps.Metrics.SetDeadLetters(n)
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
+	})
 }
 
-// watchGaps looks for gaps, apart from the gauges: it reads trails, and a database
+// watchGaps is separate from the other gauges: it reads audit trails, and a database
 // that hangs must not hide that messages are waiting.
 func (s *Subscriber) watchGaps(ctx context.Context) {
-	tick := time.NewTicker(gaugeInterval)
+	every(ctx, gaugeInterval, func() {
+		ctx, cancel := context.WithTimeout(ctx, gapTimeout)
+		defer cancel()
+		if n, err := s.gaps.Check(ctx); err == nil {
+			s.deps.Metrics.SetGaps(uint64(n))
+		}
+	})
+}
+
+// every calls f at once and then at every interval, until ctx is done.
+func every(ctx context.Context, interval time.Duration, f func()) {
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
-		s.lookForGaps(ctx)
+		f()
 		select {
 		case <-ctx.Done():
 			return
@@ -177,25 +180,16 @@ func (s *Subscriber) watchGaps(ctx context.Context) {
 	}
 }
 
-func (s *Subscriber) lookForGaps(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, gapTimeout)
-	defer cancel()
-	if n, err := s.gaps.Check(ctx); err == nil {
-		s.deps.Metrics.SetGaps(uint64(n))
-	}
-}
-
-// watching tells the watch of gaps what was recorded for the first time.
-type watching struct {
-	handlers.Committer
+// gapNotifier shows the events that are stored for the first time to the gap watch.
+type gapNotifier struct {
+	handlers.Store
 	gaps *verify.GapWatch
 }
 
-// Commit commits, and never waits for the watch.
-func (w watching) Commit(ctx context.Context, entry store.Entry) (store.Effect, error) {
-	effect, err := w.Committer.Commit(ctx, entry)
+func (n gapNotifier) Commit(ctx context.Context, entry store.Entry) (store.Effect, error) {
+	effect, err := n.Store.Commit(ctx, entry)
 	if err == nil && effect != store.Duplicate {
-		w.gaps.Notice(entry.Message)
+		n.gaps.Notice(entry.Message)
 	}
 	return effect, err
 }
@@ -207,6 +201,6 @@ func (s *Subscriber) closeStore() error {
 }
 
 func position(msg *message.Message) store.Position {
-	place, _ := natsbus.DeliveryOf(msg)
-	return store.Position{StreamSequence: place.Sequence, StoredAt: place.StoredAt}
+	delivery, _ := natsbus.DeliveryOf(msg)
+	return store.Position{StreamSequence: delivery.Sequence, StoredAt: delivery.StoredAt}
 }

@@ -2,7 +2,6 @@ package subscriber
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,101 +9,68 @@ import (
 	"time"
 
 	"github.com/billbus/billbus/config"
-	"github.com/billbus/billbus/internal/mongostore"
 	"github.com/billbus/billbus/internal/store"
 	"github.com/billbus/billbus/internal/term"
 	"github.com/billbus/billbus/internal/verify"
 )
 
 const (
-	// settleTime is how long a difference must last to be one: longer than the
-	// state of an audited event takes to be written.
+	// settleTime is how long a difference must last before it counts. Writing the
+	// state of an audited event takes less.
 	settleTime = 2 * time.Second
-	// longestShown is how much of a value a line shows; JSON shows all of it.
+	// longestShown is how much of a value a line of text shows.
 	longestShown = 100
-	closeTimeout = 5 * time.Second
 )
 
-// ErrDiffers is what Verify returns after it has printed what differs.
-var ErrDiffers = errors.New("not every record says what the audit trail does")
+// ErrDiffers is returned by [Verify] after it has printed what differs.
+var ErrDiffers = errors.New("some records differ from the audit trail")
 
-// Verify compares every record with what the audit trail says, prints what it
-// finds, and returns nil only if no record differs in the end.
-func Verify(ctx context.Context, cfg config.Subscriber, out, status io.Writer, log *slog.Logger) (err error) {
-	store, err := openStore(ctx, cfg.Mongo, 1, log)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, closeStore(ctx, store)) }()
-	size := int64(0)
-	if term.IsTerminal(status) { // nobody else sees how far it is
-		if size, err = store.AuditSize(ctx); err != nil {
-			return err
+// Verify compares every record with the audit trail and prints what it finds. It
+// returns nil only if no record differs in the end.
+func Verify(ctx context.Context, cfg config.Subscriber, out, status io.Writer, log *slog.Logger) error {
+	return withStore(ctx, cfg.Mongo, 1, log, func(db store.Store) error {
+		size := int64(0)
+		if term.IsTerminal(status) { // else no progress is shown
+			var err error
+			if size, err = db.AuditSize(ctx); err != nil {
+				return err
+			}
 		}
-	}
-	shown := term.NewProgress(status, "verifying events", size)
-	print := printText(shown, out)
-	if cfg.Verify.JSON {
-		print = printJSON(out)
+		return verifyRecords(ctx, db, cfg.Verify, out, term.NewProgress(status, "verifying events", size))
+	})
+}
+
+func verifyRecords(ctx context.Context, db store.Verification, cfg config.Verify, out io.Writer, progress *term.Progress) error {
+	defer progress.Stop()
+	report := func(f verify.Finding) error { return progress.Line(out, findingText(f)) }
+	if cfg.JSON {
+		line := term.JSONLines(out)
+		report = func(f verify.Finding) error { return line(f) }
 	}
 	v := verify.Verifier{
-		Store: store, Fix: cfg.Verify.Fix, Settle: settleTime, Now: time.Now,
-		Report:   func(f verify.Finding) error { return print(f) },
-		Progress: func(n int) { shown.Set(int64(n)) },
+		Store: db, Fix: cfg.Fix, Settle: settleTime, Now: time.Now,
+		Report: report, Progress: func(n int) { progress.Set(int64(n)) },
 	}
 	summary, err := v.Run(ctx)
-	shown.Stop()
 	if err != nil {
 		return fmt.Errorf("verifying: %w", err)
 	}
-	if err := print(summary); err != nil || summary.Differing == 0 {
+	progress.Stop()
+	if err := printSummary(out, summary, cfg.JSON); err != nil || summary.Differing == 0 {
 		return err
 	}
 	return ErrDiffers
 }
 
-// openStore opens the store for a command, which has nothing to do without the
-// database.
-func openStore(ctx context.Context, cfg config.Mongo, batch int, log *slog.Logger) (store.Store, error) {
-	store, err := mongostore.Open(mongostore.Config{
-		URI: cfg.URI.Reveal(), Database: cfg.Database, MaxBatch: batch, Now: time.Now, Log: log,
-	})
-	if err != nil {
-		return nil, err
+func printSummary(out io.Writer, s verify.Summary, asJSON bool) error {
+	if asJSON {
+		return term.JSONLines(out)(struct {
+			Kind string `json:"kind"`
+			verify.Summary
+		}{"summary", s})
 	}
-	if err := store.Ping(ctx); err != nil {
-		return nil, errors.Join(err, closeStore(ctx, store))
-	}
-	return store, nil
-}
-
-func closeStore(ctx context.Context, store store.Store) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
-	defer cancel()
-	return store.Close(ctx)
-}
-
-func printJSON(out io.Writer) func(any) error {
-	encoder := json.NewEncoder(out)
-	encoder.SetEscapeHTML(false)
-	return func(v any) error {
-		if summary, ok := v.(verify.Summary); ok {
-			v = struct {
-				Kind string `json:"kind"`
-				verify.Summary
-			}{"summary", summary}
-		}
-		return encoder.Encode(v)
-	}
-}
-
-func printText(shown *term.Progress, out io.Writer) func(any) error {
-	return func(v any) error {
-		if finding, ok := v.(verify.Finding); ok {
-			return shown.Line(out, findingText(finding))
-		}
-		return shown.Line(out, summaryText(v.(verify.Summary)))
-	}
+	_, err := fmt.Fprintln(out, summaryText(s))
+	return err
 }
 
 func findingText(f verify.Finding) string {
@@ -112,7 +78,7 @@ func findingText(f verify.Finding) string {
 	case verify.Unverifiable:
 		return fmt.Sprintf("? %s  unverifiable: %s", f.Key, f.Reason)
 	case verify.Gap:
-		return fmt.Sprintf("! %s  gap: something is missing between %s (%s) and %s (%s)", f.Key, f.After, f.Since, f.Before, f.Until)
+		return fmt.Sprintf("! %s  gap: events are missing between %s (%s) and %s (%s)", f.Key, f.After, f.Since, f.Before, f.Until)
 	}
 	line := fmt.Sprintf("~ %s  %s: %s -> %s", f.Key, f.Field, shorten(f.Have), shorten(f.Want))
 	if f.Fixed {
@@ -133,11 +99,11 @@ func shorten(value string) string {
 }
 
 func summaryText(s verify.Summary) string {
-	right := s.Subscriptions - s.Differing - s.Fixed - s.Unverifiable
-	text := fmt.Sprintf("%d subscriptions, %d events: %d right, %d differing, %d fixed, %d unverifiable, %d gaps",
-		s.Subscriptions, s.Events, right, s.Differing, s.Fixed, s.Unverifiable, s.Gaps)
+	correct := s.Subscriptions - s.Differing - s.Fixed - s.Unverifiable
+	text := fmt.Sprintf("%d subscriptions, %d events: %d correct, %d differing, %d fixed, %d unverifiable, %d gaps",
+		s.Subscriptions, s.Events, correct, s.Differing, s.Fixed, s.Unverifiable, s.Gaps)
 	if s.Older > 0 {
-		text += fmt.Sprintf("\n%d are right but were decided by older rules: --fix writes them anew, and so does their next event", s.Older)
+		text += fmt.Sprintf("\n%d are correct but were decided by older rules: --fix updates them, and so does their next event", s.Older)
 	}
 	return text
 }

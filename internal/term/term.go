@@ -1,105 +1,105 @@
-// Package term is what the commands print to a person: tables and progress. To
-// anything but a terminal it prints plain text, and no progress at all.
+// Package term prints what commands report: tables and text that fit the terminal,
+// JSON Lines, and progress. To anything but a terminal it prints complete, plain
+// text, and no progress.
 package term
 
 import (
-	"fmt"
+	"cmp"
+	"encoding/json"
 	"io"
 	"os"
-	"time"
+	"strings"
+	"unicode"
 
-	"github.com/jedib0t/go-pretty/v6/progress"
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
+	"golang.org/x/term"
 )
 
-const refresh = 100 * time.Millisecond
+// defaultWidth is for terminals that do not know their width.
+const defaultWidth = 80
 
 // IsTerminal reports whether w is a terminal.
 func IsTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	return ok && term.IsTerminal(int(file.Fd()))
 }
 
-// Table prints rows under a header, in columns.
-func Table(w io.Writer, header []string, rows [][]string) error {
-	t := table.NewWriter()
-	style := table.StyleLight
-	style.Format.Header = text.FormatDefault
-	style.Options = table.OptionsNoBordersAndSeparators
-	if IsTerminal(w) {
-		style.Color.Header = text.Colors{text.Bold}
+// JSONLines returns a function that prints a value as one line of JSON.
+func JSONLines(out io.Writer) func(v any) error {
+	encoder := json.NewEncoder(out)
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode
+}
+
+// Color is how a terminal shows a line. The zero Color is the terminal's own.
+type Color text.Color
+
+// Colors of lines.
+const (
+	Bold   = Color(text.Bold)
+	Green  = Color(text.FgGreen)
+	Yellow = Color(text.FgYellow)
+)
+
+// Printer prints text and tables.
+type Printer struct {
+	Out io.Writer
+	// Width is how many columns a line may have. 0 means no limit: nothing is
+	// shortened or wrapped.
+	Width int
+	// Color says whether to use colors. NO_COLOR in the environment overrides it.
+	Color bool
+}
+
+// NewPrinter returns a printer with the width of the terminal, and with colors, if
+// out is a terminal.
+func NewPrinter(out io.Writer) Printer {
+	if !IsTerminal(out) {
+		return Printer{Out: out}
 	}
-	t.SetStyle(style)
-	t.AppendHeader(row(header))
-	for _, r := range rows {
-		t.AppendRow(row(r))
+	width, _, err := term.GetSize(int(out.(*os.File).Fd()))
+	if err != nil {
+		width = 0
 	}
-	_, err := io.WriteString(w, t.Render()+"\n")
+	return Printer{Out: out, Width: cmp.Or(width, defaultWidth), Color: true}
+}
+
+// Text prints text, wrapped between words.
+func (p Printer) Text(s string) error {
+	_, err := io.WriteString(p.Out, p.lines(s, 0, 0))
 	return err
 }
 
-func row(cells []string) table.Row {
-	r := make(table.Row, len(cells))
-	for i, cell := range cells {
-		r[i] = cell
+// lines returns the lines of a text, each indented, and with a line end.
+func (p Printer) lines(s string, indent int, color Color) string {
+	s = printable(s)
+	if p.Width > 0 {
+		indent = min(indent, p.Width/2)
+		// WrapSoft can exceed its width by half of a wide character.
+		s = text.WrapSoft(s, p.Width-indent-1)
 	}
-	return r
+	var b strings.Builder
+	for line := range strings.SplitSeq(s, "\n") {
+		b.WriteString(p.paint(strings.Repeat(" ", indent)+line, color))
+	}
+	return b.String()
 }
 
-// Progress shows how far a long work is. The zero value shows nothing.
-type Progress struct {
-	writer  progress.Writer
-	tracker *progress.Tracker
-	done    chan struct{}
+func (p Printer) paint(line string, color Color) string {
+	line = strings.TrimRight(line, " ")
+	if p.Color && color != 0 {
+		line = text.Color(color).Sprint(line)
+	}
+	return line + "\n"
 }
 
-// NewProgress starts to show work of a known size, if w is a terminal.
-func NewProgress(w io.Writer, what string, total int64) *Progress {
-	if !IsTerminal(w) {
-		return &Progress{}
-	}
-	p := &Progress{writer: progress.NewWriter(), tracker: &progress.Tracker{Message: what, Total: total}, done: make(chan struct{})}
-	p.writer.SetOutputWriter(w)
-	p.writer.SetUpdateFrequency(refresh)
-	p.writer.SetStyle(progress.StyleBlocks)
-	p.writer.Style().Visibility.ETA, p.writer.Style().Visibility.Speed = true, true
-	p.writer.AppendTracker(p.tracker)
-	go func() {
-		defer close(p.done)
-		p.writer.Render()
-	}()
-	return p
-}
-
-// Set says how much is done.
-func (p *Progress) Set(done int64) {
-	if p.tracker != nil {
-		p.tracker.SetValue(done)
-	}
-}
-
-// Line prints a line to w, above the progress where both are shown to the same
-// person.
-func (p *Progress) Line(w io.Writer, text string) error {
-	if p.writer != nil && IsTerminal(w) {
-		p.writer.Log("%s", text)
-		return nil
-	}
-	_, err := fmt.Fprintln(w, text)
-	return err
-}
-
-// Stop shows the last state and returns when it is written.
-func (p *Progress) Stop() {
-	if p.writer == nil {
-		return
-	}
-	p.writer.Stop()
-	<-p.done
-	p.writer, p.tracker = nil, nil
+// printable replaces control characters. Others wrote what is printed, and must
+// not be able to control the terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, s)
 }

@@ -4,23 +4,105 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	"github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/billbus/billbus/internal/term"
 )
 
-func TestTableIsPlainTextOffATerminal(t *testing.T) {
+func TestTableOffATerminalIsCompletePlainText(t *testing.T) {
+	t.Parallel()
 	var out bytes.Buffer
-	if err := term.Table(&out, []string{"name", "status"}, [][]string{{"sub_1", "active"}, {"sub_long", "past_due"}}); err != nil {
+	long := strings.Repeat("long ", 40) + "end"
+	if err := term.Table(&out, []string{"name", "status"}, [][]string{{"sub_1", "active"}, {"sub_long", long}}); err != nil {
 		t.Fatal(err)
 	}
-	want := " name      status   \n sub_1     active   \n sub_long  past_due \n"
+	want := " name      status\n sub_1     active\n sub_long  " + long + "\n"
 	if got := out.String(); got != want {
 		t.Errorf("got\n%q, want\n%q", got, want)
 	}
 }
 
+func TestTableFitsTheWidth(t *testing.T) {
+	t.Parallel()
+	id := "evt_1MowQVLkdIwHu7ixeraBm864"
+	for name, cells := range map[string][]string{
+		"short":              {"a", "b", "c"},
+		"long id":            {id, id, id},
+		"long word":          {"a", strings.Repeat("x", 300), "c"},
+		"wide characters":    {"a", strings.Repeat("生命", 60), strings.Repeat("🙂", 60)},
+		"combining":          {"a", strings.Repeat("e\u0301", 200), "c"},
+		"control characters": {"a", "\x1b[31mred\x1b[0m\r\n\tnext\u202e" + strings.Repeat("x", 90), "c"},
+		"invalid UTF-8":      {"a", strings.Repeat("\xff", 100), "c"},
+		"empty":              {"", "", ""},
+	} {
+		for _, width := range []int{20, 40, 80} {
+			var out bytes.Buffer
+			p := term.Printer{Out: &out, Width: width}
+			rows := []term.Row{
+				{Text: "2026-01-31"}, {Cells: cells}, {Text: strings.Join(cells, " and "), Indent: 11}, {Cells: cells},
+			}
+			if err := p.Table([]string{"first", "second", "third"}, rows); err != nil {
+				t.Fatal(err)
+			}
+			for line := range strings.Lines(out.String()) {
+				line = strings.TrimSuffix(line, "\n")
+				if got := text.StringWidthWithoutEscSequences(line); got > width {
+					t.Errorf("%s: got %d columns, want at most %d: %q", name, got, width, line)
+				}
+				if strings.ContainsAny(line, "\x1b\r\t") {
+					t.Errorf("%s: got a control character in %q", name, line)
+				}
+			}
+		}
+	}
+}
+
+func TestTableShortensItsWidestColumn(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	p := term.Printer{Out: &out, Width: 24}
+	header := []string{"time", "event"}
+	rows := []term.Row{
+		{Text: "2026-01-31"},
+		{Cells: []string{"12:00:00", "customer.subscription.updated"}},
+		{Text: "because it is later", Indent: 11},
+	}
+	if p.Fits(header, rows) || !p.Fits(header, rows[:1]) {
+		t.Error("want only the table without the event to fit")
+	}
+	if err := p.Table(header, rows); err != nil {
+		t.Fatal(err)
+	}
+	want := ` time      event
+2026-01-31
+ 12:00:00  customer.su…
+           because it
+           is later
+`
+	if got := out.String(); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestJSONLines(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	line := term.JSONLines(&out)
+	for _, v := range []any{map[string]string{"a": "<b>\n"}, 1} {
+		if err := line(v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, want := out.String(), "{\"a\":\"<b>\\n\"}\n1\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestProgressIsSilentOffATerminal(t *testing.T) {
+	t.Parallel()
 	file, err := os.Create(filepath.Join(t.TempDir(), "out"))
 	if err != nil {
 		t.Fatal(err)

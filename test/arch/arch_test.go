@@ -32,6 +32,8 @@ const (
 	errgroup      = "golang.org/x/sync/errgroup"
 	rateLimit     = "golang.org/x/time/rate"
 	goPretty      = "github.com/jedib0t/go-pretty"
+	terminal      = "golang.org/x/term"
+	systemCalls   = "golang.org/x/sys"
 	flock         = "github.com/gofrs/flock"
 	goCmp         = "github.com/google/go-cmp"
 )
@@ -50,8 +52,8 @@ var table = map[string][]string{
 
 	"internal/fault":  {},
 	"internal/secret": {},
-	"internal/ops":    {"internal/fault", prometheus},
-	"internal/term":   {goPretty},
+	"internal/ops":    {"internal/fault", prometheus, terminal},
+	"internal/term":   {goPretty, terminal},
 
 	"internal/stripehook": {"internal/fault", stripe},
 	"internal/stripeapi":  {"events", "internal/fault", stripe, rateLimit},
@@ -87,7 +89,7 @@ var table = map[string][]string{
 	"test/corpus":    {},
 	"test/deploy":    {},
 	"test/e2e":       {},
-	"test/kit":       {"events"},
+	"test/kit":       {"events", systemCalls},
 	"test/prose":     {},
 	"test/storetest": {"events", "events/ordering", "internal/fault", "internal/store", "test/kit", goCmp},
 

@@ -1,0 +1,34 @@
+package subscriber
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/billbus/billbus/config"
+	"github.com/billbus/billbus/internal/mongostore"
+	"github.com/billbus/billbus/internal/store"
+)
+
+const closeTimeout = 5 * time.Second
+
+// withStore runs a command on the store. Unlike the subscriber, a command fails if
+// the database cannot be reached.
+func withStore(ctx context.Context, cfg config.Mongo, batch int, log *slog.Logger, command func(store.Store) error) (err error) {
+	db, err := mongostore.Open(mongostore.Config{
+		URI: cfg.URI.Reveal(), Database: cfg.Database, MaxBatch: batch, Now: time.Now, Log: log,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+		defer cancel()
+		err = errors.Join(err, db.Close(ctx))
+	}()
+	if err := db.Ping(ctx); err != nil {
+		return err
+	}
+	return command(db)
+}

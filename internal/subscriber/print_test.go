@@ -1,0 +1,109 @@
+package subscriber
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/billbus/billbus/config"
+	"github.com/billbus/billbus/internal/verify"
+)
+
+func TestFindingsAsText(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("é", longestShown+1)
+	for want, f := range map[string]verify.Finding{
+		"~ key  status: unpaid -> active":                                   {Kind: verify.Difference, Key: "key", Field: "status", Have: "unpaid", Want: "active"},
+		"~ key  record: none -> evt_1  (fixed)":                             {Kind: verify.Difference, Key: "key", Field: "record", Want: "evt_1", Fixed: true},
+		"~ key  status: none -> " + strings.Repeat("é", longestShown) + "…": {Kind: verify.Difference, Key: "key", Field: "status", Want: long},
+		"? key  unverifiable: why":                                          {Kind: verify.Unverifiable, Key: "key", Reason: "why"},
+		"! key  gap: events are missing between evt_1 (then) and evt_2 (now)": {
+			Kind: verify.Gap, Key: "key", After: "evt_1", Since: "then", Before: "evt_2", Until: "now",
+		},
+	} {
+		if got := findingText(f); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func TestVerifySummary(t *testing.T) {
+	t.Parallel()
+	s := verify.Summary{Subscriptions: 10, Events: 99, Differing: 1, Fixed: 2, Unverifiable: 3, Older: 4, Gaps: 5}
+	for asJSON, want := range map[bool]string{
+		false: `
+10 subscriptions, 99 events: 4 correct, 1 differing, 2 fixed, 3 unverifiable, 5 gaps
+4 are correct but were decided by older rules: --fix updates them, and so does their next event
+`,
+		true: `
+{"kind":"summary","subscriptions":10,"events":99,"differing":1,"fixed":2,"unverifiable":3,"older_rule":4,"gaps":5}
+`,
+	} {
+		var out bytes.Buffer
+		if err := printSummary(&out, s, asJSON); err != nil {
+			t.Fatal(err)
+		}
+		expect(t, out.String(), want)
+	}
+}
+
+func TestReplaySummary(t *testing.T) {
+	t.Parallel()
+	s := replaySummary{Kind: "summary", Until: 7, Resumed: 2, Messages: 5, Outcomes: map[string]int{"recorded": 4, "applied": 1}, Seconds: 1.25}
+	cfg := config.Subscriber{Stream: config.Stream{Name: "BILLBUS"}}
+	asJSON := cfg
+	asJSON.Replay.JSON = true
+	for _, tt := range []struct {
+		summary replaySummary
+		cfg     config.Subscriber
+		want    string
+	}{
+		{s, cfg, "replayed 5 messages, to sequence 7 of BILLBUS, in 1.2 s: 1 applied, 4 recorded\n"},
+		{replaySummary{}, cfg, "nothing to replay: the stream has no messages from that start\n"},
+		{s, asJSON, `{"kind":"summary","until_sequence":7,"resumed_behind":2,"messages":5,"outcomes":{"applied":1,"recorded":4},"seconds":1.25}` + "\n"},
+	} {
+		var out bytes.Buffer
+		if err := printReplay(&out, tt.summary, tt.cfg); err != nil {
+			t.Fatal(err)
+		}
+		expect(t, out.String(), tt.want)
+	}
+}
+
+func TestReplayHandlesEachIDOnceAtATime(t *testing.T) {
+	t.Parallel()
+	var batch []*message.Message
+	for _, id := range []string{"a", "b", "a", "", "", "b"} {
+		batch = append(batch, message.NewMessage(id, nil))
+	}
+	first, rest := distinctIDs(batch)
+	ids := func(messages []*message.Message) (ids []string) {
+		for _, m := range messages {
+			ids = append(ids, m.UUID)
+		}
+		return ids
+	}
+	if diff := cmp.Diff([][]string{{"a", "b", "", ""}, {"a", "b"}}, [][]string{ids(first), ids(rest)}); diff != "" {
+		t.Errorf("first and rest (-want +got):\n%s", diff)
+	}
+}
+
+func TestEveryCallsAtOnceAndAtEachInterval(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 25*time.Second)
+		defer cancel()
+		start := time.Now()
+		var calls []time.Duration
+		every(ctx, 10*time.Second, func() { calls = append(calls, time.Since(start)) })
+		if diff := cmp.Diff([]time.Duration{0, 10 * time.Second, 20 * time.Second}, calls); diff != "" {
+			t.Errorf("calls (-want +got):\n%s", diff)
+		}
+	})
+}
