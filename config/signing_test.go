@@ -46,14 +46,14 @@ func TestParseWebhookSecrets(t *testing.T) {
 func TestParseWebhookSecretsFaults(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, text, want string }{
-		{"nothing", "", "holds no secret"},
-		{"only comments", "# whsec_a\n\n", "holds no secret"},
+		{"nothing", "", "contains no secret"},
+		{"only comments", "# whsec_a\n\n", "contains no secret"},
 		{"no prefix", "hunter2", "entry 1: must be whsec_"},
 		{"API key", "main=sk_live_hunter2", "entry 1: its value must be whsec_"},
 		{"empty secret", "whsec_", "entry 1: its value must be whsec_"},
 		{"space within", "whsec_hunter 2", "entry 1: its value must be whsec_"},
-		{"no separator", "whsec_hunter2whsec_b", "entry 1: holds whsec_ twice"},
-		{"a secret as a name", "whsec_hunter2=whsec_b", "entry 1: holds whsec_ twice"},
+		{"no separator", "whsec_hunter2whsec_b", "entry 1: contains whsec_ twice"},
+		{"a secret as a name", "whsec_hunter2=whsec_b", "entry 1: contains whsec_ twice"},
 		{"empty name", "=whsec_hunter2", "entry 1: its name must be"},
 		{"name with a dot", "hunter2.x=whsec_b", "entry 1: its name must be"},
 		{"name too long", strings.Repeat("a", 65) + "=whsec_b", "entry 1: its name must be"},

@@ -41,11 +41,11 @@ func TestStripeAPI(t *testing.T) {
 			t.Parallel()
 			e := minimal()
 			maps.Copy(e, tt.env)
-			b, err := config.LoadBridge(nil, e.get)
+			b, err := loadBridge(nil, e.get)
 			if err != nil {
 				t.Fatal(err)
 			}
-			s, err := config.LoadStandalone(nil, e.get)
+			s, err := loadStandalone(nil, e.get)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -89,7 +89,7 @@ func TestStripeAPIFaults(t *testing.T) {
 			t.Parallel()
 			e := minimal()
 			maps.Copy(e, tt.env)
-			_, err := config.LoadBridge(nil, e.get)
+			_, err := loadBridge(nil, e.get)
 			got := faults(t, err)
 			if len(got) != 1 || !strings.HasPrefix(got[0], tt.want) {
 				t.Errorf("got %q, want only %q", got, tt.want)

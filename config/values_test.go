@@ -55,7 +55,7 @@ func TestValues(t *testing.T) {
 			t.Parallel()
 			e := minimal()
 			maps.Copy(e, tt.env)
-			c, err := config.LoadBridge(tt.args, e.get)
+			c, err := loadBridge(tt.args, e.get)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -82,13 +82,13 @@ func TestValueFaults(t *testing.T) {
 		{"no livemode", env{"WEBHOOK_LIVEMODE": ""}, "WEBHOOK_LIVEMODE: required"},
 		{"odd livemode", env{"WEBHOOK_LIVEMODE": "true"}, `WEBHOOK_LIVEMODE: must be live or test or any, not "true"`},
 		{"odd account", env{"WEBHOOK_ACCOUNTS": "platform,acct-1"}, "WEBHOOK_ACCOUNTS: entry 2 must be"},
-		{"any among others", env{"WEBHOOK_ACCOUNTS": "any,platform"}, "WEBHOOK_ACCOUNTS: any stands alone"},
+		{"any among others", env{"WEBHOOK_ACCOUNTS": "any,platform"}, "WEBHOOK_ACCOUNTS: any cannot be combined"},
 		{"no account", env{"WEBHOOK_ACCOUNTS": " , "}, "WEBHOOK_ACCOUNTS: must not be empty"},
 		{"relative path", env{"WEBHOOK_PATH": "hooks"}, "WEBHOOK_PATH: must start with /"},
 		{"path with a query", env{"WEBHOOK_PATH": "/hooks?x=1"}, "WEBHOOK_PATH: must be plain characters"},
 		{"path with a fragment", env{"WEBHOOK_PATH": "/hooks#x"}, "WEBHOOK_PATH: must be plain characters"},
 		{"path with a space", env{"WEBHOOK_PATH": "/hooks x"}, "WEBHOOK_PATH: must be plain characters"},
-		{"path that would be redirected", env{"WEBHOOK_PATH": "/a//b"}, "WEBHOOK_PATH: must not hold //"},
+		{"path that would be redirected", env{"WEBHOOK_PATH": "/a//b"}, "WEBHOOK_PATH: must not contain //"},
 		{"no duration", env{"WEBHOOK_TOLERANCE": "5"}, "WEBHOOK_TOLERANCE: must be a duration"},
 		{"half days", env{"WEBHOOK_TOLERANCE": "1.5d"}, "WEBHOOK_TOLERANCE: must be a duration"},
 		{"negative rest of a day", env{"WEBHOOK_TOLERANCE": "1d-1h"}, "WEBHOOK_TOLERANCE: must be a duration"},
@@ -120,10 +120,10 @@ func TestValueFaults(t *testing.T) {
 		{"server without a host", env{"NATS_URL": "nats://:4222"}, "NATS_URL: entry 1 must be a host and a port"},
 		{"server with a path", env{"NATS_URL": "nats://a/b"}, "NATS_URL: entry 1 must be a host and a port"},
 		{"server with a bad port", env{"NATS_URL": "nats://bob:hunter2@a:70000"}, "NATS_URL: entry 1 has no valid port"},
-		{"server that is no URL", env{"NATS_URL": "nats://bob:hunter2@a:b:c"}, "NATS_URL: entry 1 is no URL"},
+		{"server that is no URL", env{"NATS_URL": "nats://bob:hunter2@a:b:c"}, "NATS_URL: entry 1 is not a URL"},
 		{"mixed servers", env{"NATS_URL": "nats://a,wss://b"}, "NATS_URL: ws and wss cannot be mixed"},
 		{"no server", env{"NATS_URL": ","}, "NATS_URL: must not be empty"},
-		{"servers of several users", env{"NATS_URL": "nats://bob:hunter2@a,nats://eve:hunter2@b"}, "NATS_URL: entry 2 logs in differently"},
+		{"servers of several users", env{"NATS_URL": "nats://bob:hunter2@a,nats://eve:hunter2@b"}, "NATS_URL: entry 2 has another login"},
 		{"user and token", env{"NATS_USER": "bob", "NATS_TOKEN": hidden}, "NATS_USER, NATS_TOKEN: more than one way"},
 		{"user in the URL and credentials", env{"NATS_URL": "nats://bob:hunter2@a", "NATS_CREDS_FILE": file}, "NATS_URL, NATS_CREDS_FILE: more than one way"},
 		{"nkey and token", env{"NATS_NKEY_SEED_FILE": file, "NATS_TOKEN_FILE": file}, "NATS_NKEY_SEED_FILE, NATS_TOKEN: more than one way"},
@@ -140,7 +140,7 @@ func TestValueFaults(t *testing.T) {
 			t.Parallel()
 			e := minimal()
 			maps.Copy(e, tt.env)
-			_, err := config.LoadBridge(nil, e.get)
+			_, err := loadBridge(nil, e.get)
 			got := faults(t, err)
 			if len(got) != 1 || !strings.HasPrefix(got[0], tt.want) {
 				t.Errorf("got %q, want only %q", got, tt.want)
@@ -170,7 +170,7 @@ func TestSubscriberValueFaults(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := config.LoadSubscriber(nil, tt.env.get)
+			_, err := loadSubscriber(nil, tt.env.get)
 			got := faults(t, err)
 			if len(got) != 1 || !strings.HasPrefix(got[0], tt.want) {
 				t.Errorf("got %q, want only %q", got, tt.want)
@@ -185,7 +185,7 @@ func TestSubscriberValueFaults(t *testing.T) {
 func TestValuesFromFiles(t *testing.T) {
 	t.Parallel()
 	secrets := write(t, "main=whsec_a\n# old\nold=whsec_b\n")
-	b, err := config.LoadBridge(nil, env{
+	b, err := loadBridge(nil, env{
 		"WEBHOOK_LIVEMODE": "test", "STRIPE_WEBHOOK_SECRETS_FILE": secrets,
 		"NATS_USER": "bob", "NATS_PASSWORD_FILE": write(t, " pass word \r\n"),
 	}.get)
@@ -198,7 +198,7 @@ func TestValuesFromFiles(t *testing.T) {
 	if got := b.NATS.Password.Reveal(); got != " pass word " {
 		t.Errorf("got password %q, want all but the end of the line", got)
 	}
-	s, err := config.LoadSubscriber(nil, env{"MONGODB_URI_FILE": write(t, "mongodb+srv://a/\n")}.get)
+	s, err := loadSubscriber(nil, env{"MONGODB_URI_FILE": write(t, "mongodb+srv://a/\n")}.get)
 	if err != nil || s.Mongo.URI.Reveal() != "mongodb+srv://a/" {
 		t.Errorf("got %q, %v, want the URI of the file", s.Mongo.URI.Reveal(), err)
 	}
@@ -207,7 +207,7 @@ func TestValuesFromFiles(t *testing.T) {
 func TestShortMaxAgeIsWarnedOf(t *testing.T) {
 	t.Parallel()
 	for age, want := range map[string]int{"0": 0, "33d23h": 1, "34d": 0} {
-		c, err := config.LoadSubscriber(nil, env{"STREAM_MAX_AGE": age}.get)
+		c, err := loadSubscriber(nil, env{"STREAM_MAX_AGE": age}.get)
 		if err != nil || len(c.Warnings) != want {
 			t.Errorf("%s: got warnings %q, %v, want %d", age, c.Warnings, err, want)
 		}

@@ -219,7 +219,8 @@ func TestRefusalNamesTheSecret(t *testing.T) {
 // that can be sent, and no others.
 func TestKindsAreThoseOfTheSettings(t *testing.T) {
 	t.Parallel()
-	cfg, err := config.LoadStripesim([]string{"--kinds", "all"}, getenv)
+	var cfg config.Stripesim
+	err := config.StripesimSend(&cfg).Load("stripesim", map[string]string{"kinds": "all"}, getenv)
 	if diff := cmp.Diff(stripesim.SentKinds(), kinds(cfg)); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
@@ -229,7 +230,7 @@ func TestKindsAreThoseOfTheSettings(t *testing.T) {
 // that there are, and no others.
 func TestVersionsAreThoseOfTheSettings(t *testing.T) {
 	t.Parallel()
-	_, err := config.LoadStripesim([]string{"--api-version", "none"}, getenv)
+	err := config.StripesimSend(&config.Stripesim{}).Load("stripesim", map[string]string{"api-version": "none"}, getenv)
 	if err == nil || !strings.Contains(err.Error(), "one of "+strings.Join(stripesim.Versions(), ", ")+", not") {
 		t.Errorf("got %v, want %v", err, stripesim.Versions())
 	}

@@ -38,10 +38,10 @@ func TestTheProgramsTakeTheirSettings(t *testing.T) {
 	}
 }
 
-// settings finds the variables in a help text: the words whose flag stands there, too.
+// settings returns the variables in a help text: the words that follow their flag.
 func settings(help string) []string {
 	return slices.DeleteFunc(regexp.MustCompile(`\b[A-Z][A-Z0-9_]+\b`).FindAllString(help, -1), func(name string) bool {
-		return !strings.Contains(help, "--"+strings.ToLower(strings.ReplaceAll(name, "_", "-"))+" ")
+		return !strings.Contains(help, "--"+strings.ToLower(strings.ReplaceAll(name, "_", "-"))+", ")
 	})
 }
 

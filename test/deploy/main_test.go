@@ -7,8 +7,9 @@
 package deploy_test
 
 import (
+	"bytes"
 	"context"
-	"errors"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -22,6 +23,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/billbus/billbus/config"
+	commands "github.com/billbus/billbus/internal/cli"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -67,28 +69,30 @@ func programs(t *testing.T) []program {
 	t.Helper()
 	project := load(t)
 	b := program{name: "bridge", service: project.Services["bridge"]}
-	bridge, err := config.LoadBridge(b.service.Command, getenv(t, b.service))
-	b.err, b.admin, b.webhook, b.shutdown = err, bridge.AdminAddr, bridge.Webhook.Addr, bridge.ShutdownTimeout
+	var bridge config.Bridge
+	nothing := func(context.Context) error { return nil }
+	define := commands.Bridge(&bridge, commands.BridgeRuns{Serve: nothing, Provision: nothing, Doctor: nothing})
+	b.help, b.err = execute(t, define, b.service)
+	b.admin, b.webhook, b.shutdown = bridge.AdminAddr, bridge.Webhook.Addr, bridge.ShutdownTimeout
 	b.urls = strings.Split(bridge.NATS.URL, ",")
-	_, err = config.LoadBridge([]string{"--help"}, os.Getenv)
-	b.help = helpText(t, err)
 
 	s := program{name: "subscriber", service: project.Services["subscriber"]}
-	subscriber, err := config.LoadSubscriber(s.service.Command, getenv(t, s.service))
-	s.err, s.admin, s.shutdown = err, subscriber.AdminAddr, subscriber.ShutdownTimeout
+	var subscriber config.Subscriber
+	define = commands.Subscriber(&subscriber, commands.SubscriberRuns{Run: nothing, Audit: nothing, Verify: nothing, Replay: nothing})
+	s.help, s.err = execute(t, define, s.service)
+	s.admin, s.shutdown = subscriber.AdminAddr, subscriber.ShutdownTimeout
 	s.urls = append(strings.Split(subscriber.NATS.URL, ","), subscriber.Mongo.URI.Reveal())
-	_, err = config.LoadSubscriber([]string{"--help"}, os.Getenv)
-	s.help = helpText(t, err)
 	return []program{b, s}
 }
 
-func helpText(t *testing.T, err error) string {
+// execute returns the help of a program, and what it would report about the settings of a service.
+func execute(t *testing.T, define commands.Command, service types.ServiceConfig) (help string, err error) {
 	t.Helper()
-	var help *config.Help
-	if !errors.As(err, &help) {
-		t.Fatalf("got %v, want help", err)
+	var out bytes.Buffer
+	if err := commands.Execute(t.Context(), define, []string{"--help"}, os.Getenv, &out, io.Discard); err != nil {
+		t.Fatal(err)
 	}
-	return help.Text
+	return out.String(), commands.Execute(t.Context(), define, service.Command, getenv(t, service), io.Discard, io.Discard)
 }
 
 // getenv answers as in the container, where each secret stands in a file.
