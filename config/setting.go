@@ -1,7 +1,6 @@
 package config
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -19,7 +18,7 @@ type Setting struct {
 	Value    string   // what help calls the flag's value; FILE and DIR are completed as such
 	Bare     string   // the value of the flag if it is given without one; "" if it needs a value
 	Default  string   // "" if there is none
-	Shown    string   // the default for people, where the value alone says too little
+	Shown    string   // what happens without it, in words, if there is no default
 	Required string   // what is missing if it is not set; "" if it may be absent
 	Words    []string // all values that are accepted, if there are few; of a list, all entries
 	Meaning  string
@@ -47,11 +46,13 @@ func (s Setting) Label() string {
 // DefaultText is what help shows in place of a value: the default, or that one is required. It is ""
 // if there is nothing to say.
 func (s Setting) DefaultText() string {
-	switch shown := cmp.Or(s.Shown, s.Default); {
+	switch {
 	case s.Required != "":
 		return "required"
-	case shown != "":
-		return "default " + shown
+	case s.Shown != "":
+		return "default: " + s.Shown
+	case s.Default != "":
+		return "default " + s.Default
 	}
 	return ""
 }

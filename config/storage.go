@@ -28,10 +28,10 @@ func streamName(s *Stream) Setting {
 func streamLimits(s *Stream, warnings *[]string) Settings {
 	return Settings{
 		{
-			Env: "STREAM_MAX_AGE", Default: "0", Shown: "0, keep", Meaning: "how long messages are kept; less than 34d gives a warning",
+			Env: "STREAM_MAX_AGE", Default: "0", Meaning: "how long messages are kept, 0 for ever; less than 34d gives a warning",
 			convert: duration(&s.MaxAge, 0), check: func(r *reader) { s.checkAge(r, warnings) },
 		},
-		{Env: "STREAM_MAX_BYTES", Default: "-1", Shown: "-1, no limit", Meaning: "size of the stream; when it is full, publishing fails", convert: maxBytes(&s.MaxBytes)},
+		{Env: "STREAM_MAX_BYTES", Default: "-1", Meaning: "size of the stream in bytes, -1 for no limit; when it is full, publishing fails", convert: maxBytes(&s.MaxBytes)},
 		{
 			Env: "STREAM_DUPLICATE_WINDOW", Default: "72h", Meaning: "how long a repeated event id is recognized; STREAM_MAX_AGE if that is less",
 			convert: duration(&s.DuplicateWindow, shortest), check: s.checkWindow,
@@ -117,8 +117,8 @@ func database(field *string) Setting {
 // auditRetention refuses to forget what Stripe may still send again: it would count as new.
 func auditRetention(field *time.Duration) Setting {
 	return Setting{
-		Env: "AUDIT_RETENTION", Default: "0", Shown: "0, keep",
-		Meaning: "how long events are kept in the audit trail, at least 34d; events that a record depends on are always kept",
+		Env: "AUDIT_RETENTION", Default: "0",
+		Meaning: "how long events are kept in the audit trail, 0 for ever, or at least 34d; events that a record depends on are always kept",
 		convert: duration(field, 0), check: func(r *reader) {
 			if *field > 0 && *field < stripeHorizon {
 				r.fault("AUDIT_RETENTION", "must be 0 (keep) or at least 34d: Stripe may send an event again for 30 days and retry it for 3")

@@ -176,7 +176,7 @@ func TestFile(t *testing.T) {
 	}
 	refusing := newEndpoint(t, http.StatusServiceUnavailable)
 	out, _, err = call(t, "--url", refusing.URL, "--file", path, "--json")
-	if config.ExitCode(err) != 1 || !strings.Contains(out, `"status": 503`) || len(refusing.bodies) != 1 {
+	if config.ExitCode(err) != 1 || !strings.Contains(out, `"status":503`) || len(refusing.bodies) != 1 {
 		t.Errorf("got %q, %v, %d requests", out, err, len(refusing.bodies))
 	}
 }

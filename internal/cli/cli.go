@@ -52,7 +52,9 @@ func Execute(ctx context.Context, def Command, args []string, getenv func(string
 	}
 	p.def.Commands = append(slices.Clone(def.Commands), p.completion())
 	p.root = p.build(p.def)
-	p.root.SetHelpCommand(p.build(p.help()))
+	help := p.build(p.help())
+	help.ValidArgsFunction = p.completeHelp
+	p.root.SetHelpCommand(help)
 	p.root.SilenceErrors, p.root.SilenceUsage = true, true
 	p.root.CompletionOptions.DisableDefaultCmd = true
 	p.root.SetArgs(p.args)
@@ -99,6 +101,7 @@ func (p *program) build(c Command) *cobra.Command {
 	cmd.SetHelpFunc(func(cmd *cobra.Command, _ []string) {
 		_, p.printed = io.WriteString(cmd.OutOrStdout(), p.helpText(c, cmd.CommandPath()))
 	})
+	cmd.InitDefaultHelpFlag() // cobra does it later, and takes a command after --help for its value
 	cmd.Flags().Bool("version", false, "print version, commit and Go version")
 	for _, s := range c.Settings {
 		declare(cmd, s)

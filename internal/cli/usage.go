@@ -150,3 +150,15 @@ func (p *program) explain(help *cobra.Command, words []string) error {
 	target.InitDefaultHelpFlag()
 	return target.Help()
 }
+
+// completeHelp lists the commands in the one that the words name.
+func (p *program) completeHelp(_ *cobra.Command, words []string, _ string) (names []cobra.Completion, _ cobra.ShellCompDirective) {
+	if parent, rest, err := p.root.Find(words); err == nil && len(rest) == 0 {
+		for _, sub := range parent.Commands() {
+			if !sub.Hidden {
+				names = append(names, cobra.CompletionWithDesc(sub.Name(), sub.Short))
+			}
+		}
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
