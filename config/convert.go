@@ -49,11 +49,15 @@ func word(field *string) func(value) {
 	}
 }
 
-// isSet is for an option without a value.
-func isSet(field *bool) func(value) {
+// onOff accepts true and false. An option is turned on by its flag, without a value.
+func onOff(field *bool) func(value) {
 	return func(v value) {
-		if *field = v.text == "true"; !*field && v.text != "false" {
+		switch *field = v.text == "true"; {
+		case *field, v.text == "false":
+		case v.Env == "":
 			v.fault("takes no value")
+		default:
+			v.fault("must be true or false, not %s", quote(v.text))
 		}
 	}
 }

@@ -74,9 +74,9 @@ func TestDoctorFaults(t *testing.T) {
 		{"no value before a flag", []string{"doctor", "--body", "--json"}, []string{"--body: needs a value"}},
 		{"empty value", []string{"doctor", "--curl="}, []string{"--curl: needs a value"}},
 		{"value of a switch", []string{"doctor", "--json=hunter2"}, []string{"--json: takes no value"}},
-		{"option of another command", []string{"doctor", "--dry-run"}, []string{`--dry-run: not a flag of "bridge doctor"`}},
-		{"its options on another command", []string{"--curl=-", "--json"}, []string{`--curl: not a flag of "bridge serve"`, `--json: not a flag of "bridge serve"`}},
-		{"setting of another command", []string{"doctor", "--nats-url=a"}, []string{`NATS_URL: not a setting of "bridge doctor"`}},
+		{"option of another command", []string{"doctor", "--dry-run"}, []string{`--dry-run: not taken by "bridge doctor"`}},
+		{"its options on another command", []string{"--curl=-", "--json"}, []string{`--curl: not taken by "bridge serve"`, `--json: not taken by "bridge serve"`}},
+		{"setting of another command", []string{"doctor", "--nats-url=a"}, []string{`NATS_URL: not taken by "bridge doctor"`}},
 		{"wrong mode", []string{"doctor", "--webhook-livemode=both"}, []string{`WEBHOOK_LIVEMODE: must be live or test or any, not "both"`}},
 		{"no secrets", []string{"doctor", "--stripe-webhook-secrets="}, []string{"STRIPE_WEBHOOK_SECRETS: required: the endpoint's signing secret, whsec_…"}},
 	} {

@@ -37,11 +37,11 @@ func ParseWebhookSecrets(text string) ([]NamedSecret, error) {
 		}
 		secrets = append(secrets, secret)
 	}
-	if len(faults) == 0 && len(secrets) == 0 {
-		return nil, errors.New("contains no secret")
-	}
-	if len(faults) > 0 {
+	switch {
+	case len(faults) > 0:
 		return nil, errors.Join(faults...)
+	case len(secrets) == 0:
+		return nil, errors.New("contains no secret")
 	}
 	return secrets, nil
 }
@@ -71,38 +71,26 @@ func entries(text string) []string {
 	return found
 }
 
-// parseEntry counts the unnamed entries, to give them names.
+// parseEntry splits an entry into name and secret. A secret may contain "=" too, so an entry that
+// starts like a secret has no name. Unnamed entries are counted, to give them names.
 func parseEntry(entry string, unnamed *int) (NamedSecret, error) {
-	name, value, err := cutName(entry, unnamed)
-	if err != nil {
-		return NamedSecret{}, err
+	name, value, found := strings.Cut(entry, "=")
+	name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+	if strings.HasPrefix(entry, signingPrefix) {
+		*unnamed++
+		name, value, found = defaultName(*unnamed), entry, true
 	}
-	if !matches(`whsec_[A-Za-z0-9_+/=-]+`, value) {
+	switch {
+	case !found:
+		return NamedSecret{}, errors.New("must be whsec_… or name=whsec_…")
+	case !matches(`[A-Za-z0-9_-]{1,64}`, name):
+		return NamedSecret{}, errors.New("its name must be 1 to 64 letters, digits, _ or -")
+	case !matches(`whsec_[A-Za-z0-9_+/=-]+`, value):
 		return NamedSecret{}, errors.New("its value must be whsec_ and at least one letter, digit or one of _+/=-")
-	}
-	// Without the separator, two secrets would be one that verifies nothing.
-	if strings.Count(value, signingPrefix) > 1 {
+	case strings.Count(value, signingPrefix) > 1: // taken for one secret, they would verify nothing
 		return NamedSecret{}, errors.New("contains whsec_ twice: separate secrets with a comma or a newline")
 	}
 	return NamedSecret{Name: name, Value: secret.New(value)}, nil
-}
-
-// cutName splits an entry into name and secret. A secret may contain "=" too, so an entry that
-// starts like a secret has no name.
-func cutName(entry string, unnamed *int) (name, value string, err error) {
-	if strings.HasPrefix(entry, signingPrefix) {
-		*unnamed++
-		return defaultName(*unnamed), entry, nil
-	}
-	name, value, found := strings.Cut(entry, "=")
-	if !found {
-		return "", "", errors.New("must be whsec_… or name=whsec_…")
-	}
-	name, value = strings.TrimSpace(name), strings.TrimSpace(value)
-	if !matches(`[A-Za-z0-9_-]{1,64}`, name) {
-		return "", "", errors.New("its name must be 1 to 64 letters, digits, _ or -")
-	}
-	return name, value, nil
 }
 
 func defaultName(n int) string {

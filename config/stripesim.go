@@ -72,14 +72,6 @@ func endpointURL(field *string) func(value) {
 	}
 }
 
-func onOff(field *bool) func(value) {
-	return func(v value) {
-		if *field = v.text == "true"; !*field && v.text != "false" {
-			v.fault("must be true or false, not %s", quote(v.text))
-		}
-	}
-}
-
 func seed(field **uint64) func(value) {
 	return func(v value) {
 		n, err := strconv.ParseUint(v.text, 10, 64)

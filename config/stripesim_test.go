@@ -105,7 +105,7 @@ func TestStripesimFaults(t *testing.T) {
 		{"dry run and JSON", []string{"--dry-run", "--json"}, signer(), []string{"STRIPESIM_DRY_RUN, STRIPESIM_JSON: there is no report when nothing is sent: set one of the two"}},
 		{"unknown flag", []string{"--subscription=hunter2"}, signer(), []string{"--subscription: unknown flag, did you mean --subscriptions?"}},
 		{"separate value", []string{"--duplicates", "0.3"}, signer(), []string{stray}},
-		{"no value at the end", []string{"--seed"}, signer(), []string{"STRIPESIM_SEED: --seed needs a value"}},
+		{"no value at the end", []string{"--seed"}, signer(), []string{"--seed: needs a value"}},
 		{"no value before a flag", []string{"--file", "--json"}, signer(), []string{"STRIPESIM_FILE: --file needs a value (set one that starts with dashes in the environment)"}},
 		{"no flag at all", []string{"---hunter2"}, signer(), []string{"an argument that is not a flag: flags are written --name=value"}},
 	} {

@@ -35,7 +35,7 @@ func TestSubscriberUsageFaults(t *testing.T) {
 		args []string
 		want []string
 	}{
-		{"options of another command", []string{"--fix"}, []string{`--fix: not a flag of "subscriber run"`}},
+		{"options of another command", []string{"--fix"}, []string{`--fix: not taken by "subscriber run"`}},
 		{"two starts, and nonsense", []string{"replay", "--from-sequence=0", "--from-time=soon", "--rate=x"}, []string{
 			"--from-sequence: must be a whole number from 1 to 4611686018427387904, not \"0\"",
 			"--from-time: must be a time like 2026-01-31 or 2026-01-31T12:00:00Z, or how long ago, like 36h or 7d, not \"soon\"",
@@ -43,7 +43,7 @@ func TestSubscriberUsageFaults(t *testing.T) {
 			"--from-sequence, --from-time: give one of the two",
 		}},
 		{"a payload and a search", []string{"audit", "--payload=evt_1", "--limit=5"}, []string{"--payload: cannot be combined with other options"}},
-		{"settings of another command", []string{"verify", "--nats-url=a", "--mongodb-uri=hunter2"}, []string{`NATS_URL: not a setting of "subscriber verify"`, "MONGODB_URI: must begin with mongodb:// or mongodb+srv://"}},
+		{"settings of another command", []string{"verify", "--nats-url=a", "--mongodb-uri=hunter2"}, []string{`NATS_URL: not taken by "subscriber verify"`, "MONGODB_URI: must begin with mongodb:// or mongodb+srv://"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -35,12 +35,12 @@ func TestUsageFaults(t *testing.T) {
 		{"second command", []string{"serve", "provision"}, []string{stray}},
 		{"stray argument", []string{"serve", "hunter2"}, []string{stray}},
 		{"argument after the dashes", []string{"--", "hunter2"}, []string{stray}},
-		{"no value at the end", []string{"--stream-name"}, []string{"STREAM_NAME: --stream-name needs a value"}},
+		{"no value at the end", []string{"--stream-name"}, []string{"--stream-name: needs a value"}},
 		{"no value before a flag", []string{"--stream-name", "--log-level=warn"}, []string{"STREAM_NAME: --stream-name needs a value (set one that starts with dashes in the environment)"}},
 		{"value where none belongs", []string{"--dry-run=hunter2", "provision"}, []string{"--dry-run: takes no value"}},
 		{"no flag at all", []string{"---hunter2"}, []string{"an argument that is not a flag: flags are written --name=value"}},
-		{"dry run of serve", []string{"--dry-run"}, []string{`--dry-run: not a flag of "bridge serve"`}},
-		{"setting of another command", []string{"provision", "--webhook-path=/x"}, []string{`WEBHOOK_PATH: not a setting of "bridge provision"`}},
+		{"dry run of serve", []string{"--dry-run"}, []string{`--dry-run: not taken by "bridge serve"`}},
+		{"setting of another command", []string{"provision", "--webhook-path=/x"}, []string{`WEBHOOK_PATH: not taken by "bridge provision"`}},
 		{"setting of another program", []string{"--mongodb-uri=hunter2"}, []string{"--mongodb-uri: unknown flag"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

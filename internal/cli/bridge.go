@@ -10,10 +10,6 @@ func Bridge(c *config.Bridge, run BridgeRuns) Command {
 	return Command{
 		Name:  "bridge",
 		Short: "Receive Stripe webhooks, verify them, and publish them to NATS JetStream",
-		Examples: []Example{
-			{"Receive webhooks of test mode", "STRIPE_WEBHOOK_SECRETS=whsec_… WEBHOOK_LIVEMODE=test bridge"},
-			{"Show what would change at the streams", "bridge provision --dry-run --nats-url nats://nats:4222"},
-		},
 		Commands: []Command{
 			{
 				Name:  "serve",
@@ -21,7 +17,7 @@ func Bridge(c *config.Bridge, run BridgeRuns) Command {
 				Long: "The bridge verifies each webhook and publishes it to the stream before it answers. It starts without NATS, and answers 503 " +
 					"until it can publish; Stripe then sends the webhook again.",
 				Examples: []Example{
-					{"Receive webhooks of test mode", "STRIPE_WEBHOOK_SECRETS=whsec_… WEBHOOK_LIVEMODE=test bridge serve"},
+					{"Receive webhooks of test mode", "STRIPE_WEBHOOK_SECRETS=whsec_… WEBHOOK_LIVEMODE=test bridge"},
 					{"Read the signing secrets from a file", "bridge serve --webhook-livemode live --stripe-webhook-secrets-file secrets.txt"},
 				},
 				Settings: config.BridgeServe(c),
@@ -32,7 +28,7 @@ func Bridge(c *config.Bridge, run BridgeRuns) Command {
 				Short: "Create the streams, or change them to what the settings say",
 				Long:  "This is the only command that changes streams that exist. It prints each difference.",
 				Examples: []Example{
-					{"Show what would change", "bridge provision --dry-run"},
+					{"Show what would change in the streams", "bridge provision --dry-run"},
 					{"Keep three copies of the stream", "bridge provision --stream-replicas 3 --nats-url nats://nats:4222"},
 				},
 				Settings: config.BridgeProvision(c),

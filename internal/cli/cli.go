@@ -27,10 +27,10 @@ type Run func(ctx context.Context) error
 // Command defines a command. One without Run is a group of the Commands in it. A program is the
 // command at the root; if it has no Run, it runs the first of its Commands.
 type Command struct {
-	Name     string // "check", of "bridge endpoint check"
-	Short    string // one line, in the list of commands
-	Long     string // the paragraph after it, in the command's own help; may be ""
-	Examples []Example
+	Name     string    // "check", of "bridge endpoint check"
+	Short    string    // one line, in the list of commands
+	Long     string    // the paragraph after it, in the command's own help; may be ""
+	Examples []Example // two; if there are none, help shows the first ones of the first two Commands
 	Settings config.Settings
 	Run      Run
 	Commands []Command
@@ -215,6 +215,5 @@ func (p *program) completion() Command {
 			func(w io.Writer) error { return p.root.GenFishCompletion(w, true) }),
 	}}
 	c.Commands[0].Long = "The script needs the package bash-completion."
-	c.Examples = []Example{c.Commands[0].Examples[0], c.Commands[1].Examples[1]}
 	return c
 }

@@ -76,9 +76,9 @@ func TestNestedUsageFaults(t *testing.T) {
 		{"endpoint chek", "bridge endpoint", []string{`unknown command "chek": did you mean check?`}},
 		{"endpoint destroy", "bridge endpoint", []string{`unknown command "destroy": there is check, create`}},
 		{"endpoint --json", "bridge endpoint", []string{"--json: unknown flag"}},
-		{"endpoint create --dry-run", "bridge endpoint create", []string{`--dry-run: not a flag of "bridge endpoint create"`}},
+		{"endpoint create --dry-run", "bridge endpoint create", []string{`--dry-run: not taken by "bridge endpoint create"`}},
 		{"endpoint check --webhook-path=/x --log-level=x", "bridge endpoint check", []string{
-			`WEBHOOK_PATH: not a setting of "bridge endpoint check"`, `LOG_LEVEL: must be debug or info or warn or error, not "x"`,
+			`WEBHOOK_PATH: not taken by "bridge endpoint check"`, `LOG_LEVEL: must be debug or info or warn or error, not "x"`,
 		}},
 		{"help endpoint chek", "bridge help", []string{`unknown command or topic "chek": did you mean check?`}},
 		{"help hunter2", "bridge help", []string{"unknown command or topic"}},

@@ -22,7 +22,7 @@ func (p *program) helpText(c Command, path string) string {
 	paragraph(&b, c.Long)
 	fmt.Fprintf(&b, "Usage:\n  %s%s\n\n", path, usage(c))
 	b.WriteString("Examples:\n")
-	for _, e := range c.Examples {
+	for _, e := range examples(c) {
 		fmt.Fprintf(&b, "  # %s\n  %s\n", e.Why, e.Line)
 	}
 	p.writeCommands(&b, c)
@@ -34,6 +34,13 @@ func (p *program) helpText(c Command, path string) string {
 	fmt.Fprintf(&b, "\nExit status: 0 success or clean stop, 1 failure, 2 wrong usage or configuration.\n"+
 		"More: %[1]s help settings, %[1]s help exit-codes.\n", p.def.Name)
 	return b.String()
+}
+
+func examples(c Command) []Example {
+	if c.Examples != nil {
+		return c.Examples
+	}
+	return []Example{examples(c.Commands[0])[0], examples(c.Commands[1])[0]}
 }
 
 func usage(c Command) string {
@@ -72,26 +79,18 @@ func (p *program) writeSettings(b *strings.Builder, c Command) {
 	if c.Name == p.def.Name && p.hasDefault() {
 		of = " of " + p.def.Commands[0].Name + ", the default command"
 	}
-	var options, rest config.Settings
-	for _, s := range c.Settings {
-		if s.Env == "" {
-			options = append(options, s)
-		} else {
-			rest = append(rest, s)
-		}
-	}
-	if len(options) > 0 {
-		b.WriteString("\nOptions" + of + ":\n")
-		writeRows(b, options)
-	}
-	if len(rest) > 0 {
-		b.WriteString("\nSettings" + of + flagOrVariable)
-		writeRows(b, rest)
-	}
+	writeRows(b, "\nOptions"+of+":\n", c.Settings, true)
+	writeRows(b, "\nSettings"+of+flagOrVariable, c.Settings, false)
 }
 
-func writeRows(b *strings.Builder, rows config.Settings) {
-	for _, s := range rows {
+// writeRows lists either the options or the others, under a heading if there are any.
+func writeRows(b *strings.Builder, heading string, all config.Settings, options bool) {
+	for _, s := range all {
+		if (s.Env == "") != options {
+			continue
+		}
+		b.WriteString(heading)
+		heading = ""
 		head := "--" + s.Name()
 		if s.Env != "" {
 			head += ", " + s.Env
@@ -132,14 +131,7 @@ func (p *program) settingsText() string {
 		"A command takes the settings that its own help lists; other variables are ignored.")
 	paragraph(&b, "Durations are written like 90s, 5m, 72h or 34d, and lists are separated by commas. "+
 		"Other users of the machine can read flags: set secrets in the environment, or in a file with the variable that ends in _FILE.")
-	b.WriteString("Settings" + flagOrVariable)
-	var rows config.Settings
-	for _, s := range settings(p.def) {
-		if s.Env != "" {
-			rows = append(rows, s)
-		}
-	}
-	writeRows(&b, rows)
+	writeRows(&b, "Settings"+flagOrVariable, settings(p.def), false)
 	return b.String()
 }
 

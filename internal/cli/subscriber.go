@@ -10,17 +10,13 @@ func Subscriber(c *config.Subscriber, run SubscriberRuns) Command {
 	return Command{
 		Name:  "subscriber",
 		Short: "Keep a record of each subscription and an audit trail in MongoDB, from the messages of the stream",
-		Examples: []Example{
-			{"Store messages", "subscriber --nats-url nats://nats:4222 --mongodb-uri mongodb://mongo:27017"},
-			{"Show the newest events", "subscriber audit --mongodb-uri mongodb://mongo:27017"},
-		},
 		Commands: []Command{
 			{
 				Name:  "run",
 				Short: "Store messages until stopped",
 				Long:  "It starts without NATS and MongoDB, and waits for them.",
 				Examples: []Example{
-					{"Store messages", "subscriber run --nats-url nats://nats:4222 --mongodb-uri mongodb://mongo:27017"},
+					{"Store messages", "subscriber --nats-url nats://nats:4222 --mongodb-uri mongodb://mongo:27017"},
 					{"Remove events from the audit trail after 90 days", "subscriber run --audit-retention 90d"},
 				},
 				Settings: config.SubscriberRun(c),

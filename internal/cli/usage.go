@@ -17,7 +17,7 @@ import (
 // may be the value of a misspelt flag, and a secret.
 func (p *program) usageFaults(cmd *cobra.Command, words []string, err error) (faults []string, unknownCommand bool) {
 	if err != nil {
-		faults = append(faults, p.parseFault(err))
+		faults = append(faults, parseFault(err))
 	}
 	for _, word := range words {
 		switch {
@@ -31,14 +31,9 @@ func (p *program) usageFaults(cmd *cobra.Command, words []string, err error) (fa
 	}
 	for _, s := range settings(p.def) {
 		flag := cmd.Flags().Lookup(s.Name())
-		if !flag.Hidden || !flag.Changed {
-			continue
+		if flag.Hidden && flag.Changed {
+			faults = append(faults, fmt.Sprintf("%s: not taken by %q", s.Label(), p.pathOf(cmd)))
 		}
-		kind := "setting"
-		if s.Env == "" {
-			kind = "flag"
-		}
-		faults = append(faults, fmt.Sprintf("%s: not a %s of %q", s.Label(), kind, p.pathOf(cmd)))
 	}
 	return faults, unknownCommand
 }
@@ -78,18 +73,13 @@ func unknown(what, word string, parents ...*cobra.Command) string {
 }
 
 // parseFault describes an error of pflag without the value in it.
-func (p *program) parseFault(err error) string {
+func parseFault(err error) string {
 	var (
 		missing *pflag.ValueRequiredError
 		invalid *pflag.InvalidValueError
 	)
 	switch {
 	case errors.As(err, &missing):
-		for _, s := range settings(p.def) {
-			if s.Name() == missing.GetFlag().Name && s.Env != "" {
-				return fmt.Sprintf("%s: --%s needs a value", s.Env, s.Name())
-			}
-		}
 		return fmt.Sprintf("--%s: needs a value", missing.GetFlag().Name)
 	case errors.As(err, &invalid):
 		return fmt.Sprintf("--%s: takes no value", invalid.GetFlag().Name)
