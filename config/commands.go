@@ -16,7 +16,7 @@ func BridgeServe(c *Bridge) Settings {
 
 // BridgeProvision returns the settings of "bridge provision", bound to c.
 func BridgeProvision(c *Bridge) Settings {
-	dryRun := Setting{Flag: "dry-run", Bare: "true", Meaning: "only print what would change", convert: onOff(&c.DryRun)}
+	dryRun := Setting{Flag: "dry-run", NoValue: "true", Meaning: "only print what would change", convert: onOff(&c.DryRun)}
 	return slices.Concat(Settings{dryRun}, nats(&c.NATS), stream(&c.Stream, &c.Warnings), logging(&c.Log))
 }
 
@@ -30,7 +30,7 @@ func BridgeDoctor(c *Bridge) Settings {
 			{Flag: "body", Value: "FILE", Meaning: "the body, byte for byte", convert: text(&d.Body)},
 			{Flag: "headers", Value: "FILE", Meaning: "the headers, one \"Name: value\" a line", convert: text(&d.Headers)},
 			{Flag: "signature", Value: "VALUE", Meaning: "the Stripe-Signature header alone, instead of --headers", convert: text(&d.Signature)},
-			{Flag: "json", Bare: "true", Meaning: "print the verdict as a line of JSON", convert: onOff(&d.JSON), check: d.oneRequest},
+			{Flag: "json", NoValue: "true", Meaning: "print the verdict as a line of JSON", convert: onOff(&d.JSON), check: d.oneRequest},
 		},
 		signingSecrets(&c.Webhook),
 		Settings{livemode(&c.Webhook), tolerance(&c.Webhook)}.with("WEBHOOK_LIVEMODE", func(s *Setting) { s.Required = "" }),
@@ -69,8 +69,8 @@ func SubscriberRun(c *Subscriber) Settings {
 // SubscriberVerify returns the settings of "subscriber verify", bound to c.
 func SubscriberVerify(c *Subscriber) Settings {
 	return slices.Concat(Settings{
-		{Flag: "fix", Bare: "true", Meaning: "write what the audit trail says; nothing is removed", convert: onOff(&c.Verify.Fix)},
-		{Flag: "json", Bare: "true", Meaning: "print each finding, and the summary last, as a line of JSON", convert: onOff(&c.Verify.JSON)},
+		{Flag: "fix", NoValue: "true", Meaning: "write what the audit trail says; nothing is removed", convert: onOff(&c.Verify.Fix)},
+		{Flag: "json", NoValue: "true", Meaning: "print each finding, and the summary last, as a line of JSON", convert: onOff(&c.Verify.JSON)},
 	}, mongo(&c.Mongo), logging(&c.Log))
 }
 
@@ -89,8 +89,8 @@ func SubscriberReplay(c *Subscriber) Settings {
 				},
 			},
 			{Flag: "rate", Value: "N", Meaning: "messages a second at most (default: as fast as the database takes them)", convert: number(&p.Rate, 1, 1_000_000)},
-			{Flag: "restart", Bare: "true", Meaning: "forget a replay that was interrupted, and start again", convert: onOff(&p.Restart)},
-			{Flag: "json", Bare: "true", Meaning: "print the summary as a line of JSON", convert: onOff(&p.JSON)},
+			{Flag: "restart", NoValue: "true", Meaning: "forget a replay that was interrupted, and start again", convert: onOff(&p.Restart)},
+			{Flag: "json", NoValue: "true", Meaning: "print the summary as a line of JSON", convert: onOff(&p.JSON)},
 		},
 		nats(&c.NATS), Settings{streamName(&c.Stream), provision(&c.Provision)}, consumer(&c.ConsumerName, &c.MaxInFlight),
 		mongo(&c.Mongo), logging(&c.Log),
@@ -106,12 +106,12 @@ func SubscriberAudit(c *Subscriber) Settings {
 		{Flag: "user", Value: "ID", Meaning: "events of the subscriptions and customers of one of your users", convert: text(&a.User)},
 		{Flag: "event", Value: "ID", Meaning: "one event", convert: text(&a.Event)},
 		{Flag: "type", Value: "TYPE", Meaning: "events of a Stripe type like invoice.paid; subscription.snapshot for snapshots", convert: text(&a.Type)},
-		{Flag: "since", Value: "TIME", Meaning: "events created since: 2026-01-31, 2026-01-31T12:00:00Z, or how long ago, like 2h or 7d", convert: moment(&a.Since)},
-		{Flag: "until", Value: "TIME", Meaning: "events created until", convert: moment(&a.Until)},
+		{Flag: "since", Value: "TIME", Meaning: "events created since then: 2026-01-31, 2026-01-31T12:00:00Z, or how long ago, like 2h or 7d", convert: moment(&a.Since)},
+		{Flag: "until", Value: "TIME", Meaning: "events created until then", convert: moment(&a.Until)},
 		{Flag: "limit", Value: "N", Default: "100", Meaning: "events at most, the newest", convert: number(&a.Limit, 1, 100_000)},
 		{Flag: "payload", Value: "ID", Meaning: "print what Stripe sent in one event, except what was redacted; not with other options", convert: text(&a.Payload), check: a.payloadAlone},
-		{Flag: "wide", Bare: "true", Meaning: "print whole ids and all columns, wider than the terminal", convert: onOff(&a.Wide)},
-		{Flag: "json", Bare: "true", Meaning: "print each event and gap as a line of JSON", convert: onOff(&a.JSON)},
+		{Flag: "wide", NoValue: "true", Meaning: "print whole ids and all columns, wider than the terminal", convert: onOff(&a.Wide)},
+		{Flag: "json", NoValue: "true", Meaning: "print each event and gap as a line of JSON", convert: onOff(&a.JSON)},
 	}, mongo(&c.Mongo), logging(&c.Log))
 }
 
@@ -136,7 +136,7 @@ func StandaloneRun(c *Standalone) Settings {
 			},
 		},
 		{
-			Flag: "once", Bare: "true", Meaning: "stop after the simulation; exit status 0 only if all records are correct and each event is stored once",
+			Flag: "once", NoValue: "true", Meaning: "stop after the simulation; exit status 0 only if all records are correct and each event is stored once",
 			convert: onOff(&c.Once), check: func(r *reader) {
 				if c.Once && !r.given["--simulate"] {
 					r.fault("--once", "needs --simulate")

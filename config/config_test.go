@@ -27,7 +27,7 @@ type env map[string]string
 
 func (e env) get(name string) string { return e[name] }
 
-// with returns the environment with more variables, given as NAME, value.
+// with returns the environment with more variables, as pairs of name and value.
 func (e env) with(pairs ...string) env {
 	more := env{}
 	maps.Copy(more, e)
@@ -37,7 +37,7 @@ func (e env) with(pairs ...string) env {
 	return more
 }
 
-// minimal is the least that the bridge needs.
+// minimal has the settings that the bridge requires.
 func minimal() env {
 	return env{"STRIPE_WEBHOOK_SECRETS": "whsec_hunter2", "WEBHOOK_LIVEMODE": "live"}
 }
@@ -135,7 +135,7 @@ func TestSubscriberDefaults(t *testing.T) {
 
 func TestStandaloneDefaults(t *testing.T) {
 	t.Parallel()
-	// Another program's settings may stand in the same environment.
+	// The environment may have settings of another program.
 	got, err := loadStandalone(nil, env{"STREAM_REPLICAS": "3", "PROVISION": "check", "NATS_URL": "x:y:z"}.get)
 	if err != nil {
 		t.Fatal(err)
@@ -174,7 +174,7 @@ func TestProvisionNeedsNeitherSecretsNorLivemode(t *testing.T) {
 	}
 }
 
-// TestNoConfigurationPrintsASecret prints everything in every way.
+// TestNoConfigurationPrintsASecret prints every configuration in every way.
 func TestNoConfigurationPrintsASecret(t *testing.T) {
 	t.Parallel()
 	e := minimal().with("NATS_URL", "nats://bob:hunter2@a", "MONGODB_URI", "mongodb://bob:hunter2@a",

@@ -9,9 +9,9 @@ import (
 	"github.com/billbus/billbus/config"
 )
 
-func TestDoctorNeedsSecretsOnly(t *testing.T) {
+func TestDoctorRequiresSecretsOnly(t *testing.T) {
 	t.Parallel()
-	// What another command would refuse is nothing to the doctor.
+	// The doctor ignores what other commands would refuse.
 	e := env{"STRIPE_WEBHOOK_SECRETS": "whsec_hunter2", "NATS_URL": "http://a", "STREAM_REPLICAS": "x", "LOG_LEVEL": "loud"}
 	for _, tt := range []struct {
 		name string
@@ -65,7 +65,7 @@ func TestDoctorFaults(t *testing.T) {
 		args []string
 		want []string
 	}{
-		{"two ways", []string{"doctor", "--curl=a", "--body=b"}, []string{"--curl: is a whole request: leave out --body, --headers and --signature"}},
+		{"two ways to give the request", []string{"doctor", "--curl=a", "--body=b"}, []string{"--curl: is a whole request: leave out --body, --headers and --signature"}},
 		{"two kinds of headers", []string{"doctor", "--body=a", "--headers=b", "--signature=c"}, []string{"--headers, --signature: give one of the two"}},
 		{"body alone", []string{"doctor", "--body=a"}, []string{"--body: needs --headers or --signature"}},
 		{"headers alone", []string{"doctor", "--headers=a"}, []string{"--headers, --signature: need --body"}},
@@ -75,7 +75,7 @@ func TestDoctorFaults(t *testing.T) {
 		{"empty value", []string{"doctor", "--curl="}, []string{"--curl: needs a value"}},
 		{"value of a switch", []string{"doctor", "--json=hunter2"}, []string{"--json: takes no value"}},
 		{"option of another command", []string{"doctor", "--dry-run"}, []string{`--dry-run: not taken by "bridge doctor"`}},
-		{"its options on another command", []string{"--curl=-", "--json"}, []string{`--curl: not taken by "bridge serve"`, `--json: not taken by "bridge serve"`}},
+		{"its options with another command", []string{"--curl=-", "--json"}, []string{`--curl: not taken by "bridge serve"`, `--json: not taken by "bridge serve"`}},
 		{"setting of another command", []string{"doctor", "--nats-url=a"}, []string{`NATS_URL: not taken by "bridge doctor"`}},
 		{"wrong mode", []string{"doctor", "--webhook-livemode=both"}, []string{`WEBHOOK_LIVEMODE: must be live or test or any, not "both"`}},
 		{"no secrets", []string{"doctor", "--stripe-webhook-secrets="}, []string{"STRIPE_WEBHOOK_SECRETS: required: the endpoint's signing secret, whsec_…"}},

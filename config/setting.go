@@ -16,7 +16,7 @@ type Setting struct {
 	Env      string   // its variable; "" for an option, which applies to one call and is a flag only
 	Flag     string   // its flag without dashes; if "", the variable in lower case with dashes
 	Value    string   // what help calls the flag's value; FILE and DIR are completed as such
-	Bare     string   // the value of the flag if it is given without one; "" if it needs a value
+	NoValue  string   // what the flag means without a value; "" if it needs one
 	Default  string   // "" if there is none
 	Shown    string   // what happens without it, in words, if there is no default
 	Required string   // what is missing if it is not set; "" if it may be absent

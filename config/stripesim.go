@@ -28,8 +28,8 @@ func StripesimSend(c *Stripesim) Settings {
 		{Env: "STRIPESIM_SECRET_FILE", Value: "FILE", Meaning: "file with the signing secret"},
 		{Env: "STRIPESIM_SUBSCRIPTIONS", Default: "25", Meaning: "subscriptions to simulate", convert: number(&c.Subscriptions, 1, 100_000)},
 		{Env: "STRIPESIM_RATE", Default: "0", Meaning: "events a second, 0 for no limit", convert: fraction(&c.Rate, 1_000_000)},
-		{Env: "STRIPESIM_DUPLICATES", Default: "0", Bare: "0.2", Meaning: "share of events sent more than once, 0 to 1; --duplicates alone means 0.2", convert: fraction(&c.Duplicates, 1)},
-		{Env: "STRIPESIM_DISORDER", Default: "false", Bare: "true", Meaning: "send events out of order", convert: onOff(&c.Disorder)},
+		{Env: "STRIPESIM_DUPLICATES", Default: "0", NoValue: "0.2", Meaning: "share of events sent more than once, 0 to 1; --duplicates alone means 0.2", convert: fraction(&c.Duplicates, 1)},
+		{Env: "STRIPESIM_DISORDER", Default: "false", NoValue: "true", Meaning: "send events out of order", convert: onOff(&c.Disorder)},
 		{Env: "STRIPESIM_SEED", Shown: "random", Meaning: "seed of all random choices: the same seed makes the same events", convert: seed(&c.Seed)},
 		{Env: "STRIPESIM_TIES", Default: "0.1", Meaning: "probability that several changes of a subscription have the same second, 0 to 1", convert: fraction(&c.Ties, 1)},
 		{
@@ -42,9 +42,9 @@ func StripesimSend(c *Stripesim) Settings {
 			}
 		}},
 		{Env: "STRIPESIM_FILE", Value: "FILE", Meaning: "send the one event in this file, once, and print the answer", convert: text(&c.File)},
-		{Env: "STRIPESIM_DRY_RUN", Default: "false", Bare: "true", Meaning: "send nothing, print signed curl commands", convert: onOff(&c.DryRun), check: c.together},
+		{Env: "STRIPESIM_DRY_RUN", Default: "false", NoValue: "true", Meaning: "send nothing, print signed curl commands", convert: onOff(&c.DryRun), check: c.together},
 		{Env: "STRIPESIM_TRUTH", Value: "FILE", Meaning: "file to write the true final states to, as JSON", convert: text(&c.Truth)},
-		{Env: "STRIPESIM_JSON", Default: "false", Bare: "true", Meaning: "print the report as a line of JSON", convert: onOff(&c.JSON)},
+		{Env: "STRIPESIM_JSON", Default: "false", NoValue: "true", Meaning: "print the report as a line of JSON", convert: onOff(&c.JSON)},
 	}
 	for i := range all {
 		all[i].Flag = strings.TrimPrefix(all[i].Name(), "stripesim-")

@@ -48,7 +48,7 @@ func TestStripesimValues(t *testing.T) {
 		{"numbers", []string{"--subscriptions", "500", "--rate", "12.5", "--ties=1"}, signer(), func(c *config.Stripesim) {
 			c.Subscriptions, c.Rate, c.Ties = 500, 12.5, 1
 		}},
-		{"bare duplicates", []string{"--duplicates", "--disorder"}, signer(), func(c *config.Stripesim) { c.Duplicates, c.Disorder = 0.2, true }},
+		{"duplicates without a value", []string{"--duplicates", "--disorder"}, signer(), func(c *config.Stripesim) { c.Duplicates, c.Disorder = 0.2, true }},
 		{"duplicates", []string{"--duplicates=0.5"}, signer(), func(c *config.Stripesim) { c.Duplicates = 0.5 }},
 		{"seed", []string{"--seed=18446744073709551615"}, signer(), func(c *config.Stripesim) { c.Seed = new(uint64(18446744073709551615)) }},
 		{"seed zero", []string{"--seed", "0"}, signer(), func(c *config.Stripesim) { c.Seed = new(uint64(0)) }},
@@ -104,10 +104,10 @@ func TestStripesimFaults(t *testing.T) {
 		{"file and truth", []string{"--file=a", "--truth=b"}, signer(), []string{"STRIPESIM_FILE, STRIPESIM_TRUTH: the true state after one event is not known: set one of the two"}},
 		{"dry run and JSON", []string{"--dry-run", "--json"}, signer(), []string{"STRIPESIM_DRY_RUN, STRIPESIM_JSON: there is no report when nothing is sent: set one of the two"}},
 		{"unknown flag", []string{"--subscription=hunter2"}, signer(), []string{"--subscription: unknown flag, did you mean --subscriptions?"}},
-		{"separate value", []string{"--duplicates", "0.3"}, signer(), []string{stray}},
+		{"separate value", []string{"--duplicates", "0.3"}, signer(), []string{unexpected}},
 		{"no value at the end", []string{"--seed"}, signer(), []string{"--seed: needs a value"}},
 		{"no value before a flag", []string{"--file", "--json"}, signer(), []string{"STRIPESIM_FILE: --file needs a value (set one that starts with dashes in the environment)"}},
-		{"no flag at all", []string{"---hunter2"}, signer(), []string{"an argument that is not a flag: flags are written --name=value"}},
+		{"argument that is not a flag", []string{"---hunter2"}, signer(), []string{"an argument that is not a flag: flags are written --name=value"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

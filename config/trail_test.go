@@ -12,7 +12,7 @@ import (
 	"github.com/billbus/billbus/internal/secret"
 )
 
-func TestVerifyNeedsTheDatabaseOnly(t *testing.T) {
+func TestVerifyTakesTheDatabaseOnly(t *testing.T) {
 	t.Parallel()
 	got, err := loadSubscriber([]string{"verify", "--fix", "--json"}, env{"NATS_URL": "x:y:z", "MAX_IN_FLIGHT": "x"}.get)
 	if err != nil {
@@ -36,13 +36,13 @@ func TestSubscriberUsageFaults(t *testing.T) {
 		want []string
 	}{
 		{"options of another command", []string{"--fix"}, []string{`--fix: not taken by "subscriber run"`}},
-		{"two starts, and nonsense", []string{"replay", "--from-sequence=0", "--from-time=soon", "--rate=x"}, []string{
+		{"two starting points, and invalid values", []string{"replay", "--from-sequence=0", "--from-time=soon", "--rate=x"}, []string{
 			"--from-sequence: must be a whole number from 1 to 4611686018427387904, not \"0\"",
 			"--from-time: must be a time like 2026-01-31 or 2026-01-31T12:00:00Z, or how long ago, like 36h or 7d, not \"soon\"",
 			"--rate: must be a whole number from 1 to 1000000, not \"x\"",
 			"--from-sequence, --from-time: give one of the two",
 		}},
-		{"a payload and a search", []string{"audit", "--payload=evt_1", "--limit=5"}, []string{"--payload: cannot be combined with other options"}},
+		{"payload with a search", []string{"audit", "--payload=evt_1", "--limit=5"}, []string{"--payload: cannot be combined with other options"}},
 		{"settings of another command", []string{"verify", "--nats-url=a", "--mongodb-uri=hunter2"}, []string{`NATS_URL: not taken by "subscriber verify"`, "MONGODB_URI: must begin with mongodb:// or mongodb+srv://"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	hidden = "hunter2-never-shown"
-	stray  = "an argument that is neither a command nor a flag; flags are written --name=value"
+	hidden     = "hunter2-never-shown"
+	unexpected = "an argument that is neither a command nor a flag; flags are written --name=value"
 )
 
 func TestUsageFaults(t *testing.T) {
@@ -25,21 +25,21 @@ func TestUsageFaults(t *testing.T) {
 		want []string
 	}{
 		{"misspelt command", []string{"servee"}, []string{`unknown command "servee": did you mean serve?`}},
-		{"command unlike any", []string{"xyz"}, []string{`unknown command "xyz": there is completion, doctor, help, provision, serve`}},
+		{"unknown command without a similar one", []string{"xyz"}, []string{`unknown command "xyz": there is completion, doctor, help, provision, serve`}},
 		{"misspelt flag", []string{"--log-leve=x"}, []string{"--log-leve: unknown flag, did you mean --log-level?"}},
 		{"beginning of flags", []string{"--log=x"}, []string{"--log: unknown flag, did you mean --log-format or --log-level?"}},
 		{"misspelt help topic", []string{"help", "setings"}, []string{`unknown command or topic "setings": did you mean settings?`}},
-		{"unknown command", []string{"provison"}, []string{`unknown command "provison": did you mean provision?`}},
-		{"unknown flags, all of them", []string{"--foo=hunter2", "-bar", "hunter2"}, []string{"--foo: unknown flag", "--bar: unknown flag", stray}},
+		{"another misspelt command", []string{"provison"}, []string{`unknown command "provison": did you mean provision?`}},
+		{"unknown flags, all of them", []string{"--foo=hunter2", "-bar", "hunter2"}, []string{"--foo: unknown flag", "--bar: unknown flag", unexpected}},
 		{"secret as a flag", []string{"--whsec_hunter2"}, []string{"unknown flag"}},
-		{"second command", []string{"serve", "provision"}, []string{stray}},
-		{"stray argument", []string{"serve", "hunter2"}, []string{stray}},
-		{"argument after the dashes", []string{"--", "hunter2"}, []string{stray}},
+		{"second command", []string{"serve", "provision"}, []string{unexpected}},
+		{"unexpected argument", []string{"serve", "hunter2"}, []string{unexpected}},
+		{"argument after the dashes", []string{"--", "hunter2"}, []string{unexpected}},
 		{"no value at the end", []string{"--stream-name"}, []string{"--stream-name: needs a value"}},
 		{"no value before a flag", []string{"--stream-name", "--log-level=warn"}, []string{"STREAM_NAME: --stream-name needs a value (set one that starts with dashes in the environment)"}},
-		{"value where none belongs", []string{"--dry-run=hunter2", "provision"}, []string{"--dry-run: takes no value"}},
-		{"no flag at all", []string{"---hunter2"}, []string{"an argument that is not a flag: flags are written --name=value"}},
-		{"dry run of serve", []string{"--dry-run"}, []string{`--dry-run: not taken by "bridge serve"`}},
+		{"value for a flag without one", []string{"--dry-run=hunter2", "provision"}, []string{"--dry-run: takes no value"}},
+		{"argument that is not a flag", []string{"---hunter2"}, []string{"an argument that is not a flag: flags are written --name=value"}},
+		{"option of another command", []string{"--dry-run"}, []string{`--dry-run: not taken by "bridge serve"`}},
 		{"setting of another command", []string{"provision", "--webhook-path=/x"}, []string{`WEBHOOK_PATH: not taken by "bridge provision"`}},
 		{"setting of another program", []string{"--mongodb-uri=hunter2"}, []string{"--mongodb-uri: unknown flag"}},
 	} {
@@ -65,7 +65,7 @@ func TestStandaloneTakesNoCommand(t *testing.T) {
 func TestAllFaultsAtOnce(t *testing.T) {
 	t.Parallel()
 	_, err := loadBridge(
-		[]string{"--no-such-flag", "stray", "--log-level=loud"},
+		[]string{"--no-such-flag", "extra", "--log-level=loud"},
 		env{"NATS_URL": "http://bob:hunter2@a", "STREAM_REPLICAS": "x", "WEBHOOK_TOLERANCE": "0", "NATS_PASSWORD": "hunter2"}.get,
 	)
 	want := `wrong usage or configuration (see bridge --help):

@@ -30,7 +30,7 @@ func getenv(name string) string {
 	return ""
 }
 
-// endpoint answers everything with one status, and remembers the bodies.
+// endpoint answers every request with one status, and keeps the bodies.
 type endpoint struct {
 	*httptest.Server
 	mu     sync.Mutex
@@ -79,7 +79,7 @@ func TestSendsAndReports(t *testing.T) {
 	}
 }
 
-func TestReportForMachines(t *testing.T) {
+func TestReportAsJSON(t *testing.T) {
 	t.Parallel()
 	e := newEndpoint(t, http.StatusOK)
 	out, _, err := call(t, "--url", e.URL, "--seed", "18446744073709551615", "--subscriptions", "8", "--json")
@@ -188,12 +188,12 @@ func TestExitStatus(t *testing.T) {
 		args []string
 		want int
 	}{
-		"refused":       {[]string{"--url", refusing.URL, "--subscriptions", "5"}, 1},
-		"no such file":  {[]string{"--file", "/no/such/file"}, 1},
-		"no such place": {[]string{"--dry-run", "--truth", "/no/such/place.json"}, 1},
-		"wrong usage":   {[]string{"--subscriptions", "none"}, 2},
-		"help":          {[]string{"--help"}, 0},
-		"version":       {[]string{"--version"}, 0},
+		"refused":        {[]string{"--url", refusing.URL, "--subscriptions", "5"}, 1},
+		"no such file":   {[]string{"--file", "/no/such/file"}, 1},
+		"no such folder": {[]string{"--dry-run", "--truth", "/no/such/folder.json"}, 1},
+		"wrong usage":    {[]string{"--subscriptions", "none"}, 2},
+		"help":           {[]string{"--help"}, 0},
+		"version":        {[]string{"--version"}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -215,8 +215,8 @@ func TestRefusalNamesTheSecret(t *testing.T) {
 	}
 }
 
-// TestKindsAreThoseOfTheSettings holds that the settings know all kinds of ties
-// that can be sent, and no others.
+// TestKindsAreThoseOfTheSettings checks that the settings accept the kinds of
+// ties that can be sent, and no others.
 func TestKindsAreThoseOfTheSettings(t *testing.T) {
 	t.Parallel()
 	var cfg config.Stripesim
@@ -226,8 +226,8 @@ func TestKindsAreThoseOfTheSettings(t *testing.T) {
 	}
 }
 
-// TestVersionsAreThoseOfTheSettings holds that the settings know all renderings
-// that there are, and no others.
+// TestVersionsAreThoseOfTheSettings checks that the settings accept the API
+// versions that the simulator knows, and no others.
 func TestVersionsAreThoseOfTheSettings(t *testing.T) {
 	t.Parallel()
 	err := config.StripesimSend(&config.Stripesim{}).Load("stripesim", map[string]string{"api-version": "none"}, getenv)

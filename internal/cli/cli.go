@@ -126,7 +126,7 @@ func (p *program) declareOthers(cmd *cobra.Command) {
 
 func declare(cmd *cobra.Command, s config.Setting) {
 	cmd.Flags().String(s.Name(), "", s.Meaning)
-	cmd.Flags().Lookup(s.Name()).NoOptDefVal = s.Bare
+	cmd.Flags().Lookup(s.Name()).NoOptDefVal = s.NoValue
 	complete := cobra.NoFileCompletions
 	switch {
 	case s.Words != nil:

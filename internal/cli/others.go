@@ -22,8 +22,8 @@ func Stripesim(c *config.Stripesim, run Run) Command {
 	return Command{
 		Name:  "stripesim",
 		Short: "Send signed webhooks of simulated subscriptions, as Stripe would",
-		Long: "It sends the events of simulated subscriptions until all are answered 2xx, and knows the true final state of each. A flag " +
-			"without a value, and --duplicates, take one only as --name=value. Exit status 1 means that an event was not accepted.",
+		Long: "It sends the events of simulated subscriptions until all are answered 2xx, and knows the true final state of each. --disorder, --dry-run, " +
+			"--json and --duplicates take a value only as --name=value. Exit status 1 means that an event was not accepted.",
 		Examples: []Example{
 			{"Send events out of order, some of them twice", "STRIPESIM_SECRET=whsec_… stripesim --subscriptions 100 --disorder --duplicates"},
 			{"Send one event, once", "stripesim --file event.json --secret-file secret.txt"},

@@ -20,7 +20,7 @@ import (
 	"github.com/billbus/billbus/internal/ops"
 )
 
-func TestTheProgramsTakeTheirSettings(t *testing.T) {
+func TestServicesSetKnownVariables(t *testing.T) {
 	t.Parallel()
 	for _, p := range programs(t) {
 		if p.err != nil {
@@ -32,7 +32,7 @@ func TestTheProgramsTakeTheirSettings(t *testing.T) {
 		}
 		for name := range p.service.Environment {
 			if !slices.Contains(known, name) {
-				t.Errorf("%s: %s is no setting of it", p.name, name)
+				t.Errorf("%s: %s is not one of its settings", p.name, name)
 			}
 		}
 	}
@@ -45,7 +45,7 @@ func settings(help string) []string {
 	})
 }
 
-func TestTheModeMustBeChosen(t *testing.T) {
+func TestModeIsRequired(t *testing.T) {
 	t.Parallel()
 	_, err := compose(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "WEBHOOK_LIVEMODE") {
@@ -53,13 +53,13 @@ func TestTheModeMustBeChosen(t *testing.T) {
 	}
 }
 
-// endpoint is what listens on a port of a container.
+// endpoint is the handler on a port of a container.
 type endpoint struct {
 	port    string
 	handler http.Handler
 }
 
-func TestHealthChecksAskWhatExists(t *testing.T) {
+func TestHealthChecksUseExistingEndpoints(t *testing.T) {
 	t.Parallel()
 	admin := ops.AdminHandler(ops.NewHealth(), ops.NewMetrics())
 	opts := natsOptions(t)
@@ -80,8 +80,8 @@ func TestHealthChecksAskWhatExists(t *testing.T) {
 	}
 }
 
-// A container must not be restarted because another one is away.
-func TestHealthChecksOfTheProgramsAskWhetherTheyLive(t *testing.T) {
+// A container must not be restarted because another one is down.
+func TestHealthChecksOfTheProgramsCheckLiveness(t *testing.T) {
 	t.Parallel()
 	for _, p := range programs(t) {
 		if got := healthURL(t, p.service).Path; got != "/healthz" {
@@ -90,7 +90,7 @@ func TestHealthChecksOfTheProgramsAskWhetherTheyLive(t *testing.T) {
 	}
 }
 
-func TestEverythingThatRunsAlwaysHasAHealthCheck(t *testing.T) {
+func TestEveryPermanentServiceHasAHealthCheck(t *testing.T) {
 	t.Parallel()
 	for name, service := range load(t).Services {
 		check := service.HealthCheck
@@ -113,7 +113,7 @@ func healthURL(t *testing.T, service types.ServiceConfig) *url.URL {
 	return asked
 }
 
-func TestStoppingIsGivenMoreTimeThanItTakes(t *testing.T) {
+func TestStopGracePeriodIsLongerThanShutdown(t *testing.T) {
 	t.Parallel()
 	for _, p := range programs(t) {
 		grace := p.service.StopGracePeriod
@@ -123,8 +123,8 @@ func TestStoppingIsGivenMoreTimeThanItTakes(t *testing.T) {
 	}
 }
 
-// Stripe is answered 503 while NATS is away, and nothing at all while there is no bridge.
-func TestTheProgramsStartWithoutTheServers(t *testing.T) {
+// While NATS is down, the bridge answers 503; Stripe gets no answer if the bridge waits for NATS.
+func TestProgramsStartBeforeTheServers(t *testing.T) {
 	t.Parallel()
 	for _, p := range programs(t) {
 		if len(p.service.DependsOn) == 0 {
@@ -138,7 +138,7 @@ func TestTheProgramsStartWithoutTheServers(t *testing.T) {
 	}
 }
 
-func TestOnlyTheWebhookIsPublished(t *testing.T) {
+func TestOnlyTheWebhookPortIsPublic(t *testing.T) {
 	t.Parallel()
 	webhooks := 0
 	for name, service := range load(t).Services {
@@ -169,7 +169,7 @@ func webhookPort(t *testing.T) string {
 	return ""
 }
 
-func TestTheWebhookCanBeKeptToThisMachine(t *testing.T) {
+func TestWebhookPortCanBeLocal(t *testing.T) {
 	t.Parallel()
 	project, err := compose(t.Context(), "WEBHOOK_LIVEMODE=test", "WEBHOOK_PUBLISH=127.0.0.1:8081")
 	if err != nil {
@@ -187,10 +187,10 @@ func TestSecretsComeFromFiles(t *testing.T) {
 	for name, service := range load(t).Services {
 		for variable, value := range service.Environment {
 			if secret.MatchString(variable) && !strings.HasSuffix(variable, "_FILE") {
-				t.Errorf("%s: %s stands in the environment", name, variable)
+				t.Errorf("%s: %s is in the environment", name, variable)
 			}
 			if value == nil {
-				t.Errorf("%s: %s is taken over from the environment of whoever starts it", name, variable)
+				t.Errorf("%s: %s is inherited from the environment of docker compose", name, variable)
 			} else if u, err := url.Parse(*value); err == nil && u.User != nil {
 				t.Errorf("%s: %s has a login in it", name, variable)
 			}
@@ -221,7 +221,7 @@ func TestSecretsAreFilesThatGitIgnores(t *testing.T) {
 	}
 }
 
-func TestContainersMayDoLittle(t *testing.T) {
+func TestContainersHaveFewPrivileges(t *testing.T) {
 	t.Parallel()
 	for name, service := range load(t).Services {
 		if !service.ReadOnly || service.Privileged || !slices.Contains(service.CapDrop, "ALL") || len(service.CapAdd) > 0 ||
@@ -263,7 +263,7 @@ func reaches(from, to types.ServiceConfig) bool {
 	return false
 }
 
-func TestTheProgramsReachTheServers(t *testing.T) {
+func TestProgramsReachTheServers(t *testing.T) {
 	t.Parallel()
 	services := load(t).Services
 	ports := map[string]string{"nats": itoa(natsOptions(t).Port), "mongodb": "27017"}
@@ -281,7 +281,7 @@ func TestTheProgramsReachTheServers(t *testing.T) {
 	}
 }
 
-func TestNobodyElseReachesTheServers(t *testing.T) {
+func TestServersAreOnInternalNetworks(t *testing.T) {
 	t.Parallel()
 	project := load(t)
 	for _, name := range []string{"nats", "mongodb"} {
@@ -296,7 +296,7 @@ func TestNobodyElseReachesTheServers(t *testing.T) {
 	}
 }
 
-func TestNATSKeepsWhatItAcknowledges(t *testing.T) {
+func TestNATSSyncsBeforeItAcknowledges(t *testing.T) {
 	t.Parallel()
 	opts := natsOptions(t)
 	if !opts.JetStream || !opts.SyncAlways {
@@ -313,7 +313,7 @@ func TestNATSKeepsWhatItAcknowledges(t *testing.T) {
 	}
 }
 
-// natsOptions reads the configuration that the command of the NATS service names, as the server does.
+// natsOptions reads the configuration file of the NATS service, as the server does.
 func natsOptions(t *testing.T) *server.Options {
 	t.Helper()
 	nats := load(t).Services["nats"]
@@ -324,7 +324,7 @@ func natsOptions(t *testing.T) *server.Options {
 	return opts
 }
 
-// startNATS runs a server of that configuration, elsewhere.
+// startNATS runs a server with that configuration, on other ports.
 func startNATS(t *testing.T, opts *server.Options) *server.Server {
 	t.Helper()
 	opts = opts.Clone()
@@ -343,8 +343,8 @@ func startNATS(t *testing.T, opts *server.Options) *server.Server {
 	return srv
 }
 
-// The name of the replica set stands in three places and that of its node in two.
-func TestMongoDBIsTheReplicaSetThatIsAskedFor(t *testing.T) {
+// The name of the replica set is repeated in three places, and that of its node in two.
+func TestMongoDBIsTheReplicaSetInTheURI(t *testing.T) {
 	t.Parallel()
 	mongodb := load(t).Services["mongodb"]
 	var asked *url.URL
@@ -356,7 +356,7 @@ func TestMongoDBIsTheReplicaSetThatIsAskedFor(t *testing.T) {
 		}
 	}
 	if asked == nil {
-		t.Fatal("nobody asks for MongoDB")
+		t.Fatal("no program connects to MongoDB")
 	}
 	set := asked.Query().Get("replicaSet")
 	if i := slices.Index(mongodb.Command, "--replSet"); i < 0 || set == "" || mongodb.Command[i+1] != set {
@@ -392,8 +392,8 @@ func TestImagesArePinned(t *testing.T) {
 	}
 }
 
-// What is tested is what is deployed.
-func TestNATSIsOfTheVersionThatTestsUse(t *testing.T) {
+// The version that is tested is the one that is deployed.
+func TestNATSImageIsTheTestedVersion(t *testing.T) {
 	t.Parallel()
 	if got, want := load(t).Services["nats"].Image, "nats:"+server.VERSION+"-alpine"; got != want {
 		t.Errorf("got image %s, want %s", got, want)
@@ -415,7 +415,7 @@ func stages(t *testing.T) map[string]string {
 	return base
 }
 
-func TestTheDockerfileBuildsWithTheModulesGo(t *testing.T) {
+func TestDockerfileUsesTheGoVersionOfTheModule(t *testing.T) {
 	t.Parallel()
 	need := regexp.MustCompile(`(?m)^go (\S+)$`).FindStringSubmatch(read(t, filepath.Join(root, "go.mod")))
 	for image, stage := range stages(t) {
@@ -431,7 +431,7 @@ func TestTheDockerfileBuildsWithTheModulesGo(t *testing.T) {
 	t.Error("there is no stage build")
 }
 
-func TestTheDockerfileMakesTheProgramsItIsAskedFor(t *testing.T) {
+func TestDockerfileBuildsTheServices(t *testing.T) {
 	t.Parallel()
 	dockerfile := read(t, filepath.Join(root, "Dockerfile"))
 	for _, p := range programs(t) {

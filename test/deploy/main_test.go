@@ -1,9 +1,6 @@
-// Package deploy holds the files that Billbus is deployed with against the programs that they
-// deploy: docker-compose.yml and Dockerfile, and what stands in deploy/. A variable that no program
-// reads, a health check of an endpoint that does not exist or an alert on a metric that was renamed
-// would otherwise be found out in production, and the last one never.
-//
-// It has tests only.
+// Package deploy tests the files that Billbus is deployed with: docker-compose.yml, Dockerfile and
+// those in deploy/. Without it, a variable that no program reads, a health check of an endpoint that
+// does not exist, or an alert on a metric that was renamed would be noticed in production, or never.
 package deploy_test
 
 import (
@@ -31,8 +28,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // root is where the module is.
 const root = "../.."
 
-// compose loads docker-compose.yml as docker compose does, with all profiles and without anything of
-// the environment but what is given as NAME=value.
+// compose loads docker-compose.yml as docker compose does, with all profiles, and with only the given
+// environment, as NAME=value.
 func compose(ctx context.Context, env ...string) (*types.Project, error) {
 	options, err := cli.NewProjectOptions([]string{filepath.Join(root, "docker-compose.yml")},
 		cli.WithEnv(env), cli.WithProfiles([]string{"*"}))
@@ -42,7 +39,7 @@ func compose(ctx context.Context, env ...string) (*types.Project, error) {
 	return options.LoadProject(ctx)
 }
 
-// load is compose with what the user must choose.
+// load is compose with the variables that the user must set.
 func load(t *testing.T) *types.Project {
 	t.Helper()
 	project, err := compose(t.Context(), "WEBHOOK_LIVEMODE=test")
@@ -57,14 +54,14 @@ type program struct {
 	name     string
 	service  types.ServiceConfig
 	help     string
-	err      error // what the program would say of its settings
+	err      error // what the program reports about its settings
 	admin    string
-	webhook  string // where webhooks come in; "" if they do not
+	webhook  string // where webhooks are received; "" if they are not
 	shutdown time.Duration
-	urls     []string // of what it connects to
+	urls     []string // of the servers that it connects to
 }
 
-// programs reads the settings of ours, as the programs would.
+// programs reads the settings as the programs do.
 func programs(t *testing.T) []program {
 	t.Helper()
 	project := load(t)
@@ -95,7 +92,7 @@ func execute(t *testing.T, define commands.Command, service types.ServiceConfig)
 	return out.String(), commands.Execute(t.Context(), define, service.Command, getenv(t, service), io.Discard, io.Discard)
 }
 
-// getenv answers as in the container, where each secret stands in a file.
+// getenv returns variables as in the container, where each secret is in a file.
 func getenv(t *testing.T, service types.ServiceConfig) func(string) string {
 	t.Helper()
 	files := map[string]string{}
@@ -118,7 +115,7 @@ func getenv(t *testing.T, service types.ServiceConfig) func(string) string {
 	}
 }
 
-// target is where a secret stands in the container.
+// target is the path of a secret in the container.
 func target(secret types.ServiceSecretConfig) string {
 	switch {
 	case secret.Target == "":
@@ -130,7 +127,7 @@ func target(secret types.ServiceSecretConfig) string {
 	}
 }
 
-// mounted returns the file of this repository that a service sees under that path.
+// mounted returns the file of this repository that is mounted at the path.
 func mounted(t *testing.T, service types.ServiceConfig, path string) string {
 	t.Helper()
 	for _, volume := range service.Volumes {

@@ -32,7 +32,7 @@ func decodeYAML(t *testing.T, path string, into any) {
 	}
 }
 
-// prometheus is what the tests need of prometheus.yml.
+// prometheus is the part of prometheus.yml that the tests read.
 type prometheus struct {
 	RuleFiles     []string `yaml:"rule_files"`
 	ScrapeConfigs []struct {
@@ -51,7 +51,7 @@ func loadPrometheus(t *testing.T) prometheus {
 	return conf
 }
 
-func TestPrometheusAsksEveryProgram(t *testing.T) {
+func TestPrometheusScrapesEveryProgram(t *testing.T) {
 	t.Parallel()
 	targets := map[string]string{}
 	for _, job := range loadPrometheus(t).ScrapeConfigs {
@@ -78,7 +78,7 @@ func TestPrometheusAsksEveryProgram(t *testing.T) {
 	}
 }
 
-// query is an expression and where it stands.
+// query is an expression and the place where it is used.
 type query struct {
 	place string
 	text  string
@@ -117,7 +117,7 @@ func alerts(t *testing.T) []query {
 	return queries
 }
 
-// dashboard reads the queries of the dashboard, with what Grafana would put in.
+// dashboard reads the queries of the dashboard, with their variables filled in as Grafana does.
 func dashboard(t *testing.T) []query {
 	t.Helper()
 	var board struct {
@@ -167,7 +167,7 @@ func datasource(t *testing.T) source {
 	return file.Datasources[0]
 }
 
-func TestGrafanaFindsWhatItShows(t *testing.T) {
+func TestGrafanaProvisioningIsComplete(t *testing.T) {
 	t.Parallel()
 	services := load(t).Services
 	asked, err := url.Parse(datasource(t).URL)
@@ -186,7 +186,7 @@ func TestGrafanaFindsWhatItShows(t *testing.T) {
 	}
 }
 
-func TestAlertsAskForWhatIsExported(t *testing.T) {
+func TestAlertsUseExportedMetrics(t *testing.T) {
 	t.Parallel()
 	e := newExports(t)
 	queries := alerts(t)
@@ -198,7 +198,7 @@ func TestAlertsAskForWhatIsExported(t *testing.T) {
 	}
 }
 
-func TestTheDashboardShowsWhatIsExported(t *testing.T) {
+func TestDashboardUsesExportedMetrics(t *testing.T) {
 	t.Parallel()
 	e := newExports(t)
 	queries := dashboard(t)
@@ -210,7 +210,7 @@ func TestTheDashboardShowsWhatIsExported(t *testing.T) {
 	}
 }
 
-// exports is what Prometheus can know.
+// exports is everything that Prometheus scrapes.
 type exports struct {
 	labels   map[string][]string // by the name of a sample
 	jobs     []string
@@ -231,8 +231,7 @@ func newExports(t *testing.T) exports {
 	return e
 }
 
-// samples calls every method of the metrics once, and returns the labels of each sample that is
-// exported then.
+// samples calls every method of the metrics once, and returns the labels of each exported sample.
 func samples(t *testing.T) map[string][]string {
 	t.Helper()
 	metrics := ops.NewMetrics()
@@ -267,8 +266,8 @@ func argument(in reflect.Type) reflect.Value {
 	return reflect.Zero(in)
 }
 
-// literals returns every string that stands in the source of a package, tests aside: outcomes and
-// reasons are among them.
+// literals returns every string in the source of a package without its tests. Outcomes and reasons
+// are among them.
 func literals(t *testing.T) map[string]bool {
 	t.Helper()
 	found := map[string]bool{}
@@ -305,7 +304,7 @@ func addLiterals(t *testing.T, path string, to map[string]bool) {
 	}
 }
 
-// functions are those of Prometheus that are used. The parser knows more than Prometheus does.
+// functions are the functions of Prometheus in use. The parser accepts more than Prometheus has.
 var functions = []string{"rate", "increase", "deriv", "min_over_time", "histogram_quantile", "scalar", "vector"}
 
 // check reports what is wrong with a query.
@@ -341,7 +340,7 @@ func (e exports) check(t *testing.T, q query) {
 	}
 }
 
-// metric checks the name and the labels that are asked for, and returns all that it has.
+// metric checks the name and the labels in a query, and returns all labels of the metric.
 func (e exports) metric(expr *metricsql.MetricExpr, fault func(string, ...any)) []string {
 	var known []string
 	for _, filters := range expr.LabelFilterss {
@@ -369,7 +368,7 @@ func (e exports) values(filter metricsql.LabelFilter, fault func(string, ...any)
 	}
 }
 
-// function refuses what only the parser understands.
+// function refuses functions that only the parser has.
 func function(expr *metricsql.FuncExpr, fault func(string, ...any)) {
 	if !slices.Contains(functions, expr.Name) {
 		fault("unknown function %s: if Prometheus has it, add it to the list", expr.Name)
