@@ -36,7 +36,7 @@ func printTables(w io.Writer, h stripesim.History, r stripesim.Report) error {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(w, "\n%d of %d events accepted in %s; stamps do not tell the last event of %d of %d subscriptions\n",
+	_, err := fmt.Fprintf(w, "\n%d of %d events accepted in %s; times do not determine the last event of %d of %d subscriptions\n",
 		r.Done, r.Events+r.Repeats, r.Elapsed.Round(time.Millisecond), h.Tied(), len(h.Truth))
 	return err
 }

@@ -29,7 +29,7 @@ type Run func(ctx context.Context) error
 type Command struct {
 	Name     string    // "check", of "bridge endpoint check"
 	Short    string    // one line, in the list of commands
-	Long     string    // the paragraph after it, in the command's own help; may be ""
+	Long     string    // a paragraph after it in the command's own help, or ""
 	Examples []Example // two; if there are none, help shows the first ones of the first two Commands
 	Settings config.Settings
 	Run      Run
@@ -63,7 +63,7 @@ func Execute(ctx context.Context, def Command, args []string, getenv func(string
 	return cmp.Or(p.root.ExecuteContext(ctx), p.printed)
 }
 
-// program is a program at work.
+// program is one execution of a program.
 type program struct {
 	def     Command
 	root    *cobra.Command
@@ -113,8 +113,8 @@ func (p *program) build(c Command) *cobra.Command {
 	return cmd
 }
 
-// declareOthers declares the flags of the program's other commands, hidden. With them, cobra finds a
-// command behind the flags that it takes, and their use elsewhere is reported as what it is.
+// declareOthers declares the flags of the program's other commands as hidden. Then cobra finds a command
+// after its flags, and a flag of another command can be reported as such.
 func (p *program) declareOthers(cmd *cobra.Command) {
 	for _, s := range settings(p.def) {
 		if cmd.Flags().Lookup(s.Name()) == nil {
