@@ -121,7 +121,7 @@ func (a *Audit) payloadAlone(r *reader) {
 	}
 }
 
-// StandaloneRun returns the settings of "standalone run", bound to c.
+// StandaloneRun returns the settings of standalone, bound to c.
 func StandaloneRun(c *Standalone) Settings {
 	c.Stream.Replicas, c.Provision = 1, "create"
 	simulate := Settings{

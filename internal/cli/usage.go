@@ -52,7 +52,7 @@ func (p *program) follows(cmd *cobra.Command, word string) bool {
 	return len(p.args) > depth && p.args[depth] == word
 }
 
-func likeName(word string) bool { return regexp.MustCompile(`^[a-z-]{1,20}$`).MatchString(word) }
+func likeName(word string) bool { return regexp.MustCompile(`^[a-z][a-z-]{0,19}$`).MatchString(word) }
 
 // unknown is the fault of a word that is not one of the parents' commands.
 func unknown(what, word string, parents ...*cobra.Command) string {
