@@ -1,10 +1,10 @@
-// Package config turns flags and environment variables into the settings of each program.
+// Package config reads the settings of the programs.
 //
-// Every setting stands once, in one table, with its default and its meaning: the flags, the help text
-// and the checks are all made from it. Values are read as text, a flag before its environment
-// variable, and only then converted and checked. Whatever is wrong is reported in one go, before
-// anything is connected to, so that a deployment is corrected once and not setting by setting. No
-// fault quotes a secret, and a Secret never prints.
+// Each setting is one [Setting]: its variable, flag, default and meaning, and the conversion into
+// a field. A command takes some [Settings], which its help text, its shell completion and its
+// configuration are all made from. Values are read as text, a flag before its environment
+// variable, and then converted and checked. All faults are reported together, before anything is
+// connected to. They never quote a secret, and a secret.Text never prints.
 package config
 
 import (
@@ -14,9 +14,9 @@ import (
 	"github.com/billbus/billbus/internal/secret"
 )
 
-// NATS says how to reach the NATS servers and who we are there. At most one way to authenticate is set.
+// NATS says how to reach the NATS servers. At most one way to log in is set.
 type NATS struct {
-	URL          string // comma-separated; credentials written in it stand in the fields below instead, so it may be logged
+	URL          string // comma-separated, and safe to log: a login in it is moved to the fields below
 	CredsFile    string
 	NKeySeedFile string
 	User         string
@@ -27,48 +27,53 @@ type NATS struct {
 	KeyFile      string
 }
 
-// Stream says what the JetStream stream is called and how it is made where it is missing.
+// Stream names the JetStream stream, and says how to create it.
 type Stream struct {
 	Name            string
 	Replicas        int
 	MaxAge          time.Duration // 0 keeps everything
 	MaxBytes        int64         // -1 is no limit
-	DuplicateWindow time.Duration // never above a MaxAge that is set
+	DuplicateWindow time.Duration // never longer than a MaxAge that is set
 }
 
-// Log says what is logged and in which form.
+// Log says what is logged, and in which format.
 type Log struct {
 	Level  slog.Level
-	Format string // "json", "text", or "" where it is not set: text on a terminal, else json
+	Format string // "json", "text", or "" for text on a terminal and JSON otherwise
 }
 
-// Webhook says where webhooks come in and which of them are admitted.
+// Webhook configures the webhook endpoint and what is admitted there.
 type Webhook struct {
 	Addr        string
 	Path        string
 	Secrets     []NamedSecret
-	SecretsFile string // where Secrets came from, to be read again on change; "" if from no file
+	SecretsFile string // the file of the Secrets, which is read again when it changes; "" if there is none
 	Tolerance   time.Duration
 	MaxBytes    int64
 	Livemode    string   // "live", "test" or "any"
-	Accounts    []string // "any" alone, or "platform" and acct_… in any mixture
+	Accounts    []string // "any", or a list of "platform" and acct_…
 	RedactKeys  []string
 	UserIDKeys  []string
-	// ClientReference says whether client_reference_id is a user id: "api", "all" or "off".
+	// ClientReference says when client_reference_id is a user id: "api", "all" or "off".
 	ClientReference string
 	PublishTimeout  time.Duration
 }
 
-// Mongo says which database holds state and audit.
+// StripeAPI says how to read from Stripe's API. Without a key nothing is read.
+type StripeAPI struct {
+	Key     secret.Text
+	Base    string
+	Version string // "" for the account's own
+}
+
+// Mongo names the database.
 type Mongo struct {
-	URI      secret.Text // it may hold a password
+	URI      secret.Text // it can contain a password
 	Database string
 }
 
-// Bridge is what the bridge program was told. For "provision" only NATS, Stream, Log and DryRun are
-// set, for "doctor" only Doctor and, of Webhook, what verification depends on.
+// Bridge configures the bridge. Each of its commands fills in what it needs.
 type Bridge struct {
-	Command         string // "serve", "provision" or "doctor"
 	DryRun          bool
 	Doctor          Doctor
 	Webhook         Webhook
@@ -79,14 +84,21 @@ type Bridge struct {
 	AdminAddr       string
 	Log             Log
 	ShutdownTimeout time.Duration
-	Warnings        []string // legal settings that will surprise somebody; to be logged once
+	Warnings        []string // about settings that are valid but surprising; to be logged once
 }
 
-// Subscriber is what the subscriber program was told. For "verify" only Verify, Mongo and Log are set, for
-// "audit" only Audit, Mongo and Log, for
-// "replay" all but Verify and Audit, and of Stream only name and mode.
+// Doctor says where "bridge doctor" finds the captured request: either Curl is set, or Body and one
+// of Headers and Signature. Body, Headers and Curl name files; "-" is standard input.
+type Doctor struct {
+	Body      string
+	Headers   string
+	Signature string // the value of the header
+	Curl      string
+	JSON      bool
+}
+
+// Subscriber configures the subscriber. Each of its commands fills in what it needs.
 type Subscriber struct {
-	Command         string // "run", "verify", "replay" or "audit"
 	Verify          Verify
 	Replay          Replay
 	Audit           Audit
@@ -103,12 +115,38 @@ type Subscriber struct {
 	Warnings        []string
 }
 
-// Standalone is what the standalone program was told. Webhook.Secrets is empty if none was set.
+// Verify says what "subscriber verify" does with its findings.
+type Verify struct {
+	Fix  bool // write what the audit trail says
+	JSON bool
+}
+
+// Replay says which part of the stream "subscriber replay" reads.
+type Replay struct {
+	FromSequence uint64 // 0 for not by sequence
+	FromTime     Moment // zero for not by time
+	Rate         int    // messages a second; 0 is no limit
+	Restart      bool   // forget a replay that was interrupted
+	JSON         bool
+}
+
+// Audit says which events "subscriber audit" shows.
+type Audit struct {
+	Subscription, Customer, User, Event, Type string
+	Since, Until                              Moment
+	Limit                                     int
+	Payload                                   string // the event whose payload is printed, and nothing else
+	Wide                                      bool   // print whole ids and all columns
+	JSON                                      bool
+}
+
+// Standalone configures the program that runs everything in one process. Webhook.Secrets is empty
+// if none is set.
 type Standalone struct {
 	Webhook         Webhook
 	StripeAPI       StripeAPI
 	Stream          Stream
-	Provision       string // "create" or "check": whether missing streams, consumers and indexes are created
+	Provision       string
 	Database        string
 	ConsumerName    string
 	AuditRetention  time.Duration // 0 keeps everything
@@ -118,104 +156,26 @@ type Standalone struct {
 	MongoAddr       string
 	AdminAddr       string
 	Log             Log
-	Simulate        int  // lifecycles to play; 0 for none
+	Simulate        int  // subscriptions to simulate; 0 for none
 	Once            bool // stop after the simulation
 	ShutdownTimeout time.Duration
 	Warnings        []string
 }
 
-// LoadBridge reads the settings of the bridge. The error is a *Help or a *Faults.
-func LoadBridge(args []string, getenv func(string) string) (Bridge, error) {
-	r, err := read(bridge(), args, getenv)
-	if err != nil {
-		return Bridge{}, err
-	}
-	c := Bridge{Command: r.command}
-	switch r.command {
-	case "doctor":
-		c.Doctor, c.Webhook = r.doctor(), r.verification()
-	default:
-		c.DryRun, c.NATS, c.Stream, c.Log = r.options["dry-run"] != "", r.nats(), r.stream(), r.log()
-		c.Provision = r.provision()
-	}
-	if r.command == "serve" {
-		c.Webhook = r.webhook()
-		r.webhookSecrets(&c.Webhook, true)
-		c.StripeAPI = r.stripeAPI()
-		c.AdminAddr = r.addr("ADMIN_ADDR")
-		c.ShutdownTimeout = r.duration("SHUTDOWN_TIMEOUT", positive)
-	}
-	c.Warnings = r.warnings
-	if err := r.err(); err != nil {
-		return Bridge{}, err
-	}
-	return c, nil
-}
-
-// LoadSubscriber reads the settings of the subscriber. The error is a *Help or a *Faults.
-func LoadSubscriber(args []string, getenv func(string) string) (Subscriber, error) {
-	r, err := read(subscriber(), args, getenv)
-	if err != nil {
-		return Subscriber{}, err
-	}
-	c := Subscriber{Command: r.command}
-	switch r.command {
-	case "verify":
-		c.Verify = Verify{Fix: r.switched("fix"), JSON: r.switched("json")}
-		c.Mongo, c.Log = r.mongo(), r.log()
-	case "audit":
-		c.Audit = r.audit()
-		c.Mongo, c.Log = r.mongo(), r.log()
-	case "replay":
-		c.Replay = r.replay()
-		c.NATS, c.Mongo, c.Log = r.nats(), r.mongo(), r.log()
-		c.Stream, c.Provision = Stream{Name: r.name("STREAM_NAME")}, r.provision()
-		c.ConsumerName = r.name("CONSUMER_NAME")
-		c.MaxInFlight = int(r.integer("MAX_IN_FLIGHT", 2, 10_000))
-	default:
-		c.NATS, c.Stream, c.Mongo, c.Log = r.nats(), r.stream(), r.mongo(), r.log()
-		c.Provision = r.provision()
-		c.ConsumerName = r.name("CONSUMER_NAME")
-		c.AuditRetention = r.auditRetention()
-		c.MaxInFlight = int(r.integer("MAX_IN_FLIGHT", 2, 10_000))
-		c.AdminAddr = r.addr("ADMIN_ADDR")
-		c.ShutdownTimeout = r.duration("SHUTDOWN_TIMEOUT", positive)
-	}
-	c.Warnings = r.warnings
-	if err := r.err(); err != nil {
-		return Subscriber{}, err
-	}
-	return c, nil
-}
-
-// LoadStandalone reads the settings of the program that is everything in one process. The error is
-// a *Help or a *Faults.
-func LoadStandalone(args []string, getenv func(string) string) (Standalone, error) {
-	r, err := read(standalone(), args, getenv)
-	if err != nil {
-		return Standalone{}, err
-	}
-	c := Standalone{
-		Webhook: r.webhook(), Stream: r.stream(), Provision: r.provision(), Log: r.log(), Database: r.database(),
-		ConsumerName:    r.name("CONSUMER_NAME"),
-		AuditRetention:  r.auditRetention(),
-		MaxInFlight:     int(r.integer("MAX_IN_FLIGHT", 2, 10_000)),
-		DataDir:         r.present("DATA_DIR"),
-		NATSAddr:        r.addr("STANDALONE_NATS_ADDR"),
-		MongoAddr:       r.addr("STANDALONE_MONGODB_ADDR"),
-		AdminAddr:       r.addr("ADMIN_ADDR"),
-		ShutdownTimeout: r.duration("SHUTDOWN_TIMEOUT", positive),
-	}
-	c.Simulate, c.Once = r.simulation()
-	if c.Simulate > 0 && !r.given["LOG_LEVEL"] {
-		// A line for every message would bury what the simulation prints.
-		c.Log.Level = slog.LevelWarn
-	}
-	r.webhookSecrets(&c.Webhook, false)
-	c.StripeAPI = r.stripeAPI()
-	c.Warnings = r.warnings
-	if err := r.err(); err != nil {
-		return Standalone{}, err
-	}
-	return c, nil
+// Stripesim configures the simulator.
+type Stripesim struct {
+	URL           string
+	Secret        secret.Text
+	Subscriptions int
+	Rate          float64 // events a second; 0 is as fast as possible
+	Duplicates    float64 // share, 0 to 1
+	Disorder      bool
+	Seed          *uint64  // nil for a random one
+	Ties          float64  // probability, 0 to 1
+	Kinds         []string // of ties; empty for an ordinary history
+	APIVersions   []string // empty for all
+	File          string   // the one event to send, instead of a simulation
+	DryRun        bool
+	Truth         string // file for the true final states; "" for none
+	JSON          bool
 }

@@ -1,9 +1,12 @@
 package config_test
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"os"
@@ -15,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/billbus/billbus/config"
+	"github.com/billbus/billbus/internal/cli"
 	"github.com/billbus/billbus/internal/secret"
 )
 
@@ -23,7 +27,7 @@ type env map[string]string
 
 func (e env) get(name string) string { return e[name] }
 
-// with returns the environment with more variables, given as NAME, value.
+// with returns the environment with more variables, as pairs of name and value.
 func (e env) with(pairs ...string) env {
 	more := env{}
 	maps.Copy(more, e)
@@ -33,7 +37,7 @@ func (e env) with(pairs ...string) env {
 	return more
 }
 
-// minimal is the least that the bridge needs.
+// minimal has the settings that the bridge requires.
 func minimal() env {
 	return env{"STRIPE_WEBHOOK_SECRETS": "whsec_hunter2", "WEBHOOK_LIVEMODE": "live"}
 }
@@ -45,6 +49,35 @@ func write(t *testing.T, content string) string {
 		t.Fatal(err)
 	}
 	return name
+}
+
+// execute loads settings with a program's whole command line, and returns what it printed.
+func execute(def cli.Command, args []string, getenv func(string) string) (string, error) {
+	var out bytes.Buffer
+	err := cli.Execute(context.Background(), def, args, getenv, &out, io.Discard)
+	return out.String(), err
+}
+
+func nothing(context.Context) error { return nil }
+
+func loadBridge(args []string, getenv func(string) string) (c config.Bridge, err error) {
+	_, err = execute(cli.Bridge(&c, cli.BridgeRuns{Serve: nothing, Provision: nothing, Doctor: nothing}), args, getenv)
+	return c, err
+}
+
+func loadSubscriber(args []string, getenv func(string) string) (c config.Subscriber, err error) {
+	_, err = execute(cli.Subscriber(&c, cli.SubscriberRuns{Run: nothing, Audit: nothing, Verify: nothing, Replay: nothing}), args, getenv)
+	return c, err
+}
+
+func loadStandalone(args []string, getenv func(string) string) (c config.Standalone, err error) {
+	_, err = execute(cli.Standalone(&c, nothing), args, getenv)
+	return c, err
+}
+
+func loadStripesim(args []string, getenv func(string) string) (c config.Stripesim, err error) {
+	_, err = execute(cli.Stripesim(&c, nothing), args, getenv)
+	return c, err
 }
 
 // faults returns the lines of the error without its heading.
@@ -59,12 +92,11 @@ func faults(t *testing.T, err error) []string {
 
 func TestBridgeDefaults(t *testing.T) {
 	t.Parallel()
-	got, err := config.LoadBridge(nil, minimal().get)
+	got, err := loadBridge(nil, minimal().get)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := config.Bridge{
-		Command: "serve",
 		Webhook: config.Webhook{
 			Addr: ":8080", Path: "/webhooks/stripe", Secrets: named("default", "whsec_hunter2"),
 			Tolerance: 5 * time.Minute, MaxBytes: 1_000_000, Livemode: "live", Accounts: []string{"platform"},
@@ -85,14 +117,13 @@ func TestBridgeDefaults(t *testing.T) {
 
 func TestSubscriberDefaults(t *testing.T) {
 	t.Parallel()
-	got, err := config.LoadSubscriber([]string{"run"}, env{}.get)
+	got, err := loadSubscriber([]string{"run"}, env{}.get)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := config.Subscriber{
-		Command: "run",
-		NATS:    config.NATS{URL: "nats://127.0.0.1:4222"},
-		Stream:  config.Stream{Name: "BILLBUS", Replicas: 1, MaxBytes: -1, DuplicateWindow: 72 * time.Hour}, Provision: "create",
+		NATS:   config.NATS{URL: "nats://127.0.0.1:4222"},
+		Stream: config.Stream{Name: "BILLBUS", Replicas: 1, MaxBytes: -1, DuplicateWindow: 72 * time.Hour}, Provision: "create",
 		Mongo:        config.Mongo{URI: secret.New("mongodb://127.0.0.1:27017"), Database: "billbus"},
 		ConsumerName: "billbus-subscriber", MaxInFlight: 256, AdminAddr: "127.0.0.1:9091",
 		Log: config.Log{Level: slog.LevelInfo}, ShutdownTimeout: 20 * time.Second,
@@ -104,8 +135,8 @@ func TestSubscriberDefaults(t *testing.T) {
 
 func TestStandaloneDefaults(t *testing.T) {
 	t.Parallel()
-	// Another program's settings may stand in the same environment.
-	got, err := config.LoadStandalone(nil, env{"STREAM_REPLICAS": "3", "PROVISION": "check", "NATS_URL": "x:y:z"}.get)
+	// The environment may have settings of another program.
+	got, err := loadStandalone(nil, env{"STREAM_REPLICAS": "3", "PROVISION": "check", "NATS_URL": "x:y:z"}.get)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,28 +160,28 @@ func TestStandaloneDefaults(t *testing.T) {
 
 func TestProvisionNeedsNeitherSecretsNorLivemode(t *testing.T) {
 	t.Parallel()
-	got, err := config.LoadBridge([]string{"provision", "--dry-run", "--stream-replicas", "3"}, env{}.get)
+	got, err := loadBridge([]string{"provision", "--dry-run", "--stream-replicas", "3"}, env{}.get)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := config.Bridge{
-		Command: "provision", DryRun: true, NATS: config.NATS{URL: "nats://127.0.0.1:4222"},
-		Stream: config.Stream{Name: "BILLBUS", Replicas: 3, MaxBytes: -1, DuplicateWindow: 72 * time.Hour}, Provision: "create",
-		Log: config.Log{Level: slog.LevelInfo},
+		DryRun: true, NATS: config.NATS{URL: "nats://127.0.0.1:4222"},
+		Stream: config.Stream{Name: "BILLBUS", Replicas: 3, MaxBytes: -1, DuplicateWindow: 72 * time.Hour},
+		Log:    config.Log{Level: slog.LevelInfo},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("bridge (-want +got):\n%s", diff)
 	}
 }
 
-// TestNoConfigurationPrintsASecret prints everything in every way.
+// TestNoConfigurationPrintsASecret prints every configuration in every way.
 func TestNoConfigurationPrintsASecret(t *testing.T) {
 	t.Parallel()
 	e := minimal().with("NATS_URL", "nats://bob:hunter2@a", "MONGODB_URI", "mongodb://bob:hunter2@a",
 		"STRIPE_API_KEY", "sk_live_hunter2")
-	b, err1 := config.LoadBridge(nil, e.get)
-	s, err2 := config.LoadSubscriber(nil, e.get)
-	a, err3 := config.LoadStandalone(nil, e.get)
+	b, err1 := loadBridge(nil, e.get)
+	s, err2 := loadSubscriber(nil, e.get)
+	a, err3 := loadStandalone(nil, e.get)
 	if err := errors.Join(err1, err2, err3); err != nil {
 		t.Fatal(err)
 	}

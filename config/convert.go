@@ -3,9 +3,9 @@ package config
 import (
 	"cmp"
 	"errors"
+	"math"
 	"net"
 	"os"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,71 +14,88 @@ import (
 	"github.com/billbus/billbus/internal/secret"
 )
 
-// nameRule is what JetStream takes as a name and every operating system as a file name.
-const nameRule = `[A-Za-z0-9_-]{1,255}`
-
-// positive is the least duration of settings that only must not be zero or negative.
+// positive is the least duration of settings that only must be more than zero.
 const positive = time.Nanosecond
 
-// quote shows a value in a fault, unless it looks like a secret that was put in the wrong place.
-func quote(value string) string {
-	if regexp.MustCompile(`whsec_|sk_|rk_|@|://`).MatchString(value) || len(value) > 80 {
-		return "what is set"
-	}
-	return strconv.Quote(value)
+func text(field *string) func(value) { return func(v value) { *field = v.text } }
+
+func secretText(field *secret.Text) func(value) {
+	return func(v value) { *field = secret.New(v.text) }
 }
 
-// present reads a text that must not be empty.
-func (r *reader) present(env string) string {
-	if r.text[env] == "" {
-		r.fault(env, "must not be empty")
+func present(field *string) func(value) {
+	return func(v value) {
+		if *field = v.text; v.text == "" {
+			v.fault("must not be empty")
+		}
 	}
-	return r.text[env]
 }
 
-// name reads the name of a stream or a consumer.
-func (r *reader) name(env string) string {
-	value := r.text[env]
-	if !matches(nameRule, value) {
-		r.fault(env, "must be 1 to 255 letters, digits, _ or -, not %s", quote(value))
+// name accepts what both JetStream accepts as a name and every operating system as a file name.
+func name(field *string) func(value) {
+	return func(v value) {
+		if *field = v.text; !matches(`[A-Za-z0-9_-]{1,255}`, v.text) {
+			v.fault("must be 1 to 255 letters, digits, _ or -, not %s", quote(v.text))
+		}
 	}
-	return value
 }
 
-// oneOf reads one of a few words.
-func (r *reader) oneOf(env string, words ...string) string {
-	value := r.text[env]
-	if !slices.Contains(words, value) {
-		r.fault(env, "must be %s, not %s", strings.Join(words, " or "), quote(value))
+// word accepts one of the setting's words.
+func word(field *string) func(value) {
+	return func(v value) {
+		if *field = v.text; !slices.Contains(v.Words, v.text) {
+			v.fault("must be %s, not %s", strings.Join(v.Words, " or "), quote(v.text))
+		}
 	}
-	return value
 }
 
-// integer reads a whole number from least to most.
-func (r *reader) integer(env string, least, most int64) int64 {
-	value, err := strconv.ParseInt(r.text[env], 10, 64)
-	if err != nil || value < least || value > most {
-		r.fault(env, "must be a whole number from %d to %d, not %s", least, most, quote(r.text[env]))
+// onOff accepts true and false. An option is turned on by its flag, without a value.
+func onOff(field *bool) func(value) {
+	return func(v value) {
+		switch *field = v.text == "true"; {
+		case *field, v.text == "false":
+		case v.Env == "":
+			v.fault("takes no value")
+		default:
+			v.fault("must be true or false, not %s", quote(v.text))
+		}
 	}
-	return value
 }
 
-// duration reads a duration of at least that length.
-func (r *reader) duration(env string, least time.Duration) time.Duration {
-	value, err := parseDuration(r.text[env])
-	if err != nil {
-		r.fault(env, "must be a duration like 90s, 5m, 72h or 34d, not %s", quote(r.text[env]))
-		return 0
+func number[T int | int64 | uint64](field *T, least, most int64) func(value) {
+	return func(v value) {
+		n, err := strconv.ParseInt(v.text, 10, 64)
+		if *field = T(n); err != nil || n < least || n > most {
+			v.fault("must be a whole number from %d to %d, not %s", least, most, quote(v.text))
+		}
 	}
-	if value < least && least == positive {
-		r.fault(env, "must be positive, not %s", quote(r.text[env]))
-	} else if value < least {
-		r.fault(env, "must be at least %s, not %s", least, quote(r.text[env]))
-	}
-	return value
 }
 
-// parseDuration also takes whole days, in front of everything else: 34d, 1d12h.
+// fraction accepts a number from 0 to most.
+func fraction(field *float64, most float64) func(value) {
+	return func(v value) {
+		n, err := strconv.ParseFloat(v.text, 64)
+		if *field = n; err != nil || math.IsNaN(n) || n < 0 || n > most {
+			v.fault("must be a number from 0 to %s, not %s", strconv.FormatFloat(most, 'f', -1, 64), quote(v.text))
+		}
+	}
+}
+
+func duration(field *time.Duration, least time.Duration) func(value) {
+	return func(v value) {
+		d, err := parseDuration(v.text)
+		switch *field = d; {
+		case err != nil:
+			v.fault("must be a duration like 90s, 5m, 72h or 34d, not %s", quote(v.text))
+		case d < least && least == positive:
+			v.fault("must be positive, not %s", quote(v.text))
+		case d < least:
+			v.fault("must be at least %s, not %s", least, quote(v.text))
+		}
+	}
+}
+
+// parseDuration also accepts whole days, before everything else: 34d, 1d12h.
 func parseDuration(text string) (time.Duration, error) {
 	number, rest, found := strings.Cut(text, "d")
 	if !found {
@@ -86,7 +103,7 @@ func parseDuration(text string) (time.Duration, error) {
 	}
 	days, err := strconv.ParseUint(number, 10, 16)
 	if err != nil || strings.HasPrefix(rest, "-") {
-		return 0, errors.New("no whole number of days")
+		return 0, errors.New("not a whole number of days")
 	}
 	tail, err := time.ParseDuration(cmp.Or(rest, "0"))
 	total := time.Duration(days)*24*time.Hour + tail
@@ -96,36 +113,84 @@ func parseDuration(text string) (time.Duration, error) {
 	return total, err
 }
 
-// addr reads an address to listen on.
-func (r *reader) addr(env string) string {
-	value := r.text[env]
-	_, port, err := net.SplitHostPort(value)
-	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
-	}
-	if err != nil {
-		r.fault(env, "must be host:port or :port, not %s", quote(value))
-	}
-	return value
+// Moment is a time, or a duration before now. The zero Moment is neither.
+type Moment struct {
+	At   time.Time
+	Ago  time.Duration
+	Text string // as it was given
 }
 
-// list reads a comma-separated list.
-func (r *reader) list(env string) []string { return split(r.text[env]) }
-
-// secret reads a text that is never shown, from the setting itself or from its file.
-func (r *reader) secret(env string) secret.Text {
-	text, _ := r.content(env)
-	return secret.New(text)
+// Time returns the time of the moment, seen from now. It is zero for the zero Moment.
+func (m Moment) Time(now time.Time) time.Time {
+	if m.Ago != 0 {
+		return now.Add(-m.Ago)
+	}
+	return m.At
 }
 
-// file reads the name of a file that somebody else will open, and checks that this will succeed.
-func (r *reader) file(env string) string {
-	name := r.text[env]
-	if name == "" {
-		return ""
+func moment(field *Moment) func(value) {
+	return func(v value) {
+		for _, layout := range []string{time.RFC3339, time.DateOnly} {
+			if at, err := time.Parse(layout, v.text); err == nil {
+				*field = Moment{At: at.UTC(), Text: v.text}
+				return
+			}
+		}
+		ago, err := parseDuration(v.text)
+		if *field = (Moment{Ago: ago, Text: v.text}); err != nil || ago <= 0 {
+			v.fault("must be a time like 2026-01-31 or 2026-01-31T12:00:00Z, or how long ago, like 36h or 7d, not %s", quote(v.text))
+		}
 	}
-	if _, err := os.ReadFile(name); err != nil {
-		r.fault(env, "cannot be read: %v", cause(err))
+}
+
+// addr accepts an address to listen on.
+func addr(field *string) func(value) {
+	return func(v value) {
+		_, port, err := net.SplitHostPort(v.text)
+		if err == nil {
+			_, err = strconv.ParseUint(port, 10, 16)
+		}
+		if *field = v.text; err != nil {
+			v.fault("must be host:port or :port, not %s", quote(v.text))
+		}
 	}
-	return name
+}
+
+// readable accepts the name of a file that is opened later, and checks that this will succeed.
+func readable(field *string) func(value) {
+	return func(v value) {
+		*field = v.text
+		if _, err := os.ReadFile(v.text); err != nil {
+			v.fault("cannot be read: %v", withoutPath(err))
+		}
+	}
+}
+
+func list(field *[]string) func(value) { return func(v value) { *field = split(v.text) } }
+
+// words accepts a list of the setting's words. One word more means all of them.
+func words(field *[]string, all string, meaning []string) func(value) {
+	return func(v value) {
+		*field = split(v.text)
+		if slices.Equal(*field, []string{all}) {
+			*field = meaning
+			return
+		}
+		for i, entry := range *field {
+			if !slices.Contains(v.Words, entry) {
+				v.fault("entry %d must be one of %s, not %s", i+1, strings.Join(v.Words, ", "), quote(entry))
+			}
+		}
+	}
+}
+
+// split returns the entries of a comma-separated list, without the blank ones.
+func split(text string) []string {
+	var list []string
+	for entry := range strings.SplitSeq(text, ",") {
+		if entry = strings.TrimSpace(entry); entry != "" {
+			list = append(list, entry)
+		}
+	}
+	return list
 }

@@ -3,13 +3,12 @@ package config
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/billbus/billbus/internal/secret"
 )
 
-// NamedSecret is a webhook signing secret and the name that metrics and messages call it by.
+// NamedSecret is a webhook signing secret, and its name in metrics and messages.
 type NamedSecret struct {
 	Name  string
 	Value secret.Text
@@ -17,10 +16,10 @@ type NamedSecret struct {
 
 const signingPrefix = "whsec_"
 
-// ParseWebhookSecrets reads signing secrets as they stand in a setting or a file: `[name=]whsec_…`,
-// separated by commas or newlines. Blank entries and lines that start with # are ignored. Secrets
-// without a name are called "default", "default-2" and so on, in their order. Errors name an entry by
-// its position among all entries, never by its value.
+// ParseWebhookSecrets reads the signing secrets in a setting or a file: `[name=]whsec_…`, separated
+// by commas or newlines. Blank entries and lines that start with # are ignored. Secrets without a
+// name are called "default", "default-2" and so on, in order. Errors identify an entry by its
+// position and never quote it.
 func ParseWebhookSecrets(text string) ([]NamedSecret, error) {
 	var (
 		secrets []NamedSecret
@@ -30,7 +29,7 @@ func ParseWebhookSecrets(text string) ([]NamedSecret, error) {
 	for i, entry := range entries(text) {
 		secret, err := parseEntry(entry, &unnamed)
 		if err == nil {
-			err = unlike(secret, secrets)
+			err = unique(secret, secrets)
 		}
 		if err != nil {
 			faults = append(faults, fmt.Errorf("entry %d: %w", i+1, err))
@@ -38,13 +37,26 @@ func ParseWebhookSecrets(text string) ([]NamedSecret, error) {
 		}
 		secrets = append(secrets, secret)
 	}
-	if len(faults) == 0 && len(secrets) == 0 {
-		return nil, errors.New("holds no secret")
-	}
-	if len(faults) > 0 {
+	switch {
+	case len(faults) > 0:
 		return nil, errors.Join(faults...)
+	case len(secrets) == 0:
+		return nil, errors.New("contains no secret")
 	}
 	return secrets, nil
+}
+
+// parseSecrets reports each line of an error as a fault.
+func parseSecrets(field *[]NamedSecret) func(value) {
+	return func(v value) {
+		secrets, err := ParseWebhookSecrets(v.text)
+		if err != nil {
+			for line := range strings.Lines(err.Error()) {
+				v.fault("%s", strings.TrimSpace(line))
+			}
+		}
+		*field = secrets
+	}
 }
 
 func entries(text string) []string {
@@ -59,38 +71,26 @@ func entries(text string) []string {
 	return found
 }
 
-// parseEntry counts the unnamed entries as it names them.
+// parseEntry splits an entry into name and secret. A secret may contain "=" too, so an entry that
+// starts like a secret has no name. Unnamed entries are counted, to give them names.
 func parseEntry(entry string, unnamed *int) (NamedSecret, error) {
-	name, value, err := cutName(entry, unnamed)
-	if err != nil {
-		return NamedSecret{}, err
-	}
-	if !matches(`whsec_[A-Za-z0-9_+/=-]+`, value) {
-		return NamedSecret{}, errors.New("its value must be whsec_ and at least one letter, digit or one of _+/=-")
-	}
-	// Two secrets with the separator forgotten would be one that verifies nothing.
-	if strings.Count(value, signingPrefix) > 1 {
-		return NamedSecret{}, errors.New("holds whsec_ twice: separate secrets with a comma or a newline")
-	}
-	return NamedSecret{Name: name, Value: secret.New(value)}, nil
-}
-
-// cutName takes the name off an entry. A secret may hold "=" itself, so only what does not start like
-// one has a name.
-func cutName(entry string, unnamed *int) (name, value string, err error) {
+	name, value, found := strings.Cut(entry, "=")
+	name, value = strings.TrimSpace(name), strings.TrimSpace(value)
 	if strings.HasPrefix(entry, signingPrefix) {
 		*unnamed++
-		return defaultName(*unnamed), entry, nil
+		name, value, found = defaultName(*unnamed), entry, true
 	}
-	name, value, found := strings.Cut(entry, "=")
-	if !found {
-		return "", "", errors.New("must be whsec_… or name=whsec_…")
+	switch {
+	case !found:
+		return NamedSecret{}, errors.New("must be whsec_… or name=whsec_…")
+	case !matches(`[A-Za-z0-9_-]{1,64}`, name):
+		return NamedSecret{}, errors.New("its name must be 1 to 64 letters, digits, _ or -")
+	case !matches(`whsec_[A-Za-z0-9_+/=-]+`, value):
+		return NamedSecret{}, errors.New("its value must be whsec_ and at least one letter, digit or one of _+/=-")
+	case strings.Count(value, signingPrefix) > 1: // taken for one secret, they would verify nothing
+		return NamedSecret{}, errors.New("contains whsec_ twice: separate secrets with a comma or a newline")
 	}
-	name, value = strings.TrimSpace(name), strings.TrimSpace(value)
-	if !matches(`[A-Za-z0-9_-]{1,64}`, name) {
-		return "", "", errors.New("its name must be 1 to 64 letters, digits, _ or -")
-	}
-	return name, value, nil
+	return NamedSecret{Name: name, Value: secret.New(value)}, nil
 }
 
 func defaultName(n int) string {
@@ -100,8 +100,8 @@ func defaultName(n int) string {
 	return fmt.Sprintf("default-%d", n)
 }
 
-// unlike refuses a name or a value that stands among others already: counts by name would lie.
-func unlike(secret NamedSecret, others []NamedSecret) error {
+// unique refuses a name or a secret that an earlier entry has: the counts by name would be wrong.
+func unique(secret NamedSecret, others []NamedSecret) error {
 	for _, other := range others {
 		if other.Name == secret.Name {
 			return errors.New("its name is taken by an earlier entry")
@@ -111,20 +111,4 @@ func unlike(secret NamedSecret, others []NamedSecret) error {
 		}
 	}
 	return nil
-}
-
-// matches says whether the whole text fits the pattern.
-func matches(pattern, text string) bool {
-	return regexp.MustCompile(`\A(?:` + pattern + `)\z`).MatchString(text)
-}
-
-// split takes a comma-separated list apart; blank entries are left out.
-func split(text string) []string {
-	var list []string
-	for entry := range strings.SplitSeq(text, ",") {
-		if entry = strings.TrimSpace(entry); entry != "" {
-			list = append(list, entry)
-		}
-	}
-	return list
 }

@@ -26,7 +26,7 @@ func TestParseWebhookSecrets(t *testing.T) {
 	}{
 		{"one without a name is default", "whsec_a", named("default", "whsec_a")},
 		{"several without a name are numbered", "whsec_a,whsec_b,whsec_c", named("default", "whsec_a", "default-2", "whsec_b", "default-3", "whsec_c")},
-		{"named ones do not count", "main=whsec_a,whsec_b", named("main", "whsec_a", "default", "whsec_b")},
+		{"named secrets are not counted", "main=whsec_a,whsec_b", named("main", "whsec_a", "default", "whsec_b")},
 		{"lines", "# production\r\nmain=whsec_a\r\n\r\n  # old\n old = whsec_b ,\n", named("main", "whsec_a", "old", "whsec_b")},
 		{"base64 padding belongs to the secret", "whsec_ab+/-_==,x=whsec_c=", named("default", "whsec_ab+/-_==", "x", "whsec_c=")},
 	} {
@@ -46,14 +46,14 @@ func TestParseWebhookSecrets(t *testing.T) {
 func TestParseWebhookSecretsFaults(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, text, want string }{
-		{"nothing", "", "holds no secret"},
-		{"only comments", "# whsec_a\n\n", "holds no secret"},
+		{"nothing", "", "contains no secret"},
+		{"only comments", "# whsec_a\n\n", "contains no secret"},
 		{"no prefix", "hunter2", "entry 1: must be whsec_"},
 		{"API key", "main=sk_live_hunter2", "entry 1: its value must be whsec_"},
 		{"empty secret", "whsec_", "entry 1: its value must be whsec_"},
 		{"space within", "whsec_hunter 2", "entry 1: its value must be whsec_"},
-		{"no separator", "whsec_hunter2whsec_b", "entry 1: holds whsec_ twice"},
-		{"a secret as a name", "whsec_hunter2=whsec_b", "entry 1: holds whsec_ twice"},
+		{"missing separator", "whsec_hunter2whsec_b", "entry 1: contains whsec_ twice"},
+		{"secret instead of a name", "whsec_hunter2=whsec_b", "entry 1: contains whsec_ twice"},
 		{"empty name", "=whsec_hunter2", "entry 1: its name must be"},
 		{"name with a dot", "hunter2.x=whsec_b", "entry 1: its name must be"},
 		{"name too long", strings.Repeat("a", 65) + "=whsec_b", "entry 1: its name must be"},
@@ -75,8 +75,8 @@ func TestParseWebhookSecretsFaults(t *testing.T) {
 	}
 }
 
-// FuzzParseWebhookSecrets holds that what is accepted is what the rules say, and comes out the same
-// when it is written down and read again.
+// FuzzParseWebhookSecrets checks that accepted secrets follow the rules, and are the same when they
+// are written out and read again.
 func FuzzParseWebhookSecrets(f *testing.F) {
 	for _, seed := range []string{"whsec_a", "main=whsec_a,\n# x\nold=whsec_b==", "whsec_a,whsec_b", "=,=", "whsec_a=whsec_b", ""} {
 		f.Add(seed)
@@ -89,7 +89,7 @@ func FuzzParseWebhookSecrets(f *testing.F) {
 		var lines []string
 		for _, s := range secrets {
 			if !strings.HasPrefix(s.Value.Reveal(), "whsec_") || strings.ContainsAny(s.Value.Reveal(), " ,\n") {
-				t.Errorf("got a secret that is none")
+				t.Errorf("got a secret that does not look like one")
 			}
 			lines = append(lines, s.Name+"="+s.Value.Reveal())
 		}

@@ -29,23 +29,23 @@ func TestStripeAPI(t *testing.T) {
 			config.StripeAPI{Key: secret.New("sk_test_hunter2"), Base: "https://api.stripe.com"},
 		},
 		{
-			"stand-in and version",
+			"local server and version",
 			env{"STRIPE_API_BASE": "http://127.0.0.1:12111/", "STRIPE_API_VERSION": "2025-09-30.clover"},
 			config.StripeAPI{Base: "http://127.0.0.1:12111", Version: "2025-09-30.clover"},
 		},
-		{"stand-in on IPv6", env{"STRIPE_API_BASE": "http://[::1]:12111"}, config.StripeAPI{Base: "http://[::1]:12111"}},
-		{"stand-in by name", env{"STRIPE_API_BASE": "http://localhost"}, config.StripeAPI{Base: "http://localhost"}},
+		{"local server on IPv6", env{"STRIPE_API_BASE": "http://[::1]:12111"}, config.StripeAPI{Base: "http://[::1]:12111"}},
+		{"local server by name", env{"STRIPE_API_BASE": "http://localhost"}, config.StripeAPI{Base: "http://localhost"}},
 		{"old version", env{"STRIPE_API_VERSION": "2017-05-25"}, config.StripeAPI{Base: "https://api.stripe.com", Version: "2017-05-25"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			e := minimal()
 			maps.Copy(e, tt.env)
-			b, err := config.LoadBridge(nil, e.get)
+			b, err := loadBridge(nil, e.get)
 			if err != nil {
 				t.Fatal(err)
 			}
-			s, err := config.LoadStandalone(nil, e.get)
+			s, err := loadStandalone(nil, e.get)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -71,25 +71,25 @@ func TestStripeAPIFaults(t *testing.T) {
 		{"key with a line in it", env{"STRIPE_API_KEY": "sk_live_hunter2\nX: y"}, "STRIPE_API_KEY: must be a secret key, sk_…"},
 		{"no key in the file", env{"STRIPE_API_KEY_FILE": file}, "STRIPE_API_KEY_FILE: must be a secret key, sk_…"},
 		{"key and file", env{"STRIPE_API_KEY": "sk_live_hunter2", "STRIPE_API_KEY_FILE": file}, "STRIPE_API_KEY: set together with STRIPE_API_KEY_FILE"},
-		{"key in place of its file", env{"STRIPE_API_KEY_FILE": "sk_live_hunter2"}, "STRIPE_API_KEY_FILE: cannot be read: no such file"},
+		{"key instead of its file", env{"STRIPE_API_KEY_FILE": "sk_live_hunter2"}, "STRIPE_API_KEY_FILE: cannot be read: no such file"},
 		{"test key, live events", env{"STRIPE_API_KEY": "rk_test_hunter2"}, "STRIPE_API_KEY: is of the other mode than WEBHOOK_LIVEMODE, live"},
 		{"live key, test events", env{"STRIPE_API_KEY": "sk_live_hunter2", "WEBHOOK_LIVEMODE": "test"}, "STRIPE_API_KEY: is of the other mode than WEBHOOK_LIVEMODE, test"},
-		{"base in clear", env{"STRIPE_API_BASE": "http://api.stripe.com"}, "STRIPE_API_BASE: must be https://"},
-		{"base like this machine", env{"STRIPE_API_BASE": "http://127.0.0.1.evil.example"}, "STRIPE_API_BASE: must be https://"},
+		{"base without encryption", env{"STRIPE_API_BASE": "http://api.stripe.com"}, "STRIPE_API_BASE: must be https://"},
+		{"base that begins like a local address", env{"STRIPE_API_BASE": "http://127.0.0.1.evil.example"}, "STRIPE_API_BASE: must be https://"},
 		{"base with a login", env{"STRIPE_API_BASE": "https://bob:hunter2@a"}, "STRIPE_API_BASE: must be https:// and a host"},
 		{"base with a path", env{"STRIPE_API_BASE": "https://a/v1"}, "STRIPE_API_BASE: must be https:// and a host"},
 		{"base with a query", env{"STRIPE_API_BASE": "https://a?x=hunter2"}, "STRIPE_API_BASE: must be https:// and a host"},
 		{"base without a scheme", env{"STRIPE_API_BASE": "api.stripe.com"}, "STRIPE_API_BASE: must be https:// and a host"},
 		{"base of another scheme", env{"STRIPE_API_BASE": "ftp://a"}, "STRIPE_API_BASE: must begin with https://"},
-		{"base that is no URL", env{"STRIPE_API_BASE": "https://a:b:c"}, "STRIPE_API_BASE: must be https:// and a host"},
+		{"base that is not a URL", env{"STRIPE_API_BASE": "https://a:b:c"}, "STRIPE_API_BASE: must be https:// and a host"},
 		{"odd version", env{"STRIPE_API_VERSION": "latest"}, `STRIPE_API_VERSION: must be a version of Stripe's API, like 2025-09-30.clover, not "latest"`},
-		{"key in place of the version", env{"STRIPE_API_VERSION": "sk_live_hunter2"}, "STRIPE_API_VERSION: must be a version"},
+		{"key instead of the version", env{"STRIPE_API_VERSION": "sk_live_hunter2"}, "STRIPE_API_VERSION: must be a version"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			e := minimal()
 			maps.Copy(e, tt.env)
-			_, err := config.LoadBridge(nil, e.get)
+			_, err := loadBridge(nil, e.get)
 			got := faults(t, err)
 			if len(got) != 1 || !strings.HasPrefix(got[0], tt.want) {
 				t.Errorf("got %q, want only %q", got, tt.want)

@@ -12,16 +12,16 @@ import (
 	"github.com/billbus/billbus/internal/secret"
 )
 
-func TestVerifyNeedsTheDatabaseOnly(t *testing.T) {
+func TestVerifyTakesTheDatabaseOnly(t *testing.T) {
 	t.Parallel()
-	got, err := config.LoadSubscriber([]string{"verify", "--fix", "--json"}, env{"NATS_URL": "x:y:z", "MAX_IN_FLIGHT": "x"}.get)
+	got, err := loadSubscriber([]string{"verify", "--fix", "--json"}, env{"NATS_URL": "x:y:z", "MAX_IN_FLIGHT": "x"}.get)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := config.Subscriber{
-		Command: "verify", Verify: config.Verify{Fix: true, JSON: true},
-		Mongo: config.Mongo{URI: secret.New("mongodb://127.0.0.1:27017"), Database: "billbus"},
-		Log:   config.Log{Level: slog.LevelInfo},
+		Verify: config.Verify{Fix: true, JSON: true},
+		Mongo:  config.Mongo{URI: secret.New("mongodb://127.0.0.1:27017"), Database: "billbus"},
+		Log:    config.Log{Level: slog.LevelInfo},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("subscriber (-want +got):\n%s", diff)
@@ -35,19 +35,19 @@ func TestSubscriberUsageFaults(t *testing.T) {
 		args []string
 		want []string
 	}{
-		{"options of another command", []string{"--fix"}, []string{`--fix: not a flag of "subscriber run"`}},
-		{"two starts, and nonsense", []string{"replay", "--from-sequence=0", "--from-time=soon", "--rate=x"}, []string{
+		{"options of another command", []string{"--fix"}, []string{`--fix: not taken by "subscriber run"`}},
+		{"two starting points, and invalid values", []string{"replay", "--from-sequence=0", "--from-time=soon", "--rate=x"}, []string{
 			"--from-sequence: must be a whole number from 1 to 4611686018427387904, not \"0\"",
 			"--from-time: must be a time like 2026-01-31 or 2026-01-31T12:00:00Z, or how long ago, like 36h or 7d, not \"soon\"",
 			"--rate: must be a whole number from 1 to 1000000, not \"x\"",
 			"--from-sequence, --from-time: give one of the two",
 		}},
-		{"a payload and a search", []string{"audit", "--payload=evt_1", "--limit=5"}, []string{"--payload: stands alone"}},
-		{"settings of another command", []string{"verify", "--nats-url=a", "--mongodb-uri=hunter2"}, []string{`NATS_URL: not a setting of "subscriber verify"`, "MONGODB_URI: must begin with mongodb:// or mongodb+srv://"}},
+		{"payload with a search", []string{"audit", "--payload=evt_1", "--limit=5"}, []string{"--payload: cannot be combined with other options"}},
+		{"settings of another command", []string{"verify", "--nats-url=a", "--mongodb-uri=hunter2"}, []string{`NATS_URL: not taken by "subscriber verify"`, "MONGODB_URI: must begin with mongodb:// or mongodb+srv://"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := config.LoadSubscriber(tt.args, env{}.get)
+			_, err := loadSubscriber(tt.args, env{}.get)
 			if diff := cmp.Diff(tt.want, faults(t, err)); diff != "" {
 				t.Errorf("faults (-want +got):\n%s", diff)
 			}
@@ -58,7 +58,7 @@ func TestSubscriberUsageFaults(t *testing.T) {
 func TestReplayDefaultsAndOptions(t *testing.T) {
 	t.Parallel()
 	want := config.Subscriber{
-		Command: "replay", NATS: config.NATS{URL: "nats://127.0.0.1:4222"}, Stream: config.Stream{Name: "BILLBUS"}, Provision: "create",
+		NATS: config.NATS{URL: "nats://127.0.0.1:4222"}, Stream: config.Stream{Name: "BILLBUS"}, Provision: "create",
 		Mongo:        config.Mongo{URI: secret.New("mongodb://127.0.0.1:27017"), Database: "billbus"},
 		ConsumerName: "billbus-subscriber", MaxInFlight: 256, Log: config.Log{Level: slog.LevelInfo},
 	}
@@ -71,7 +71,7 @@ func TestReplayDefaultsAndOptions(t *testing.T) {
 		{[]string{"--from-time=2d", "--restart"}, config.Replay{FromTime: config.Moment{Ago: 48 * time.Hour, Text: "2d"}, Restart: true}},
 		{[]string{"--from-time=2026-01-31"}, config.Replay{FromTime: config.Moment{At: time.Date(2026, 1, 31, 0, 0, 0, 0, time.UTC), Text: "2026-01-31"}}},
 	} {
-		got, err := config.LoadSubscriber(append([]string{"replay"}, tt.args...), env{}.get)
+		got, err := loadSubscriber(append([]string{"replay"}, tt.args...), env{}.get)
 		want.Replay = tt.want
 		if diff := cmp.Diff(want, got); diff != "" || err != nil {
 			t.Errorf("%v: %v (-want +got):\n%s", tt.args, err, diff)
@@ -96,7 +96,7 @@ func TestAuditDefaultsAndOptions(t *testing.T) {
 			},
 		},
 	} {
-		got, err := config.LoadSubscriber(append([]string{"audit"}, tt.args...), env{}.get)
+		got, err := loadSubscriber(append([]string{"audit"}, tt.args...), env{}.get)
 		if diff := cmp.Diff(tt.want, got.Audit); diff != "" || err != nil {
 			t.Errorf("%v: %v (-want +got):\n%s", tt.args, err, diff)
 		}
@@ -107,15 +107,15 @@ func TestAuditRetention(t *testing.T) {
 	t.Parallel()
 	const refused = "AUDIT_RETENTION: must be 0 (keep) or at least 34d: Stripe may send an event again for 30 days and retry it for 3"
 	for value, want := range map[string]string{"": "", "0": "", "34d": "", "9000h": "", "33d": refused, "1s": refused, "-1d": "AUDIT_RETENTION: must be"} {
-		_, err := config.LoadSubscriber(nil, env{"AUDIT_RETENTION": value}.get)
-		_, alone := config.LoadStandalone(nil, env{"AUDIT_RETENTION": value}.get)
+		_, err := loadSubscriber(nil, env{"AUDIT_RETENTION": value}.get)
+		_, alone := loadStandalone(nil, env{"AUDIT_RETENTION": value}.get)
 		for _, err := range []error{err, alone} {
 			if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 				t.Errorf("%q: got %v, want %q", value, err, want)
 			}
 		}
 	}
-	c, err := config.LoadSubscriber(nil, env{"AUDIT_RETENTION": "40d"}.get)
+	c, err := loadSubscriber(nil, env{"AUDIT_RETENTION": "40d"}.get)
 	if c.AuditRetention != 40*24*time.Hour || err != nil {
 		t.Errorf("got %v, %v", c.AuditRetention, err)
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/billbus/billbus/config"
 )
 
-// TestValues holds which values are taken, and as what.
+// TestValues checks which values are accepted, and how they are read.
 func TestValues(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -55,7 +55,7 @@ func TestValues(t *testing.T) {
 			t.Parallel()
 			e := minimal()
 			maps.Copy(e, tt.env)
-			c, err := config.LoadBridge(tt.args, e.get)
+			c, err := loadBridge(tt.args, e.get)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -66,7 +66,7 @@ func TestValues(t *testing.T) {
 	}
 }
 
-// TestValueFaults holds that each rule refuses what breaks it, alone and by name.
+// TestValueFaults checks each rule alone. The fault names the setting.
 func TestValueFaults(t *testing.T) {
 	t.Parallel()
 	file := write(t, "x")
@@ -78,18 +78,18 @@ func TestValueFaults(t *testing.T) {
 		{"no secrets", env{"STRIPE_WEBHOOK_SECRETS": ""}, "STRIPE_WEBHOOK_SECRETS: required"},
 		{"bad secret", env{"STRIPE_WEBHOOK_SECRETS": "main=hunter2"}, "STRIPE_WEBHOOK_SECRETS: entry 1: its value"},
 		{"secrets and file", env{"STRIPE_WEBHOOK_SECRETS_FILE": file}, "STRIPE_WEBHOOK_SECRETS: set together with STRIPE_WEBHOOK_SECRETS_FILE"},
-		{"secret in place of its file", env{"STRIPE_WEBHOOK_SECRETS": "", "STRIPE_WEBHOOK_SECRETS_FILE": "whsec_hunter2"}, "STRIPE_WEBHOOK_SECRETS_FILE: cannot be read: no such file"},
+		{"secret instead of its file", env{"STRIPE_WEBHOOK_SECRETS": "", "STRIPE_WEBHOOK_SECRETS_FILE": "whsec_hunter2"}, "STRIPE_WEBHOOK_SECRETS_FILE: cannot be read: no such file"},
 		{"no livemode", env{"WEBHOOK_LIVEMODE": ""}, "WEBHOOK_LIVEMODE: required"},
 		{"odd livemode", env{"WEBHOOK_LIVEMODE": "true"}, `WEBHOOK_LIVEMODE: must be live or test or any, not "true"`},
 		{"odd account", env{"WEBHOOK_ACCOUNTS": "platform,acct-1"}, "WEBHOOK_ACCOUNTS: entry 2 must be"},
-		{"any among others", env{"WEBHOOK_ACCOUNTS": "any,platform"}, "WEBHOOK_ACCOUNTS: any stands alone"},
+		{"any among others", env{"WEBHOOK_ACCOUNTS": "any,platform"}, "WEBHOOK_ACCOUNTS: any cannot be combined"},
 		{"no account", env{"WEBHOOK_ACCOUNTS": " , "}, "WEBHOOK_ACCOUNTS: must not be empty"},
 		{"relative path", env{"WEBHOOK_PATH": "hooks"}, "WEBHOOK_PATH: must start with /"},
 		{"path with a query", env{"WEBHOOK_PATH": "/hooks?x=1"}, "WEBHOOK_PATH: must be plain characters"},
 		{"path with a fragment", env{"WEBHOOK_PATH": "/hooks#x"}, "WEBHOOK_PATH: must be plain characters"},
 		{"path with a space", env{"WEBHOOK_PATH": "/hooks x"}, "WEBHOOK_PATH: must be plain characters"},
-		{"path that would be redirected", env{"WEBHOOK_PATH": "/a//b"}, "WEBHOOK_PATH: must not hold //"},
-		{"no duration", env{"WEBHOOK_TOLERANCE": "5"}, "WEBHOOK_TOLERANCE: must be a duration"},
+		{"path that would be redirected", env{"WEBHOOK_PATH": "/a//b"}, "WEBHOOK_PATH: must not contain //"},
+		{"not a duration", env{"WEBHOOK_TOLERANCE": "5"}, "WEBHOOK_TOLERANCE: must be a duration"},
 		{"half days", env{"WEBHOOK_TOLERANCE": "1.5d"}, "WEBHOOK_TOLERANCE: must be a duration"},
 		{"negative rest of a day", env{"WEBHOOK_TOLERANCE": "1d-1h"}, "WEBHOOK_TOLERANCE: must be a duration"},
 		{"duration too long", env{"WEBHOOK_TOLERANCE": "65535d2540400h"}, "WEBHOOK_TOLERANCE: must be a duration"},
@@ -98,7 +98,7 @@ func TestValueFaults(t *testing.T) {
 		{"huge body", env{"WEBHOOK_MAX_BYTES": "16777217"}, "WEBHOOK_MAX_BYTES: must be a whole number from 1 to 16777216"},
 		{"no time to publish", env{"PUBLISH_TIMEOUT": "0s"}, "PUBLISH_TIMEOUT: must be positive"},
 		{"no time to shut down", env{"SHUTDOWN_TIMEOUT": "-1s"}, "SHUTDOWN_TIMEOUT: must be positive"},
-		{"user id redacted", env{"REDACT_KEYS": "uid"}, "REDACT_KEYS: uid cannot be redacted"},
+		{"user id key redacted", env{"REDACT_KEYS": "uid"}, "REDACT_KEYS: uid cannot be redacted"},
 		{"key of old accounts redacted", env{"REDACT_KEYS": "user_id"}, "REDACT_KEYS: user_id cannot be redacted"},
 		{"structural key redacted", env{"REDACT_KEYS": "email,status"}, "REDACT_KEYS: status cannot be redacted"},
 		{"address without a port", env{"LISTEN_ADDR": "localhost"}, "LISTEN_ADDR: must be host:port"},
@@ -120,10 +120,10 @@ func TestValueFaults(t *testing.T) {
 		{"server without a host", env{"NATS_URL": "nats://:4222"}, "NATS_URL: entry 1 must be a host and a port"},
 		{"server with a path", env{"NATS_URL": "nats://a/b"}, "NATS_URL: entry 1 must be a host and a port"},
 		{"server with a bad port", env{"NATS_URL": "nats://bob:hunter2@a:70000"}, "NATS_URL: entry 1 has no valid port"},
-		{"server that is no URL", env{"NATS_URL": "nats://bob:hunter2@a:b:c"}, "NATS_URL: entry 1 is no URL"},
+		{"server that is not a URL", env{"NATS_URL": "nats://bob:hunter2@a:b:c"}, "NATS_URL: entry 1 is not a URL"},
 		{"mixed servers", env{"NATS_URL": "nats://a,wss://b"}, "NATS_URL: ws and wss cannot be mixed"},
 		{"no server", env{"NATS_URL": ","}, "NATS_URL: must not be empty"},
-		{"servers of several users", env{"NATS_URL": "nats://bob:hunter2@a,nats://eve:hunter2@b"}, "NATS_URL: entry 2 logs in differently"},
+		{"servers of several users", env{"NATS_URL": "nats://bob:hunter2@a,nats://eve:hunter2@b"}, "NATS_URL: entry 2 has another login"},
 		{"user and token", env{"NATS_USER": "bob", "NATS_TOKEN": hidden}, "NATS_USER, NATS_TOKEN: more than one way"},
 		{"user in the URL and credentials", env{"NATS_URL": "nats://bob:hunter2@a", "NATS_CREDS_FILE": file}, "NATS_URL, NATS_CREDS_FILE: more than one way"},
 		{"nkey and token", env{"NATS_NKEY_SEED_FILE": file, "NATS_TOKEN_FILE": file}, "NATS_NKEY_SEED_FILE, NATS_TOKEN: more than one way"},
@@ -131,16 +131,16 @@ func TestValueFaults(t *testing.T) {
 		{"password and its file", env{"NATS_USER": "bob", "NATS_PASSWORD": hidden, "NATS_PASSWORD_FILE": file}, "NATS_PASSWORD: set together with NATS_PASSWORD_FILE"},
 		{"certificate without its key", env{"NATS_CERT_FILE": file}, "NATS_CERT_FILE, NATS_KEY_FILE: must be set together"},
 		{"key without its certificate", env{"NATS_KEY_FILE": file}, "NATS_CERT_FILE, NATS_KEY_FILE: must be set together"},
-		{"seed in place of its file", env{"NATS_NKEY_SEED_FILE": "SUhunter2"}, "NATS_NKEY_SEED_FILE: cannot be read: no such file"},
-		{"folder in place of a file", env{"NATS_CA_FILE": os.TempDir()}, "NATS_CA_FILE: cannot be read: is a directory"},
+		{"seed instead of its file", env{"NATS_NKEY_SEED_FILE": "SUhunter2"}, "NATS_NKEY_SEED_FILE: cannot be read: no such file"},
+		{"folder instead of a file", env{"NATS_CA_FILE": os.TempDir()}, "NATS_CA_FILE: cannot be read: is a directory"},
 		{"empty file", env{"NATS_TOKEN_FILE": write(t, "\n")}, "NATS_TOKEN_FILE: the file is empty"},
-		{"secret in the wrong place", env{"STREAM_NAME": "whsec_hunter2+"}, "STREAM_NAME: must be 1 to 255"},
+		{"secret in the wrong setting", env{"STREAM_NAME": "whsec_hunter2+"}, "STREAM_NAME: must be 1 to 255"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			e := minimal()
 			maps.Copy(e, tt.env)
-			_, err := config.LoadBridge(nil, e.get)
+			_, err := loadBridge(nil, e.get)
 			got := faults(t, err)
 			if len(got) != 1 || !strings.HasPrefix(got[0], tt.want) {
 				t.Errorf("got %q, want only %q", got, tt.want)
@@ -170,7 +170,7 @@ func TestSubscriberValueFaults(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := config.LoadSubscriber(nil, tt.env.get)
+			_, err := loadSubscriber(nil, tt.env.get)
 			got := faults(t, err)
 			if len(got) != 1 || !strings.HasPrefix(got[0], tt.want) {
 				t.Errorf("got %q, want only %q", got, tt.want)
@@ -185,7 +185,7 @@ func TestSubscriberValueFaults(t *testing.T) {
 func TestValuesFromFiles(t *testing.T) {
 	t.Parallel()
 	secrets := write(t, "main=whsec_a\n# old\nold=whsec_b\n")
-	b, err := config.LoadBridge(nil, env{
+	b, err := loadBridge(nil, env{
 		"WEBHOOK_LIVEMODE": "test", "STRIPE_WEBHOOK_SECRETS_FILE": secrets,
 		"NATS_USER": "bob", "NATS_PASSWORD_FILE": write(t, " pass word \r\n"),
 	}.get)
@@ -196,18 +196,18 @@ func TestValuesFromFiles(t *testing.T) {
 		t.Errorf("got file %q, secrets (-want +got):\n%s", b.Webhook.SecretsFile, diff)
 	}
 	if got := b.NATS.Password.Reveal(); got != " pass word " {
-		t.Errorf("got password %q, want all but the end of the line", got)
+		t.Errorf("got password %q, want it without the line end", got)
 	}
-	s, err := config.LoadSubscriber(nil, env{"MONGODB_URI_FILE": write(t, "mongodb+srv://a/\n")}.get)
+	s, err := loadSubscriber(nil, env{"MONGODB_URI_FILE": write(t, "mongodb+srv://a/\n")}.get)
 	if err != nil || s.Mongo.URI.Reveal() != "mongodb+srv://a/" {
 		t.Errorf("got %q, %v, want the URI of the file", s.Mongo.URI.Reveal(), err)
 	}
 }
 
-func TestShortMaxAgeIsWarnedOf(t *testing.T) {
+func TestShortMaxAgeGivesAWarning(t *testing.T) {
 	t.Parallel()
 	for age, want := range map[string]int{"0": 0, "33d23h": 1, "34d": 0} {
-		c, err := config.LoadSubscriber(nil, env{"STREAM_MAX_AGE": age}.get)
+		c, err := loadSubscriber(nil, env{"STREAM_MAX_AGE": age}.get)
 		if err != nil || len(c.Warnings) != want {
 			t.Errorf("%s: got warnings %q, %v, want %d", age, c.Warnings, err, want)
 		}

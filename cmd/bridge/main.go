@@ -12,6 +12,7 @@ import (
 
 	"github.com/billbus/billbus/config"
 	"github.com/billbus/billbus/internal/bridge"
+	"github.com/billbus/billbus/internal/cli"
 	"github.com/billbus/billbus/internal/ops"
 )
 
@@ -20,21 +21,22 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
-	cfg, err := config.LoadBridge(args, getenv)
-	if err != nil {
-		return config.Show(err, stdout)
-	}
-	if cfg.Command == "doctor" {
-		return bridge.Doctor(cfg, os.Stdin, stdout, time.Now)
-	}
+	var cfg config.Bridge
+	return cli.Execute(ctx, cli.Bridge(&cfg, cli.BridgeRuns{
+		Serve: func(ctx context.Context) error { return serve(ctx, cfg, logger(cfg, stderr)) },
+		Provision: func(ctx context.Context) error {
+			return bridge.Provision(ctx, cfg, stdout, logger(cfg, stderr))
+		},
+		Doctor: func(context.Context) error { return bridge.Doctor(cfg, os.Stdin, stdout, time.Now) },
+	}), args, getenv, stdout, stderr)
+}
+
+func logger(cfg config.Bridge, stderr io.Writer) *slog.Logger {
 	log := ops.NewLogger(stderr, cfg.Log.Level, cfg.Log.Format)
 	for _, warning := range cfg.Warnings {
 		log.Warn("settings", "warning", warning)
 	}
-	if cfg.Command == "provision" {
-		return bridge.Provision(ctx, cfg, stdout, log)
-	}
-	return serve(ctx, cfg, log)
+	return log
 }
 
 func serve(ctx context.Context, cfg config.Bridge, log *slog.Logger) error {
@@ -49,7 +51,7 @@ func serve(ctx context.Context, cfg config.Bridge, log *slog.Logger) error {
 	if err != nil {
 		return errors.Join(err, admin.Close())
 	}
-	log.Info("bridge listens", "version", config.Version("bridge"), "addr", b.Addr().String(), "path", cfg.Webhook.Path, "admin", admin.Addr().String())
+	log.Info("bridge listens", "version", cli.Version("bridge"), "addr", b.Addr().String(), "path", cfg.Webhook.Path, "admin", admin.Addr().String())
 	err = ops.WithAdmin(ctx, admin, health, metrics, log, b.Run)
 	log.Info("bridge stopped")
 	return err

@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"github.com/billbus/billbus/config"
+	"github.com/billbus/billbus/internal/cli"
 	"github.com/billbus/billbus/internal/ops"
 	"github.com/billbus/billbus/internal/standalone"
 )
@@ -17,13 +18,12 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
-	cfg, err := config.LoadStandalone(args, getenv)
-	if err != nil {
-		return config.Show(err, stdout)
-	}
-	log := ops.NewLogger(stderr, cfg.Log.Level, cfg.Log.Format)
-	for _, warning := range cfg.Warnings {
-		log.Warn("settings", "warning", warning)
-	}
-	return standalone.Run(ctx, cfg, stdout, log)
+	var cfg config.Standalone
+	return cli.Execute(ctx, cli.Standalone(&cfg, func(ctx context.Context) error {
+		log := ops.NewLogger(stderr, cfg.Log.Level, cfg.Log.Format)
+		for _, warning := range cfg.Warnings {
+			log.Warn("settings", "warning", warning)
+		}
+		return standalone.Run(ctx, cfg, stdout, log)
+	}), args, getenv, stdout, stderr)
 }

@@ -1,5 +1,5 @@
-// Command stripesim stands in for Stripe: it sends the signed webhooks of
-// made-up subscriptions, and knows how each of them stands in the end.
+// Command stripesim sends the signed webhooks of simulated subscriptions, as
+// Stripe would, and knows the true final state of each.
 package main
 
 import (
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/billbus/billbus/config"
+	"github.com/billbus/billbus/internal/cli"
 	"github.com/billbus/billbus/internal/ops"
 	"github.com/billbus/billbus/internal/stripesim"
 )
@@ -18,17 +19,19 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
-	cfg, err := config.LoadStripesim(args, getenv)
-	if err != nil {
-		return config.Show(err, stdout)
-	}
+	var cfg config.Stripesim
+	send := func(ctx context.Context) error { return send(ctx, cfg, stdout, stderr) }
+	return cli.Execute(ctx, cli.Stripesim(&cfg, send), args, getenv, stdout, stderr)
+}
+
+func send(ctx context.Context, cfg config.Stripesim, stdout, stderr io.Writer) error {
 	if cfg.File != "" {
 		return sendFile(ctx, cfg, stdout)
 	}
 	history := stripesim.Generate(stripesim.Config{
 		Seed: seed(cfg), Subscriptions: cfg.Subscriptions, APIVersions: cfg.APIVersions, Ties: cfg.Ties, Kinds: kinds(cfg), UserIDs: true,
 	})
-	// Before anything is sent: who interrupts the sending still has the truth.
+	// Written before anything is sent, so it exists if sending is interrupted.
 	if err := writeTruth(cfg.Truth, history); err != nil {
 		return err
 	}

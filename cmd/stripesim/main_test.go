@@ -30,7 +30,7 @@ func getenv(name string) string {
 	return ""
 }
 
-// endpoint answers everything with one status, and remembers the bodies.
+// endpoint answers every request with one status, and keeps the bodies.
 type endpoint struct {
 	*httptest.Server
 	mu     sync.Mutex
@@ -79,7 +79,7 @@ func TestSendsAndReports(t *testing.T) {
 	}
 }
 
-func TestReportForMachines(t *testing.T) {
+func TestReportAsJSON(t *testing.T) {
 	t.Parallel()
 	e := newEndpoint(t, http.StatusOK)
 	out, _, err := call(t, "--url", e.URL, "--seed", "18446744073709551615", "--subscriptions", "8", "--json")
@@ -176,7 +176,7 @@ func TestFile(t *testing.T) {
 	}
 	refusing := newEndpoint(t, http.StatusServiceUnavailable)
 	out, _, err = call(t, "--url", refusing.URL, "--file", path, "--json")
-	if config.ExitCode(err) != 1 || !strings.Contains(out, `"status": 503`) || len(refusing.bodies) != 1 {
+	if config.ExitCode(err) != 1 || !strings.Contains(out, `"status":503`) || len(refusing.bodies) != 1 {
 		t.Errorf("got %q, %v, %d requests", out, err, len(refusing.bodies))
 	}
 }
@@ -188,12 +188,12 @@ func TestExitStatus(t *testing.T) {
 		args []string
 		want int
 	}{
-		"refused":       {[]string{"--url", refusing.URL, "--subscriptions", "5"}, 1},
-		"no such file":  {[]string{"--file", "/no/such/file"}, 1},
-		"no such place": {[]string{"--dry-run", "--truth", "/no/such/place.json"}, 1},
-		"wrong usage":   {[]string{"--subscriptions", "none"}, 2},
-		"help":          {[]string{"--help"}, 0},
-		"version":       {[]string{"--version"}, 0},
+		"refused":        {[]string{"--url", refusing.URL, "--subscriptions", "5"}, 1},
+		"no such file":   {[]string{"--file", "/no/such/file"}, 1},
+		"no such folder": {[]string{"--dry-run", "--truth", "/no/such/folder.json"}, 1},
+		"wrong usage":    {[]string{"--subscriptions", "none"}, 2},
+		"help":           {[]string{"--help"}, 0},
+		"version":        {[]string{"--version"}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -215,21 +215,22 @@ func TestRefusalNamesTheSecret(t *testing.T) {
 	}
 }
 
-// TestKindsAreThoseOfTheSettings holds that the settings know all kinds of ties
-// that can be sent, and no others.
+// TestKindsAreThoseOfTheSettings checks that the settings accept the kinds of
+// ties that can be sent, and no others.
 func TestKindsAreThoseOfTheSettings(t *testing.T) {
 	t.Parallel()
-	cfg, err := config.LoadStripesim([]string{"--kinds", "all"}, getenv)
+	var cfg config.Stripesim
+	err := config.StripesimSend(&cfg).Load("stripesim", map[string]string{"kinds": "all"}, getenv)
 	if diff := cmp.Diff(stripesim.SentKinds(), kinds(cfg)); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
 }
 
-// TestVersionsAreThoseOfTheSettings holds that the settings know all renderings
-// that there are, and no others.
+// TestVersionsAreThoseOfTheSettings checks that the settings accept the API
+// versions that the simulator knows, and no others.
 func TestVersionsAreThoseOfTheSettings(t *testing.T) {
 	t.Parallel()
-	_, err := config.LoadStripesim([]string{"--api-version", "none"}, getenv)
+	err := config.StripesimSend(&config.Stripesim{}).Load("stripesim", map[string]string{"api-version": "none"}, getenv)
 	if err == nil || !strings.Contains(err.Error(), "one of "+strings.Join(stripesim.Versions(), ", ")+", not") {
 		t.Errorf("got %v, want %v", err, stripesim.Versions())
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/billbus/billbus/internal/term"
 )
 
-// printTables prints what was sent and how it was answered.
+// printTables prints how many events were sent, and how they were answered.
 func printTables(w io.Writer, h stripesim.History, r stripesim.Report) error {
 	var sent, answers [][]string
 	types := h.Types()
@@ -36,7 +36,7 @@ func printTables(w io.Writer, h stripesim.History, r stripesim.Report) error {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(w, "\n%d of %d events accepted in %s; stamps do not tell the last event of %d of %d subscriptions\n",
+	_, err := fmt.Fprintf(w, "\n%d of %d events accepted in %s; times do not determine the last event of %d of %d subscriptions\n",
 		r.Done, r.Events+r.Repeats, r.Elapsed.Round(time.Millisecond), h.Tied(), len(h.Truth))
 	return err
 }
@@ -48,10 +48,11 @@ func answerName(status int) string {
 	return fmt.Sprintf("%d %s", status, http.StatusText(status))
 }
 
-// printJSON prints the report for machines. An answer of status 0 is none.
+// printJSON prints the report as a line of JSON. Status 0 counts requests that
+// were not answered.
 func printJSON(w io.Writer, cfg config.Stripesim, h stripesim.History, r stripesim.Report) error {
 	return encode(w, map[string]any{
-		// A string: not every JSON reader keeps 64 bits of a number.
+		// A string, since not every JSON parser keeps 64 bits of a number.
 		"seed": strconv.FormatUint(h.Seed, 10), "url": cfg.URL, "subscriptions": len(h.Truth), "tied": h.Tied(),
 		"events": r.Events, "repeats": r.Repeats, "requests": r.Requests, "accepted": r.Done,
 		"types": h.Types(), "answers": r.Answers, "seconds": r.Elapsed.Seconds(),

@@ -15,7 +15,7 @@ import (
 	"github.com/billbus/billbus/internal/term"
 )
 
-// simulate sends a history and reports on it, also if it was interrupted.
+// simulate sends a history, and prints the report even if it was interrupted.
 func simulate(ctx context.Context, cfg config.Stripesim, h stripesim.History, stdout, stderr io.Writer) error {
 	send := sending(cfg)
 	if !cfg.JSON {
@@ -38,8 +38,8 @@ func simulate(ctx context.Context, cfg config.Stripesim, h stripesim.History, st
 	return errors.Join(err, printTables(stdout, h, report))
 }
 
-// complainer says once that answers are not what they should be: the events
-// are sent again until they are, and somebody may be waiting.
+// complainer returns a function that reports the first answer that is not 2xx:
+// the event is sent again until it is accepted, which can take for ever.
 func complainer(stderr io.Writer) func(stripesim.Answer) {
 	said := false
 	return func(a stripesim.Answer) {
@@ -51,8 +51,8 @@ func complainer(stderr io.Writer) func(stripesim.Answer) {
 		if a.Err != nil {
 			why = "not answered: " + a.Err.Error()
 		}
-		// A lost hint is no reason to stop.
-		_, _ = fmt.Fprintf(stderr, "an event was %s; what is not answered 2xx is sent again until it is (Ctrl-C stops)\n", why)
+		// Sending goes on if the hint cannot be printed.
+		_, _ = fmt.Fprintf(stderr, "an event was %s; it is sent again until it is accepted (stop with Ctrl-C)\n", why)
 	}
 }
 
@@ -83,10 +83,10 @@ func sendFile(ctx context.Context, cfg config.Stripesim, stdout io.Writer) error
 	return nil
 }
 
-// printCommands prints the whole schedule as commands. The seed stands in a
-// comment, so that the output stays a script.
+// printCommands prints the whole schedule as commands. The seed is in a comment,
+// so the output is a valid script.
 func printCommands(cfg config.Stripesim, h stripesim.History, stdout io.Writer) error {
-	if _, err := fmt.Fprintf(stdout, "# seed %d; signatures are good for some minutes\n", h.Seed); err != nil {
+	if _, err := fmt.Fprintf(stdout, "# seed %d; signatures are valid for a few minutes\n", h.Seed); err != nil {
 		return err
 	}
 	for _, d := range stripesim.Schedule(h, sending(cfg)) {
@@ -108,7 +108,7 @@ func writeTruth(path string, h stripesim.History) error {
 	}
 	file, err := os.Create(path)
 	if err != nil {
-		return fmt.Errorf("writing the truth: %w", err)
+		return fmt.Errorf("writing the final states: %w", err)
 	}
 	return errors.Join(h.WriteTruth(file), file.Close())
 }
@@ -116,6 +116,5 @@ func writeTruth(path string, h stripesim.History) error {
 func encode(w io.Writer, v any) error {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
 	return enc.Encode(v)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/billbus/billbus/config"
+	"github.com/billbus/billbus/internal/cli"
 	"github.com/billbus/billbus/internal/ops"
 	"github.com/billbus/billbus/internal/subscriber"
 )
@@ -19,23 +20,25 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
-	cfg, err := config.LoadSubscriber(args, getenv)
-	if err != nil {
-		return config.Show(err, stdout)
-	}
+	var cfg config.Subscriber
+	return cli.Execute(ctx, cli.Subscriber(&cfg, cli.SubscriberRuns{
+		Run:   func(ctx context.Context) error { return consume(ctx, cfg, logger(cfg, stderr)) },
+		Audit: func(ctx context.Context) error { return subscriber.Audit(ctx, cfg, stdout, logger(cfg, stderr)) },
+		Verify: func(ctx context.Context) error {
+			return subscriber.Verify(ctx, cfg, stdout, stderr, logger(cfg, stderr))
+		},
+		Replay: func(ctx context.Context) error {
+			return subscriber.Replay(ctx, cfg, stdout, stderr, logger(cfg, stderr))
+		},
+	}), args, getenv, stdout, stderr)
+}
+
+func logger(cfg config.Subscriber, stderr io.Writer) *slog.Logger {
 	log := ops.NewLogger(stderr, cfg.Log.Level, cfg.Log.Format)
 	for _, warning := range cfg.Warnings {
 		log.Warn("settings", "warning", warning)
 	}
-	switch cfg.Command {
-	case "verify":
-		return subscriber.Verify(ctx, cfg, stdout, stderr, log)
-	case "audit":
-		return subscriber.Audit(ctx, cfg, stdout, log)
-	case "replay":
-		return subscriber.Replay(ctx, cfg, stdout, stderr, log)
-	}
-	return consume(ctx, cfg, log)
+	return log
 }
 
 func consume(ctx context.Context, cfg config.Subscriber, log *slog.Logger) error {
@@ -48,7 +51,7 @@ func consume(ctx context.Context, cfg config.Subscriber, log *slog.Logger) error
 	if err != nil {
 		return errors.Join(err, admin.Close())
 	}
-	log.Info("subscriber runs", "version", config.Version("subscriber"), "stream", cfg.Stream.Name, "consumer", cfg.ConsumerName, "admin", admin.Addr().String())
+	log.Info("subscriber runs", "version", cli.Version("subscriber"), "stream", cfg.Stream.Name, "consumer", cfg.ConsumerName, "admin", admin.Addr().String())
 	err = ops.WithAdmin(ctx, admin, health, metrics, log, s.Run)
 	log.Info("subscriber stopped")
 	return err

@@ -14,6 +14,7 @@ import (
 	"github.com/billbus/billbus/config"
 	"github.com/billbus/billbus/internal/bridge"
 	whsec "github.com/billbus/billbus/internal/secret"
+	"github.com/billbus/billbus/test/kit"
 )
 
 const (
@@ -55,12 +56,12 @@ func examine(t *testing.T, body, headers string, args ...string) (string, error)
 func doctor(t *testing.T, stdin string, args ...string) (string, error) {
 	t.Helper()
 	env := map[string]string{"STRIPE_WEBHOOK_SECRETS": "live=" + liveSecret + ",old=whsec_old_hunter2"}
-	cfg, err := config.LoadBridge(append([]string{"doctor"}, args...), func(name string) string { return env[name] })
-	if err != nil {
+	var cfg config.Bridge
+	if err := config.BridgeDoctor(&cfg).Load("bridge doctor", kit.Flags(args...), func(name string) string { return env[name] }); err != nil {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	err = bridge.Doctor(cfg, strings.NewReader(stdin), &out, func() time.Time { return doctorNow })
+	err := bridge.Doctor(cfg, strings.NewReader(stdin), &out, func() time.Time { return doctorNow })
 	if all := fmt.Sprint(out.String(), err); strings.Contains(all, "hunter2") {
 		t.Errorf("a secret or the payload shows in %s", all)
 	}

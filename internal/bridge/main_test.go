@@ -55,8 +55,8 @@ func settings(t *testing.T, natsURL string, more ...string) config.Bridge {
 			delete(env, "STRIPE_WEBHOOK_SECRETS")
 		}
 	}
-	cfg, err := config.LoadBridge(nil, func(key string) string { return env[key] })
-	if err != nil {
+	var cfg config.Bridge
+	if err := config.BridgeServe(&cfg).Load("bridge", nil, func(key string) string { return env[key] }); err != nil {
 		t.Fatal(err)
 	}
 	return cfg

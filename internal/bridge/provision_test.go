@@ -8,13 +8,14 @@ import (
 
 	"github.com/billbus/billbus/config"
 	"github.com/billbus/billbus/internal/bridge"
+	"github.com/billbus/billbus/test/kit"
 )
 
 func provision(t *testing.T, url string, args ...string) string {
 	t.Helper()
 	env := map[string]string{"NATS_URL": url}
-	cfg, err := config.LoadBridge(append([]string{"provision"}, args...), func(key string) string { return env[key] })
-	if err != nil {
+	var cfg config.Bridge
+	if err := config.BridgeProvision(&cfg).Load("bridge provision", kit.Flags(args...), func(key string) string { return env[key] }); err != nil {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer

@@ -158,14 +158,14 @@ func inOrder(ctx context.Context, first, second func(context.Context) error) err
 
 func (s *servers) bridgeConfig(cfg config.Standalone) config.Bridge {
 	return config.Bridge{
-		Command: "serve", Webhook: cfg.Webhook, StripeAPI: cfg.StripeAPI, Stream: cfg.Stream, Provision: cfg.Provision,
+		Webhook: cfg.Webhook, StripeAPI: cfg.StripeAPI, Stream: cfg.Stream, Provision: cfg.Provision,
 		NATS: config.NATS{URL: s.nats.URL()}, ShutdownTimeout: cfg.ShutdownTimeout,
 	}
 }
 
 func (s *servers) subscriberConfig(cfg config.Standalone) config.Subscriber {
 	return config.Subscriber{
-		Command: "run", Stream: cfg.Stream, Provision: cfg.Provision,
+		Stream: cfg.Stream, Provision: cfg.Provision,
 		NATS:         config.NATS{URL: s.nats.URL()},
 		Mongo:        config.Mongo{URI: secret.New(s.docs.URI()), Database: cfg.Database},
 		ConsumerName: cfg.ConsumerName, MaxInFlight: cfg.MaxInFlight, ShutdownTimeout: cfg.ShutdownTimeout,

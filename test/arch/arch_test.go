@@ -19,6 +19,7 @@ const module = "github.com/billbus/billbus"
 
 // Other modules, under short names.
 const (
+	cobra         = "github.com/spf13/cobra"
 	pflag         = "github.com/spf13/pflag"
 	watermill     = "github.com/ThreeDotsLabs/watermill"
 	watermillMsg  = "github.com/ThreeDotsLabs/watermill/message"
@@ -47,11 +48,12 @@ const anything = module
 var table = map[string][]string{
 	"events":          {},
 	"events/ordering": {"events"},
-	"config":          {"internal/secret", pflag},
+	"config":          {"internal/normalize", "internal/secret"},
 	"handlers":        {"events", "internal/fault", "internal/store", watermillMsg},
 
 	"internal/fault":  {},
 	"internal/secret": {},
+	"internal/cli":    {"config", cobra, pflag},
 	"internal/ops":    {"internal/fault", prometheus, terminal},
 	"internal/term":   {goPretty, terminal},
 

@@ -20,7 +20,7 @@ import (
 	"github.com/billbus/billbus/internal/ops"
 )
 
-func TestProgramsAcceptTheirSettings(t *testing.T) {
+func TestServicesSetKnownVariables(t *testing.T) {
 	t.Parallel()
 	for _, p := range programs(t) {
 		if p.err != nil {
@@ -38,10 +38,10 @@ func TestProgramsAcceptTheirSettings(t *testing.T) {
 	}
 }
 
-// settings finds the variables in a help text: words whose flag is in it, too.
+// settings returns the variables in a help text: the words that follow their flag.
 func settings(help string) []string {
 	return slices.DeleteFunc(regexp.MustCompile(`\b[A-Z][A-Z0-9_]+\b`).FindAllString(help, -1), func(name string) bool {
-		return !strings.Contains(help, "--"+strings.ToLower(strings.ReplaceAll(name, "_", "-"))+" ")
+		return !strings.Contains(help, "--"+strings.ToLower(strings.ReplaceAll(name, "_", "-"))+", ")
 	})
 }
 
@@ -53,13 +53,13 @@ func TestModeIsRequired(t *testing.T) {
 	}
 }
 
-// endpoint is what listens on a port of a container.
+// endpoint is the handler on a port of a container.
 type endpoint struct {
 	port    string
 	handler http.Handler
 }
 
-func TestHealthChecksAskExistingEndpoints(t *testing.T) {
+func TestHealthChecksUseExistingEndpoints(t *testing.T) {
 	t.Parallel()
 	admin := ops.AdminHandler(ops.NewHealth(), ops.NewMetrics())
 	opts := natsOptions(t)
@@ -81,7 +81,7 @@ func TestHealthChecksAskExistingEndpoints(t *testing.T) {
 }
 
 // A container must not be restarted because another one is down.
-func TestHealthChecksAskOnlyWhetherProgramsAreAlive(t *testing.T) {
+func TestHealthChecksOfTheProgramsCheckLiveness(t *testing.T) {
 	t.Parallel()
 	for _, p := range programs(t) {
 		if got := healthURL(t, p.service).Path; got != "/healthz" {
@@ -90,7 +90,7 @@ func TestHealthChecksAskOnlyWhetherProgramsAreAlive(t *testing.T) {
 	}
 }
 
-func TestServicesWithoutProfileHaveAHealthCheck(t *testing.T) {
+func TestEveryPermanentServiceHasAHealthCheck(t *testing.T) {
 	t.Parallel()
 	for name, service := range load(t).Services {
 		check := service.HealthCheck
@@ -113,7 +113,7 @@ func healthURL(t *testing.T, service types.ServiceConfig) *url.URL {
 	return asked
 }
 
-func TestGracePeriodExceedsShutdownTimeout(t *testing.T) {
+func TestStopGracePeriodIsLongerThanShutdown(t *testing.T) {
 	t.Parallel()
 	for _, p := range programs(t) {
 		grace := p.service.StopGracePeriod
@@ -123,8 +123,8 @@ func TestGracePeriodExceedsShutdownTimeout(t *testing.T) {
 	}
 }
 
-// Without NATS the bridge answers 503 and Stripe retries. Without a bridge there is no answer at all.
-func TestProgramsStartWithoutTheServers(t *testing.T) {
+// While NATS is down, the bridge answers 503; Stripe gets no answer if the bridge waits for NATS.
+func TestProgramsStartBeforeTheServers(t *testing.T) {
 	t.Parallel()
 	for _, p := range programs(t) {
 		if len(p.service.DependsOn) == 0 {
@@ -138,7 +138,7 @@ func TestProgramsStartWithoutTheServers(t *testing.T) {
 	}
 }
 
-func TestOnlyTheWebhookIsPublished(t *testing.T) {
+func TestOnlyTheWebhookPortIsPublic(t *testing.T) {
 	t.Parallel()
 	webhooks := 0
 	for name, service := range load(t).Services {
@@ -169,7 +169,7 @@ func webhookPort(t *testing.T) string {
 	return ""
 }
 
-func TestWebhookCanBePublishedOnLoopbackOnly(t *testing.T) {
+func TestWebhookPortCanBeLocal(t *testing.T) {
 	t.Parallel()
 	project, err := compose(t.Context(), "WEBHOOK_LIVEMODE=test", "WEBHOOK_PUBLISH=127.0.0.1:8081")
 	if err != nil {
@@ -187,10 +187,10 @@ func TestSecretsComeFromFiles(t *testing.T) {
 	for name, service := range load(t).Services {
 		for variable, value := range service.Environment {
 			if secret.MatchString(variable) && !strings.HasSuffix(variable, "_FILE") {
-				t.Errorf("%s: %s is a secret in the environment", name, variable)
+				t.Errorf("%s: %s is in the environment", name, variable)
 			}
 			if value == nil {
-				t.Errorf("%s: %s is inherited from the environment of the user who starts it", name, variable)
+				t.Errorf("%s: %s is inherited from the environment of docker compose", name, variable)
 			} else if u, err := url.Parse(*value); err == nil && u.User != nil {
 				t.Errorf("%s: %s has a login in it", name, variable)
 			}
@@ -281,7 +281,7 @@ func TestProgramsReachTheServers(t *testing.T) {
 	}
 }
 
-func TestServersAreNotReachableFromElsewhere(t *testing.T) {
+func TestServersAreOnInternalNetworks(t *testing.T) {
 	t.Parallel()
 	project := load(t)
 	for _, name := range []string{"nats", "mongodb"} {
@@ -296,7 +296,7 @@ func TestServersAreNotReachableFromElsewhere(t *testing.T) {
 	}
 }
 
-func TestNATSKeepsWhatItAcknowledges(t *testing.T) {
+func TestNATSSyncsBeforeItAcknowledges(t *testing.T) {
 	t.Parallel()
 	opts := natsOptions(t)
 	if !opts.JetStream || !opts.SyncAlways {
@@ -313,7 +313,7 @@ func TestNATSKeepsWhatItAcknowledges(t *testing.T) {
 	}
 }
 
-// natsOptions reads the configuration that the command of the NATS service names, as the server does.
+// natsOptions reads the configuration file of the NATS service, as the server does.
 func natsOptions(t *testing.T) *server.Options {
 	t.Helper()
 	nats := load(t).Services["nats"]
@@ -324,7 +324,7 @@ func natsOptions(t *testing.T) *server.Options {
 	return opts
 }
 
-// startNATS runs a server with that configuration on free ports and another folder.
+// startNATS runs a server with that configuration, on other ports.
 func startNATS(t *testing.T, opts *server.Options) *server.Server {
 	t.Helper()
 	opts = opts.Clone()
@@ -343,8 +343,8 @@ func startNATS(t *testing.T, opts *server.Options) *server.Server {
 	return srv
 }
 
-// The name of the replica set is in three files, and that of its node in two.
-func TestMongoDBHasTheReplicaSetOfTheURI(t *testing.T) {
+// The name of the replica set is repeated in three places, and that of its node in two.
+func TestMongoDBIsTheReplicaSetInTheURI(t *testing.T) {
 	t.Parallel()
 	mongodb := load(t).Services["mongodb"]
 	var asked *url.URL
@@ -392,8 +392,8 @@ func TestImagesArePinned(t *testing.T) {
 	}
 }
 
-// The version that is tested is deployed.
-func TestNATSHasTheVersionThatTestsUse(t *testing.T) {
+// The version that is tested is the one that is deployed.
+func TestNATSImageIsTheTestedVersion(t *testing.T) {
 	t.Parallel()
 	if got, want := load(t).Services["nats"].Image, "nats:"+server.VERSION+"-alpine"; got != want {
 		t.Errorf("got image %s, want %s", got, want)
@@ -415,7 +415,7 @@ func stages(t *testing.T) map[string]string {
 	return base
 }
 
-func TestDockerfileHasTheGoOfTheModule(t *testing.T) {
+func TestDockerfileUsesTheGoVersionOfTheModule(t *testing.T) {
 	t.Parallel()
 	need := regexp.MustCompile(`(?m)^go (\S+)$`).FindStringSubmatch(read(t, filepath.Join(root, "go.mod")))
 	for image, stage := range stages(t) {
@@ -431,7 +431,7 @@ func TestDockerfileHasTheGoOfTheModule(t *testing.T) {
 	t.Error("there is no stage build")
 }
 
-func TestDockerfileBuildsThePrograms(t *testing.T) {
+func TestDockerfileBuildsTheServices(t *testing.T) {
 	t.Parallel()
 	dockerfile := read(t, filepath.Join(root, "Dockerfile"))
 	for _, p := range programs(t) {

@@ -1,14 +1,12 @@
-// Package deploy compares docker-compose.yml, the Dockerfile and the files in deploy/ with the
-// programs that they deploy. Otherwise a variable that no program reads or a health check of an
-// endpoint that does not exist would be noticed only in production, and an alert on a metric that was
-// renamed never.
-//
-// It has tests only.
+// Package deploy tests the files that Billbus is deployed with: docker-compose.yml, Dockerfile and
+// those in deploy/. Without it, a variable that no program reads, a health check of an endpoint that
+// does not exist, or an alert on a metric that was renamed would be noticed in production, or never.
 package deploy_test
 
 import (
+	"bytes"
 	"context"
-	"errors"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -22,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/billbus/billbus/config"
+	commands "github.com/billbus/billbus/internal/cli"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -29,8 +28,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // root is where the module is.
 const root = "../.."
 
-// compose loads docker-compose.yml as docker compose does, with all profiles. The environment has
-// only what is given as NAME=value.
+// compose loads docker-compose.yml as docker compose does, with all profiles, and with only the given
+// environment, as NAME=value.
 func compose(ctx context.Context, env ...string) (*types.Project, error) {
 	options, err := cli.NewProjectOptions([]string{filepath.Join(root, "docker-compose.yml")},
 		cli.WithEnv(env), cli.WithProfiles([]string{"*"}))
@@ -40,7 +39,7 @@ func compose(ctx context.Context, env ...string) (*types.Project, error) {
 	return options.LoadProject(ctx)
 }
 
-// load is compose with the one required variable.
+// load is compose with the variables that the user must set.
 func load(t *testing.T) *types.Project {
 	t.Helper()
 	project, err := compose(t.Context(), "WEBHOOK_LIVEMODE=test")
@@ -55,43 +54,45 @@ type program struct {
 	name     string
 	service  types.ServiceConfig
 	help     string
-	err      error // what the program would report about its settings
+	err      error // what the program reports about its settings
 	admin    string
-	webhook  string // address for webhooks, if any
+	webhook  string // where webhooks are received; "" if they are not
 	shutdown time.Duration
-	urls     []string // of the servers it connects to
+	urls     []string // of the servers that it connects to
 }
 
-// programs reads the settings of our programs as the programs would.
+// programs reads the settings as the programs do.
 func programs(t *testing.T) []program {
 	t.Helper()
 	project := load(t)
 	b := program{name: "bridge", service: project.Services["bridge"]}
-	bridge, err := config.LoadBridge(b.service.Command, getenv(t, b.service))
-	b.err, b.admin, b.webhook, b.shutdown = err, bridge.AdminAddr, bridge.Webhook.Addr, bridge.ShutdownTimeout
+	var bridge config.Bridge
+	nothing := func(context.Context) error { return nil }
+	define := commands.Bridge(&bridge, commands.BridgeRuns{Serve: nothing, Provision: nothing, Doctor: nothing})
+	b.help, b.err = execute(t, define, b.service)
+	b.admin, b.webhook, b.shutdown = bridge.AdminAddr, bridge.Webhook.Addr, bridge.ShutdownTimeout
 	b.urls = strings.Split(bridge.NATS.URL, ",")
-	_, err = config.LoadBridge([]string{"--help"}, os.Getenv)
-	b.help = helpText(t, err)
 
 	s := program{name: "subscriber", service: project.Services["subscriber"]}
-	subscriber, err := config.LoadSubscriber(s.service.Command, getenv(t, s.service))
-	s.err, s.admin, s.shutdown = err, subscriber.AdminAddr, subscriber.ShutdownTimeout
+	var subscriber config.Subscriber
+	define = commands.Subscriber(&subscriber, commands.SubscriberRuns{Run: nothing, Audit: nothing, Verify: nothing, Replay: nothing})
+	s.help, s.err = execute(t, define, s.service)
+	s.admin, s.shutdown = subscriber.AdminAddr, subscriber.ShutdownTimeout
 	s.urls = append(strings.Split(subscriber.NATS.URL, ","), subscriber.Mongo.URI.Reveal())
-	_, err = config.LoadSubscriber([]string{"--help"}, os.Getenv)
-	s.help = helpText(t, err)
 	return []program{b, s}
 }
 
-func helpText(t *testing.T, err error) string {
+// execute returns the help of a program, and what it would report about the settings of a service.
+func execute(t *testing.T, define commands.Command, service types.ServiceConfig) (help string, err error) {
 	t.Helper()
-	var help *config.Help
-	if !errors.As(err, &help) {
-		t.Fatalf("got %v, want help", err)
+	var out bytes.Buffer
+	if err := commands.Execute(t.Context(), define, []string{"--help"}, os.Getenv, &out, io.Discard); err != nil {
+		t.Fatal(err)
 	}
-	return help.Text
+	return out.String(), commands.Execute(t.Context(), define, service.Command, getenv(t, service), io.Discard, io.Discard)
 }
 
-// getenv answers as in the container, where each secret is in a file.
+// getenv returns variables as in the container, where each secret is in a file.
 func getenv(t *testing.T, service types.ServiceConfig) func(string) string {
 	t.Helper()
 	files := map[string]string{}
@@ -114,7 +115,7 @@ func getenv(t *testing.T, service types.ServiceConfig) func(string) string {
 	}
 }
 
-// target is the file of a secret in the container.
+// target is the path of a secret in the container.
 func target(secret types.ServiceSecretConfig) string {
 	switch {
 	case secret.Target == "":
@@ -126,7 +127,7 @@ func target(secret types.ServiceSecretConfig) string {
 	}
 }
 
-// mounted returns the file of this repository that a service sees under that path.
+// mounted returns the file of this repository that is mounted at the path.
 func mounted(t *testing.T, service types.ServiceConfig, path string) string {
 	t.Helper()
 	for _, volume := range service.Volumes {

@@ -32,7 +32,7 @@ func decodeYAML(t *testing.T, path string, into any) {
 	}
 }
 
-// prometheus is what the tests need of prometheus.yml.
+// prometheus is the part of prometheus.yml that the tests read.
 type prometheus struct {
 	RuleFiles     []string `yaml:"rule_files"`
 	ScrapeConfigs []struct {
@@ -78,7 +78,7 @@ func TestPrometheusScrapesEveryProgram(t *testing.T) {
 	}
 }
 
-// query is an expression and where it was found.
+// query is an expression and the place where it is used.
 type query struct {
 	place string
 	text  string
@@ -117,7 +117,7 @@ func alerts(t *testing.T) []query {
 	return queries
 }
 
-// dashboard reads the queries of the dashboard, with variables replaced as Grafana would.
+// dashboard reads the queries of the dashboard, with their variables filled in as Grafana does.
 func dashboard(t *testing.T) []query {
 	t.Helper()
 	var board struct {
@@ -167,7 +167,7 @@ func datasource(t *testing.T) source {
 	return file.Datasources[0]
 }
 
-func TestGrafanaFindsDataSourceAndDashboard(t *testing.T) {
+func TestGrafanaProvisioningIsComplete(t *testing.T) {
 	t.Parallel()
 	services := load(t).Services
 	asked, err := url.Parse(datasource(t).URL)
@@ -210,7 +210,7 @@ func TestDashboardUsesExportedMetrics(t *testing.T) {
 	}
 }
 
-// exports are the metrics that Prometheus can have.
+// exports is everything that Prometheus scrapes.
 type exports struct {
 	labels   map[string][]string // by name of the sample
 	jobs     []string
@@ -231,8 +231,7 @@ func newExports(t *testing.T) exports {
 	return e
 }
 
-// samples calls every method of the metrics once, and returns the labels of each sample that is
-// exported then.
+// samples calls every method of the metrics once, and returns the labels of each exported sample.
 func samples(t *testing.T) map[string][]string {
 	t.Helper()
 	metrics := ops.NewMetrics()
@@ -267,8 +266,8 @@ func argument(in reflect.Type) reflect.Value {
 	return reflect.Zero(in)
 }
 
-// literals returns every string in the source of some packages, without their tests. Outcomes and
-// reasons are among them.
+// literals returns every string in the source of a package without its tests. Outcomes and reasons
+// are among them.
 func literals(t *testing.T) map[string]bool {
 	t.Helper()
 	found := map[string]bool{}
@@ -305,7 +304,7 @@ func addLiterals(t *testing.T, path string, to map[string]bool) {
 	}
 }
 
-// functions are the functions of Prometheus that are used. The parser accepts more than Prometheus.
+// functions are the functions of Prometheus in use. The parser accepts more than Prometheus has.
 var functions = []string{"rate", "increase", "deriv", "min_over_time", "histogram_quantile", "scalar", "vector"}
 
 // check reports what is wrong with a query.
@@ -341,7 +340,7 @@ func (e exports) check(t *testing.T, q query) {
 	}
 }
 
-// metric checks the name and the labels of a metric, and returns all labels that it has.
+// metric checks the name and the labels in a query, and returns all labels of the metric.
 func (e exports) metric(expr *metricsql.MetricExpr, fault func(string, ...any)) []string {
 	var known []string
 	for _, filters := range expr.LabelFilterss {
@@ -369,7 +368,7 @@ func (e exports) values(filter metricsql.LabelFilter, fault func(string, ...any)
 	}
 }
 
-// function refuses functions that only the parser accepts.
+// function refuses functions that only the parser has.
 func function(expr *metricsql.FuncExpr, fault func(string, ...any)) {
 	if !slices.Contains(functions, expr.Name) {
 		fault("unknown function %s: if Prometheus has it, add it to the list", expr.Name)

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// execute runs a program to its end.
+// execute runs a program until it exits.
 func execute(t *testing.T, name string, env []string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
@@ -24,7 +24,7 @@ func execute(t *testing.T, name string, env []string, args ...string) (code int,
 	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
 }
 
-func TestEveryConfigurationFaultIsReportedAtOnce(t *testing.T) {
+func TestAllConfigurationFaultsAreReported(t *testing.T) {
 	t.Parallel()
 	const private = "hunter2private"
 	addr := freeAddr(t)
@@ -49,7 +49,7 @@ func TestEveryConfigurationFaultIsReportedAtOnce(t *testing.T) {
 	}
 }
 
-func TestPortInUseIsRefusedWithTheSetting(t *testing.T) {
+func TestPortInUseNamesTheSetting(t *testing.T) {
 	t.Parallel()
 	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -72,6 +72,28 @@ func TestHelpAndVersion(t *testing.T) {
 		code, stdout, _ = execute(t, name, nil, "--version")
 		if code != 0 || !strings.HasPrefix(stdout, name+" ") || !strings.Contains(stdout, "go1.") {
 			t.Errorf("%s --version: got %d: %s", name, code, stdout)
+		}
+	}
+}
+
+func TestHelpOfACommandHasItsOwnSettings(t *testing.T) {
+	t.Parallel()
+	code, stdout, stderr := execute(t, "subscriber", nil, "audit", "--help")
+	if code != 0 || stderr != "" || !strings.Contains(stdout, "\n  --wide\n") || strings.Contains(stdout, "NATS_URL") {
+		t.Errorf("got %d, %q and\n%s", code, stderr, stdout)
+	}
+}
+
+func TestMisspeltCommandsAndFlagsGetASuggestion(t *testing.T) {
+	t.Parallel()
+	for want, args := range map[string][]string{
+		`unknown command "servee": did you mean serve?`:       {"servee"},
+		"--log-leve: unknown flag, did you mean --log-level?": {"--log-leve", "x"},
+		`unknown command "bahs": did you mean bash?`:          {"completion", "bahs"},
+	} {
+		code, stdout, stderr := execute(t, "bridge", nil, args...)
+		if code != 2 || stdout != "" || !strings.Contains(stderr, "\n  "+want+"\n") {
+			t.Errorf("%q: got %d, %q and\n%s", args, code, stdout, stderr)
 		}
 	}
 }

@@ -29,8 +29,8 @@ func TestSimulationEndsWithCorrectRecords(t *testing.T) {
 		"DATA_DIR": t.TempDir(), "LISTEN_ADDR": freeAddr(t), "ADMIN_ADDR": freeAddr(t),
 		"STANDALONE_NATS_ADDR": freeAddr(t), "STANDALONE_MONGODB_ADDR": freeAddr(t),
 	}
-	cfg, err := config.LoadStandalone([]string{"--simulate=25", "--once"}, func(key string) string { return env[key] })
-	if err != nil {
+	var cfg config.Standalone
+	if err := config.StandaloneRun(&cfg).Load("standalone", kit.Flags("--simulate=25", "--once"), func(key string) string { return env[key] }); err != nil {
 		t.Fatal(err)
 	}
 	for _, run := range []string{"first", "second"} {

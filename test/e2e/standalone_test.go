@@ -43,8 +43,8 @@ func runStandalone(t *testing.T, dir string, more ...string) *alone {
 		key, value, _ := strings.Cut(pair, "=")
 		env[key] = value
 	}
-	cfg, err := config.LoadStandalone(nil, func(key string) string { return env[key] })
-	if err != nil {
+	var cfg config.Standalone
+	if err := config.StandaloneRun(&cfg).Load("standalone", nil, func(key string) string { return env[key] }); err != nil {
 		t.Fatal(err)
 	}
 	a := &alone{
@@ -287,11 +287,11 @@ func TestTwoStandalonesOnOneFolderSaySo(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	runStandalone(t, dir)
-	cfg, err := config.LoadStandalone(nil, func(key string) string { return map[string]string{"DATA_DIR": dir}[key] })
-	if err != nil {
+	var cfg config.Standalone
+	if err := config.StandaloneRun(&cfg).Load("standalone", nil, func(key string) string { return map[string]string{"DATA_DIR": dir}[key] }); err != nil {
 		t.Fatal(err)
 	}
-	err = standalone.Run(t.Context(), cfg, io.Discard, slog.New(slog.DiscardHandler))
+	err := standalone.Run(t.Context(), cfg, io.Discard, slog.New(slog.DiscardHandler))
 	if err == nil || !strings.Contains(err.Error(), "in use by another standalone") {
 		t.Errorf("got %v", err)
 	}

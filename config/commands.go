@@ -1,0 +1,163 @@
+package config
+
+import (
+	"log/slog"
+	"slices"
+)
+
+// BridgeServe returns the settings of "bridge serve", bound to c.
+func BridgeServe(c *Bridge) Settings {
+	return slices.Concat(
+		webhook(&c.Webhook), stripeAPI(&c.StripeAPI, &c.Webhook.Livemode),
+		nats(&c.NATS), stream(&c.Stream, &c.Warnings), Settings{provision(&c.Provision), adminAddr(&c.AdminAddr, "127.0.0.1:9090")},
+		logging(&c.Log), Settings{shutdown(&c.ShutdownTimeout)},
+	)
+}
+
+// BridgeProvision returns the settings of "bridge provision", bound to c.
+func BridgeProvision(c *Bridge) Settings {
+	dryRun := Setting{Flag: "dry-run", NoValue: "true", Meaning: "only print what would change", convert: onOff(&c.DryRun)}
+	return slices.Concat(Settings{dryRun}, nats(&c.NATS), stream(&c.Stream, &c.Warnings), logging(&c.Log))
+}
+
+// BridgeDoctor returns the settings of "bridge doctor", bound to c. The mode does not decide
+// whether a signature is accepted: if it is set, an event of the other mode hints at the wrong secret.
+func BridgeDoctor(c *Bridge) Settings {
+	d := &c.Doctor
+	return slices.Concat(
+		Settings{
+			{Flag: "curl", Value: "FILE", Meaning: "the request as a curl command; - is standard input, which is also read without any option", convert: text(&d.Curl)},
+			{Flag: "body", Value: "FILE", Meaning: "the body, byte for byte", convert: text(&d.Body)},
+			{Flag: "headers", Value: "FILE", Meaning: "the headers, one \"Name: value\" a line", convert: text(&d.Headers)},
+			{Flag: "signature", Value: "VALUE", Meaning: "the Stripe-Signature header alone, instead of --headers", convert: text(&d.Signature)},
+			{Flag: "json", NoValue: "true", Meaning: "print the verdict as a line of JSON", convert: onOff(&d.JSON), check: d.oneRequest},
+		},
+		signingSecrets(&c.Webhook),
+		Settings{livemode(&c.Webhook), tolerance(&c.Webhook)}.with("WEBHOOK_LIVEMODE", func(s *Setting) { s.Required = "" }),
+	)
+}
+
+// oneRequest checks that the options name one whole request. Whether the files can be read is not
+// checked here: a pipe can be read only once.
+func (d *Doctor) oneRequest(r *reader) {
+	signed := d.Headers != "" || d.Signature != ""
+	switch {
+	case d.Curl != "" && (d.Body != "" || signed):
+		r.fault("--curl", "is a whole request: leave out --body, --headers and --signature")
+	case d.Headers != "" && d.Signature != "":
+		r.fault("--headers, --signature", "give one of the two")
+	case d.Body != "" && !signed:
+		r.fault("--body", "needs --headers or --signature")
+	case d.Body == "" && signed:
+		r.fault("--headers, --signature", "need --body")
+	case d.Body == "-" && d.Headers == "-":
+		r.fault("--body, --headers", "cannot both be standard input")
+	case d.Curl == "" && d.Body == "":
+		d.Curl = "-"
+	}
+}
+
+// SubscriberRun returns the settings of "subscriber run", bound to c.
+func SubscriberRun(c *Subscriber) Settings {
+	return slices.Concat(
+		nats(&c.NATS), stream(&c.Stream, &c.Warnings), Settings{provision(&c.Provision)}, consumer(&c.ConsumerName, &c.MaxInFlight),
+		mongo(&c.Mongo), Settings{auditRetention(&c.AuditRetention), adminAddr(&c.AdminAddr, "127.0.0.1:9091")},
+		logging(&c.Log), Settings{shutdown(&c.ShutdownTimeout)},
+	)
+}
+
+// SubscriberVerify returns the settings of "subscriber verify", bound to c.
+func SubscriberVerify(c *Subscriber) Settings {
+	return slices.Concat(Settings{
+		{Flag: "fix", NoValue: "true", Meaning: "write what the audit trail says; nothing is removed", convert: onOff(&c.Verify.Fix)},
+		{Flag: "json", NoValue: "true", Meaning: "print each finding, and the summary last, as a line of JSON", convert: onOff(&c.Verify.JSON)},
+	}, mongo(&c.Mongo), logging(&c.Log))
+}
+
+// SubscriberReplay returns the settings of "subscriber replay", bound to c.
+func SubscriberReplay(c *Subscriber) Settings {
+	p := &c.Replay
+	return slices.Concat(
+		Settings{
+			{Flag: "from-sequence", Value: "N", Meaning: "start at this message of the stream, not at the first", convert: number(&p.FromSequence, 1, 1<<62)},
+			{
+				Flag: "from-time", Value: "TIME", Meaning: "start at the first message stored since: 2026-01-31, 2026-01-31T12:00:00Z, or how long ago, like 36h or 7d",
+				convert: moment(&p.FromTime), check: func(r *reader) {
+					if r.given["--from-sequence"] && r.given["--from-time"] {
+						r.fault("--from-sequence, --from-time", "give one of the two")
+					}
+				},
+			},
+			{Flag: "rate", Value: "N", Meaning: "messages a second at most (default: as fast as the database takes them)", convert: number(&p.Rate, 1, 1_000_000)},
+			{Flag: "restart", NoValue: "true", Meaning: "forget a replay that was interrupted, and start again", convert: onOff(&p.Restart)},
+			{Flag: "json", NoValue: "true", Meaning: "print the summary as a line of JSON", convert: onOff(&p.JSON)},
+		},
+		nats(&c.NATS), Settings{streamName(&c.Stream), provision(&c.Provision)}, consumer(&c.ConsumerName, &c.MaxInFlight),
+		mongo(&c.Mongo), logging(&c.Log),
+	)
+}
+
+// SubscriberAudit returns the settings of "subscriber audit", bound to c.
+func SubscriberAudit(c *Subscriber) Settings {
+	a := &c.Audit
+	return slices.Concat(Settings{
+		{Flag: "subscription", Value: "ID", Meaning: "events of a subscription, including its invoices; an id of Stripe, or the _id of a record", convert: text(&a.Subscription)},
+		{Flag: "customer", Value: "ID", Meaning: "events of a customer", convert: text(&a.Customer)},
+		{Flag: "user", Value: "ID", Meaning: "events of the subscriptions and customers of one of your users", convert: text(&a.User)},
+		{Flag: "event", Value: "ID", Meaning: "one event", convert: text(&a.Event)},
+		{Flag: "type", Value: "TYPE", Meaning: "events of a Stripe type like invoice.paid; subscription.snapshot for snapshots", convert: text(&a.Type)},
+		{Flag: "since", Value: "TIME", Meaning: "events created since then: 2026-01-31, 2026-01-31T12:00:00Z, or how long ago, like 2h or 7d", convert: moment(&a.Since)},
+		{Flag: "until", Value: "TIME", Meaning: "events created until then", convert: moment(&a.Until)},
+		{Flag: "limit", Value: "N", Default: "100", Meaning: "events at most, the newest", convert: number(&a.Limit, 1, 100_000)},
+		{Flag: "payload", Value: "ID", Meaning: "print what Stripe sent in one event, except what was redacted; not with other options", convert: text(&a.Payload), check: a.payloadAlone},
+		{Flag: "wide", NoValue: "true", Meaning: "print whole ids and all columns, wider than the terminal", convert: onOff(&a.Wide)},
+		{Flag: "json", NoValue: "true", Meaning: "print each event and gap as a line of JSON", convert: onOff(&a.JSON)},
+	}, mongo(&c.Mongo), logging(&c.Log))
+}
+
+func (a *Audit) payloadAlone(r *reader) {
+	if a.Payload != "" && (*a != Audit{Payload: a.Payload, Limit: a.Limit, JSON: a.JSON} || r.given["--limit"]) {
+		r.fault("--payload", "cannot be combined with other options")
+	}
+}
+
+// StandaloneRun returns the settings of standalone, bound to c.
+func StandaloneRun(c *Standalone) Settings {
+	c.Stream.Replicas, c.Provision = 1, "create"
+	simulate := Settings{
+		{
+			Flag: "simulate", Value: "N", Meaning: "send the webhooks of N simulated subscriptions, then print the records; logs warnings only, unless LOG_LEVEL is set",
+			// The embedded database is too slow for more.
+			convert: number(&c.Simulate, 1, 2000),
+			check: func(r *reader) {
+				if c.Simulate > 0 && !r.given["LOG_LEVEL"] {
+					c.Log.Level = slog.LevelWarn // a line for each message would bury the simulation's output
+				}
+			},
+		},
+		{
+			Flag: "once", NoValue: "true", Meaning: "stop after the simulation; exit status 0 only if all records are correct and each event is stored once",
+			convert: onOff(&c.Once), check: func(r *reader) {
+				if c.Once && !r.given["--simulate"] {
+					r.fault("--once", "needs --simulate")
+				}
+			},
+		},
+	}
+	web := webhook(&c.Webhook).
+		with("STRIPE_WEBHOOK_SECRETS", func(s *Setting) { s.Required, s.Shown = "", "made at the first start" }).
+		with("WEBHOOK_LIVEMODE", func(s *Setting) { s.Required, s.Default = "", "any" })
+	return slices.Concat(
+		simulate, web, stripeAPI(&c.StripeAPI, &c.Webhook.Livemode),
+		Settings{{Env: "STANDALONE_NATS_ADDR", Default: "127.0.0.1:4222", Meaning: "where the embedded NATS server listens, host:port", convert: addr(&c.NATSAddr)}},
+		Settings{streamName(&c.Stream)}, streamLimits(&c.Stream, &c.Warnings), consumer(&c.ConsumerName, &c.MaxInFlight),
+		Settings{
+			{Env: "STANDALONE_MONGODB_ADDR", Default: "127.0.0.1:27017", Meaning: "where the embedded document database listens, host:port", convert: addr(&c.MongoAddr)},
+			database(&c.Database),
+			auditRetention(&c.AuditRetention),
+			{Env: "DATA_DIR", Value: "DIR", Default: "./data", Meaning: "folder for the data of the embedded servers", convert: present(&c.DataDir)},
+			adminAddr(&c.AdminAddr, "127.0.0.1:9090"),
+		},
+		logging(&c.Log), Settings{shutdown(&c.ShutdownTimeout)},
+	)
+}

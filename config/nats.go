@@ -1,0 +1,130 @@
+package config
+
+import (
+	"errors"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/billbus/billbus/internal/secret"
+)
+
+func nats(n *NATS) Settings {
+	var login *url.Userinfo // of the URL
+	return Settings{
+		{
+			Env: "NATS_URL", Default: "nats://127.0.0.1:4222", Meaning: "NATS servers, comma-separated",
+			convert: func(v value) { n.URL, login = servers(v) },
+			check: func(r *reader) {
+				n.oneLogin(r, login != nil)
+				n.use(login)
+			},
+		},
+		{Env: "NATS_CREDS_FILE", Value: "FILE", Meaning: "credentials file to log in with", convert: readable(&n.CredsFile)},
+		{Env: "NATS_NKEY_SEED_FILE", Value: "FILE", Meaning: "file with an nkey seed to log in with", convert: readable(&n.NKeySeedFile)},
+		{Env: "NATS_USER", Meaning: "user to log in as", convert: text(&n.User)},
+		{Env: "NATS_PASSWORD", Meaning: "the user's password", convert: secretText(&n.Password)},
+		{Env: "NATS_PASSWORD_FILE", Value: "FILE", Meaning: "file with the password"},
+		{Env: "NATS_TOKEN", Meaning: "token to log in with", convert: secretText(&n.Token)},
+		{Env: "NATS_TOKEN_FILE", Value: "FILE", Meaning: "file with the token"},
+		{Env: "NATS_CA_FILE", Value: "FILE", Meaning: "certificates to verify those of the servers (PEM)", convert: readable(&n.CAFile)},
+		{Env: "NATS_CERT_FILE", Value: "FILE", Meaning: "client certificate (PEM)", convert: readable(&n.CertFile)},
+		{Env: "NATS_KEY_FILE", Value: "FILE", Meaning: "key of the client certificate (PEM)", convert: readable(&n.KeyFile)},
+	}
+}
+
+// oneLogin checks that there is one way to log in at most, and that nothing of it is missing.
+func (n *NATS) oneLogin(r *reader, inURL bool) {
+	var ways []string
+	for _, way := range []struct {
+		env string
+		set bool
+	}{
+		{"NATS_URL", inURL},
+		{"NATS_CREDS_FILE", n.CredsFile != ""},
+		{"NATS_NKEY_SEED_FILE", n.NKeySeedFile != ""},
+		{"NATS_USER", n.User != ""},
+		{"NATS_TOKEN", n.Token.IsSet()},
+	} {
+		if way.set {
+			ways = append(ways, way.env)
+		}
+	}
+	if len(ways) > 1 {
+		r.fault(strings.Join(ways, ", "), "more than one way to log in: keep one")
+	}
+	if n.Password.IsSet() && n.User == "" {
+		r.fault("NATS_PASSWORD", "set without NATS_USER")
+	}
+	if (n.CertFile == "") != (n.KeyFile == "") {
+		r.fault("NATS_CERT_FILE, NATS_KEY_FILE", "must be set together")
+	}
+}
+
+// use takes the login of the URL as NATS does: a user without a password is a token.
+func (n *NATS) use(login *url.Userinfo) {
+	if login == nil {
+		return
+	}
+	password, ok := login.Password()
+	if !ok {
+		n.Token = secret.New(login.Username())
+		return
+	}
+	n.User, n.Password = login.Username(), secret.New(password)
+}
+
+// servers checks the list of servers, and removes the login from it.
+func servers(v value) (list string, login *url.Userinfo) {
+	var servers []string
+	web := 0
+	for i, entry := range split(v.text) {
+		u, err := serverURL(entry)
+		if err != nil {
+			v.fault("entry %d %v", i+1, err)
+			continue
+		}
+		if u.User != nil && login != nil && u.User.String() != login.String() {
+			v.fault("entry %d has another login than an earlier one", i+1)
+		}
+		if u.User != nil {
+			login, u.User = u.User, nil
+		}
+		if strings.HasPrefix(u.Scheme, "ws") {
+			web++
+		}
+		servers = append(servers, u.String())
+	}
+	if split(v.text) == nil {
+		v.fault("must not be empty")
+	}
+	if web > 0 && web < len(servers) {
+		v.fault("ws and wss cannot be mixed with nats and tls")
+	}
+	return strings.Join(servers, ","), login
+}
+
+// serverURL reads the address of one server. Its errors quote nothing: the address can contain a
+// password.
+func serverURL(entry string) (*url.URL, error) {
+	if !strings.Contains(entry, "://") {
+		entry = "nats://" + entry
+	}
+	u, err := url.Parse(entry)
+	if err != nil {
+		return nil, errors.New("is not a URL")
+	}
+	if !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) {
+		return nil, errors.New("must begin with nats://, tls://, ws:// or wss://")
+	}
+	if u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" || u.Path != "" && u.Path != "/" {
+		return nil, errors.New("must be a host and a port and nothing else")
+	}
+	if port := u.Port(); port != "" {
+		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+			return nil, errors.New("has no valid port")
+		}
+	}
+	return &url.URL{Scheme: u.Scheme, User: u.User, Host: u.Host}, nil
+}

@@ -1,0 +1,34 @@
+package cli
+
+import "github.com/billbus/billbus/config"
+
+// Standalone defines the program that runs everything in one process. It loads its settings into c.
+func Standalone(c *config.Standalone, run Run) Command {
+	return Command{
+		Name:  "standalone",
+		Short: "Run the bridge, the subscriber, NATS and a document database in one process, for trying and developing",
+		Long:  "All data is kept in one folder. Without a signing secret, one is made at the first start.",
+		Examples: []Example{
+			{"Receive webhooks that the Stripe CLI forwards", "STRIPE_WEBHOOK_SECRETS=\"$(stripe listen --print-secret)\" standalone"},
+			{"Simulate 25 subscriptions, print what was stored, and stop", "standalone --simulate 25 --once"},
+		},
+		Settings: config.StandaloneRun(c),
+		Run:      run,
+	}
+}
+
+// Stripesim defines the simulator. It loads its settings into c.
+func Stripesim(c *config.Stripesim, run Run) Command {
+	return Command{
+		Name:  "stripesim",
+		Short: "Send signed webhooks of simulated subscriptions, as Stripe would",
+		Long: "It sends the events of simulated subscriptions until all are answered 2xx, and knows the true final state of each. --disorder, --dry-run, " +
+			"--json and --duplicates take a value only as --name=value. Exit status 1 means that an event was not accepted.",
+		Examples: []Example{
+			{"Send events out of order, some of them twice", "STRIPESIM_SECRET=whsec_… stripesim --subscriptions 100 --disorder --duplicates"},
+			{"Send one event, once", "stripesim --file event.json --secret-file secret.txt"},
+		},
+		Settings: config.StripesimSend(c),
+		Run:      run,
+	}
+}
