@@ -68,7 +68,7 @@ func (v *Verifier) Verify(payload []byte, header string) (string, error) {
 	if header == "" {
 		return "", reject(fault.SignatureMissing, "no signature header")
 	}
-	stamp, ok := timestamp(header)
+	stamp, ok := SignedAt(header)
 	if !ok {
 		return "", reject(fault.Malformed, "malformed signature header")
 	}
@@ -103,9 +103,10 @@ func (v *Verifier) checkClock(stamp time.Time) error {
 	return nil
 }
 
-// timestamp reads t as the SDK does, which signs the last one. A header with
-// different ones is refused: two readers could take it for different times.
-func timestamp(header string) (time.Time, bool) {
+// SignedAt returns the time in a signature header. It refuses a header with two
+// different times: the SDK uses the last one, and another reader could use the
+// first.
+func SignedAt(header string) (time.Time, bool) {
 	if len(header) > maxHeader {
 		return time.Time{}, false
 	}

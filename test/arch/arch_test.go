@@ -33,6 +33,8 @@ const (
 	rateLimit     = "golang.org/x/time/rate"
 	goPretty      = "github.com/jedib0t/go-pretty"
 	flock         = "github.com/gofrs/flock"
+	shell         = "mvdan.cc/sh"
+	charmap       = "golang.org/x/text/encoding/charmap"
 	goCmp         = "github.com/google/go-cmp"
 )
 
@@ -54,6 +56,7 @@ var table = map[string][]string{
 	"internal/term":   {goPretty},
 
 	"internal/stripehook": {"internal/fault", stripe},
+	"internal/doctor":     {"internal/fault", "internal/stripehook", shell, charmap},
 	"internal/stripeapi":  {"events", "internal/fault", stripe, rateLimit},
 	"internal/normalize":  {"events"},
 	"internal/stripesim":  {"events"},
@@ -66,8 +69,8 @@ var table = map[string][]string{
 	"internal/embedded/docdb":      {ferretDB},
 
 	"internal/bridge": {
-		"config", "events", "handlers", "internal/fault", "internal/natsbus", "internal/normalize", "internal/ops", "internal/stripeapi",
-		"internal/stripehook",
+		"config", "events", "handlers", "internal/doctor", "internal/fault", "internal/natsbus", "internal/normalize", "internal/ops",
+		"internal/stripeapi", "internal/stripehook", "internal/term",
 		watermillMsg, errgroup,
 	},
 	"internal/subscriber": {
