@@ -14,8 +14,8 @@ import (
 // ErrNotVerified is what Doctor returns after it has printed why.
 var ErrNotVerified = errors.New("the request does not verify")
 
-// Doctor reads a captured request and prints why it does not verify and what to
-// do. It returns nil only if the bridge would accept the signature now.
+// Doctor reads a captured request and prints why it does not verify and what to do. It returns nil only if
+// the bridge would accept the signature now.
 func Doctor(cfg config.Bridge, stdin io.Reader, out io.Writer, now func() time.Time) error {
 	opts := cfg.Doctor
 	request, err := doctor.Read(doctor.Input{Body: opts.Body, Headers: opts.Headers, Signature: opts.Signature, Curl: opts.Curl}, doctor.Files(stdin))

@@ -145,8 +145,7 @@ func (r Report) checkSecrets() []string {
 		"with those in STRIPE_WEBHOOK_SECRETS ("+strings.Join(r.SecretsTried, ", ")+"). You can set several. A secret that was rolled stays valid for at most 24 hours.")
 }
 
-// checkMode compares the mode of the event with the names of the secrets and with
-// WEBHOOK_LIVEMODE.
+// checkMode compares the mode of the event with the names of the secrets and with WEBHOOK_LIVEMODE.
 func (r Report) checkMode() []string {
 	if r.Event.Livemode == nil {
 		return nil

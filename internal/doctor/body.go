@@ -21,8 +21,7 @@ type Body struct {
 // Layout is how a body is written.
 type Layout string
 
-// The layouts. Stripe indents by two spaces, except thin events, which are
-// compact.
+// The layouts. Stripe indents by two spaces, except thin events, which are compact.
 const (
 	Indented  Layout = "indent_2"
 	Compact   Layout = "compact"
@@ -62,8 +61,7 @@ func layoutOf(body []byte) Layout {
 	return OtherJSON
 }
 
-// Event is what a report shows of an event. A value that does not look like one
-// of Stripe's is left out.
+// Event is what a report shows of an event. A value that does not look like one of Stripe's is left out.
 type Event struct {
 	ID       string `json:"id,omitempty"`
 	Type     string `json:"type,omitempty"`

@@ -14,14 +14,14 @@ import (
 	"golang.org/x/text/encoding/charmap"
 )
 
-// maxSearched is the size of the largest body for which changes are undone:
-// larger than any event, and small enough for an answer within seconds.
+// maxSearched is the size of the largest body for which changes are undone: larger than any event, and
+// small enough for an answer within seconds.
 const maxSearched = 4 << 20
 
 const jsonSpace = " \t\r\n"
 
-// Change is something that was done to a body on its way. Text completes the
-// sentence "the body was …" and quotes nothing.
+// Change is something that was done to a body on its way. Text completes the sentence "the body was …" and
+// quotes nothing.
 type Change struct {
 	Kind   string `json:"kind"`
 	Text   string `json:"text"`
@@ -56,17 +56,19 @@ func charset(text string) Change {
 	return Change{"charset", text, "Something read the body in a character set other than UTF-8." + rawBody}
 }
 
-// unpack returns the body, and what it holds in up to two layers of compression,
-// encodings and character sets.
+// unpack returns the body, and what it holds in up to two layers of compression, encodings and character
+// sets.
 func unpack(body []byte) []source {
 	all := []source{{body: body}}
 	for i := 0; i < len(all); i++ {
-		if outer := all[i]; len(outer.changes) < 2 && len(body) <= maxSearched {
-			for _, layer := range layers {
-				if inner, ok := layer.undo(outer.body); ok && len(inner) <= maxSearched {
-					// The change that was made last is undone first.
-					all = append(all, source{inner, append([]Change{layer.Change}, outer.changes...)})
-				}
+		outer := all[i]
+		if len(outer.changes) == 2 || len(body) > maxSearched {
+			break
+		}
+		for _, layer := range layers {
+			if inner, ok := layer.undo(outer.body); ok && len(inner) <= maxSearched {
+				// The change that was made last is undone first.
+				all = append(all, source{inner, append([]Change{layer.Change}, outer.changes...)})
 			}
 		}
 	}
@@ -103,8 +105,8 @@ func toCharset(charset *charmap.Charmap) func([]byte) ([]byte, bool) {
 	}
 }
 
-// originals returns what a body may have been before it was re-encoded or its
-// last newline was added or removed. The body itself comes first.
+// originals returns what a body may have been before it was re-encoded or its last newline was added or
+// removed. The body itself comes first.
 func originals(body []byte) [][]byte {
 	list := [][]byte{body}
 	if len(body) > maxSearched {
@@ -149,8 +151,8 @@ func minimalEscapes(doc []byte) []byte {
 	})
 }
 
-// remarshal undoes an encoder that sorts keys. Stripe sorts them too, but writes
-// id and object first: marks in front of these two make encoding/json do the same.
+// remarshal undoes an encoder that sorts keys. Stripe sorts them too, but writes id and object first:
+// marks in front of these two make encoding/json do the same.
 func remarshal(doc []byte) []byte {
 	const idMark, objectMark = `\u0000`, `\u0001`
 	marked := strings.NewReplacer(`"id":`, `"`+idMark+`id":`, `"object":`, `"`+objectMark+`object":`).Replace(string(compact(doc)))

@@ -12,17 +12,16 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 )
 
-// The parser recurses into nested commands. Within these limits, which no real
-// command comes near, it cannot exhaust the stack.
+// The parser recurses into nested commands. Within these limits, which are far above what a real command
+// needs, it does not exhaust the stack.
 const (
-	maxCommand     = 256 << 10
-	maxParentheses = 10_000
+	maxCommand  = 256 << 10
+	maxBrackets = 10_000
 )
 
-// parseCurl reads the first curl command in a text. The text is parsed and never
-// executed: variables and command substitutions stay as they are written, and
-// redirections are ignored. Files that curl would send are read with readFile.
-// Errors and notes quote nothing of the text.
+// parseCurl reads the first curl command in a text. The text is parsed and never executed: variables and
+// command substitutions stay as they are written, and redirections are ignored. Files that curl would send
+// are read with readFile. Errors and notes quote nothing of the text.
 func parseCurl(text string, readFile func(name string) ([]byte, error)) (Request, error) {
 	text = strings.TrimPrefix(text, "\ufeff")
 	commands, err := curlCommands(text)
@@ -47,10 +46,10 @@ type command struct {
 	expands bool // a shell would replace something in an argument
 }
 
-// curlCommands returns the curl commands in a text, up to the first syntax error.
-// There is at least one, or an error.
+// curlCommands returns the curl commands in a text, up to the first syntax error. There is at least one,
+// or an error.
 func curlCommands(text string) ([]command, error) {
-	if len(text) > maxCommand || strings.Count(text, "(") > maxParentheses {
+	if len(text) > maxCommand || strings.Count(text, "(")+strings.Count(text, "{") > maxBrackets {
 		return nil, errors.New("it is too large for a command")
 	}
 	var found []command
@@ -88,8 +87,7 @@ var (
 	quotedEscape   = regexp.MustCompile("\\\\([\\\\$`\"])") // in double quotes
 )
 
-// literal returns a word without its quotes and escapes. What a shell would
-// expand stays as it is written.
+// literal returns a word without its quotes and escapes. What a shell would expand stays as it is written.
 func (c *command) literal(parts []syntax.WordPart, text string, escape *regexp.Regexp) string {
 	var b strings.Builder
 	for _, part := range parts {
@@ -125,9 +123,8 @@ func (c *curl) noteIf(applies bool, text string) {
 	}
 }
 
-// The options that have a value: all short ones, and those of the long ones that
-// matter. The value of another long option is taken for a URL, and URLs are
-// ignored.
+// The options that have a value: all short ones, and those of the long ones that matter. The value of
+// another long option is taken for a URL, and URLs are ignored.
 const shortWithValue = "AbCcDdEeFHKmoPQrTtUuwXxYyz"
 
 var (
@@ -152,8 +149,8 @@ func (c *curl) parse(args []string) error {
 	return nil
 }
 
-// split returns the name of an option, or "" if it does not matter. The option is
-// complete unless its value is the next argument.
+// split returns the name of an option, or "" if it does not matter. The option is complete unless its
+// value is the next argument.
 func split(arg string) (name, value string, complete bool) {
 	if long, ok := strings.CutPrefix(arg, "--"); ok {
 		name, value, complete = strings.Cut(long, "=") // curl does not accept this, but people write it
@@ -182,8 +179,7 @@ func (c *curl) option(name, value string) error {
 	return nil
 }
 
-// data appends to the body as curl does. Errors do not name the file: a secret is
-// easily given instead.
+// data appends to the body as curl does. Errors do not name the file: a secret is easily given instead.
 func (c *curl) data(option, value string) error {
 	data := []byte(value)
 	if name, ok := strings.CutPrefix(value, "@"); ok && option != "data-raw" {

@@ -1,12 +1,10 @@
-// Package doctor explains why a captured webhook request does not verify, and
-// what to do about it.
+// Package doctor explains why a captured webhook request does not verify, and what to do about it.
 //
-// [Read] reads a request in the forms in which people capture one, among them a
-// pasted curl command. [Examine] passes it to a [stripehook.Verifier], which
-// alone decides whether the request is valid. If it is not, Examine looks for
-// the cause: it undoes the changes that proxies and frameworks make to a body,
-// until one of the secrets matches. A [Report] holds no secret and no header
-// value, and of the payload only what identifies the event.
+// [Read] reads a request in the forms in which people capture one, among them a pasted curl command.
+// [Examine] passes it to a [stripehook.Verifier], which alone decides whether the request is valid. If it
+// is not, Examine looks for the cause: it undoes the changes that proxies and frameworks make to a body,
+// until one of the secrets matches. A [Report] holds no secret and no header value, and of the payload
+// only what identifies the event.
 package doctor
 
 import (
@@ -45,8 +43,8 @@ const (
 	Altered  fault.Reason = "altered" // one of the secrets signed a body that this one was made from
 )
 
-// Examine returns why the verifier refuses the request, or that it accepts it.
-// The error is that of [stripehook.New].
+// Examine returns why the verifier refuses the request, or that it accepts it. The error is that of
+// [stripehook.New].
 func Examine(request Request, settings Settings) (Report, error) {
 	clock := func() time.Time { return settings.Now }
 	verifier, err := stripehook.New(settings.Keys, settings.Tolerance, clock)
@@ -76,9 +74,10 @@ func Examine(request Request, settings Settings) (Report, error) {
 
 // describe fills in what does not depend on the verdict.
 func describe(request Request, settings Settings) Report {
+	encoding := request.Header.Get("Content-Encoding")
 	r := Report{
 		Body: inspect(request.Body), Event: findEvent(request.Body), Notes: request.Notes, settings: settings,
-		encoded:    strings.Trim(request.Header.Get("Content-Encoding"), " ") != "",
+		encoded:    encoding != "" && !strings.EqualFold(encoding, "identity"),
 		repeated:   len(request.Header.Values(signatureHeader)) > 1,
 		fromStripe: strings.HasPrefix(request.Header.Get("User-Agent"), "Stripe/"),
 	}
@@ -90,7 +89,7 @@ func describe(request Request, settings Settings) Report {
 			continue
 		}
 		r.Headers = append(r.Headers, name)
-		if name != signatureHeader && resemblesSignature(name) {
+		if name != signatureHeader && similarName.MatchString(name) {
 			r.SimilarHeaders = append(r.SimilarHeaders, name)
 		}
 	}
@@ -100,22 +99,22 @@ func describe(request Request, settings Settings) Report {
 	return r
 }
 
-// setClock compares the time of the signature with now. For a body that was
-// changed, this is the verdict that remains once the change is undone.
+// setClock compares the time of the signature with now. For a body that was changed, this is the verdict
+// that remains once the change is undone.
 func (r *Report) setClock(at time.Time) {
 	r.age, r.Clock = r.settings.Now.Sub(at), Verified
 	switch {
-	case r.age > r.settings.Tolerance:
+	case r.age.Abs() <= r.settings.Tolerance:
+	case r.age > 0:
 		r.Clock = fault.Stale
-	case -r.age > r.settings.Tolerance:
+	default:
 		r.Clock = fault.FromTheFuture
 	}
 	seconds := int64(r.age / time.Second)
 	r.SignedAt, r.AgeSeconds = at.UTC().Format(time.RFC3339), &seconds
 }
 
-// findChange looks for a body that this one was made from and that one of the
-// secrets signed.
+// findChange looks for a body that this one was made from and that one of the secrets signed.
 func (r *Report) findChange(body []byte, header string, verifier *stripehook.Verifier) {
 	for _, source := range unpack(body) {
 		for _, original := range originals(source.body) {

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -11,8 +12,7 @@ import (
 // maxFile is the size of the largest file that is read.
 const maxFile = 64 << 20
 
-// Input names the files of a request: either Curl, or Body and one of Headers and
-// Signature.
+// Input names the files of a request: either Curl, or Body and one of Headers and Signature.
 type Input struct {
 	Body      string
 	Headers   string
@@ -20,8 +20,7 @@ type Input struct {
 	Curl      string
 }
 
-// Read reads a captured request. Each error starts with the option that it is
-// about.
+// Read reads a captured request. Each error starts with the option that it is about.
 func Read(in Input, readFile func(name string) ([]byte, error)) (Request, error) {
 	if in.Curl != "" {
 		text, err := readFile(in.Curl)
@@ -44,8 +43,8 @@ func Read(in Input, readFile func(name string) ([]byte, error)) (Request, error)
 	return Request{Body: body, Header: parseHeaders(string(headers))}, nil
 }
 
-// Files returns a function that reads files, and stdin under the name "-". Its
-// errors do not name the file, because a secret is easily given instead of a name.
+// Files returns a function that reads files, and stdin under the name "-". Its errors do not name the
+// file, because a secret is easily given instead of a name.
 func Files(stdin io.Reader) func(name string) ([]byte, error) {
 	return func(name string) ([]byte, error) {
 		in := stdin
@@ -58,12 +57,12 @@ func Files(stdin io.Reader) func(name string) ([]byte, error) {
 			in = file
 		}
 		data, err := io.ReadAll(io.LimitReader(in, maxFile+1))
-		if path, ok := errors.AsType[*os.PathError](err); ok {
-			return nil, path.Err
-		}
-		if len(data) > maxFile {
+		switch {
+		case err != nil:
+			return nil, cmp.Or(errors.Unwrap(err), err)
+		case len(data) > maxFile:
 			return nil, fmt.Errorf("it is larger than %d MB", maxFile>>20)
 		}
-		return data, err
+		return data, nil
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/billbus/billbus/internal/fault"
 )
 
-// Report says why a request does not verify, or that it does. The names of its
-// JSON fields do not change: programs read them.
+// Report says why a request does not verify, or that it does. The names of its JSON fields do not change:
+// programs read them.
 type Report struct {
 	Verifies     bool         `json:"verifies"` // the bridge would accept the signature now
 	Cause        fault.Reason `json:"cause"`
@@ -27,7 +27,7 @@ type Report struct {
 
 	HeaderFaults   []string `json:"header_faults,omitempty"`
 	Headers        []string `json:"headers,omitempty"`         // names only
-	SimilarHeaders []string `json:"similar_headers,omitempty"` // those that may be the signature header under another name
+	SimilarHeaders []string `json:"similar_headers,omitempty"` // they may be the signature header
 	Alterations    []Change `json:"alterations,omitempty"`     // in the order in which they were made
 	Body           Body     `json:"body"`
 	Event          Event    `json:"event"`
@@ -46,16 +46,12 @@ func (r Report) WriteJSON(w io.Writer) error {
 	return encoder.Encode(r)
 }
 
-// WriteText writes the report for a person. On a terminal it wraps lines and
-// highlights the verdict; otherwise each item is one line.
+// WriteText writes the report for a person. On a terminal it wraps lines and highlights the verdict;
+// otherwise each item is one line.
 func (r Report) WriteText(w io.Writer, terminal bool) error {
 	p := &printer{terminal: terminal}
-	color := red
-	if r.Verifies {
-		color = green
-	}
-	p.highlight(color, func() { p.item("", r.Verdict) })
-	p.WriteString("\n")
+	color := map[bool]string{true: green, false: red}[r.Verifies]
+	p.line(p.style(color, p.wrap("", r.Verdict)) + "\n")
 	p.row("event", r.Event.String())
 	p.row("body", fmt.Sprintf("%d bytes, %s", r.Body.Bytes, r.Body.Layout))
 	if r.SignedAt != "" {
@@ -70,65 +66,62 @@ func (r Report) WriteText(w io.Writer, terminal bool) error {
 	return err
 }
 
-// printer formats text. Its width is that of the narrowest usual terminal, and
-// the length at which text reads well on a wide one.
-type printer struct {
-	strings.Builder
-	terminal bool
-}
+// width is that of a usual terminal, and the length of a line that reads well.
+const width = 80
 
 const (
-	width = 80
 	bold  = "\x1b[1m"
 	red   = "\x1b[1;31m"
 	green = "\x1b[1;32m"
 	reset = "\x1b[0m"
 )
 
-func (p *printer) highlight(style string, write func()) {
-	if !p.terminal {
-		write()
-		return
-	}
-	p.WriteString(style)
-	write()
-	p.WriteString(reset)
+type printer struct {
+	strings.Builder
+	terminal bool
 }
 
-// item writes a text after a prefix. Lines that are wrapped align with the first.
-func (p *printer) item(prefix, text string) {
-	p.WriteString(prefix)
-	indent := utf8.RuneCountInString(prefix)
-	column := indent
-	for i, word := range strings.Fields(text) {
-		length := utf8.RuneCountInString(word)
-		switch {
-		case i == 0:
-		case p.terminal && column+1+length > width:
-			p.WriteString("\n" + strings.Repeat(" ", indent))
-			column = indent
-		default:
-			p.WriteString(" ")
-			column++
-		}
-		p.WriteString(word)
-		column += length
+func (p *printer) line(text string) { p.WriteString(text + "\n") }
+
+func (p *printer) style(style, text string) string {
+	if !p.terminal {
+		return text
 	}
-	p.WriteString("\n")
+	return style + text + reset
 }
 
 func (p *printer) row(name, value string) {
 	if value != "" {
-		p.item(fmt.Sprintf("  %-15s", name), value)
+		p.line(p.wrap(fmt.Sprintf("  %-15s", name), value))
 	}
 }
 
 func (p *printer) section(heading string, items []string) {
-	if len(items) == 0 {
-		return
+	if len(items) > 0 {
+		p.line("\n" + p.style(bold, heading+":"))
 	}
-	p.highlight(bold, func() { p.WriteString("\n" + heading + ":\n") })
 	for _, item := range items {
-		p.item("  - ", item)
+		p.line(p.wrap("  - ", item))
 	}
+}
+
+// wrap puts a prefix before a text. Further lines are indented as far.
+func (p *printer) wrap(prefix, text string) string {
+	if !p.terminal {
+		return prefix + text
+	}
+	var lines []string
+	line := prefix
+	for i, word := range strings.Fields(text) {
+		if i > 0 && utf8.RuneCountInString(line+" "+word) > width {
+			lines = append(lines, line)
+			line = strings.Repeat(" ", len(prefix)) + word
+			continue
+		}
+		if i > 0 {
+			line += " "
+		}
+		line += word
+	}
+	return strings.Join(append(lines, line), "\n")
 }
