@@ -446,7 +446,7 @@ func TestExamineLimitsItsWork(t *testing.T) {
 	foreign := sign(stripehook.Key{Secret: "whsec_x"}, now, "")
 	for name, body := range map[string]string{
 		"many strings":     `{"object":"event","list":[` + strings.Repeat(`{"a/é<":[{},[]]},`, 10_000) + `1]}`,
-		"deep":             strings.Repeat(`[`, 9_000) + strings.Repeat(`]`, 9_000),
+		"deep":             strings.Repeat(`[`, 2_000) + strings.Repeat(`]`, 2_000),
 		"deeper than read": strings.Repeat(`{"a":`, 100_000),
 		"deep, no JSON":    strings.Repeat(`[`, 200_000),
 		"zip bomb":         gzipped(t, strings.Repeat(" ", 8<<20)),
