@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path"
@@ -53,14 +54,10 @@ func curlCommands(text string) ([]command, error) {
 		return nil, errors.New("it is too large for a command")
 	}
 	var found []command
+	var fault error
 	for stmt, err := range syntax.NewParser().StmtsSeq(strings.NewReader(text)) {
-		switch {
-		case err != nil && len(found) > 0:
-			return found, nil
-		case syntax.IsIncomplete(err):
-			return nil, errors.New("a quotation mark or bracket in it is not closed")
-		case err != nil:
-			return nil, errors.New("it is not a command of a POSIX shell")
+		if fault = cmp.Or(fault, err); fault != nil {
+			continue // the iterator panics if it is left early: it may yield an error twice
 		}
 		for node := range syntax.Preorder(stmt) {
 			if call, ok := node.(*syntax.CallExpr); ok {
@@ -74,10 +71,15 @@ func curlCommands(text string) ([]command, error) {
 			}
 		}
 	}
-	if len(found) == 0 {
-		return nil, errors.New("there is no curl command in it")
+	switch {
+	case len(found) > 0:
+		return found, nil
+	case syntax.IsIncomplete(fault):
+		return nil, errors.New("a quotation mark or bracket in it is not closed")
+	case fault != nil:
+		return nil, errors.New("it is not a command of a POSIX shell")
 	}
-	return found, nil
+	return nil, errors.New("there is no curl command in it")
 }
 
 func isCurl(word string) bool { return path.Base(word) == "curl" || path.Base(word) == "curl.exe" }

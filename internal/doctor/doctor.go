@@ -85,7 +85,7 @@ func describe(request Request, settings Settings) Report {
 		r.SecretsTried = append(r.SecretsTried, key.Name)
 	}
 	for _, name := range slices.Sorted(maps.Keys(request.Header)) {
-		if secretLike.MatchString(name) { // a damaged capture may have anything in the place of a name
+		if secretLike.MatchString(name) { // a damaged capture may have anything here
 			continue
 		}
 		r.Headers = append(r.Headers, name)

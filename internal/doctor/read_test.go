@@ -155,7 +155,7 @@ func FuzzReadCurl(f *testing.F) {
 	for _, seed := range []string{
 		"curl http://a -H 'A: b' -d '{}'", `curl "a\` + "\n" + `b" $'\x41\u00e9\'' $"x"`, "curl -sXPOST -d@x -H@y a | curl b",
 		"curl a -d `b` ${c} #d\n", "curl -", "curl --", "curl --data=", "curl -d ''", "$ curl \\", "curl '", `curl $'\`, `curl $'\777\UFFFFFFFF\c'`,
-		"curl a&&b -H 'x;' -H ';' -H ': y' --json @z --next", "curl -é b", "curl `a $(b \\`c\\`)`\r\n", "curl <<a\n$b\na\n", "curl @(a|b) ${a[$(b)]}",
+		"curl a&&b -H 'x;' -H ';' -H ': y' --json @z --next", "curl -é b", "0&00\xd9", "curl `a $(b \\`c\\`)`\r\n", "curl <<a\n$b\na\n", "curl @(a|b) ${a[$(b)]}",
 	} {
 		f.Add(seed)
 	}
