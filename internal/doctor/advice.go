@@ -19,8 +19,11 @@ func (r Report) verdict() string {
 		return no + problem + ". The signature is correct (secret " + r.Secret + "), but its time is " + r.ageText() + ", " +
 			(r.age.Abs() - r.settings.Tolerance).Round(time.Second).String() + " more than WEBHOOK_TOLERANCE allows."
 	case fault.SignatureMissing, fault.Malformed:
-		problem := map[fault.Reason]string{fault.SignatureMissing: "there is no Stripe-Signature header", fault.Malformed: "the Stripe-Signature header is malformed"}[r.Cause]
-		return no + strings.Join(append([]string{problem}, r.HeaderFaults...), "; ") + "."
+		problem := "there is no Stripe-Signature header"
+		if len(r.HeaderFaults) > 0 {
+			problem = "the Stripe-Signature header is malformed: " + strings.Join(r.HeaderFaults, "; ")
+		}
+		return no + problem + "."
 	case Altered:
 		texts := []string{"It was signed with the secret " + r.Secret}
 		for _, change := range r.Alterations {

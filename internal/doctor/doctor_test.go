@@ -11,9 +11,11 @@ import (
 	"math"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/stripe/stripe-go/v76/webhook"
@@ -229,6 +231,35 @@ func TestExamineRefusesWhatTheVerifierRefuses(t *testing.T) {
 	}
 	if r, err := doctor.Examine(request, doctor.Settings{Keys: []stripehook.Key{main}}); err == nil {
 		t.Errorf("no tolerance: got %+v, want an error", r)
+	}
+}
+
+func TestWriteText(t *testing.T) {
+	t.Parallel()
+	for name, r := range map[string]doctor.Report{
+		"verified": examine(t, event, sign(main, now, event)), "altered": examine(t, compacted(t, event), sign(main, now, event)),
+		"no match": examine(t, "hello", sign(main, now, event)), "malformed": examine(t, event, "t=1, v1=ab"),
+	} {
+		var plain, terminal strings.Builder
+		if r.WriteText(&plain, false) != nil || r.WriteText(&terminal, true) != nil {
+			t.Fatal("cannot write to memory")
+		}
+		if strings.Contains(plain.String(), "\x1b") || !strings.HasPrefix(plain.String(), r.Verdict+"\n") {
+			t.Errorf("%s: got %q, want plain text that starts with the verdict", name, plain.String())
+		}
+		styles := regexp.MustCompile("\x1b\\[[0-9;]*m")
+		if color := map[bool]string{true: "32", false: "31"}[r.Verifies]; !strings.HasPrefix(terminal.String(), "\x1b[1;"+color+"m") {
+			t.Errorf("%s: got %q, want a verdict in color", name, terminal.String())
+		}
+		shown := styles.ReplaceAllString(terminal.String(), "")
+		for line := range strings.Lines(shown) {
+			if length := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); length > 80 {
+				t.Errorf("%s: got a line of %d columns: %q", name, length, line)
+			}
+		}
+		if diff := cmp.Diff(strings.Fields(plain.String()), strings.Fields(shown)); diff != "" {
+			t.Errorf("%s: the terminal shows other words (-plain +terminal):\n%s", name, diff)
+		}
 	}
 }
 
