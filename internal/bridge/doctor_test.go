@@ -21,7 +21,7 @@ const (
 	liveSecret = "whsec_live_hunter2"
 	testSecret = "whsec_test_hunter2"
 
-	// hunter2 is what no output may hold: it is in the secrets and in the payload.
+	// hunter2 is in the secrets and in the payload, and must not be in any output.
 	doctorEvent = `{
   "id": "evt_1Qabc",
   "object": "event",
@@ -63,7 +63,7 @@ func doctor(t *testing.T, stdin string, args ...string) (string, error) {
 	var out bytes.Buffer
 	err := bridge.Doctor(cfg, strings.NewReader(stdin), &out, func() time.Time { return doctorNow })
 	if all := fmt.Sprint(out.String(), err); strings.Contains(all, "hunter2") {
-		t.Errorf("a secret or the payload shows in %s", all)
+		t.Errorf("the output contains a secret or the payload: %s", all)
 	}
 	return out.String(), err
 }
@@ -83,28 +83,28 @@ func TestDoctorNamesTheCause(t *testing.T) {
 		cause         string
 		want          []string
 	}{
-		"verifies":                  {doctorEvent, "Stripe-Signature: " + good, nil, "verified", []string{"verifies", "secret live", "accepted now", "evt_1Qabc"}},
-		"in small letters":          {doctorEvent, "stripe-signature: " + good, nil, "verified", nil},
-		"wrong secret":              {doctorEvent, "Stripe-Signature: " + signBy("whsec_else", doctorNow, doctorEvent), nil, "no_match", []string{"none of the secrets (live, old)", "a secret of its own", "as Stripe writes it", "acct_1Qdef"}},
-		"test secret, live event":   {doctorEvent, "Stripe-Signature: " + good, []string{"--stripe-webhook-secrets=test=" + testSecret}, "no_match", []string{"live mode, and all secrets are named for test mode (test)", "livemode true"}},
+		"verifies":                  {doctorEvent, "Stripe-Signature: " + good, nil, "verified", []string{"The request verifies", "secret live", "within WEBHOOK_TOLERANCE", "evt_1Qabc"}},
+		"name in small letters":     {doctorEvent, "stripe-signature: " + good, nil, "verified", nil},
+		"wrong secret":              {doctorEvent, "Stripe-Signature: " + signBy("whsec_else", doctorNow, doctorEvent), nil, "no_match", []string{"no configured secret signed it (live, old).", "its own secret", "as Stripe writes it", "acct_1Qdef"}},
+		"test secret, live event":   {doctorEvent, "Stripe-Signature: " + good, []string{"--stripe-webhook-secrets=test=" + testSecret}, "no_match", []string{"live mode, and all secrets are named for test mode", "secrets tried  test\n", "live mode"}},
 		"live secret, test event":   {sandbox, "Stripe-Signature: " + signBy(testSecret, doctorNow, sandbox), []string{"--stripe-webhook-secrets=live=" + liveSecret, "--webhook-livemode=live"}, "no_match", []string{"test mode, and all secrets are named for live mode", "WEBHOOK_LIVEMODE is live", "stripe listen"}},
 		"live event, test mode":     {doctorEvent, "Stripe-Signature: " + signBy("whsec_else", doctorNow, doctorEvent), []string{"--webhook-livemode=test"}, "no_match", []string{"WEBHOOK_LIVEMODE is test"}},
-		"re-encoded":                {compact.String(), "Stripe-Signature: " + good, nil, "altered", []string{"changed on its way (re-encoded as compact JSON)", "secret live", "express.raw"}},
-		"re-encoded, unknown key":   {compact.String(), "Stripe-Signature: " + signBy("whsec_else", doctorNow, doctorEvent), nil, "no_match", []string{"probably re-encoded"}},
+		"re-encoded":                {compact.String(), "Stripe-Signature: " + good, nil, "altered", []string{"changed on its way", "re-encoded as compact JSON", "secret live", "express.raw"}},
+		"re-encoded, unknown key":   {compact.String(), "Stripe-Signature: " + signBy("whsec_else", doctorNow, doctorEvent), nil, "no_match", []string{"in a way that is not recognized: it is compact JSON", "probably re-encoded"}},
 		"10 minutes old":            {doctorEvent, "Stripe-Signature: " + old, nil, "stale", []string{"10m0s ago, 5m0s more than", "date -u", "secret live"}},
 		"10 minutes in the future":  {doctorEvent, "Stripe-Signature: " + signBy(liveSecret, doctorNow.Add(10*time.Minute), doctorEvent), nil, "future", []string{"10m0s in the future, 5m0s more than", "is behind"}},
 		"10 minutes allowed":        {doctorEvent, "Stripe-Signature: " + old, []string{"--webhook-tolerance=10m"}, "verified", nil},
 		"re-encoded and old":        {compact.String(), "Stripe-Signature: " + old, nil, "altered", []string{"10m0s ago", "date -u"}},
 		"header lost":               {doctorEvent, "Host: a\nUser-Agent: Stripe/1.0 (x)\nAuthorization: Bearer hunter2", nil, "missing", []string{"no Stripe-Signature header", "Authorization, Host, User-Agent", "CDN"}},
 		"header lost, not Stripe's": {doctorEvent, "Host: a\nUser-Agent: curl", nil, "missing", []string{"user agent is not Stripe's"}},
-		"header by another name":    {doctorEvent, "HTTP_STRIPE_SIGNATURE: " + good, nil, "missing", []string{"There is HTTP_STRIPE_SIGNATURE", "--signature"}},
+		"header by another name":    {doctorEvent, "HTTP_STRIPE_SIGNATURE: " + good, nil, "missing", []string{"There is a header HTTP_STRIPE_SIGNATURE", "--signature"}},
 		"malformed":                 {doctorEvent, "Stripe-Signature: " + good[:20], nil, "malformed", []string{"64 hexadecimal digits"}},
 		"header twice":              {doctorEvent, "Stripe-Signature: t=1,v1=" + strings.Repeat("0", 64) + "\nStripe-Signature: " + good, nil, "no_match", []string{"only the first counts"}},
-		"compressed":                {doctorEvent, "Content-Encoding: gzip\nStripe-Signature: " + good, nil, "verified", []string{"answered 415"}},
-		"empty body":                {"", "Stripe-Signature: " + good, nil, "no_match", []string{"body is empty", "cannot be told from the body"}},
+		"compressed":                {doctorEvent, "Content-Encoding: gzip\nStripe-Signature: " + good, nil, "verified", []string{"with 415"}},
+		"empty body":                {"", "Stripe-Signature: " + good, nil, "no_match", []string{"it is empty", "none found in the body"}},
 		"cut off":                   {doctorEvent[:100], "Stripe-Signature: " + good, nil, "no_match", []string{"cut off"}},
-		"not JSON":                  {"hunter2", "Stripe-Signature: " + good, nil, "no_match", []string{"no JSON"}},
-		"no event":                  {`{"id":"hunter2"}`, "Stripe-Signature: " + good, nil, "no_match", []string{"no Stripe event"}},
+		"not JSON":                  {"hunter2", "Stripe-Signature: " + good, nil, "no_match", []string{"not JSON"}},
+		"no event":                  {`{"id":"hunter2"}`, "Stripe-Signature: " + good, nil, "no_match", []string{"not a Stripe event"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -137,11 +137,14 @@ func TestDoctorNamesTheCause(t *testing.T) {
 	}
 }
 
-func TestDoctorPrintsForMachines(t *testing.T) {
+func TestDoctorPrintsJSON(t *testing.T) {
 	t.Parallel()
 	out, err := examine(t, doctorEvent+"\n", "Stripe-Signature: "+signBy(liveSecret, doctorNow.Add(-time.Minute), doctorEvent), "--json")
 	if !errors.Is(err, bridge.ErrNotVerified) {
 		t.Errorf("got %v, want ErrNotVerified", err)
+	}
+	if strings.Count(out, "\n") != 1 || !strings.HasSuffix(out, "}\n") {
+		t.Errorf("got %q, want one line", out)
 	}
 	var got map[string]any
 	if err := json.Unmarshal([]byte(out), &got); err != nil {
@@ -153,7 +156,7 @@ func TestDoctorPrintsForMachines(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"age_seconds":60,"alterations":[{"kind":"newline_added","text":"given a line end after it"}],"body":{"bytes":` + fmt.Sprint(len(doctorEvent)+1) +
+	want := `{"age_seconds":60,"alterations":[{"kind":"newline_added","text":"given a newline at its end"}],"body":{"bytes":` + fmt.Sprint(len(doctorEvent)+1) +
 		`,"layout":"indent_2"},"cause":"altered","clock":"verified","event":{"account":"acct_1Qdef","id":"evt_1Qabc","livemode":true,"object":"event",` +
 		`"type":"customer.subscription.updated"},"headers":["Stripe-Signature"],"secret":"live","secrets_tried":["live","old"],"signed_at":"2026-03-01T11:59:00Z","verifies":false}`
 	if string(encoded) != want {
@@ -176,19 +179,19 @@ func TestDoctorReadsCurl(t *testing.T) {
 	}
 	command = "curl a -H 'Stripe-Signature: " + signBy(liveSecret, doctorNow, doctorEvent) + "' -d @" + file
 	out, err := doctor(t, command)
-	if !errors.Is(err, bridge.ErrNotVerified) || !strings.Contains(out, "stripped of all its line ends") || !strings.Contains(out, "--data-binary") {
+	if !errors.Is(err, bridge.ErrNotVerified) || !strings.Contains(out, "stripped of all its newlines") || !strings.Contains(out, "--data-binary") {
 		t.Errorf("-d of a file: got %v and\n%s", err, out)
 	}
 }
 
-func TestDoctorTakesTheSignatureAlone(t *testing.T) {
+func TestDoctorReadsTheSignatureFromAnOption(t *testing.T) {
 	t.Parallel()
 	if out, err := doctor(t, doctorEvent, "--body=-", "--signature", signBy(liveSecret, doctorNow, doctorEvent)); err != nil {
 		t.Errorf("got %v and\n%s", err, out)
 	}
 }
 
-func TestDoctorUsage(t *testing.T) {
+func TestDoctorReportsUnusableInput(t *testing.T) {
 	t.Parallel()
 	missing := filepath.Join(t.TempDir(), "hunter2")
 	for name, tt := range map[string]struct {
@@ -200,7 +203,7 @@ func TestDoctorUsage(t *testing.T) {
 		"no headers file": {"", []string{"--body=-", "--headers", missing}, "--headers: cannot be read: no such file"},
 		"no curl file":    {"", []string{"--curl", missing}, "--curl: cannot be read: no such file"},
 		"no curl command": {"hunter2", nil, "--curl: there is no curl command in it"},
-		"open quote":      {"curl 'hunter2", nil, "--curl: a quotation mark in it is not closed"},
+		"open quote":      {"curl 'hunter2", nil, "--curl: a quotation mark or bracket in it is not closed"},
 		"missing @file":   {"curl a -d @" + missing, nil, "--curl: the file of --data cannot be read: no such file"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -217,7 +220,7 @@ type fullDisk struct{}
 
 func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("no space left") }
 
-func TestDoctorSaysWhereItCannotPrint(t *testing.T) {
+func TestDoctorReportsThatItCannotPrint(t *testing.T) {
 	t.Parallel()
 	for _, asJSON := range []bool{false, true} {
 		cfg := config.Bridge{

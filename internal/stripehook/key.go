@@ -11,30 +11,29 @@ import (
 
 const secretPrefix = "whsec_"
 
-// Key is a signing secret and the name that it is known by. However it is
-// printed, logged or encoded, the secret does not show.
+// Key is a signing secret and its name in settings and logs. However a key is printed, logged or encoded,
+// the secret is redacted.
 type Key struct {
 	Name, Secret string
 }
 
-// String shows the name only.
+// String returns the name and no secret.
 func (k Key) String() string { return k.Name + "=[redacted]" }
 
-// GoString is String, for %#v.
+// GoString returns String, for %#v.
 func (k Key) GoString() string { return k.String() }
 
-// Format is String, for every verb.
+// Format writes String, for every verb.
 func (k Key) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, k.String()) }
 
-// LogValue is String, for slog.
+// LogValue returns String, for slog.
 func (k Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
 
-// MarshalText is String, for encoders: slog's JSON handler would print the
-// fields of a key inside a slice.
+// MarshalText returns String, for encoders: slog's JSON handler would print the fields of a key in a slice.
 func (k Key) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
-// check reports every fault of a set of keys. Keys are named by their position,
-// because a secret may have slipped into the name.
+// check reports every fault in a list of keys. It identifies keys by their position, because a secret may
+// have been given as a name.
 func check(keys []Key) error {
 	if len(keys) == 0 {
 		return errors.New("no signing secrets")
@@ -60,7 +59,7 @@ func check(keys []Key) error {
 	return errors.Join(faults...)
 }
 
-// wellFormed keeps out above all the empty secret, with which anybody can sign.
+// wellFormed rejects in particular the empty secret, with which anyone can sign.
 func wellFormed(secret string) bool {
 	rest, ok := strings.CutPrefix(secret, secretPrefix)
 	return ok && rest != "" && strings.IndexFunc(rest, notSecret) < 0

@@ -1,15 +1,9 @@
-// Package stripehook decides whether a webhook was signed by Stripe, and with
-// which of our signing secrets. It is the only package that knows Stripe's SDK
-// for that purpose.
+// Package stripehook decides whether Stripe signed a webhook, and with which of our signing secrets.
 //
-// The SDK's check is sound as far as it goes. Around it stand the guards that
-// it lacks: it accepts an empty secret, takes one secret at a time, accepts any
-// timestamp in the future, and says that a request is stale before it knows
-// whether the sender holds the secret. Here the signature is checked first,
-// against every secret, and the clock afterwards, in both directions.
-//
-// Diagnose says of a captured request why it does not verify; ParseHeaders and
-// ParseCurl read what was captured.
+// It adds what the check in Stripe's SDK lacks. The SDK accepts an empty secret and any time in the future,
+// takes one secret at a time, and reports that a request is too old before it knows whether the sender
+// holds the secret. Here the signature is checked first, against every secret, and then the clock, in both
+// directions.
 package stripehook
 
 import (
@@ -26,18 +20,18 @@ import (
 	"github.com/billbus/billbus/internal/fault"
 )
 
-// maxHeader is the most that is read. A thousand signatures are 69 KB.
+// maxHeader is the size of the longest header that is read. A thousand signatures are 69 KB.
 const maxHeader = 128 << 10
 
-// Verifier checks signatures. It is safe for concurrent use, also with Replace.
+// Verifier checks signatures. Its methods are safe for concurrent use.
 type Verifier struct {
-	keys      atomic.Pointer[[]Key] // never altered once stored
+	keys      atomic.Pointer[[]Key] // the slice is never modified once it is stored
 	tolerance time.Duration
 	now       func() time.Time
 }
 
-// New makes a verifier that accepts what any of the keys signed, if its clock
-// is at most the tolerance away from now, in either direction.
+// New returns a verifier that accepts what any of the keys signed, if the time of the signature is at most
+// the tolerance away from now, in either direction.
 func New(keys []Key, tolerance time.Duration, now func() time.Time) (*Verifier, error) {
 	if tolerance <= 0 {
 		return nil, fmt.Errorf("webhook tolerance %s: must be positive", tolerance)
@@ -49,9 +43,8 @@ func New(keys []Key, tolerance time.Duration, now func() time.Time) (*Verifier, 
 	return v, nil
 }
 
-// Replace puts other keys in the place of all present ones. A request that is
-// being verified sees the old keys or the new ones, never a mixture. If it
-// returns an error, the old ones stay.
+// Replace replaces all keys. A request that is being verified sees the old keys or the new ones, never some
+// of both. If Replace returns an error, the old keys remain in use.
 func (v *Verifier) Replace(keys []Key) error {
 	if err := check(keys); err != nil {
 		return err
@@ -61,14 +54,13 @@ func (v *Verifier) Replace(keys []Key) error {
 	return nil
 }
 
-// Verify returns the name of the key that signed the payload. An error is
-// marked as rejected, with a reason, and quotes neither the
-// header nor a key.
+// Verify returns the name of the key that signed the payload. An error is marked as [fault.Rejected], with a
+// reason, and quotes neither the header nor a key.
 func (v *Verifier) Verify(payload []byte, header string) (string, error) {
 	if header == "" {
 		return "", reject(fault.SignatureMissing, "no signature header")
 	}
-	stamp, ok := timestamp(header)
+	stamp, ok := SignedAt(header)
 	if !ok {
 		return "", reject(fault.Malformed, "malformed signature header")
 	}
@@ -82,7 +74,7 @@ func (v *Verifier) Verify(payload []byte, header string) (string, error) {
 	return name, nil
 }
 
-// match returns the name of the key that signed the payload, at whatever time.
+// match returns the name of the key that signed the payload, at any time.
 func match(keys []Key, payload []byte, header string) (string, bool) {
 	for _, key := range keys {
 		if webhook.ValidatePayloadIgnoringTolerance(payload, header, key.Secret) == nil {
@@ -103,9 +95,9 @@ func (v *Verifier) checkClock(stamp time.Time) error {
 	return nil
 }
 
-// timestamp reads t as the SDK does, which signs the last one. A header with
-// different ones is refused: two readers could take it for different times.
-func timestamp(header string) (time.Time, bool) {
+// SignedAt returns the time in a signature header. It reports false if the header is malformed or has two
+// different times: the SDK uses the last one, and another reader could use the first.
+func SignedAt(header string) (time.Time, bool) {
 	if len(header) > maxHeader {
 		return time.Time{}, false
 	}
@@ -128,10 +120,10 @@ func timestamp(header string) (time.Time, bool) {
 	return clamp(seconds), found
 }
 
-// clamp keeps a time from overflowing the arithmetic of package time, where the
-// farthest future would become the past. It moves no time that is acceptable.
+// clamp prevents an overflow in the arithmetic of package time, which would turn the distant future into the
+// past. It does not change any time that could be accepted.
 func clamp(seconds int64) time.Time {
-	const farAway = 1 << 40 // some 35,000 years
+	const farAway = 1 << 40 // about 35,000 years
 	return time.Unix(max(-farAway, min(seconds, farAway)), 0)
 }
 

@@ -53,10 +53,10 @@ func TestVerifyAccepts(t *testing.T) {
 		"300 seconds ahead":        {header(main, now.Add(5*time.Minute), body), "main"},
 		"two signatures":           {header(next, now, body) + ",v1=" + signature(main, now, body), "main"},
 		"a thousand signatures":    {stamp + noise + ",v1=" + signature(main, now, body), "main"},
-		"signature before stamp":   {"v1=" + signature(main, now, body) + "," + stamp, "main"},
-		"same stamp twice":         {stamp + "," + header(main, now, body), "main"},
-		"test signature beside it": {header(main, now, body) + ",v0=00", "main"},
-		"undecodable one beside":   {header(main, now, body) + ",v1=zz", "main"},
+		"signature before time":    {"v1=" + signature(main, now, body) + "," + stamp, "main"},
+		"same time twice":          {stamp + "," + header(main, now, body), "main"},
+		"test signature after it":  {header(main, now, body) + ",v0=00", "main"},
+		"undecodable one after it": {header(main, now, body) + ",v1=zz", "main"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -75,33 +75,33 @@ func TestVerifyRejects(t *testing.T) {
 	good := header(main, now, body)
 	farthest := time.Unix(math.MaxInt64, 0)
 	for name, tt := range map[string]struct{ header, want string }{
-		"no header":               {"", "missing"},
-		"no pairs":                {"nonsense", "malformed"},
-		"value with equals sign":  {stamp + ",v1=a=b", "malformed"},
-		"stamp is a word":         {"t=now,v1=" + signature(main, now, body), "malformed"},
-		"stamp too long":          {"t=99999999999999999999,v1=00", "malformed"},
-		"no stamp":                {"v1=" + signature(main, now, body), "malformed"},
-		"two stamps, signed last": {"t=1," + good, "malformed"},
-		"two stamps, signed one":  {good + ",t=1", "malformed"},
-		"trailing comma":          {good + ",", "malformed"},
-		"more than 128 KiB":       {good + strings.Repeat(",v1=00", 22_000), "malformed"},
-		"no signature":            {stamp, "no_match"},
-		"test signature only":     {stamp + ",v0=" + signature(main, now, body), "no_match"},
-		"signed with no key":      {header(stripehook.Key{}, now, body), "no_match"},
-		"signed with the prefix":  {header(stripehook.Key{Secret: "whsec_"}, now, body), "no_match"},
-		"signed with another key": {header(unknown, now, body), "no_match"},
-		"empty signature":         {stamp + ",v1=", "no_match"},
-		"cut signature":           {good[:len(good)-2], "no_match"},
-		"no stamp signed":         {"v1=" + signature(main, time.Time{}, body), "malformed"},
-		"another body":            {header(main, now, []byte(`{"id":"evt_2"}`)), "no_match"},
-		"stale and not ours":      {header(unknown, now.Add(-time.Hour), body), "no_match"},
-		"future and not ours":     {header(unknown, now.Add(time.Hour), body), "no_match"},
-		"301 seconds old":         {header(main, now.Add(-301*time.Second), body), "stale"},
-		"of 1970":                 {header(main, time.Unix(0, 0), body), "stale"},
-		"of the farthest past":    {header(main, time.Unix(math.MinInt64, 0), body), "stale"},
-		"301 seconds ahead":       {header(main, now.Add(301*time.Second), body), "future"},
-		"10 minutes ahead":        {header(main, now.Add(10*time.Minute), body), "future"},
-		"of the farthest future":  {header(main, farthest, body), "future"},
+		"no header":                       {"", "missing"},
+		"no pairs":                        {"nonsense", "malformed"},
+		"value with equals sign":          {stamp + ",v1=a=b", "malformed"},
+		"time is a word":                  {"t=now,v1=" + signature(main, now, body), "malformed"},
+		"time has too many digits":        {"t=99999999999999999999,v1=00", "malformed"},
+		"no time":                         {"v1=" + signature(main, now, body), "malformed"},
+		"two times, last one signed":      {"t=1," + good, "malformed"},
+		"two times, first one signed":     {good + ",t=1", "malformed"},
+		"trailing comma":                  {good + ",", "malformed"},
+		"more than 128 KiB":               {good + strings.Repeat(",v1=00", 22_000), "malformed"},
+		"no signature":                    {stamp, "no_match"},
+		"test signature only":             {stamp + ",v0=" + signature(main, now, body), "no_match"},
+		"signed with no key":              {header(stripehook.Key{}, now, body), "no_match"},
+		"signed with the prefix":          {header(stripehook.Key{Secret: "whsec_"}, now, body), "no_match"},
+		"signed with another key":         {header(unknown, now, body), "no_match"},
+		"empty signature":                 {stamp + ",v1=", "no_match"},
+		"cut signature":                   {good[:len(good)-2], "no_match"},
+		"no time, zero time signed":       {"v1=" + signature(main, time.Time{}, body), "malformed"},
+		"another body":                    {header(main, now, []byte(`{"id":"evt_2"}`)), "no_match"},
+		"stale, signed with another key":  {header(unknown, now.Add(-time.Hour), body), "no_match"},
+		"future, signed with another key": {header(unknown, now.Add(time.Hour), body), "no_match"},
+		"301 seconds old":                 {header(main, now.Add(-301*time.Second), body), "stale"},
+		"from 1970":                       {header(main, time.Unix(0, 0), body), "stale"},
+		"from the distant past":           {header(main, time.Unix(math.MinInt64, 0), body), "stale"},
+		"301 seconds ahead":               {header(main, now.Add(301*time.Second), body), "future"},
+		"10 minutes ahead":                {header(main, now.Add(10*time.Minute), body), "future"},
+		"from the distant future":         {header(main, farthest, body), "future"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -110,7 +110,7 @@ func TestVerifyRejects(t *testing.T) {
 				t.Errorf("got %q, %v (%s), want %s", got, err, fault.ReasonOf(err), tt.want)
 			}
 			if err != nil && len(err.Error()) > 40 {
-				t.Errorf("error %q is longer than a fixed text", err)
+				t.Errorf("got error %q, want a short fixed text", err)
 			}
 		})
 	}
@@ -176,9 +176,9 @@ func TestReplace(t *testing.T) {
 	if _, err := v.Verify(body, header(main, now, body)); err != nil {
 		t.Errorf("after a refused Replace: %v", err)
 	}
-	keys[0] = next // the caller's slice is the caller's
+	keys[0] = next // the caller may modify its slice
 	if _, err := v.Verify(body, header(main, now, body)); err != nil {
-		t.Errorf("after altering the slice: %v", err)
+		t.Errorf("after modifying the slice: %v", err)
 	}
 	if err := v.Replace([]stripehook.Key{next}); err != nil {
 		t.Fatalf("Replace: %v", err)
@@ -188,9 +188,9 @@ func TestReplace(t *testing.T) {
 	}
 }
 
-// A rotation goes from the old key to both to the new one. Whoever signs with
-// a key of the set in force, or of the one before, is accepted throughout.
-func TestRotationRefusesNobody(t *testing.T) {
+// A rotation replaces the old key by both and then by the new one. A signature by a key that is in both the
+// old and the new list is accepted throughout.
+func TestRotationRefusesNoRequest(t *testing.T) {
 	t.Parallel()
 	v := verifier(t, main, next)
 	stop := make(chan struct{})
@@ -220,7 +220,7 @@ func TestRotationRefusesNobody(t *testing.T) {
 	wg.Wait()
 }
 
-func TestKeyNeverShowsItsSecret(t *testing.T) {
+func TestKeyIsRedacted(t *testing.T) {
 	t.Parallel()
 	type holder struct {
 		Keys []stripehook.Key
@@ -244,7 +244,7 @@ func TestKeyNeverShowsItsSecret(t *testing.T) {
 	fmt.Fprintf(&printed, "%v %+v %#v", verifier(t, main), verifier(t, main), verifier(t, main))
 	hexed := hex.EncodeToString([]byte(main.Secret))
 	if s := printed.String(); strings.Contains(s, main.Secret) || strings.Contains(s, hexed) {
-		t.Errorf("a secret shows in %s", s)
+		t.Errorf("the output contains a secret: %s", s)
 	}
 	if got, want := main.String(), "main=[redacted]"; got != want {
 		t.Errorf("String: got %s, want %s", got, want)
@@ -265,8 +265,7 @@ func FuzzVerifyHeader(f *testing.F) {
 		if (err == nil) != (name == "main") {
 			t.Fatalf("got %q and %v", name, err)
 		}
-		// Whatever is accepted, the SDK accepts, and holds the one signature
-		// that the key makes now or within the tolerance.
+		// The SDK accepts everything that is accepted here.
 		if err == nil && webhook.ValidatePayloadIgnoringTolerance(body, h, main.Secret) != nil {
 			t.Fatalf("accepted %q, which the SDK refuses", h)
 		}

@@ -8,14 +8,13 @@ import (
 	"time"
 )
 
-// Watch keeps the keys of v as read returns them, until ctx is done: it reads
-// every so often (which must be positive), and whenever hup receives. An orchestrator swaps a mounted
-// secret by a symlink, which file notifications miss and reading does not.
+// Watch gives v the keys that read returns, until ctx is done. It reads at the given interval, which must be
+// positive, and whenever hup receives. An orchestrator replaces a mounted secret through a symlink, which
+// file notifications miss and reading does not.
 //
-// A change is logged with the names of the keys. While read fails, or what it
-// returns is refused, the old keys stay, and each distinct fault is logged
-// once, so that a broken file neither stops webhooks nor fills the log. Errors
-// of read reach the log and must quote no secret.
+// Watch logs each change with the names of the keys. While read fails or its keys are refused, the old keys
+// remain in use, and each different error is logged once: a broken file neither stops webhooks nor fills
+// the log. Errors of read are logged and must not quote a secret.
 func Watch(ctx context.Context, read func() ([]Key, error), v *Verifier, every time.Duration, hup <-chan os.Signal, log *slog.Logger) {
 	w := watcher{read: read, verifier: v, log: log}
 	ticker := time.NewTicker(every)
@@ -39,7 +38,7 @@ type watcher struct {
 	lastFault string
 }
 
-// reload says something in any case if it was asked for.
+// reload logs its result in any case if a signal asked for it.
 func (w *watcher) reload(asked bool) {
 	keys, err := w.read()
 	changed := !slices.Equal(keys, *w.verifier.keys.Load())

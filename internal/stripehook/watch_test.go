@@ -1,7 +1,6 @@
 package stripehook_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -15,10 +14,10 @@ import (
 
 	"github.com/billbus/billbus/internal/fault"
 	"github.com/billbus/billbus/internal/stripehook"
+	"github.com/billbus/billbus/test/kit"
 )
 
-// source is what a watched file holds. The clock of these tests stands still
-// except where they sleep, and afterwards the watcher has come to rest.
+// source is what a watched file contains.
 type source struct {
 	mu   sync.Mutex
 	keys []stripehook.Key
@@ -37,28 +36,11 @@ func (s *source) set(err error, keys ...stripehook.Key) {
 	s.keys, s.err = keys, err
 }
 
-type journal struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.buf.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.buf.String()
-}
-
-func watch(t *testing.T, scenario func(s *source, v *stripehook.Verifier, hup chan os.Signal, logged *journal)) {
+func watch(t *testing.T, scenario func(s *source, v *stripehook.Verifier, hup chan os.Signal, logged *kit.Buffer)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		s, v := &source{keys: []stripehook.Key{main}}, verifier(t, main)
-		hup, logged := make(chan os.Signal), new(journal)
+		hup, logged := make(chan os.Signal), new(kit.Buffer)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() {
@@ -71,23 +53,24 @@ func watch(t *testing.T, scenario func(s *source, v *stripehook.Verifier, hup ch
 		<-done
 		for _, key := range []stripehook.Key{main, next} {
 			if strings.Contains(logged.String(), key.Secret) {
-				t.Errorf("a secret was logged: %s", logged)
+				t.Errorf("the log contains a secret: %s", logged)
 			}
 		}
 	})
 }
 
+// tick lets the fake clock of synctest reach the next reload, and waits for its end.
 func tick() {
 	time.Sleep(time.Second)
 	synctest.Wait()
 }
 
-func TestWatchTakesOverAChange(t *testing.T) {
+func TestWatchUsesChangedKeys(t *testing.T) {
 	t.Parallel()
-	watch(t, func(s *source, v *stripehook.Verifier, _ chan os.Signal, logged *journal) {
+	watch(t, func(s *source, v *stripehook.Verifier, _ chan os.Signal, logged *kit.Buffer) {
 		tick()
 		if logged.String() != "" {
-			t.Errorf("nothing changed, but logged %s", logged)
+			t.Errorf("without a change, got log %s", logged)
 		}
 		s.set(nil, next)
 		tick()
@@ -104,9 +87,9 @@ func TestWatchTakesOverAChange(t *testing.T) {
 	})
 }
 
-func TestWatchKeepsTheOldKeysOnAFault(t *testing.T) {
+func TestWatchKeepsOldKeysOnError(t *testing.T) {
 	t.Parallel()
-	watch(t, func(s *source, v *stripehook.Verifier, _ chan os.Signal, logged *journal) {
+	watch(t, func(s *source, v *stripehook.Verifier, _ chan os.Signal, logged *kit.Buffer) {
 		for _, bad := range []struct {
 			keys []stripehook.Key
 			err  error
@@ -114,7 +97,7 @@ func TestWatchKeepsTheOldKeysOnAFault(t *testing.T) {
 			{err: errors.New("no such file")},
 			{keys: nil},
 			{keys: []stripehook.Key{{Name: "a", Secret: "whsec_"}}},
-			{keys: []stripehook.Key{main}, err: errors.New("half of it")},
+			{keys: []stripehook.Key{main}, err: errors.New("truncated")},
 		} {
 			before := strings.Count(logged.String(), "\n")
 			s.set(bad.err, bad.keys...)
@@ -129,17 +112,17 @@ func TestWatchKeepsTheOldKeysOnAFault(t *testing.T) {
 		}
 		s.set(nil, main)
 		tick()
-		s.set(errors.New("half of it"))
+		s.set(errors.New("truncated"))
 		tick()
-		if got := strings.Count(logged.String(), "half of it"); got != 2 {
-			t.Errorf("a fault that came back was logged %d times in all, want 2", got)
+		if got := strings.Count(logged.String(), "truncated"); got != 2 {
+			t.Errorf("an error that returned was logged %d times, want 2", got)
 		}
 	})
 }
 
 func TestWatchReloadsOnSignal(t *testing.T) {
 	t.Parallel()
-	watch(t, func(s *source, v *stripehook.Verifier, hup chan os.Signal, logged *journal) {
+	watch(t, func(s *source, v *stripehook.Verifier, hup chan os.Signal, logged *kit.Buffer) {
 		s.set(nil, main, next)
 		hup <- syscall.SIGHUP
 		synctest.Wait()

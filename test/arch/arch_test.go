@@ -36,6 +36,8 @@ const (
 	terminal      = "golang.org/x/term"
 	systemCalls   = "golang.org/x/sys"
 	flock         = "github.com/gofrs/flock"
+	shell         = "mvdan.cc/sh"
+	charmap       = "golang.org/x/text/encoding/charmap"
 	goCmp         = "github.com/google/go-cmp"
 )
 
@@ -58,6 +60,7 @@ var table = map[string][]string{
 	"internal/term":   {goPretty, terminal},
 
 	"internal/stripehook": {"internal/fault", stripe},
+	"internal/doctor":     {"internal/fault", "internal/stripehook", shell, charmap},
 	"internal/stripeapi":  {"events", "internal/fault", stripe, rateLimit},
 	"internal/normalize":  {"events"},
 	"internal/stripesim":  {"events"},
@@ -70,8 +73,8 @@ var table = map[string][]string{
 	"internal/embedded/docdb":      {ferretDB},
 
 	"internal/bridge": {
-		"config", "events", "handlers", "internal/fault", "internal/natsbus", "internal/normalize", "internal/ops", "internal/stripeapi",
-		"internal/stripehook",
+		"config", "events", "handlers", "internal/doctor", "internal/fault", "internal/natsbus", "internal/normalize", "internal/ops",
+		"internal/stripeapi", "internal/stripehook", "internal/term",
 		watermillMsg, errgroup,
 	},
 	"internal/subscriber": {
