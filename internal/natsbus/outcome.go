@@ -7,14 +7,62 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/billbus/billbus/internal/fault"
 )
 
-type contextKey struct{}
+// Delivery describes one delivery of a message.
+type Delivery struct {
+	Stream     string
+	Sequence   uint64 // of the message in the stream
+	StoredAt   time.Time
+	Deliveries uint64 // how often the message was delivered, this time included
+	Subject    string
+}
+
+// DeliveryOf returns the delivery of a message that a [Subscriber] or a [Replay]
+// returned. It reports false for any other message.
+func DeliveryOf(msg *message.Message) (Delivery, bool) {
+	s, ok := msg.Context().Value(slotKey{}).(*slot)
+	if !ok {
+		return Delivery{}, false
+	}
+	return s.delivery, true
+}
+
+func deliveryOf(jm jetstream.Msg) Delivery {
+	delivery := Delivery{Subject: jm.Subject()}
+	if meta, err := jm.Metadata(); err == nil {
+		delivery.Stream = meta.Stream
+		delivery.Sequence = meta.Sequence.Stream
+		delivery.StoredAt = meta.Timestamp.UTC()
+		delivery.Deliveries = meta.NumDelivered
+	}
+	return delivery
+}
+
+// Outcome is the outermost middleware of a handler. It passes the handler's error
+// to the subscriber, and turns a panic into an error.
+func Outcome(next message.NoPublishHandlerFunc) message.NoPublishHandlerFunc {
+	return func(msg *message.Message) (err error) {
+		defer func() {
+			if r := recover(); r != nil {
+				// Not the value: it may contain part of the payload.
+				err = fault.New(fault.Transient, fault.Panicked, fmt.Errorf("handler panicked with a %T", r))
+			}
+			if s, ok := msg.Context().Value(slotKey{}).(*slot); ok {
+				s.set(err)
+			}
+		}()
+		return next(msg)
+	}
+}
+
+type slotKey struct{}
 
 // slot travels in the message's context, because watermill's Nack carries no
-// reason: the middleware writes why, the subscriber reads it after the nack.
+// error: the middleware sets it, and the subscriber reads it after the nack.
 type slot struct {
 	delivery Delivery
 
@@ -22,40 +70,9 @@ type slot struct {
 	err error
 }
 
-// Delivery is where a message stands in its stream.
-type Delivery struct {
-	Stream     string
-	Sequence   uint64
-	StoredAt   time.Time
-	Deliveries uint64
-	Subject    string
-}
-
-// DeliveryOf returns where a message that a [Subscriber] handed over stands.
-func DeliveryOf(msg *message.Message) (Delivery, bool) {
-	s, ok := msg.Context().Value(contextKey{}).(*slot)
-	if !ok {
-		return Delivery{}, false
-	}
-	return s.delivery, true
-}
-
-// Outcome is the outermost middleware of a handler: it tells the subscriber why
-// the handler failed, and makes a panic a failure like any other.
-func Outcome(next message.NoPublishHandlerFunc) message.NoPublishHandlerFunc {
-	return func(msg *message.Message) (err error) {
-		s, ok := msg.Context().Value(contextKey{}).(*slot)
-		defer func() {
-			if r := recover(); r != nil {
-				// The value of a panic may hold part of the payload: it is not kept.
-				err = fault.New(fault.Transient, fault.Panicked, fmt.Errorf("handler panicked with a %T", r))
-			}
-			if ok {
-				s.set(err)
-			}
-		}()
-		return next(msg)
-	}
+func withSlot(ctx context.Context, delivery Delivery) (context.Context, *slot) {
+	s := &slot{delivery: delivery}
+	return context.WithValue(ctx, slotKey{}, s), s
 }
 
 func (s *slot) set(err error) {
@@ -68,9 +85,4 @@ func (s *slot) get() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.err
-}
-
-func withSlot(ctx context.Context, delivery Delivery) (context.Context, *slot) {
-	s := &slot{delivery: delivery}
-	return context.WithValue(ctx, contextKey{}, s), s
 }
