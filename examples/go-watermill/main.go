@@ -64,8 +64,8 @@ func setting(name, otherwise string) string {
 }
 
 // ensureConsumer creates the durable consumer if it does not exist. The subscriber must
-// not create it: when the subscriber closes, it deletes the consumer that it has created,
-// and with it the memory of which messages were acknowledged.
+// not create it: when the subscriber closes, it deletes a consumer that it has created,
+// and its acknowledgements are lost with it.
 func ensureConsumer(ctx context.Context, nc *nats.Conn, durable string) error {
 	js, err := jetstream.New(nc)
 	if err != nil {

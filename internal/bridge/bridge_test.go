@@ -318,7 +318,7 @@ func TestBridgeStartsBeforeNATS(t *testing.T) {
 	srv.Close()
 	kit.Eventually(t, "not ready", func() bool { return !r.ready() })
 	if got := r.postSigned(t, event("evt_2")); got.Status != http.StatusServiceUnavailable {
-		t.Errorf("got %d while NATS is away", got.Status)
+		t.Errorf("got %d while NATS is down", got.Status)
 	}
 	natstest.StartAt(t, addr, dir)
 	kit.Eventually(t, "stored after NATS has restarted", func() bool { return r.postSigned(t, event("evt_2")).Status == http.StatusOK })

@@ -10,19 +10,7 @@ import (
 
 // Plan returns how the streams differ from the settings. It changes nothing.
 func (b *Bus) Plan(ctx context.Context, settings StreamSettings) ([]Drift, error) {
-	var all []Drift
-	for _, want := range settings.streams() {
-		have, err := b.streamConfig(ctx, want.Name)
-		switch {
-		case errors.Is(err, jetstream.ErrStreamNotFound):
-			all = append(all, missingStream(want.Name))
-		case err != nil:
-			return nil, err
-		default:
-			all = append(all, streamDrift(have, want)...)
-		}
-	}
-	return all, nil
+	return b.ensureStreams(ctx, settings, ProvisionCheck)
 }
 
 // Alter creates and alters the streams until they match the settings. Nothing else

@@ -51,7 +51,7 @@ type Bus struct {
 }
 
 // Open starts connecting and returns at once, because a program has to start, and
-// to report that it is not ready, while NATS is away. It fails only for settings
+// to report that it is not ready, while NATS is down. It fails only for settings
 // that can never work, such as an unreadable credentials file.
 func Open(auth Auth, name string, log *slog.Logger) (*Bus, error) {
 	b := &Bus{log: log, closed: make(chan struct{})}

@@ -3,7 +3,6 @@ package natsbus
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -52,7 +51,7 @@ func Outcome(next message.NoPublishHandlerFunc) message.NoPublishHandlerFunc {
 				err = fault.New(fault.Transient, fault.Panicked, fmt.Errorf("handler panicked with a %T", r))
 			}
 			if s, ok := msg.Context().Value(slotKey{}).(*slot); ok {
-				s.set(err)
+				s.err = err
 			}
 		}()
 		return next(msg)
@@ -61,28 +60,13 @@ func Outcome(next message.NoPublishHandlerFunc) message.NoPublishHandlerFunc {
 
 type slotKey struct{}
 
-// slot travels in the message's context, because watermill's Nack carries no
-// error: the middleware sets it, and the subscriber reads it after the nack.
+// slot travels in the message's context, because watermill's Nack carries no error.
 type slot struct {
 	delivery Delivery
-
-	mu  sync.Mutex
-	err error
+	err      error // the middleware sets it, and the subscriber reads it after the nack
 }
 
 func withSlot(ctx context.Context, delivery Delivery) (context.Context, *slot) {
 	s := &slot{delivery: delivery}
 	return context.WithValue(ctx, slotKey{}, s), s
-}
-
-func (s *slot) set(err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.err = err
-}
-
-func (s *slot) get() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.err
 }

@@ -121,7 +121,7 @@ func (p *Provisioner) pass(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
-	drifts, err := p.ensureStreams(ctx)
+	drifts, err := p.bus.ensureStreams(ctx, p.settings, p.mode)
 	warns, streams := judge(drifts, err)
 	if p.consumer.Name == "" {
 		return p.finish(streams, nil, warns)
@@ -176,10 +176,10 @@ func (p *Provisioner) logOnce(err error, warns []string) {
 	p.bus.log.Info("streams are ready", "stream", p.settings.Name, "consumer", p.consumer.Name)
 }
 
-func (p *Provisioner) ensureStreams(ctx context.Context) ([]Drift, error) {
+func (b *Bus) ensureStreams(ctx context.Context, settings StreamSettings, mode ProvisionMode) ([]Drift, error) {
 	var all []Drift
-	for _, want := range p.settings.streams() {
-		drifts, err := p.ensureStream(ctx, want)
+	for _, want := range settings.streams() {
+		drifts, err := b.ensureStream(ctx, want, mode)
 		if err != nil {
 			return nil, err
 		}
@@ -192,18 +192,17 @@ func missing(drifts []Drift) bool {
 	return slices.ContainsFunc(drifts, func(d Drift) bool { return d.Field == "" })
 }
 
-func (p *Provisioner) ensureStream(ctx context.Context, want jetstream.StreamConfig) ([]Drift, error) {
-	have, err := p.bus.streamConfig(ctx, want.Name)
-	if err == nil {
+func (b *Bus) ensureStream(ctx context.Context, want jetstream.StreamConfig, mode ProvisionMode) ([]Drift, error) {
+	have, err := b.streamConfig(ctx, want.Name)
+	switch {
+	case err == nil:
 		return streamDrift(have, want), nil
-	}
-	if !errors.Is(err, jetstream.ErrStreamNotFound) {
+	case !errors.Is(err, jetstream.ErrStreamNotFound):
 		return nil, err
-	}
-	if p.mode == ProvisionCheck {
+	case mode == ProvisionCheck:
 		return []Drift{missingStream(want.Name)}, nil
 	}
-	return p.bus.createStream(ctx, want)
+	return b.createStream(ctx, want)
 }
 
 func (b *Bus) streamConfig(ctx context.Context, name string) (jetstream.StreamConfig, error) {

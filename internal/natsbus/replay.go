@@ -20,7 +20,7 @@ const (
 // ReplayConfig says what to read again.
 type ReplayConfig struct {
 	Stream string
-	// Consumer is a durable of the replay's own: live consumption is not affected,
+	// Consumer is a durable consumer of its own: live consumption is not affected,
 	// and a replay that was killed can continue.
 	Consumer string
 	// Sequence or Time is the start. If both are zero, it is the beginning.
@@ -151,7 +151,7 @@ func (r *Replay) isNext(jm jetstream.Msg) bool {
 	return true
 }
 
-// checkEnd finds out why no message came: the connection may be away, or the rest
+// checkEnd finds out why no message came: the connection may be down, or the rest
 // may have been removed from the stream.
 func (r *Replay) checkEnd(ctx context.Context) error {
 	info, err := r.consumer.Info(ctx)

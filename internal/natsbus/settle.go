@@ -46,10 +46,10 @@ func (s *subscription) await(jm jetstream.Msg, msg *message.Message, outcome *sl
 			return
 		case <-msg.Nacked():
 			cancel()
-			s.failed(jm, outcome.delivery, outcome.get())
+			s.failed(jm, outcome.delivery, outcome.err)
 			return
 		case <-heartbeat.C:
-			// It fails while the connection is away. The message is then delivered
+			// It fails while the connection is down. The message is then delivered
 			// again, which handlers have to expect anyway.
 			_ = jm.InProgress()
 		case <-s.handBack.Done():
@@ -69,7 +69,7 @@ func (s *subscription) succeeded(jm jetstream.Msg, delivery Delivery) {
 func (s *subscription) failed(jm jetstream.Msg, delivery Delivery, err error) {
 	s.settled(delivery)
 	if s.isPermanent(delivery.Sequence, err) {
-		s.bury(jm, delivery, err)
+		s.deadLetter(jm, delivery, err)
 		return
 	}
 	if err != nil && s.ctx.Err() == nil {
@@ -106,9 +106,9 @@ func (s *subscription) forgetPanics(sequence uint64) {
 	delete(s.panics, sequence)
 }
 
-// bury stores the letter first and acknowledges second. After a crash in between,
+// deadLetter stores the letter first and acknowledges second. After a crash in between,
 // the letter is published again under the same id, and its stream drops it.
-func (s *subscription) bury(jm jetstream.Msg, delivery Delivery, why error) {
+func (s *subscription) deadLetter(jm jetstream.Msg, delivery Delivery, why error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), ackTimeout)
 	defer cancel()
 	err := s.cfg.DeadLetter(ctx, Letter{

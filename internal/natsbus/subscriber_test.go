@@ -152,7 +152,7 @@ func TestSubscriberSlowsDownWhileEverythingFails(t *testing.T) {
 	cfg.Delay = func(uint64) time.Duration { return time.Millisecond }
 	stop := r.consume(t, cfg, func(*message.Message) error {
 		tries.Add(1)
-		return errors.New("the database is away")
+		return errors.New("the database is down")
 	})
 	<-time.After(2 * time.Second) // the rate is measured over the length of an outage
 	stop()

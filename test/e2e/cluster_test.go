@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"cmp"
+	"context"
 	"crypto/rand"
 	"net/http"
 	"os"
@@ -66,7 +67,11 @@ func start(t *testing.T, mongoURI string, more ...string) *cluster {
 	c.subscriber = program("subscriber", append(c.env(), "ADMIN_ADDR="+admin2)...)
 	if mongoURI != "" {
 		db := c.database(t)
-		t.Cleanup(func() { drop(t, db) })
+		t.Cleanup(func() {
+			if err := db.Drop(context.WithoutCancel(t.Context())); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 	for _, p := range []*kit.Process{c.nats, c.documents, c.bridge, c.subscriber} {
 		if p != nil {

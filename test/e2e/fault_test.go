@@ -57,10 +57,10 @@ func TestDatabaseOutageUnderLoadLosesNothing(t *testing.T) {
 	c.documents.Kill(t)
 	notReady(t, c.subAdmin)
 	if got := kit.Get(c.subAdmin + "/healthz").Status; got != http.StatusOK {
-		t.Errorf("healthz is %d while the database is away", got)
+		t.Errorf("healthz is %d while the database is down", got)
 	}
 	if got := kit.Get(c.bridgeAdmin + "/readyz").Status; got != http.StatusOK {
-		t.Errorf("the bridge's readyz is %d while only the database is away", got)
+		t.Errorf("the bridge's readyz is %d while only the database is down", got)
 	}
 	waitOutage(t)
 	accepted := l.stop(t)
@@ -77,7 +77,7 @@ func TestNATSOutageUnderLoadLosesNothing(t *testing.T) {
 	c.nats.Kill(t)
 	notReady(t, c.bridgeAdmin)
 	start := time.Now()
-	if got, body := post(c.webhookURL, event("evt_away", "sub_0", 0)); got != http.StatusServiceUnavailable {
+	if got, body := post(c.webhookURL, event("evt_down", "sub_0", 0)); got != http.StatusServiceUnavailable {
 		t.Errorf("got %d %s without NATS", got, body)
 	}
 	if took := time.Since(start); took > 3500*time.Millisecond {
