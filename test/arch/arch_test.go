@@ -82,14 +82,16 @@ var table = map[string][]string{
 	},
 
 	// What only tests use.
-	"test/arch":         {},
-	"test/contract":     {},
-	"test/corpus":       {},
-	"test/deploy":       {},
-	"test/e2e":          {},
-	"test/kit":          {"events"},
+	"test/arch":      {},
+	"test/contract":  {},
+	"test/corpus":    {},
+	"test/deploy":    {},
+	"test/e2e":       {},
+	"test/kit":       {"events"},
+	"test/storetest": {"events", "events/ordering", "internal/fault", "internal/store", "test/kit", goCmp},
+
+	// Not in test/kit, because it links the server.
 	"test/kit/natstest": {"internal/embedded", natsClient},
-	"test/storetest":    {"events", "events/ordering", "internal/fault", "internal/store", "test/kit", goCmp},
 
 	// What others can do with the contract and nothing else of ours.
 	"examples":              {},
