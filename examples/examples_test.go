@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -16,11 +17,11 @@ import (
 	"github.com/billbus/billbus/test/kit"
 )
 
-// example is a program that keeps a folder as examples/README.md describes it.
+// example is a program that keeps the folder that examples/README.md describes.
 type example struct {
 	name          string
-	subscriptions int  // how many it can do in a few seconds
-	ends          bool // by itself, when nothing is left
+	subscriptions int  // as many as it can process in a few seconds
+	ends          bool // ends when no message is left
 	command       func(t *testing.T) []string
 }
 
@@ -41,10 +42,10 @@ func node(t *testing.T) []string {
 	t.Helper()
 	path, err := exec.LookPath("node")
 	if err != nil {
-		lack(t, "there is no node")
+		skip(t, "node is not installed")
 	}
 	if _, err := os.Stat(filepath.Join("node", "node_modules")); err != nil {
-		lack(t, "the packages of examples/node are not installed")
+		skip(t, "the packages of examples/node are not installed")
 	}
 	return []string{path, filepath.Join("node", "consumer.js")}
 }
@@ -53,7 +54,7 @@ func shell(t *testing.T) []string {
 	t.Helper()
 	for _, tool := range []string{"jq", "flock", "nats"} {
 		if _, err := findTool(tool); err != nil {
-			lack(t, "there is no "+tool)
+			skip(t, tool+" is not installed")
 		}
 	}
 	return []string{filepath.Join("shell", "consume.sh")}
@@ -68,10 +69,9 @@ func findTool(name string) (string, error) {
 	return exec.LookPath(name)
 }
 
-// TestKilledAndStartedAgain is the promise of every example: whatever comes twice,
-// in disorder or unreadable, and whenever it is killed, each message has its effect
-// once.
-func TestKilledAndStartedAgain(t *testing.T) {
+// TestEveryMessageHasItsEffectOnce checks what every example promises, with messages that
+// are repeated, out of order and unreadable, and an example that is killed.
+func TestEveryMessageHasItsEffectOnce(t *testing.T) {
 	t.Parallel()
 	touch(t)
 	for _, e := range examples() {
@@ -80,8 +80,8 @@ func TestKilledAndStartedAgain(t *testing.T) {
 			r := newRun(t, e)
 			r.killWhileOneFails(t)
 			r.publishMore(t)
-			r.interrupt(t, r.terminate)
-			r.interrupt(t, r.kill)
+			r.interrupt(t, syscall.SIGTERM)
+			r.interrupt(t, syscall.SIGKILL)
 			r.finish(t)
 			r.check(t)
 			r.startOver(t)
@@ -93,31 +93,39 @@ func TestKilledAndStartedAgain(t *testing.T) {
 type run struct {
 	example
 	*stream
-	*process
+	*kit.Process
 	story
 	folder  string
 	failing string           // the subscription whose effect fails at first
-	rest    []events.Message // not yet published
+	rest    []events.Message // not published yet
 }
 
 func newRun(t *testing.T, e example) *run {
 	t.Helper()
 	r := &run{example: e, stream: newStream(t), story: newStory(t, e.subscriptions), folder: filepath.Join(t.TempDir(), "folder")}
-	r.process = &process{
-		command: e.command(t), log: filepath.Join(t.TempDir(), e.name+".log"),
-		env: append(os.Environ(), "NATS_URL="+r.url, "CONSUMER="+e.name, "FOLDER="+r.folder, "PATIENCE=3s",
+	r.Process = &kit.Process{
+		Name: e.name, Command: e.command(t), Log: filepath.Join(t.TempDir(), e.name+".log"),
+		Env: append(os.Environ(), "NATS_URL="+r.url, "CONSUMER="+e.name, "FOLDER="+r.folder, "PATIENCE=3s",
 			"XDG_CONFIG_HOME="+t.TempDir(), "PATH="+tools(t)+string(filepath.ListSeparator)+os.Getenv("PATH")),
 	}
 	t.Cleanup(func() {
-		r.kill(t)
 		if t.Failed() {
-			r.showLog(t)
+			r.printLog(t)
 		}
 	})
 	return r
 }
 
-// tools is the folder of the nats tool that the Makefile builds.
+func (r *run) printLog(t *testing.T) {
+	t.Helper()
+	text, err := os.ReadFile(r.Log)
+	if err != nil {
+		t.Log(err)
+	}
+	t.Logf("%s:\n%s", r.name, text[max(0, len(text)-100000):])
+}
+
+// tools returns the folder of the nats tool that the Makefile builds.
 func tools(t *testing.T) string {
 	t.Helper()
 	dir, err := filepath.Abs(filepath.Join("..", "bin"))
@@ -127,17 +135,17 @@ func tools(t *testing.T) string {
 	return dir
 }
 
-// killWhileOneFails publishes the first half. The effect of one subscription
-// fails: its messages must not be acknowledged.
+// killWhileOneFails publishes the first half. The effect on one subscription fails, so
+// its messages must not be acknowledged.
 func (r *run) killWhileOneFails(t *testing.T) {
 	t.Helper()
-	r.choose(t)
+	r.chooseFailing(t)
 	blocked := r.block(t)
 	r.rest = r.messages
 	r.publishSome(t, len(r.messages)/2)
-	r.start(t)
-	kit.Eventually(t, "some messages are processed", func() bool { return r.settled(t, r.name) >= 5 || r.ended() })
-	r.kill(t)
+	r.Start(t)
+	kit.Eventually(t, "some messages are processed", func() bool { return r.settled(t, r.name) >= 5 || r.Ended() })
+	r.Kill(t)
 	if r.settled(t, r.name) < 2 {
 		t.Fatal("the first messages are not processed")
 	}
@@ -147,15 +155,15 @@ func (r *run) killWhileOneFails(t *testing.T) {
 	r.hurry(t, r.name)
 }
 
-// choose takes a subscription that was canceled, and has its last event come third,
-// after two messages of others.
-func (r *run) choose(t *testing.T) {
+// chooseFailing chooses a subscription that was canceled, and puts its last event third,
+// after two messages about others.
+func (r *run) chooseFailing(t *testing.T) {
 	t.Helper()
 	i := slices.IndexFunc(r.messages, func(m events.Message) bool {
 		return m.Type == "subscription.canceled" && r.truth[m.SubscriptionKey()].LastEventID == m.ID
 	})
 	if i < 0 {
-		t.Fatal("no subscription ends by being canceled")
+		t.Fatal("no history ends with a cancellation")
 	}
 	last := r.messages[i]
 	r.failing = last.SubscriptionKey()
@@ -170,7 +178,7 @@ func (r *run) choose(t *testing.T) {
 	r.messages = append(first, others...)
 }
 
-// block puts a folder where the file of the subscription should be.
+// block creates a folder at the path of the subscription's file.
 func (r *run) block(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(r.folder, "entitlements", url.QueryEscape(r.failing)+".json")
@@ -180,8 +188,8 @@ func (r *run) block(t *testing.T) string {
 	return path
 }
 
-// publishMore publishes most of the second half, what can never be read, and a part of
-// the first half again.
+// publishMore publishes most of the second half, unreadable messages, and a part of the
+// first half again.
 func (r *run) publishMore(t *testing.T) {
 	t.Helper()
 	r.publishRaw(t, "subscription.updated", []byte("not JSON"))
@@ -191,17 +199,18 @@ func (r *run) publishMore(t *testing.T) {
 }
 
 // interrupt ends the example after some more messages.
-func (r *run) interrupt(t *testing.T, end func(*testing.T)) {
+func (r *run) interrupt(t *testing.T, sig os.Signal) {
 	t.Helper()
 	before := r.settled(t, r.name)
-	r.start(t)
-	kit.Eventually(t, "more messages are processed", func() bool { return r.settled(t, r.name) >= before+5 || r.ended() })
-	end(t)
-	kit.Eventually(t, "the example ends", r.ended)
+	r.Start(t)
+	kit.Eventually(t, "more messages are processed", func() bool { return r.settled(t, r.name) >= before+5 || r.Ended() })
+	r.Signal(t, sig)
+	kit.Eventually(t, "the example ends", r.Ended)
 }
 
-// again is a part of the first half that no interruption gets to, without the
-// subscription whose effect failed: what was lost must not come back by this.
+// again returns a part of the first half that was processed before any interruption. It
+// leaves out the subscription that failed: a message that was lost must not be published
+// again.
 func (r *run) again() []events.Message {
 	quarter := len(r.messages) / 4
 	return slices.DeleteFunc(slices.Clone(r.messages[quarter:2*quarter]), func(m events.Message) bool {
@@ -215,32 +224,30 @@ func (r *run) publishSome(t *testing.T, n int) {
 	r.rest = r.rest[n:]
 }
 
-// finish publishes the last messages and runs the example until nothing is left. One
-// that ends before is started again, as whoever runs it would do.
+// finish publishes the last messages and runs the example until no message is left. An
+// example that ends before is started again, as its operator would do.
 func (r *run) finish(t *testing.T) {
 	t.Helper()
 	r.publishSome(t, len(r.rest))
-	r.start(t)
+	r.Start(t)
 	kit.Eventually(t, "all messages are processed", func() bool {
 		if r.settled(t, r.name) == r.sent {
 			return true
 		}
-		if r.ended() {
-			r.start(t)
+		if r.Ended() {
+			r.Start(t)
 		}
 		return false
 	})
 	if !r.ends {
-		r.terminate(t)
+		r.Signal(t, syscall.SIGTERM)
 	}
-	kit.Eventually(t, "the example ends", r.ended)
-	if r.err != nil {
-		t.Errorf("got %v in the end, want no error", r.err)
+	if err := r.Err(t); err != nil {
+		t.Errorf("the example ended with %v, want no error", err)
 	}
 }
 
-// startOver has everything delivered once more, as after the loss of the durable
-// consumer.
+// startOver deletes the durable consumer, so everything is delivered again.
 func (r *run) startOver(t *testing.T) {
 	t.Helper()
 	if err := r.js.DeleteConsumer(t.Context(), "BILLBUS", r.name); err != nil {
@@ -249,7 +256,7 @@ func (r *run) startOver(t *testing.T) {
 	r.finish(t)
 }
 
-// entitlement is what all examples say of a subscription.
+// entitlement is what all examples store for a subscription.
 type entitlement struct {
 	Subscription string `json:"subscription"`
 	UserID       string `json:"user_id"`
@@ -278,11 +285,11 @@ func (r *run) check(t *testing.T) {
 	r.checkNotices(t)
 }
 
-// checkProcessed looks for every message in the log, where each is named once it has
-// taken effect: that one was lost need not show in what has become of the others.
+// checkProcessed looks for every message in the log, where an example names it after its
+// effect. The loss of a message may not show in the entitlements.
 func (r *run) checkProcessed(t *testing.T) {
 	t.Helper()
-	log, err := os.ReadFile(r.log)
+	log, err := os.ReadFile(r.Log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -311,7 +318,7 @@ func (r *run) checkNotices(t *testing.T) {
 	}
 }
 
-// notices are lines of a file, or files.
+// notices reads the notices, which are lines of a file or files.
 func (r *run) notices(t *testing.T) [][]byte {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(r.folder, "notices.jsonl"))

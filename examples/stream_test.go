@@ -7,17 +7,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/billbus/billbus/events"
-	"github.com/billbus/billbus/internal/embedded/natsserver"
 	"github.com/billbus/billbus/internal/natsbus"
 	"github.com/billbus/billbus/internal/normalize"
 	"github.com/billbus/billbus/internal/stripesim"
+	"github.com/billbus/billbus/test/kit/natstest"
 )
 
-// stream is a server with the stream in it, as Billbus makes it.
+// stream is a server with the stream that Billbus creates.
 type stream struct {
 	url  string
 	js   jetstream.JetStream
@@ -26,12 +25,8 @@ type stream struct {
 
 func newStream(t *testing.T) *stream {
 	t.Helper()
-	srv, err := natsserver.Start(natsserver.Config{Addr: "127.0.0.1:0", Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(srv.Close)
-	bus, err := natsbus.Open(natsbus.Auth{URL: srv.URL()}, t.Name(), slog.New(slog.DiscardHandler))
+	url := natstest.Start(t).URL()
+	bus, err := natsbus.Open(natsbus.Auth{URL: url}, t.Name(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,25 +38,11 @@ func newStream(t *testing.T) *stream {
 	if err := bus.Alter(t.Context(), settings); err != nil {
 		t.Fatal(err)
 	}
-	return &stream{url: srv.URL(), js: connect(t, srv.URL())}
+	return &stream{url: url, js: natstest.JetStream(t, url)}
 }
 
-func connect(t *testing.T, url string) jetstream.JetStream {
-	t.Helper()
-	nc, err := nats.Connect(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return js
-}
-
-// publish leaves out the message id, by which the stream would recognize a message
-// that comes again: this is what happens after the duplicate window.
+// publish sends no message id, so the stream stores a repeated message again, as it does
+// after the duplicate window.
 func (s *stream) publish(t *testing.T, messages ...events.Message) {
 	t.Helper()
 	for _, m := range messages {
@@ -81,11 +62,11 @@ func (s *stream) publishRaw(t *testing.T, subject string, payload []byte) {
 	s.sent++
 }
 
-// settled counts the messages that the durable consumer has heard the last of.
+// settled returns how many messages the durable consumer has settled.
 func (s *stream) settled(t *testing.T, durable string) uint64 {
 	t.Helper()
 	info, ok := s.consumer(t, durable)
-	if !ok || info.Delivered.Consumer == 0 { // what is pending is not counted at once
+	if !ok || info.Delivered.Consumer == 0 { // a new consumer does not know its pending messages yet
 		return 0
 	}
 	return s.sent - info.NumPending - uint64(info.NumAckPending)
@@ -109,8 +90,8 @@ func (s *stream) consumer(t *testing.T, durable string) (jetstream.ConsumerInfo,
 	return jetstream.ConsumerInfo{}, false
 }
 
-// hurry makes the server deliver again soon what a killed process had in hand. It
-// is also what whoever runs an example may have set by himself.
+// hurry shortens the ack wait, after which the server delivers the messages of a killed
+// process again. Examples must accept a consumer with other settings.
 func (s *stream) hurry(t *testing.T, durable string) {
 	t.Helper()
 	info, ok := s.consumer(t, durable)
@@ -127,11 +108,14 @@ func (s *stream) hurry(t *testing.T, durable string) {
 	}
 }
 
-// story is what happens to a few subscriptions.
+// story is the history of some subscriptions.
 type story struct {
 	truth    map[string]stripesim.Truth
-	messages []events.Message // of subscriptions, in no order
+	messages []events.Message // about subscriptions, in random order
 }
+
+// seed makes the same events in the same order each time.
+const seed = 7
 
 func newStory(t *testing.T, subscriptions int) story {
 	t.Helper()
@@ -139,8 +123,8 @@ func newStory(t *testing.T, subscriptions int) story {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Without ties: then everybody who compares the moments finds the truth.
-	history := stripesim.Generate(stripesim.Config{Seed: 7, Subscriptions: subscriptions, UserIDs: true})
+	// There are no changes in one second, so comparing times finds the correct state.
+	history := stripesim.Generate(stripesim.Config{Seed: seed, Subscriptions: subscriptions, UserIDs: true})
 	s := story{truth: history.Truth}
 	for _, d := range history.Deliveries {
 		m, err := n.Event(d.Body, normalize.Receipt{Origin: events.OriginWebhook, ReceivedAt: d.Created})
@@ -151,7 +135,7 @@ func newStory(t *testing.T, subscriptions int) story {
 			s.messages = append(s.messages, m)
 		}
 	}
-	rng := rand.New(rand.NewPCG(7, 7))
+	rng := rand.New(rand.NewPCG(seed, seed))
 	rng.Shuffle(len(s.messages), func(i, j int) { s.messages[i], s.messages[j] = s.messages[j], s.messages[i] })
 	return s
 }

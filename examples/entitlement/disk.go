@@ -9,8 +9,8 @@ import (
 	"github.com/billbus/billbus/events"
 )
 
-// write replaces a file as a whole: whoever reads it, also after a crash, finds
-// the old or the new one.
+// write replaces a file as a whole: even after a crash a reader finds either the old or
+// the new content.
 func write(path string, v any) error {
 	text, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
@@ -50,10 +50,9 @@ func syncFolder(dir string) error {
 	return f.Sync()
 }
 
-// Notice is a line of notices.jsonl. Event is what makes it one of a kind: the
-// source and id of a message name an event, however often it comes.
+// Notice is a line of notices.jsonl.
 type Notice struct {
-	Event        string `json:"event"`
+	Event        string `json:"event"` // source and id, which together identify the event
 	Subscription string `json:"subscription"`
 	UserID       string `json:"user_id,omitempty"`
 }
@@ -65,11 +64,11 @@ func noticeOf(msg events.Message) Notice {
 	}
 }
 
-// noticeFile is the list of notices, and thereby its own record of which there
-// are: a line is the effect and the memory of it in one write.
+// noticeFile is the list of notices. A line is both the effect of a message and the
+// memory of it, in one write.
 type noticeFile struct {
 	file *os.File
-	size int64 // of the whole lines
+	size int64 // of the complete lines
 	have map[string]bool
 }
 
@@ -86,8 +85,7 @@ func openNotices(path string) (*noticeFile, error) {
 	return n, syncFolder(filepath.Dir(path))
 }
 
-// load reads the whole lines. A crash may have left a part of one, which the
-// next line overwrites.
+// load reads the complete lines, and removes a part of a line that a crash has left.
 func (n *noticeFile) load(path string) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -116,7 +114,7 @@ func (n *noticeFile) add(notice Notice) error {
 		return err
 	}
 	line = append(line, '\n')
-	// At the end of the whole lines: after an error, a part may stand there.
+	// After an error there may be a part of a line at this offset.
 	if _, err := n.file.WriteAt(line, n.size); err != nil {
 		return err
 	}

@@ -1,13 +1,13 @@
-// Package entitlement is what both Go examples do with the messages they get. It
-// keeps in a folder who has access to what, and a list of the cancellations that
-// somebody is to be told of. It stands for the database of your own service.
+// Package entitlement is what both Go examples do with a message. In a folder it keeps
+// who has access to what, and a list of cancellations to notify users about. In your
+// own service this would be a database.
 //
 //	entitlements/<subscription>.json   one file per subscription
 //	notices.jsonl                      one line per cancellation
 //
-// Everything is on disk when [Book.Apply] returns, and applying a message again
-// changes nothing. So a consumer acknowledges after Apply, and needs no memory of
-// what it has already processed.
+// When [Book.Apply] returns, everything is on disk. To apply a message again changes
+// nothing. So a consumer acknowledges a message after Apply, and does not have to
+// remember which messages it has processed.
 package entitlement
 
 import (
@@ -24,15 +24,15 @@ import (
 	"github.com/billbus/billbus/events/ordering"
 )
 
-// State is how one event says that a subscription stands.
+// State is the state of a subscription after one event.
 type State struct {
 	UserID string `json:"user_id,omitempty"`
 	Status string `json:"status"`
 	Access string `json:"access,omitempty"`
 }
 
-// Entitlement is the file of one subscription: its present state, the event that
-// it rests on, and the events that still matter to the order.
+// Entitlement is the file of one subscription: its current state, the event that
+// holds this state, and the events that a later decision can depend on.
 type Entitlement struct {
 	Subscription string `json:"subscription"`
 	State
@@ -46,17 +46,17 @@ type known struct {
 	State State         `json:"state"`
 }
 
-// Book is the folder. One process may write it at a time.
+// Book is the folder. Only one process may write to it at a time.
 type Book struct {
 	dir     string
 	mu      sync.Mutex
 	notices *noticeFile
 }
 
-// Open opens the folder, or makes it.
+// Open opens the folder, and creates it if it does not exist.
 func Open(dir string) (*Book, error) {
 	if err := os.MkdirAll(filepath.Join(dir, "entitlements"), 0o750); err != nil {
-		return nil, fmt.Errorf("making the folder: %w", err)
+		return nil, fmt.Errorf("creating the folder: %w", err)
 	}
 	notices, err := openNotices(filepath.Join(dir, "notices.jsonl"))
 	if err != nil {
@@ -68,8 +68,8 @@ func Open(dir string) (*Book, error) {
 // Close closes the files.
 func (b *Book) Close() error { return b.notices.close() }
 
-// Apply makes a message take effect. After an error it may have taken effect in
-// part; applying it again completes it.
+// Apply puts a message into effect. After an error it may be in effect partly; to
+// apply it again completes it.
 func (b *Book) Apply(msg events.Message) error {
 	fact, ok := ordering.FactOf(msg)
 	if !ok {
@@ -85,9 +85,9 @@ func (b *Book) Apply(msg events.Message) error {
 	return b.update(msg, fact)
 }
 
-// update adds the event to those known of its subscription, and asks which of
-// them counts. Messages come in the order in which Stripe delivered them: the
-// latest to come need not be the latest to have happened.
+// update adds the event to the known events of its subscription, and decides which of
+// them is current. Messages arrive in the order in which Stripe delivered them: the
+// last one to arrive may not be the last one that happened.
 func (b *Book) update(msg events.Message, fact ordering.Fact) error {
 	path := b.path(msg.SubscriptionKey())
 	e, err := read(path)
@@ -102,9 +102,8 @@ func (b *Book) update(msg events.Message, fact ordering.Fact) error {
 	return nil
 }
 
-// add folds the event in. What Fold calls relevant is all that later verdicts
-// depend on, so the file stays small; an event that comes again, relevant or not,
-// leaves it as it is.
+// add keeps only the facts that a later decision can depend on, so the file stays
+// small. An event that arrives again, kept or not, changes nothing.
 func (e *Entitlement) add(fact ordering.Fact, state State) {
 	facts := []ordering.Fact{fact}
 	for _, k := range e.Known {

@@ -45,7 +45,7 @@ func read(t *testing.T, path ...string) string {
 	return string(text)
 }
 
-func TestNeitherOrderNorRepetitionNorARestartMatters(t *testing.T) {
+func TestOrderRepetitionAndRestartDoNotMatter(t *testing.T) {
 	t.Parallel()
 	first, second := message("evt_2", "updated", "active", 1), message("evt_1", "updated", "past_due", 2)
 	end := message("evt_0", "canceled", "canceled", 3)
@@ -61,7 +61,7 @@ func TestNeitherOrderNorRepetitionNorARestartMatters(t *testing.T) {
 	}
 }
 
-func TestAPartOfALineIsOverwritten(t *testing.T) {
+func TestPartOfALineIsRemoved(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	end, other := message("evt_1", "canceled", "canceled", 1), message("evt_2", "canceled", "canceled", 2)

@@ -1,10 +1,10 @@
-// Command go-nats is a consumer of Billbus's stream in Go, with nats.go and
-// package events alone. It keeps who has access to what, and notes each
-// cancellation once; see package entitlement.
+// Command go-nats is a consumer of Billbus's stream in Go. It uses only nats.go and
+// package events. It keeps who has access to what, and notes each cancellation once; see
+// package entitlement.
 //
-// It can be killed at any time. The durable consumer in the stream remembers what
-// was acknowledged, and a message is acknowledged only after its effect is on
-// disk; one that comes again therefore has no second effect.
+// It can be killed at any time. The durable consumer in the stream remembers which
+// messages were acknowledged, and a message is acknowledged only after its effect is on
+// disk. A message that is delivered again has no second effect.
 package main
 
 import (
@@ -24,7 +24,7 @@ import (
 	"github.com/billbus/billbus/examples/entitlement"
 )
 
-// retryDelay is how long a message waits whose effect failed.
+// retryDelay is how long a failed message waits until it is delivered again.
 const retryDelay = 5 * time.Second
 
 func main() {
@@ -62,8 +62,8 @@ func setting(name, otherwise string) string {
 	return otherwise
 }
 
-// bind creates the durable consumer where there is none. One that exists stays
-// as it is: its settings are whoever's who runs this.
+// bind creates the durable consumer if it does not exist. It does not change an existing
+// one: its settings are the operator's.
 func bind(ctx context.Context, nc *nats.Conn, durable string) (jetstream.Consumer, error) {
 	js, err := jetstream.New(nc)
 	if err != nil {
@@ -75,7 +75,7 @@ func bind(ctx context.Context, nc *nats.Conn, durable string) (jetstream.Consume
 		DeliverPolicy: jetstream.DeliverAllPolicy,
 		AckPolicy:     jetstream.AckExplicitPolicy,
 		AckWait:       30 * time.Second,
-		MaxDeliver:    -1, // after the last delivery a message would be lost without a word
+		MaxDeliver:    -1, // after the last delivery a message would be lost silently
 	})
 	if errors.Is(err, jetstream.ErrConsumerExists) {
 		return js.Consumer(ctx, "BILLBUS", durable)
@@ -84,8 +84,8 @@ func bind(ctx context.Context, nc *nats.Conn, durable string) (jetstream.Consume
 }
 
 func consume(ctx context.Context, consumer jetstream.Consumer, book *entitlement.Book) error {
-	// What is fetched ahead has to be processed within the ack wait; else it is
-	// delivered again meanwhile.
+	// Messages that are fetched ahead must be processed within the ack wait. Otherwise
+	// they are delivered again.
 	messages, err := consumer.Messages(jetstream.PullMaxMessages(32))
 	if err != nil {
 		return fmt.Errorf("pulling messages: %w", err)
@@ -96,22 +96,21 @@ func consume(ctx context.Context, consumer jetstream.Consumer, book *entitlement
 		if ctx.Err() != nil {
 			return nil
 		}
-		if err != nil { // as when somebody has deleted the consumer
+		if err != nil { // for instance, the consumer was deleted
 			return fmt.Errorf("waiting for messages: %w", err)
 		}
 		if err := settle(ctx, msg, book.Apply); err != nil {
-			// The server then delivers the message again.
-			log.Print("answering the server: ", err)
+			log.Print("answering the server failed, it delivers the message again: ", err)
 		}
 	}
 }
 
-// settle makes a message take effect and tells the server what became of it.
+// settle puts a message into effect, and acknowledges it or asks for it again.
 func settle(ctx context.Context, msg jetstream.Msg, apply func(events.Message) error) error {
 	m, err := events.Decode(msg.Data())
 	if err != nil {
-		// It will never be readable, also not the next time.
-		log.Printf("leaving out a message on %s: %v", msg.Subject(), err)
+		// It will not be readable the next time either.
+		log.Printf("skipping a message on %s: %v", msg.Subject(), err)
 		return msg.TermWithReason("not readable")
 	}
 	if err := apply(m); err != nil {

@@ -1,8 +1,8 @@
-// Command go-watermill is a consumer of Billbus's stream in Go, with a watermill
-// router and watermill-nats. It does what go-nats does; see package entitlement.
+// Command go-watermill is a consumer of Billbus's stream in Go, with a watermill router
+// and watermill-nats. It does the same as go-nats; see package entitlement.
 //
-// Subscribing with watermill-nats' defaults loses messages. What has to be set,
-// and why, stands in subscribe and ensureConsumer.
+// With the defaults of watermill-nats a subscriber loses messages. The comments in
+// subscribe and ensureConsumer say which settings prevent that, and why.
 package main
 
 import (
@@ -43,7 +43,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = book.Close() }()
-	// By default nats.go gives up after 60 attempts, and the subscriber stays silent.
+	// By default nats.go gives up after 60 attempts, and the subscriber does not report it.
 	nc, err := nats.Connect(setting("NATS_URL", nats.DefaultURL), nats.MaxReconnects(-1))
 	if err != nil {
 		return fmt.Errorf("connecting to NATS: %w", err)
@@ -63,9 +63,9 @@ func setting(name, otherwise string) string {
 	return otherwise
 }
 
-// ensureConsumer creates the durable consumer where there is none. It must not be
-// left to the subscriber: what that one has created it deletes when it closes, and
-// with it the memory of what was acknowledged.
+// ensureConsumer creates the durable consumer if it does not exist. The subscriber must
+// not create it: when the subscriber closes, it deletes a consumer that it has created,
+// and its acknowledgements are lost with it.
 func ensureConsumer(ctx context.Context, nc *nats.Conn, durable string) error {
 	js, err := jetstream.New(nc)
 	if err != nil {
@@ -73,7 +73,8 @@ func ensureConsumer(ctx context.Context, nc *nats.Conn, durable string) error {
 	}
 	_, err = js.CreatePushConsumer(ctx, "BILLBUS", jetstream.ConsumerConfig{
 		Durable: durable,
-		// It knows push consumers only. In a group each message goes to one process.
+		// watermill-nats supports only push consumers. In a group each message goes to one
+		// process.
 		DeliverSubject: "deliver." + durable,
 		DeliverGroup:   durable,
 		FilterSubject:  events.SubjectSubscriptions,
@@ -81,11 +82,12 @@ func ensureConsumer(ctx context.Context, nc *nats.Conn, durable string) error {
 		AckPolicy:      jetstream.AckExplicitPolicy,
 		AckWait:        ackWait,
 		MaxDeliver:     -1,
-		// The server pushes as many ahead; all have to be processed within the ack wait.
+		// The server pushes this many messages ahead. All must be processed within the ack
+		// wait.
 		MaxAckPending: 32,
 	})
 	if errors.Is(err, jetstream.ErrConsumerExists) {
-		return nil // with settings of whoever runs this
+		return nil // its settings are the operator's
 	}
 	return err
 }
@@ -94,23 +96,25 @@ func subscribe(nc *nats.Conn, durable string, logger watermill.LoggerAdapter) (*
 	return wmnats.NewSubscriberWithNatsConn(nc, wmnats.SubscriberSubscriptionConfig{
 		QueueGroupPrefix: durable,
 		AckWaitTimeout:   ackWait,
-		// A failed message would come back at once otherwise, tens of thousands of
-		// times a second.
+		// Otherwise a failed message is delivered again at once, tens of thousands of times
+		// a second.
 		NakDelay:    wmnats.NewStaticDelay(5 * time.Second),
 		Unmarshaler: payload{},
 		JetStream: wmnats.JetStreamConfig{
-			// Both name the consumer: without the former, the latter is refused.
+			// Both name the consumer: without DurablePrefix, Bind is refused.
 			DurablePrefix: durable,
 			SubscribeOptions: []nats.SubOpt{
 				nats.Bind("BILLBUS", durable),
-				// Without this it acknowledges, too, what it hands to nobody when closing.
+				// Without this, a subscriber that closes acknowledges messages that no handler
+				// has got.
 				nats.ManualAck(),
 			},
 		},
 	}, logger)
 }
 
-// payload takes every message: one that cannot be unmarshaled would come for ever.
+// payload accepts every message: one that cannot be unmarshaled would be delivered again
+// without end.
 type payload struct{}
 
 func (payload) Unmarshal(m *nats.Msg) (*message.Message, error) {
@@ -132,13 +136,13 @@ func route(ctx context.Context, nc *nats.Conn, durable string, book *entitlement
 	return router.Run(ctx)
 }
 
-// handle makes a message take effect. It is acknowledged when nil is returned, and
-// delivered again after an error.
+// handle puts a message into effect. If it returns nil, the message is acknowledged; after
+// an error it is delivered again.
 func handle(data []byte, book *entitlement.Book) error {
 	m, err := events.Decode(data)
 	if err != nil {
-		// It will never be readable, and an error would bring it again.
-		log.Print("leaving out a message: ", err)
+		// It will never be readable, and after an error it would be delivered again.
+		log.Print("skipping a message: ", err)
 		return nil
 	}
 	if err := book.Apply(m); err != nil {

@@ -1,19 +1,18 @@
-// What the consumer does with the messages. It keeps in a folder who has access to
-// what, and a list of the cancellations that somebody is to be told of. It stands
-// for the database of your own service.
+// What the consumer does with a message. In a folder it keeps who has access to what,
+// and a list of cancellations to notify users about. In your own service this would be
+// a database.
 //
 //   entitlements/<subscription>.json   one file per subscription
 //   notices.jsonl                      one line per cancellation
 //
-// Everything is on disk when apply returns, and applying a message again changes
-// nothing.
+// When apply returns, everything is on disk. To apply a message again changes nothing.
 
 import fs from "node:fs";
 import path from "node:path";
 
 const schemaVersion = 1;
 
-/** Decodes one payload; throws if it can never be read by this program. */
+/** Decodes one payload. It throws if this program can never read it. */
 export function decode(payload) {
   const message = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(payload));
   if (message?.specversion !== "1.0" || !message.id || !message.source || !message.data) {
@@ -26,11 +25,11 @@ export function decode(payload) {
 }
 
 /**
- * The place of a message among those of its subscription. Messages come in the
- * order in which Stripe delivered them, which is not the order in which things
- * happened: an end is final, then the later moment counts, then the lifecycle,
- * then the id. Stripe's times are whole seconds: of two updates in one second
- * this takes the one with the greater id, which may be the wrong one.
+ * The rank of a message: the message with the greatest rank is current. Messages
+ * arrive in the order in which Stripe delivered them, which is not the order in which
+ * things happened. An end is final; then the later time wins, then the lifecycle, then
+ * the greater id. Stripe's times are whole seconds: of two updates in one second, the
+ * one with the greater id may be the wrong one.
  */
 export function rank(message) {
   const { subscription } = message.data;
@@ -39,7 +38,7 @@ export function rank(message) {
   let moment = Date.parse(message.time);
   let step = 1;
   if (type === "customer.subscription.created") {
-    // Stripe may stamp this event later than the first update.
+    // The time of this event may be later than that of the first update.
     moment = Math.min(moment, Date.parse(subscription.created ?? message.time));
     step = 0;
   } else if (type === "customer.subscription.deleted") {
@@ -48,7 +47,7 @@ export function rank(message) {
   return [Number(ended), moment, step, message.id];
 }
 
-/** Whether rank a is less than rank b. */
+/** Reports whether rank a is less than rank b. */
 export function before(a, b) {
   const i = a.findIndex((x, i) => x !== b[i]);
   return i >= 0 && a[i] < b[i];
@@ -61,7 +60,7 @@ export class Book {
     this.openNotices(path.join(folder, "notices.jsonl"));
   }
 
-  /** Makes a message take effect. */
+  /** Puts a message into effect. */
   apply(message) {
     if (!message.data.subscription || message.data.ignored) return;
     if (message.type === "subscription.canceled") this.notice(message);
@@ -84,7 +83,7 @@ export class Book {
     });
   }
 
-  /** Adds a line, unless there is one of this event. A line is the effect and the memory of it in one write. */
+  /** Adds a line, unless this event has one. A line is both the effect and the memory of it, in one write. */
   notice(message) {
     const event = `${message.source} ${message.id}`;
     if (this.noticed.has(event)) return;
@@ -100,7 +99,7 @@ export class Book {
   openNotices(file) {
     this.notices = fs.openSync(file, fs.constants.O_RDWR | fs.constants.O_CREAT, 0o600);
     const text = fs.readFileSync(file);
-    // A crash may have left a part of a line, which the next one overwrites.
+    // A crash may have left a part of a line.
     this.size = text.lastIndexOf("\n") + 1;
     fs.ftruncateSync(this.notices, this.size);
     const lines = text.toString("utf8", 0, this.size).split("\n").slice(0, -1);
@@ -109,13 +108,13 @@ export class Book {
   }
 }
 
-/** Names a subscription among those of all modes and accounts. */
+/** Identifies a subscription among those of all modes and accounts. */
 function subscriptionKey(message) {
   const mode = message.livemode ? "live" : "test";
   return `${mode}:${message.stripeaccount ?? "platform"}:${message.data.subscription.id}`;
 }
 
-/** Replaces a file as a whole: after a crash there is the old or the new one. */
+/** Replaces a file as a whole: after a crash it has either the old or the new content. */
 function replace(file, value) {
   const draft = file + ".draft";
   fs.writeFileSync(draft, JSON.stringify(value, null, 2) + "\n", { flush: true });
@@ -123,7 +122,7 @@ function replace(file, value) {
   sync(path.dirname(file));
 }
 
-/** Makes what happened to a folder's entries survive a power cut. */
+/** Makes changes to the entries of a folder survive a power cut. */
 function sync(folder) {
   const fd = fs.openSync(folder);
   fs.fsyncSync(fd);

@@ -20,7 +20,7 @@ function message(id, { type = "updated", time = "2026-01-01T00:00:00Z", status =
 
 const bytes = (value) => new TextEncoder().encode(typeof value === "string" ? value : JSON.stringify(value));
 
-test("what is no message of this contract is refused", () => {
+test("an unreadable message is refused", () => {
   const newer = message("evt_1");
   newer.data.schema_version = 2;
   for (const payload of ["not JSON", "null", "{}", newer]) {
@@ -30,17 +30,17 @@ test("what is no message of this contract is refused", () => {
   assert.equal(decode(bytes(message("evt_1"))).id, "evt_1");
 });
 
-test("a later rank wins", () => {
+test("the greater rank wins", () => {
   const later = { time: "2026-01-01T00:00:05Z" };
   const pairs = {
-    "the later moment": [message("evt_2"), message("evt_1", later)],
-    "an end, though something happened later": [message("evt_2", later), message("evt_1", { type: "deleted", status: "canceled" })],
-    "in one second, what is not created": [message("evt_2", { type: "created" }), message("evt_1")],
-    "what follows a created event with a late stamp": [
+    "later time": [message("evt_2"), message("evt_1", later)],
+    "an end before a later event": [message("evt_2", later), message("evt_1", { type: "deleted", status: "canceled" })],
+    "an update in the second of its created event": [message("evt_2", { type: "created" }), message("evt_1")],
+    "an update before the time of its created event": [
       message("evt_2", { type: "created", ...later, created: "2026-01-01T00:00:00Z" }),
       message("evt_1", { time: "2026-01-01T00:00:02Z" }),
     ],
-    "of two updates in one second, the greater id": [message("evt_1"), message("evt_2")],
+    "greater id of two updates in one second": [message("evt_1"), message("evt_2")],
   };
   for (const [what, [loser, winner]] of Object.entries(pairs)) {
     assert.ok(before(rank(loser), rank(winner)), what);
@@ -49,14 +49,14 @@ test("a later rank wins", () => {
   assert.ok(!before(rank(message("evt_1")), rank(message("evt_1"))), "an event is not before itself");
 });
 
-test("neither repetition nor a restart has a second effect", (t) => {
+test("repetition and restart have no second effect", (t) => {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "billbus-node-"));
   t.after(() => fs.rmSync(folder, { recursive: true }));
   const end = message("evt_2", { type: "deleted", status: "canceled" });
   for (let start = 0; start < 2; start++) {
     const book = new Book(folder);
     for (const m of [message("evt_1"), end, end, message("evt_1")]) book.apply(m);
-    // What a crash may leave.
+    // A crash may leave this.
     fs.appendFileSync(path.join(folder, "notices.jsonl"), '{"event":"/str');
   }
   new Book(folder);

@@ -1,15 +1,15 @@
 #!/bin/sh
 # A consumer of Billbus's stream in the shell, with the nats tool and jq. It keeps
-# who has access to what, and notes each cancellation once. It processes what is
-# there and ends; let cron or a timer start it.
+# who has access to what, and notes each cancellation once. It processes the messages
+# that exist, and ends. Start it from cron or a timer.
 #
 #   entitlements/<subscription>.json   one file per subscription
 #   notices/<event>.json               one file per cancellation
 #
-# `nats consumer next` acknowledges as soon as it has printed a message, and whoever
-# is killed then has lost it. So each message is looked at first, which gives it
-# back; then it takes effect; and only then it is taken. The consumer hands out one
-# message at a time, so that what is taken is what was looked at.
+# `nats consumer next` acknowledges a message when it has printed it: a script that is
+# killed then has lost the message. So the script first reads a message and returns it
+# (--nak), then puts it into effect, and only then takes it (--ack). The consumer
+# delivers one message at a time, so both reads get the same message.
 set -eu
 
 consumer=${CONSUMER:-shell}
@@ -20,7 +20,7 @@ export NATS_URL="${NATS_URL:-nats://127.0.0.1:4222}"
 
 next() { nats --timeout "$patience" consumer next BILLBUS "$consumer" --raw "$@"; }
 
-# put replaces a file as a whole: after a crash there is the old or the new one.
+# put replaces a file as a whole: after a crash it has the old or the new content.
 put() {
 	printf '%s\n' "$2" >"$folder/draft"
 	sync "$folder/draft"
@@ -28,14 +28,14 @@ put() {
 	sync "$(dirname "$1")"
 }
 
-# apply makes a message take effect. Doing so again changes nothing.
+# apply puts a message into effect. To apply it again changes nothing.
 apply() {
 	status=0
 	fields=$(printf '%s' "$1" | jq -rRs -f "$here/entitlement.jq") || status=$?
 	case $status in
 	0) ;;
-	5) # of the message; others are of jq itself
-		echo "leaving out a message that will never be readable" >&2
+	5) # the program failed on this message; other codes are problems of jq itself
+		echo "skipping a message that will never be readable" >&2
 		return
 		;;
 	*) exit "$status" ;;
@@ -57,16 +57,16 @@ apply() {
 
 command -v jq >/dev/null
 mkdir -p "$folder/entitlements" "$folder/notices"
-# One at a time: somebody else would take what was looked at here.
+# One process at a time: another one would take the message that was read here.
 exec 9>"$folder/lock"
 flock 9
 
-# Once, and never altered.
+# The consumer is created once and never altered.
 nats consumer info BILLBUS "$consumer" >/dev/null 2>&1 ||
 	nats consumer add BILLBUS "$consumer" --pull --filter 'subscription.*' --deliver all \
 		--ack explicit --wait 30s --max-deliver=-1 --max-pending 1 --replay instant --defaults >/dev/null
 state() { nats consumer info BILLBUS "$consumer" --json | jq -e "$1" >/dev/null; }
-state '.config.max_ack_pending == 1' || { echo "consumer $consumer hands out more than one message at a time" >&2; exit 1; }
+state '.config.max_ack_pending == 1' || { echo "consumer $consumer delivers more than one message at a time" >&2; exit 1; }
 
 while message=$(next --nak); do
 	apply "$message"
@@ -76,5 +76,5 @@ while message=$(next --nak); do
 	fi
 done
 
-# Nothing came any more. Was that all?
+# No message came. Fail if there are any left.
 state '.num_pending + .num_ack_pending == 0'

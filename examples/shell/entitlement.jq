@@ -1,21 +1,22 @@
-# Of a message, as text: its name, the file of its subscription, the file of its notice if it
-# is a cancellation, and what both hold. An error means that the message can never
-# be read.
+# Prints of a message, one per line: its name; the name of its subscription's file; the
+# name of its notice's file, or - if it is not a cancellation; and the contents of the
+# notice and of the subscription's file. An error means that the message can never be
+# read.
 
 def key: "\(if .livemode then "live" else "test" end):\(.stripeaccount // "platform"):\(.data.subscription.id)";
 
-# jq reads whole seconds only, and Stripe's are.
+# jq reads whole seconds only. Stripe's times have no more.
 def seconds: sub("\\.[0-9]+Z$"; "Z") | fromdateiso8601;
 
-# The place of a message among those of its subscription. Messages come in the
-# order in which Stripe delivered them, which is not the order in which things
-# happened: an end is final, then the later moment counts, then the lifecycle, then
-# the id. Of two updates in one second this takes the one with the greater id,
-# which may be the wrong one.
+# The rank of a message: the message with the greatest rank is current. Messages arrive
+# in the order in which Stripe delivered them, which is not the order in which things
+# happened. An end is final; then the later time wins, then the lifecycle, then the
+# greater id. Of two updates in one second, the one with the greater id may be the wrong
+# one.
 def rank:
   .data.subscription as $sub
   | if .stripetype == "customer.subscription.created" then
-      # Stripe may stamp this event later than the first update.
+      # The time of this event may be later than that of the first update.
       {moment: ([.time, $sub.created // .time] | map(seconds) | min), step: 0}
     elif .stripetype == "customer.subscription.deleted" then {moment: (.time | seconds), step: 2}
     else {moment: (.time | seconds), step: 1}

@@ -1,7 +1,7 @@
-// Package bridge assembles the ingress: webhooks in, messages out.
+// Package bridge assembles the ingress: it receives webhooks and publishes messages.
 //
-// It stands apart from cmd/bridge because standalone runs the same assembly
-// beside the subscriber, in one process.
+// It is separate from cmd/bridge because standalone runs the same assembly, together
+// with the subscriber, in one process.
 package bridge
 
 import (
@@ -26,112 +26,93 @@ import (
 )
 
 const (
-	// maxConcurrent bounds the messages that are encoded and published at once,
-	// each of which may hold a few megabytes.
+	// maxConcurrent limits the messages that are encoded and published at once. Each
+	// may take a few megabytes.
 	maxConcurrent = 256
 	reloadEvery   = time.Second
 )
 
-// Deps are what the process shares between its parts.
+// Deps are what the parts of the process share.
 type Deps struct {
 	Log     *slog.Logger
 	Metrics *ops.Metrics
 	Health  *ops.Health
 	Now     func() time.Time
-	Hangup  <-chan os.Signal // asks for the secrets to be read again
-	// Rejected is told why a webhook was rejected; may be nil.
+	Hangup  <-chan os.Signal // a signal makes it read the secrets again
+	// Rejected, if not nil, is called for each webhook that is rejected.
 	Rejected func(reason fault.Reason)
 }
 
-// Bridge is an ingress that listens but does not serve yet.
+// Bridge is an ingress that listens, and serves when Run is called.
 type Bridge struct {
-	cfg       config.Bridge
-	deps      Deps
-	listener  net.Listener
-	verifier  *stripehook.Verifier
-	bus       *natsbus.Bus
-	streams   *natsbus.Provisioner
-	publisher *watchedPublisher
-	webhook   *handlers.Webhook
-	resolver  *resolver // nil without an API key
+	cfg        config.Bridge
+	deps       Deps
+	listener   net.Listener
+	verifier   *stripehook.Verifier
+	normalizer *normalize.Normalizer
+	bus        *natsbus.Bus
+	streams    *natsbus.Provisioner
+	publisher  *watchedPublisher
+	webhook    *handlers.Webhook
+	resolver   *resolver // nil without an API key
 }
 
-// Open checks everything that can be checked, takes the port, and starts to
-// connect to NATS without waiting for it. What is opened is closed by Run, or by
-// Close if Run is never called.
+// Open checks what can be checked, takes the port, and starts to connect to NATS
+// without waiting for it. Run closes what Open has opened; if Run is never called,
+// Close does.
 func Open(cfg config.Bridge, deps Deps) (*Bridge, error) {
-	verifier, err := stripehook.New(keys(cfg.Webhook.Secrets), cfg.Webhook.Tolerance, deps.Now)
-	if err != nil {
+	b := &Bridge{cfg: cfg, deps: deps}
+	var err error
+	if b.verifier, err = stripehook.New(keys(cfg.Webhook.Secrets), cfg.Webhook.Tolerance, deps.Now); err != nil {
 		return nil, fmt.Errorf("STRIPE_WEBHOOK_SECRETS: %w", err)
 	}
-	normalizer, err := normalize.New(normalize.Options{
+	b.normalizer, err = normalize.New(normalize.Options{
 		Livemode: cfg.Webhook.Livemode, Accounts: cfg.Webhook.Accounts,
 		RedactKeys: cfg.Webhook.RedactKeys, UserIDKeys: cfg.Webhook.UserIDKeys, ClientReference: cfg.Webhook.ClientReference,
 	})
 	if err != nil {
 		return nil, err
 	}
-	listener, err := ops.Listen("LISTEN_ADDR", cfg.Webhook.Addr)
-	if err != nil {
+	if b.listener, err = ops.Listen("LISTEN_ADDR", cfg.Webhook.Addr); err != nil {
 		return nil, err
 	}
-	b := &Bridge{cfg: cfg, deps: deps, listener: listener, verifier: verifier}
-	if err := b.connect(normalizer); err != nil {
-		return nil, errors.Join(err, listener.Close())
+	if err := b.connect(); err != nil {
+		return nil, errors.Join(err, b.listener.Close())
 	}
-	b.checks()
+	b.addChecks()
 	return b, nil
 }
 
-func (b *Bridge) connect(normalizer *normalize.Normalizer) error {
-	bus, err := natsbus.Open(natsbus.Auth(b.cfg.NATS), "billbus-bridge", b.deps.Log)
-	if err != nil {
+func (b *Bridge) connect() (err error) {
+	if b.bus, err = natsbus.Open(natsbus.Auth(b.cfg.NATS), "billbus-bridge", b.deps.Log); err != nil {
 		return err
 	}
-	publisher, err := bus.NewPublisher(b.cfg.Stream.Name, b.cfg.Webhook.PublishTimeout)
-	if err != nil {
-		bus.Close()
-		return err
+	if err = b.assemble(); err != nil {
+		b.bus.Close()
 	}
-	b.bus = bus
-	b.streams = natsbus.NewProvisioner(bus, natsbus.ProvisionMode(b.cfg.Provision), natsbus.StreamSettings(b.cfg.Stream), b.consumer(), b.deps.Log)
-	b.publisher = &watchedPublisher{next: publisher, now: b.deps.Now, missing: b.streams.Wake}
-	if err := errors.Join(b.receive(normalizer), b.resolve(normalizer)); err != nil {
-		bus.Close()
-		return err
-	}
-	return nil
-}
-
-// receive makes the handler of webhooks.
-func (b *Bridge) receive(normalizer *normalize.Normalizer) (err error) {
-	b.webhook, err = handlers.NewWebhook(handlers.WebhookConfig{
-		Path: b.cfg.Webhook.Path, MaxBytes: b.cfg.Webhook.MaxBytes, MaxConcurrent: maxConcurrent,
-		Verifier: b.verifier, Normalizer: webhookEvents{normalizer, b.hint()}, Publisher: b.publisher, MaxMessage: b.bus.MaxMessage,
-		Now: b.deps.Now, Metrics: b.metrics(), Log: b.deps.Log,
-	})
 	return err
 }
 
-func (b *Bridge) metrics() handlers.WebhookMetrics {
-	if b.deps.Rejected == nil {
-		return b.deps.Metrics
+func (b *Bridge) assemble() error {
+	b.streams = b.bus.NewProvisioner(natsbus.ProvisionMode(b.cfg.Provision), natsbus.StreamSettings(b.cfg.Stream), b.consumer())
+	publisher, err := b.bus.NewPublisher(b.cfg.Stream.Name, b.cfg.Webhook.PublishTimeout)
+	if err != nil {
+		return err
 	}
-	return rejections{b.deps.Metrics, b.deps.Rejected}
+	b.publisher = &watchedPublisher{next: publisher, now: b.deps.Now, missing: b.streams.Wake}
+	b.webhook, err = handlers.NewWebhook(handlers.WebhookConfig{
+		Path: b.cfg.Webhook.Path, MaxBytes: b.cfg.Webhook.MaxBytes, MaxConcurrent: maxConcurrent,
+		Verifier: b.verifier, Normalizer: webhookEvents{b.normalizer, b.warnUnresolved()}, Publisher: b.publisher, MaxMessage: b.bus.MaxMessage,
+		Now: b.deps.Now, Metrics: b.metrics(), Log: b.deps.Log,
+	})
+	if err != nil || !b.resolves() {
+		return err
+	}
+	b.resolver, err = b.newResolver()
+	return err
 }
 
-// rejections tells somebody else, too, why a webhook was rejected.
-type rejections struct {
-	*ops.Metrics
-	tell func(reason fault.Reason)
-}
-
-func (r rejections) WebhookRejected(reason fault.Reason) {
-	r.Metrics.WebhookRejected(reason)
-	r.tell(reason)
-}
-
-func (b *Bridge) checks() {
+func (b *Bridge) addChecks() {
 	b.deps.Health.Check("nats", b.bus.Check)
 	b.deps.Health.Check("streams", b.streams.CheckStreams)
 	b.deps.Health.Check("publish", b.publisher.Check)
@@ -140,17 +121,10 @@ func (b *Bridge) checks() {
 	}
 }
 
-// Addr is where the ingress listens.
+// Addr returns the address of the ingress.
 func (b *Bridge) Addr() net.Addr { return b.listener.Addr() }
 
-// Close gives up what Open took.
-func (b *Bridge) Close() error {
-	b.resolver.close()
-	b.bus.Close()
-	return b.listener.Close()
-}
-
-// Run serves until ctx is done: then it stops taking webhooks and resolving
+// Run serves until ctx is done. Then it takes no more webhooks, resolves no more
 // messages, finishes what is in flight, and closes the connection.
 func (b *Bridge) Run(ctx context.Context) error {
 	defer b.bus.Close()
@@ -164,6 +138,13 @@ func (b *Bridge) Run(ctx context.Context) error {
 		return ops.Serve(ctx, b.listener, b.webhook, b.cfg.ShutdownTimeout, b.deps.Log)
 	})
 	return group.Wait()
+}
+
+// Close closes what Open has opened.
+func (b *Bridge) Close() error {
+	b.resolver.close()
+	b.bus.Close()
+	return b.listener.Close()
 }
 
 func (b *Bridge) watchSecrets(ctx context.Context) {
@@ -182,10 +163,18 @@ func (b *Bridge) watchSecrets(ctx context.Context) {
 	stripehook.Watch(ctx, read, b.verifier, reloadEvery, b.deps.Hangup, b.deps.Log)
 }
 
-// webhookEvents makes messages of what Stripe posts.
+func keys(secrets []config.NamedSecret) []stripehook.Key {
+	list := make([]stripehook.Key, len(secrets))
+	for i, s := range secrets {
+		list[i] = stripehook.Key{Name: s.Name, Secret: s.Value.Reveal()}
+	}
+	return list
+}
+
+// webhookEvents turns the bodies of webhooks into messages.
 type webhookEvents struct {
 	normalizer *normalize.Normalizer
-	made       func(events.Message) // is shown every message
+	notice     func(events.Message) // is called with every message
 }
 
 func (w webhookEvents) Normalize(body []byte, endpoint string, receivedAt time.Time) (events.Message, error) {
@@ -193,15 +182,25 @@ func (w webhookEvents) Normalize(body []byte, endpoint string, receivedAt time.T
 		Endpoint: endpoint, Origin: events.OriginWebhook, ReceivedAt: receivedAt,
 	})
 	if err == nil {
-		w.made(msg)
+		w.notice(msg)
 	}
 	return msg, err
 }
 
-func keys(secrets []config.NamedSecret) []stripehook.Key {
-	list := make([]stripehook.Key, len(secrets))
-	for i, s := range secrets {
-		list[i] = stripehook.Key{Name: s.Name, Secret: s.Value.Reveal()}
+func (b *Bridge) metrics() handlers.WebhookMetrics {
+	if b.deps.Rejected == nil {
+		return b.deps.Metrics
 	}
-	return list
+	return rejectionMetrics{b.deps.Metrics, b.deps.Rejected}
+}
+
+// rejectionMetrics also calls a function for each webhook that is rejected.
+type rejectionMetrics struct {
+	*ops.Metrics
+	rejected func(reason fault.Reason)
+}
+
+func (r rejectionMetrics) WebhookRejected(reason fault.Reason) {
+	r.Metrics.WebhookRejected(reason)
+	r.rejected(reason)
 }

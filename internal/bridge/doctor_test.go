@@ -40,7 +40,7 @@ const (
 
 var doctorNow = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-func signBy(key string, at time.Time, body string) string { return sign([]byte(body), key, at) }
+func signBy(key string, at time.Time, body string) string { return kit.Sign([]byte(body), key, at) }
 
 // examine runs the doctor with the body and headers in files.
 func examine(t *testing.T, body, headers string, args ...string) (string, error) {

@@ -1,13 +1,8 @@
 package bridge_test
 
 import (
-	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -17,22 +12,22 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/goleak"
 
 	"github.com/billbus/billbus/config"
+	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/internal/bridge"
-	"github.com/billbus/billbus/internal/embedded/natsserver"
 	"github.com/billbus/billbus/internal/ops"
 	"github.com/billbus/billbus/test/kit"
+	"github.com/billbus/billbus/test/kit/natstest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const secret = "whsec_main_0123456789"
 
-// running is a bridge that serves, and everything around it that a test asks.
+// running is a bridge that serves, and what a test observes of it.
 type running struct {
 	url     string
 	natsURL string
@@ -62,16 +57,6 @@ func settings(t *testing.T, natsURL string, more ...string) config.Bridge {
 	return cfg
 }
 
-func startNATS(t *testing.T, addr, dir string) *natsserver.Server {
-	t.Helper()
-	srv, err := natsserver.Start(natsserver.Config{Addr: addr, Dir: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(srv.Close)
-	return srv
-}
-
 func run(t *testing.T, cfg config.Bridge) *running {
 	t.Helper()
 	r := &running{natsURL: cfg.NATS.URL, health: ops.NewHealth(), metrics: ops.NewMetrics(), log: &kit.Buffer{}, hangup: make(chan os.Signal, 1)}
@@ -95,10 +80,16 @@ func run(t *testing.T, cfg config.Bridge) *running {
 	return r
 }
 
-// started is a bridge on a server of its own that is ready.
+// started runs a bridge on a server of its own, and waits until it is ready.
 func started(t *testing.T, more ...string) *running {
 	t.Helper()
-	r := run(t, settings(t, startNATS(t, "127.0.0.1:0", t.TempDir()).URL(), more...))
+	return startedOn(t, natstest.Start(t).URL(), more...)
+}
+
+// startedOn runs a bridge on a given server, and waits until it is ready.
+func startedOn(t *testing.T, natsURL string, more ...string) *running {
+	t.Helper()
+	r := run(t, settings(t, natsURL, more...))
 	kit.Eventually(t, "ready", r.ready)
 	return r
 }
@@ -114,20 +105,7 @@ func (r *running) metric(t *testing.T, line string) bool {
 
 func (r *running) stream(t *testing.T) jetstream.Stream {
 	t.Helper()
-	nc, err := nats.Connect(r.natsURL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	stream, err := js.Stream(t.Context(), "BILLBUS")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return stream
+	return natstest.Stream(t, natstest.JetStream(t, r.natsURL), "BILLBUS")
 }
 
 func (r *running) stored(t *testing.T) uint64 {
@@ -135,7 +113,24 @@ func (r *running) stored(t *testing.T) uint64 {
 	return r.stream(t).CachedInfo().State.Msgs
 }
 
-// event is a Stripe event as a test needs it.
+// raw returns a message of the stream as the server stores it.
+func (r *running) raw(t *testing.T, sequence uint64) *jetstream.RawStreamMsg {
+	t.Helper()
+	return natstest.Message(t, natstest.JetStream(t, r.natsURL), "BILLBUS", sequence)
+}
+
+// message returns a message of the stream, and its Nats-Msg-Id.
+func (r *running) message(t *testing.T, sequence uint64) (events.Message, string) {
+	t.Helper()
+	raw := r.raw(t, sequence)
+	m, err := events.Decode(raw.Data)
+	if err != nil || m.Type != raw.Subject {
+		t.Fatalf("got %v on %s", err, raw.Subject)
+	}
+	return m, raw.Header.Get("Nats-Msg-Id")
+}
+
+// event returns a Stripe event about the subscription sub_1.
 func event(id string) []byte {
 	return fmt.Appendf(nil, `{
   "id": %q, "object": "event", "type": "customer.subscription.updated", "created": 1760000000, "livemode": false,
@@ -144,51 +139,28 @@ func event(id string) []byte {
 }`, id)
 }
 
-func sign(body []byte, secret string, at time.Time) string {
-	return fmt.Sprintf("t=%d,v1=%s", at.Unix(), mac(body, secret, at))
-}
+// sign returns a signature of now.
+func sign(body []byte, secret string) string { return kit.Sign(body, secret, time.Now()) }
 
-func mac(body []byte, secret string, at time.Time) string {
-	h := hmac.New(sha256.New, []byte(secret))
-	_, _ = fmt.Fprintf(h, "%d.", at.Unix())
-	h.Write(body)
-	return hex.EncodeToString(h.Sum(nil))
-}
-
-type response struct {
-	status int
-	body   string
-	header http.Header
-}
-
-func (r *running) post(t *testing.T, body []byte, signature string) response {
+func (r *running) post(t *testing.T, body []byte, signature string) kit.Response {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.url, bytes.NewReader(body))
+	resp, err := kit.Post(r.url, body, signature)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if signature != "" {
-		req.Header.Set("Stripe-Signature", signature)
-	}
-	return do(t, req)
+	return resp
 }
 
-func (r *running) postEvent(t *testing.T, id string) response {
+// postSigned posts a body with a valid signature.
+func (r *running) postSigned(t *testing.T, body []byte) kit.Response {
 	t.Helper()
-	body := event(id)
-	return r.post(t, body, sign(body, secret, time.Now()))
+	return r.post(t, body, sign(body, secret))
 }
 
-func do(t *testing.T, req *http.Request) response {
+// accept posts a body that must be accepted.
+func (r *running) accept(t *testing.T, body []byte) {
 	t.Helper()
-	resp, err := http.DefaultTransport.RoundTrip(req) // follows no redirect
-	if err != nil {
-		t.Fatal(err)
+	if got := r.postSigned(t, body); got.Status != http.StatusOK {
+		t.Fatalf("got %d %s", got.Status, got.Body)
 	}
-	defer func() { _ = resp.Body.Close() }()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return response{status: resp.StatusCode, body: string(text), header: resp.Header}
 }

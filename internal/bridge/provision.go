@@ -13,8 +13,8 @@ import (
 
 const provisionTimeout = 30 * time.Second
 
-// Provision creates and alters the streams, and prints what differs; with
-// dryRun it only prints. It is the only command that alters what exists.
+// Provision prints how the streams differ from the settings, and creates and alters
+// them, unless it is a dry run. No other command alters streams.
 func Provision(ctx context.Context, cfg config.Bridge, out io.Writer, log *slog.Logger) error {
 	ctx, cancel := context.WithTimeout(ctx, provisionTimeout)
 	defer cancel()
@@ -42,7 +42,7 @@ func Provision(ctx context.Context, cfg config.Bridge, out io.Writer, log *slog.
 
 func printPlan(out io.Writer, drifts []natsbus.Drift) error {
 	if len(drifts) == 0 {
-		_, err := fmt.Fprintln(out, "nothing to do: the streams are as the settings say")
+		_, err := fmt.Fprintln(out, "nothing to do: the streams match the settings")
 		return err
 	}
 	for _, d := range drifts {

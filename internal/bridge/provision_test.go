@@ -9,6 +9,7 @@ import (
 	"github.com/billbus/billbus/config"
 	"github.com/billbus/billbus/internal/bridge"
 	"github.com/billbus/billbus/test/kit"
+	"github.com/billbus/billbus/test/kit/natstest"
 )
 
 func provision(t *testing.T, url string, args ...string) string {
@@ -26,7 +27,8 @@ func provision(t *testing.T, url string, args ...string) string {
 }
 
 func TestProvisionPrintsAndAppliesTheDifference(t *testing.T) {
-	url := startNATS(t, "127.0.0.1:0", t.TempDir()).URL()
+	t.Parallel()
+	url := natstest.Start(t).URL()
 	const missing = "+ stream BILLBUS\n+ stream BILLBUS_DLQ\n"
 	if got := provision(t, url, "--dry-run"); got != missing {
 		t.Errorf("dry run: got %q", got)

@@ -11,18 +11,16 @@ import (
 	"github.com/billbus/billbus/internal/fault"
 )
 
-// failureMemory is how long a failed publish makes the bridge not ready, if
-// none has succeeded since. It has an end, because without traffic nothing
-// would ever succeed again.
+// failureMemory limits how long a failed publish makes the bridge not ready. Without
+// a limit, a bridge that gets no traffic for that reason would never be ready again.
 const failureMemory = 10 * time.Second
 
-// watchedPublisher remembers how the latest publish ended: a full stream is
-// noticed by publishing only.
+// watchedPublisher is a message.Publisher that remembers the outcome of the latest
+// publish: only publishing shows that a stream is full.
 type watchedPublisher struct {
-	next message.Publisher
-	now  func() time.Time
-	// missing is called when no stream took a message: it may have been deleted.
-	missing func()
+	next    message.Publisher
+	now     func() time.Time
+	missing func() // is called when no stream took a message: it may have been deleted
 
 	mu       sync.Mutex
 	err      error
@@ -32,22 +30,19 @@ type watchedPublisher struct {
 // Publish implements message.Publisher.
 func (p *watchedPublisher) Publish(topic string, messages ...*message.Message) error {
 	err := p.next.Publish(topic, messages...)
-	if err != nil && fault.ReasonOf(err) == fault.StreamMissing {
+	if fault.ReasonOf(err) == fault.StreamMissing {
 		p.missing()
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.err = err
-	if err != nil {
-		p.failedAt = p.now()
-	}
+	p.err, p.failedAt = err, p.now()
 	return err
 }
 
 // Close implements message.Publisher.
 func (p *watchedPublisher) Close() error { return p.next.Close() }
 
-// Check reports the failure of the latest publish, for a while.
+// Check returns the error of the latest publish, for ten seconds.
 func (p *watchedPublisher) Check(context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

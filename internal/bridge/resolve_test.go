@@ -3,10 +3,7 @@ package bridge_test
 import (
 	"fmt"
 	"net/http"
-	"net/http/httptest"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -14,87 +11,28 @@ import (
 
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/test/kit"
+	"github.com/billbus/billbus/test/kit/natstest"
 )
 
 const apiKey = "sk_test_hunter2"
 
-// api is a stand-in for Stripe's API.
-type api struct {
-	*httptest.Server
-	mu      sync.Mutex
-	answers map[string]http.HandlerFunc // by path and query
-	asked   []string                    // with the account
-}
-
-func newAPI(t *testing.T) *api {
-	t.Helper()
-	a := &api{answers: map[string]http.HandlerFunc{}}
-	a.Server = httptest.NewServer(a)
-	t.Cleanup(a.Close)
-	return a
-}
-
-// ServeHTTP implements http.Handler.
-func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	a.mu.Lock()
-	a.asked = append(a.asked, strings.TrimSpace(r.URL.RequestURI()+" "+r.Header.Get("Stripe-Account")))
-	answer := a.answers[r.URL.RequestURI()]
-	a.mu.Unlock()
-	if answer == nil {
-		answer = missing
-	}
-	answer(w, r)
-}
-
-func (a *api) on(uri string, answer http.HandlerFunc) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.answers[uri] = answer
-}
-
-func (a *api) requests() []string {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return slices.Clone(a.asked)
-}
-
-func missing(w http.ResponseWriter, _ *http.Request) {
-	w.WriteHeader(http.StatusNotFound)
-	_, _ = fmt.Fprint(w, `{"error":{"type":"invalid_request_error","code":"resource_missing"}}`)
-}
-
-func status(code int) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
-}
-
-func says(body string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Stripe-Version", "2025-09-30.clover")
-		w.Header().Set("Date", "Fri, 02 Jan 2026 03:04:05 GMT")
-		_, _ = fmt.Fprint(w, body)
-	}
-}
-
-// thin is a thin event about a subscription, with more members.
+// thin returns a thin event about a subscription, with more members.
 func thin(id, sub, more string) []byte {
 	return fmt.Appendf(nil, `{"id":%q,"object":"v2.core.event","type":"v1.customer.subscription.updated","created":"2026-01-02T03:04:00.123Z",
 "livemode":false,"related_object":{"id":%q,"type":"subscription","url":"https://evil.example/v1/subscriptions/sub_1"}%s}`, id, sub, more)
 }
 
-// resolving is a bridge with an API key that is ready.
-func resolving(t *testing.T, a *api, more ...string) *running {
+// resolving starts a bridge with an API key.
+func resolving(t *testing.T, a *kit.StripeAPI, more ...string) *running {
 	t.Helper()
-	return started(t, append([]string{"STRIPE_API_KEY=" + apiKey, "STRIPE_API_BASE=" + a.URL}, more...)...)
+	return started(t, append(withKey(a), more...)...)
 }
 
-func (r *running) accept(t *testing.T, body []byte) {
-	t.Helper()
-	if got := r.post(t, body, sign(body, secret, time.Now())); got.status != http.StatusOK {
-		t.Fatalf("got %d %s", got.status, got.body)
-	}
+func withKey(a *kit.StripeAPI) []string {
+	return []string{"STRIPE_API_KEY=" + apiKey, "STRIPE_API_BASE=" + a.URL}
 }
 
-// resolved waits until n messages have come to an outcome.
+// resolved waits until n messages have had an outcome.
 func (r *running) resolved(t *testing.T, outcome string, n int) {
 	t.Helper()
 	kit.Eventually(t, fmt.Sprintf("%d of outcome %s; log:\n%s", n, outcome, r.log), func() bool {
@@ -102,22 +40,8 @@ func (r *running) resolved(t *testing.T, outcome string, n int) {
 	})
 }
 
-// message is the one at a place in the stream, with its Nats-Msg-Id.
-func (r *running) message(t *testing.T, sequence uint64) (events.Message, string) {
-	t.Helper()
-	raw, err := r.stream(t).GetMsg(t.Context(), sequence)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := events.Decode(raw.Data)
-	if err != nil || m.Type != raw.Subject {
-		t.Fatalf("got %v on %s", err, raw.Subject)
-	}
-	return m, raw.Header.Get("Nats-Msg-Id")
-}
-
-// settled waits until the resolver has nothing left to do. It goes by the stream:
-// a consumer learns of a new message a moment after the publisher did.
+// settled waits until the resolver has nothing left to do. It compares with the stream,
+// because a consumer learns about a new message a moment after its publisher.
 func (r *running) settled(t *testing.T) {
 	t.Helper()
 	stream := r.stream(t)
@@ -141,44 +65,46 @@ func (r *running) lastFor(t *testing.T, subjects []string) (last uint64) {
 	return last
 }
 
-func TestThinEventMeetsItsTwin(t *testing.T) {
+func TestThinEventAndItsSnapshotEventAreStoredOnce(t *testing.T) {
+	t.Parallel()
 	for name, account := range map[string]string{"platform": "", "connected account": "acct_1"} {
 		t.Run(name, func(t *testing.T) {
-			a := newAPI(t)
-			// Stripe need not name the account to whoever asked for it.
-			a.on("/v1/events/evt_full", says(string(event("evt_full"))))
+			a := kit.NewStripeAPI(t)
+			// The API does not have to include the account in its answer.
+			a.On("/v1/events/evt_full", kit.StripeObject(string(event("evt_full"))))
 			r := resolving(t, a, "WEBHOOK_ACCOUNTS=any")
-			more, twin := `,"snapshot_event":"evt_full"`, string(event("evt_full"))
+			more, full := `,"snapshot_event":"evt_full"`, string(event("evt_full"))
 			if account != "" {
 				more += `,"context":"` + account + `"`
-				twin = strings.Replace(twin, `"object": "event"`, `"object": "event", "account": "`+account+`"`, 1)
+				full = strings.Replace(full, `"object": "event"`, `"object": "event", "account": "`+account+`"`, 1)
 			}
 			r.accept(t, thin("evt_thin", "sub_1", more))
 			r.resolved(t, "event", 1)
-			r.accept(t, []byte(twin))
+			r.accept(t, []byte(full))
 			r.settled(t)
 			if got := r.stored(t); got != 2 {
 				t.Errorf("got %d messages, want the thin one and its event once", got)
 			}
-			announced, _ := r.message(t, 1)
-			full, id := r.message(t, 2)
-			if announced.Type != "stripe.v1.customer.subscription.updated" || announced.ID != "evt_thin" {
-				t.Errorf("got %s %s first", announced.Type, announced.ID)
+			first, _ := r.message(t, 1)
+			got, id := r.message(t, 2)
+			if first.Type != "stripe.v1.customer.subscription.updated" || first.ID != "evt_thin" {
+				t.Errorf("got %s %s first", first.Type, first.ID)
 			}
-			if full.Type != "subscription.updated" || full.Data.Origin != events.OriginThin || full.StripeEndpoint != "" ||
-				full.StripeAccount != account || id != events.MessageID(account, "evt_full") || len(full.Data.EventSHA256) != 64 {
-				t.Errorf("got %+v under %s", full, id)
+			if got.Type != "subscription.updated" || got.Data.Origin != events.OriginThin || got.StripeEndpoint != "" ||
+				got.StripeAccount != account || id != events.MessageID(account, "evt_full") || len(got.Data.EventSHA256) != 64 {
+				t.Errorf("got %+v under %s", got, id)
 			}
-			if got := a.requests(); len(got) != 1 || got[0] != strings.TrimSpace("/v1/events/evt_full "+account) {
+			if got := a.Asked(); len(got) != 1 || got[0] != strings.TrimSpace("/v1/events/evt_full "+account) {
 				t.Errorf("asked %q", got)
 			}
 		})
 	}
 }
 
-func TestThinEventWhoseTwinCameFirst(t *testing.T) {
-	a := newAPI(t)
-	a.on("/v1/events/evt_full", says(string(event("evt_full"))))
+func TestThinEventAfterItsSnapshotEvent(t *testing.T) {
+	t.Parallel()
+	a := kit.NewStripeAPI(t)
+	a.On("/v1/events/evt_full", kit.StripeObject(string(event("evt_full"))))
 	r := resolving(t, a)
 	r.accept(t, event("evt_full"))
 	r.accept(t, thin("evt_thin", "sub_1", `,"snapshot_event":"evt_full"`))
@@ -188,11 +114,12 @@ func TestThinEventWhoseTwinCameFirst(t *testing.T) {
 	}
 }
 
-func TestThinEventWithoutTwinIsASnapshot(t *testing.T) {
-	for name, more := range map[string]string{"none named": "", "one that is gone": `,"snapshot_event":"evt_gone"`} {
+func TestThinEventWithoutSnapshotEventIsResolvedToASnapshot(t *testing.T) {
+	t.Parallel()
+	for name, more := range map[string]string{"names none": "", "names a missing one": `,"snapshot_event":"evt_gone"`} {
 		t.Run(name, func(t *testing.T) {
-			a := newAPI(t)
-			a.on("/v1/subscriptions/sub_1", says(`{"id":"sub_1","object":"subscription","status":"active","livemode":false}`))
+			a := kit.NewStripeAPI(t)
+			a.On("/v1/subscriptions/sub_1", kit.StripeObject(`{"id":"sub_1","object":"subscription","status":"active","livemode":false}`))
 			r := resolving(t, a)
 			r.accept(t, thin("evt_thin", "sub_1", more))
 			r.resolved(t, "snapshot", 1)
@@ -211,11 +138,12 @@ func TestThinEventWithoutTwinIsASnapshot(t *testing.T) {
 }
 
 func TestTruncatedItemsAreCompleted(t *testing.T) {
-	a := newAPI(t)
-	a.on("/v1/subscriptions/sub_1", says(`{"id":"sub_1","object":"subscription","livemode":false,"items":{"object":"list","data":[{"id":"si_1"}],"has_more":true}}`))
+	t.Parallel()
+	a := kit.NewStripeAPI(t)
+	a.On("/v1/subscriptions/sub_1", kit.StripeObject(`{"id":"sub_1","object":"subscription","livemode":false,"items":{"object":"list","data":[{"id":"si_1"}],"has_more":true}}`))
 	page := "/v1/subscription_items?limit=100&subscription=sub_1"
-	a.on(page, says(`{"object":"list","data":[{"id":"si_1"},{"id":"si_2"}],"has_more":true}`))
-	a.on(page+"&starting_after=si_2", says(`{"object":"list","data":[{"id":"si_3"}],"has_more":false}`))
+	a.On(page, kit.StripeObject(`{"object":"list","data":[{"id":"si_1"},{"id":"si_2"}],"has_more":true}`))
+	a.On(page+"&starting_after=si_2", kit.StripeObject(`{"object":"list","data":[{"id":"si_3"}],"has_more":false}`))
 	r := resolving(t, a)
 	r.accept(t, []byte(strings.Replace(string(event("evt_1")), `"status"`, `"items": {"data": [{"id": "si_1"}], "has_more": true}, "status"`, 1)))
 	r.resolved(t, "snapshot", 1)
@@ -230,64 +158,67 @@ func TestTruncatedItemsAreCompleted(t *testing.T) {
 	}
 }
 
-func TestResolvingGoesOnWhenStripeIsBack(t *testing.T) {
-	a := newAPI(t)
+func TestResolvingContinuesAfterAnOutage(t *testing.T) {
+	t.Parallel()
+	a := kit.NewStripeAPI(t)
 	r := resolving(t, a)
 	for i := range 3 {
 		uri := fmt.Sprintf("/v1/subscriptions/sub_%d", i)
-		a.on(uri, []http.HandlerFunc{status(500), status(401), says("nonsense")}[i])
+		a.On(uri, []http.HandlerFunc{kit.StripeError(500, ""), kit.StripeError(401, ""), kit.StripeObject("nonsense")}[i])
 		r.accept(t, thin(fmt.Sprintf("evt_%d", i), fmt.Sprintf("sub_%d", i), ""))
 	}
 	kit.Eventually(t, "failures", func() bool { return strings.Count(r.log.String(), `"outcome":"transient"`) >= 3 })
 	if !r.ready() {
-		t.Error("not ready: webhooks can still be taken")
+		t.Error("not ready, although webhooks can be accepted")
 	}
 	for i := range 3 {
-		a.on(fmt.Sprintf("/v1/subscriptions/sub_%d", i), says(fmt.Sprintf(`{"id":"sub_%d","object":"subscription"}`, i)))
+		a.On(fmt.Sprintf("/v1/subscriptions/sub_%d", i), kit.StripeObject(fmt.Sprintf(`{"id":"sub_%d","object":"subscription"}`, i)))
 	}
 	r.resolved(t, "snapshot", 3)
 	if strings.Contains(r.log.String(), "hunter2") {
-		t.Error("the log has the key in it")
+		t.Error("the log contains the key")
 	}
 }
 
-func TestRetryAfterIsHonoured(t *testing.T) {
-	a := newAPI(t)
-	a.on("/v1/subscriptions/sub_1", func(w http.ResponseWriter, _ *http.Request) {
+func TestRetryAfterIsRespected(t *testing.T) {
+	t.Parallel()
+	a := kit.NewStripeAPI(t)
+	a.On("/v1/subscriptions/sub_1", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Retry-After", "2")
 		w.WriteHeader(http.StatusTooManyRequests)
 	})
-	a.on("/v1/subscriptions/sub_2", says(`{"id":"sub_2","object":"subscription"}`))
+	a.On("/v1/subscriptions/sub_2", kit.StripeObject(`{"id":"sub_2","object":"subscription"}`))
 	r := resolving(t, a)
 	r.accept(t, thin("evt_1", "sub_1", ""))
-	kit.Eventually(t, "the refusal", func() bool { return len(a.requests()) == 1 })
+	kit.Eventually(t, "the first request", func() bool { return len(a.Asked()) == 1 })
 	refused := time.Now()
-	a.on("/v1/subscriptions/sub_1", says(`{"id":"sub_1","object":"subscription"}`))
+	a.On("/v1/subscriptions/sub_1", kit.StripeObject(`{"id":"sub_1","object":"subscription"}`))
 	r.accept(t, thin("evt_2", "sub_2", ""))
 	r.resolved(t, "snapshot", 2)
 	if took := time.Since(refused); took < 1500*time.Millisecond {
 		t.Errorf("Stripe was called again after %s, want 2 s", took)
 	}
-	if got := a.requests(); len(got) != 3 {
+	if got := a.Asked(); len(got) != 3 {
 		t.Errorf("asked %q, want nothing during the pause", got)
 	}
-	// The first message fails once, and the second too if it comes during the pause.
+	// The first message fails once, and so does the second if it arrives during the pause.
 	once := r.metric(t, `billbus_resolutions_total{outcome="transient"} 1`)
 	if !once && !r.metric(t, `billbus_resolutions_total{outcome="transient"} 2`) {
-		t.Error("a message came back before the pause had ended")
+		t.Error("a message was delivered again during the pause")
 	}
 }
 
 func TestWebhooksDoNotWaitForStripe(t *testing.T) {
-	a := newAPI(t)
+	t.Parallel()
+	a := kit.NewStripeAPI(t)
 	release := make(chan struct{})
 	t.Cleanup(func() { close(release) })
-	a.on("/v1/subscriptions/sub_1", func(http.ResponseWriter, *http.Request) { <-release })
+	a.On("/v1/subscriptions/sub_1", func(http.ResponseWriter, *http.Request) { <-release })
 	r := resolving(t, a)
 	for i := range 10 {
 		r.accept(t, thin(fmt.Sprintf("evt_thin_%d", i), "sub_1", ""))
 	}
-	kit.Eventually(t, "Stripe is asked", func() bool { return len(a.requests()) >= 4 })
+	kit.Eventually(t, "requests to Stripe", func() bool { return len(a.Asked()) >= 4 })
 	start := time.Now()
 	for i := range 20 {
 		r.accept(t, event(fmt.Sprintf("evt_%d", i)))
@@ -303,30 +234,28 @@ func TestWebhooksDoNotWaitForStripe(t *testing.T) {
 		t.Error(err)
 	}
 	if took := time.Since(start); took > 10*time.Second {
-		t.Errorf("stopping took %s: work that waits for Stripe is handed back", took)
+		t.Errorf("stopping took %s, want messages that wait for Stripe handed back", took)
 	}
 }
 
-func TestWhatABridgeLeftBehindIsResolvedByTheNext(t *testing.T) {
-	a := newAPI(t)
-	srv := startNATS(t, "127.0.0.1:0", t.TempDir())
-	cfg := settings(t, srv.URL(), "STRIPE_API_KEY="+apiKey, "STRIPE_API_BASE="+a.URL)
-	first := run(t, cfg)
-	kit.Eventually(t, "ready", first.ready)
+func TestMessageOfAKilledBridgeIsResolvedByTheNext(t *testing.T) {
+	t.Parallel()
+	a := kit.NewStripeAPI(t)
+	srv := natstest.Start(t)
+	key := withKey(a)
+	first := startedOn(t, srv.URL(), key...)
 	if err := first.stop(); err != nil {
 		t.Fatal(err)
 	}
-	// What a bridge leaves behind that was killed: a message that it had, and
-	// never answered for.
-	plain := run(t, settings(t, srv.URL()))
-	kit.Eventually(t, "ready", plain.ready)
+	// A killed bridge leaves a message that was delivered and never acknowledged.
+	plain := startedOn(t, srv.URL())
 	plain.accept(t, thin("evt_thin", "sub_1", ""))
 	consumer, err := plain.stream(t).Consumer(t.Context(), "billbus-resolver")
 	if err != nil {
 		t.Fatal(err)
 	}
 	quick := consumer.CachedInfo().Config
-	quick.AckWait = time.Second // so that the test need not wait for half a minute
+	quick.AckWait = time.Second // instead of 30 s, for the test
 	if consumer, err = plain.stream(t).UpdateConsumer(t.Context(), quick); err != nil {
 		t.Fatal(err)
 	}
@@ -334,34 +263,35 @@ func TestWhatABridgeLeftBehindIsResolvedByTheNext(t *testing.T) {
 	if err != nil || <-batch.Messages() == nil {
 		t.Fatalf("fetching: %v, %v", err, batch.Error())
 	}
-	a.on("/v1/subscriptions/sub_1", says(`{"id":"sub_1","object":"subscription"}`))
-	next := run(t, cfg)
+	a.On("/v1/subscriptions/sub_1", kit.StripeObject(`{"id":"sub_1","object":"subscription"}`))
+	next := run(t, settings(t, srv.URL(), key...))
 	next.resolved(t, "snapshot", 1)
 	next.settled(t)
 }
 
-func TestBridgeThatStopsHandsBackWhatItAsksFor(t *testing.T) {
-	a := newAPI(t)
-	srv := startNATS(t, "127.0.0.1:0", t.TempDir())
-	cfg := settings(t, srv.URL(), "STRIPE_API_KEY="+apiKey, "STRIPE_API_BASE="+a.URL)
+func TestStoppingBridgeHandsBackMessages(t *testing.T) {
+	t.Parallel()
+	a := kit.NewStripeAPI(t)
+	srv := natstest.Start(t)
+	key := withKey(a)
 	release := make(chan struct{})
 	t.Cleanup(func() { close(release) })
-	a.on("/v1/subscriptions/sub_1", func(http.ResponseWriter, *http.Request) { <-release })
-	first := run(t, cfg)
-	kit.Eventually(t, "ready", first.ready)
+	a.On("/v1/subscriptions/sub_1", func(http.ResponseWriter, *http.Request) { <-release })
+	first := startedOn(t, srv.URL(), key...)
 	first.accept(t, thin("evt_thin", "sub_1", ""))
-	kit.Eventually(t, "Stripe is asked", func() bool { return len(a.requests()) == 1 })
+	kit.Eventually(t, "requests to Stripe", func() bool { return len(a.Asked()) == 1 })
 	if err := first.stop(); err != nil {
 		t.Fatal(err)
 	}
-	a.on("/v1/subscriptions/sub_1", says(`{"id":"sub_1","object":"subscription"}`))
-	run(t, cfg).resolved(t, "snapshot", 1)
+	a.On("/v1/subscriptions/sub_1", kit.StripeObject(`{"id":"sub_1","object":"subscription"}`))
+	run(t, settings(t, srv.URL(), key...)).resolved(t, "snapshot", 1)
 }
 
-// Ids of a payload, its URLs and the other mode are never asked for. The
-// messages stay where they are, and are no dead letters.
-func TestWhatCannotBeAskedForIsRejected(t *testing.T) {
-	a := newAPI(t)
+// No request contains an id that is not Stripe's or a URL of a payload, and none is for
+// the other mode. The messages stay in the stream and do not become dead letters.
+func TestUnresolvableMessagesAreRejected(t *testing.T) {
+	t.Parallel()
+	a := kit.NewStripeAPI(t)
 	r := resolving(t, a, "WEBHOOK_LIVEMODE=any")
 	for i, body := range []string{
 		string(thin("evt_1", "../../v1/charges", "")),
@@ -376,7 +306,7 @@ func TestWhatCannotBeAskedForIsRejected(t *testing.T) {
 		r.resolved(t, "rejected", i+1)
 	}
 	r.settled(t)
-	if got := a.requests(); len(got) != 0 {
+	if got := a.Asked(); len(got) != 0 {
 		t.Errorf("asked %q, want nothing", got)
 	}
 	if got := r.stored(t); got != 7 {
@@ -384,26 +314,28 @@ func TestWhatCannotBeAskedForIsRejected(t *testing.T) {
 	}
 	for _, want := range []string{`"reason":"bad_id"`, `"reason":"wrong_mode"`} {
 		if !strings.Contains(r.log.String(), want) {
-			t.Errorf("the log has no %s", want)
+			t.Errorf("the log does not contain %s", want)
 		}
 	}
 }
 
-func TestWhatWasNotAdmittedIsNotAskedFor(t *testing.T) {
-	a := newAPI(t)
+func TestIgnoredEventIsNotResolved(t *testing.T) {
+	t.Parallel()
+	a := kit.NewStripeAPI(t)
 	r := resolving(t, a)
 	r.accept(t, thin("evt_1", "sub_1", `,"context":"acct_1"`))
 	r.settled(t)
-	if got := a.requests(); len(got) != 0 {
+	if got := a.Asked(); len(got) != 0 {
 		t.Errorf("asked %q, want nothing", got)
 	}
 }
 
-func TestMissingAPIKeyIsSaidOnce(t *testing.T) {
+func TestMissingAPIKeyIsLoggedOnce(t *testing.T) {
+	t.Parallel()
 	r := started(t)
 	r.accept(t, event("evt_1"))
 	if strings.Contains(r.log.String(), "STRIPE_API_KEY") {
-		t.Error("warned although nothing is left out")
+		t.Error("got a warning for an event that leaves out nothing")
 	}
 	for i := range 3 {
 		r.accept(t, thin(fmt.Sprintf("evt_thin_%d", i), "sub_1", ""))
@@ -415,19 +347,20 @@ func TestMissingAPIKeyIsSaidOnce(t *testing.T) {
 		t.Errorf("got %d messages, want 4", got)
 	}
 	if _, err := r.stream(t).Consumer(t.Context(), "billbus-resolver"); err == nil {
-		t.Error("a bridge without a key has made the resolver's consumer")
+		t.Error("a bridge without a key has created the resolver's consumer")
 	}
 }
 
-func TestMissingResolverConsumerIsNamed(t *testing.T) {
-	srv := startNATS(t, "127.0.0.1:0", t.TempDir())
-	kit.Eventually(t, "ready", run(t, settings(t, srv.URL())).ready)
+func TestMissingResolverConsumerFailsItsCheckOnly(t *testing.T) {
+	t.Parallel()
+	srv := natstest.Start(t)
+	startedOn(t, srv.URL())
 	r := run(t, settings(t, srv.URL(), "PROVISION=check", "STRIPE_API_KEY="+apiKey))
-	kit.Eventually(t, "the check of the resolver fails, and only that", func() bool {
+	kit.Eventually(t, "only the check of the resolver fails", func() bool {
 		checks := r.health.Ready(t.Context()).Checks
 		return checks["streams"].OK && strings.Contains(checks["resolver"].Error, "consumer billbus-resolver is missing")
 	})
-	if got := r.postEvent(t, "evt_1"); got.status != http.StatusOK {
-		t.Errorf("got %d %s, want webhooks taken all the same", got.status, got.body)
+	if got := r.postSigned(t, event("evt_1")); got.Status != http.StatusOK {
+		t.Errorf("got %d %s, want the webhook accepted", got.Status, got.Body)
 	}
 }

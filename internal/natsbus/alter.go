@@ -4,50 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// WaitConnected waits until the connection stands, for commands that have
-// nothing to do without it.
-func (b *Bus) WaitConnected(ctx context.Context) error {
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := b.Check(ctx)
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-tick.C:
-		}
-	}
-}
-
-// Plan lists how the streams differ from the settings, without touching them.
+// Plan returns how the streams differ from the settings. It changes nothing.
 func (b *Bus) Plan(ctx context.Context, settings StreamSettings) ([]Drift, error) {
-	var all []Drift
-	for _, want := range []jetstream.StreamConfig{settings.config(), settings.deadLetters()} {
-		have, err := b.streamConfig(ctx, want.Name)
-		if errors.Is(err, jetstream.ErrStreamNotFound) {
-			all = append(all, missingStream(want.Name))
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, streamDrift(have, want)...)
-	}
-	return all, nil
+	return b.ensureStreams(ctx, settings, ProvisionCheck)
 }
 
-// Alter creates and alters the streams so that no drift is left. It is the only
-// code that alters what exists.
+// Alter creates and alters the streams until they match the settings. Nothing else
+// alters what exists.
 func (b *Bus) Alter(ctx context.Context, settings StreamSettings) error {
-	for _, want := range []jetstream.StreamConfig{settings.config(), settings.deadLetters()} {
+	for _, want := range settings.streams() {
 		if err := b.alterStream(ctx, want); err != nil {
 			return err
 		}
@@ -58,14 +27,11 @@ func (b *Bus) Alter(ctx context.Context, settings StreamSettings) error {
 func (b *Bus) alterStream(ctx context.Context, want jetstream.StreamConfig) error {
 	have, err := b.streamConfig(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		_, err = b.createStream(ctx, want, b.log)
+		_, err = b.createStream(ctx, want)
 		return err
 	}
-	if err != nil {
+	if err != nil || len(streamDrift(have, want)) == 0 {
 		return err
-	}
-	if len(streamDrift(have, want)) == 0 {
-		return nil
 	}
 	if _, err := b.js.UpdateStream(ctx, merged(have, want)); err != nil {
 		if have.Storage != want.Storage || have.Retention != want.Retention {

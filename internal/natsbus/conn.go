@@ -20,11 +20,12 @@ const (
 	reconnectWait  = 500 * time.Millisecond
 	pingInterval   = 5 * time.Second
 	apiTimeout     = 5 * time.Second
-	// headerReserve is kept free of max_payload, which counts headers too.
+	// headerReserve is the part of max_payload that is left for headers, which the
+	// server counts too.
 	headerReserve = 8 << 10
 )
 
-// Auth says how to connect and who we are.
+// Auth says where to connect, and with which credentials.
 type Auth struct {
 	URL          string // one server or a comma-separated list
 	CredsFile    string
@@ -37,7 +38,7 @@ type Auth struct {
 	KeyFile      string
 }
 
-// Bus is one connection to NATS. It reconnects for ever.
+// Bus is a connection to NATS. It never stops reconnecting.
 type Bus struct {
 	nc     *nats.Conn
 	js     jetstream.JetStream
@@ -49,9 +50,9 @@ type Bus struct {
 	onReconnect []func()
 }
 
-// Open starts connecting and returns at once: a program has to start, and to
-// say that it is not ready, while NATS is away. It fails only for settings that
-// can never work, such as an unreadable credentials file.
+// Open starts connecting and returns at once, because a program has to start, and
+// to report that it is not ready, while NATS is down. It fails only for settings
+// that can never work, such as an unreadable credentials file.
 func Open(auth Auth, name string, log *slog.Logger) (*Bus, error) {
 	b := &Bus{log: log, closed: make(chan struct{})}
 	opts, err := b.options(auth, name)
@@ -77,16 +78,16 @@ func (b *Bus) options(auth Auth, name string) ([]nats.Option, error) {
 		nats.Timeout(connectTimeout),
 		nats.PingInterval(pingInterval),
 		nats.MaxPingsOutstanding(2),
-		// The default gives up for good after 60 attempts.
+		// The default is to give up after 60 attempts.
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(reconnectWait),
 		nats.ReconnectJitter(reconnectWait/2, reconnectWait/2),
 		nats.RetryOnFailedConnect(true),
-		// Credentials may be rotated on the server first; a program that is not
-		// ready and says why beats one that exited at night.
+		// Credentials may be rotated on the server first. A program that is not ready
+		// and says why is better than one that has exited.
 		nats.IgnoreAuthErrorAbort(),
-		// Without a connection a publish has to fail at once, not to wait in a
-		// buffer and reach the stream after Stripe was told that it failed.
+		// Without a connection a publish has to fail at once. From a buffer it would
+		// reach the stream after Stripe got the answer that it failed.
 		nats.ReconnectBufSize(-1),
 		nats.ConnectHandler(func(nc *nats.Conn) { b.up("connected to NATS", nc) }),
 		nats.ReconnectHandler(func(nc *nats.Conn) { b.up("reconnected to NATS", nc) }),
@@ -127,8 +128,7 @@ func appendAuth(opts []nats.Option, auth Auth) ([]nats.Option, error) {
 	return opts, nil
 }
 
-// withoutURL drops the address that a parse error quotes, because it may hold a
-// password.
+// withoutURL removes the address from a parse error: it may contain a password.
 func withoutURL(err error) error {
 	var parse *url.Error
 	if errors.As(err, &parse) {
@@ -155,10 +155,10 @@ func (b *Bus) down(err error) {
 	}
 }
 
-// note keeps the latest cause for the readiness check, and logs it when it is
-// a new one: a failed attempt every half second would fill a log.
+// note keeps the latest error for the readiness check. It logs an error only when
+// it differs from the one before: there may be a failed attempt every half second.
 func (b *Bus) note(err error) {
-	// That no server is left to try follows from the errors of each.
+	// ErrNoServers only follows the errors of each server.
 	if err == nil || errors.Is(err, nats.ErrNoServers) {
 		return
 	}
@@ -171,8 +171,8 @@ func (b *Bus) note(err error) {
 	}
 }
 
-// OnConnect registers a hook that runs after every connect and reconnect. It
-// must not block.
+// OnConnect registers a hook that runs after every connect and reconnect, and now
+// if the connection is up. It must not block.
 func (b *Bus) OnConnect(hook func()) {
 	b.mu.Lock()
 	b.onReconnect = append(b.onReconnect, hook)
@@ -182,7 +182,7 @@ func (b *Bus) OnConnect(hook func()) {
 	}
 }
 
-// Check reports why the connection cannot be used now.
+// Check returns nil while connected, and otherwise why it is not.
 func (b *Bus) Check(context.Context) error {
 	if b.nc.IsConnected() {
 		return nil
@@ -195,17 +195,33 @@ func (b *Bus) Check(context.Context) error {
 	return errors.New("not connected to NATS")
 }
 
-// MaxMessage is the largest payload that fits into one message of the connected
-// server, 0 while it is unknown.
-func (b *Bus) MaxMessage() int {
-	limit := int(b.nc.MaxPayload()) - headerReserve
-	return max(limit, 0)
+// WaitConnected waits until the connection is up, for commands that can do nothing
+// without it.
+func (b *Bus) WaitConnected(ctx context.Context) error {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := b.Check(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-tick.C:
+		}
+	}
 }
 
-// WaitClosed waits until ctx is done, and returns nil, or until the connection is
-// closed for good, and returns an error. Only [Bus.Close] is meant to close it: a
-// program that gets the error should end and be started again, rather than stay
-// silent.
+// MaxMessage returns the size of the largest payload that the connected server
+// takes, or 0 while that is unknown.
+func (b *Bus) MaxMessage() int {
+	return max(int(b.nc.MaxPayload())-headerReserve, 0)
+}
+
+// WaitClosed returns nil when ctx is done, and an error if the connection is closed
+// for good before. Nothing but [Bus.Close] should close it: a program that gets the
+// error should end and be restarted, instead of doing nothing.
 func (b *Bus) WaitClosed(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
@@ -215,7 +231,7 @@ func (b *Bus) WaitClosed(ctx context.Context) error {
 	}
 }
 
-// Close closes the connection and waits until it is.
+// Close closes the connection and waits until it is closed.
 func (b *Bus) Close() {
 	b.nc.Close()
 	<-b.closed

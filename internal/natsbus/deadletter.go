@@ -2,7 +2,6 @@ package natsbus
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -11,62 +10,66 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/billbus/billbus/internal/fault"
 )
 
 // Headers of a dead letter.
 const (
-	HeaderReason     = "Billbus-Dlq-Reason"
+	HeaderReason     = "Billbus-Dlq-Reason" // text
+	HeaderCode       = "Billbus-Dlq-Code"   // a fault.Reason
 	HeaderStream     = "Billbus-Dlq-Stream"
 	HeaderSequence   = "Billbus-Dlq-Sequence"
 	HeaderSubject    = "Billbus-Dlq-Subject"
 	HeaderConsumer   = "Billbus-Dlq-Consumer"
 	HeaderDeliveries = "Billbus-Dlq-Deliveries"
 	HeaderTime       = "Billbus-Dlq-Time"
-	// HeaderPayload is "omitted" on a letter whose payload would not have
-	// fitted; the stream it came from still has it.
+	// HeaderPayload is "omitted" on a letter that would have been too large with
+	// its payload. The original stream still has the payload.
 	HeaderPayload = "Billbus-Dlq-Payload"
 
 	originalPrefix = "Billbus-Original-"
 	maxReason      = 1 << 10
 )
 
-// Letter is a message that a consumer can never process, and why.
+// Letter is a message that a consumer can never process.
 type Letter struct {
 	Delivery Delivery
 	Consumer string
-	Reason   string
+	Err      error // why
 	Header   nats.Header
 	Payload  []byte
 }
 
-// DeadLetters keeps letters in [DeadLetterStream].
+// DeadLetters stores letters in [DeadLetterStream].
 type DeadLetters struct {
 	bus *Bus
 	now func() time.Time
 }
 
-// NewDeadLetters keeps letters over the bus's connection.
+// NewDeadLetters returns the dead letters of the server that b connects to.
 func (b *Bus) NewDeadLetters(now func() time.Time) *DeadLetters {
 	return &DeadLetters{bus: b, now: now}
 }
 
-// Keep stores a letter. Storing the same message for the same consumer again
-// changes nothing.
+// Keep stores a letter. To store the same message for the same consumer again has
+// no effect.
 func (d *DeadLetters) Keep(ctx context.Context, l Letter) error {
-	created, err := d.streamCreated(ctx, l.Delivery.Stream)
+	stream, err := d.bus.js.Stream(ctx, l.Delivery.Stream)
 	if err != nil {
-		return fmt.Errorf("identifying stream of dead letter: %w", err)
+		return fmt.Errorf("looking up the stream of a dead letter: %w", err)
 	}
-	msg := d.message(l)
-	id := fmt.Sprintf("%s@%s:%s:%d", l.Delivery.Stream, created.UTC().Format(time.RFC3339Nano), l.Consumer, l.Delivery.Sequence)
-	_, err = d.bus.js.PublishMsg(ctx, msg, jetstream.WithMsgID(id), jetstream.WithExpectStream(DeadLetterStream))
+	// A stream that was deleted and created again numbers its messages from 1 again.
+	created := stream.CachedInfo().Created.UTC().Format(time.RFC3339Nano)
+	id := fmt.Sprintf("%s@%s:%s:%d", l.Delivery.Stream, created, l.Consumer, l.Delivery.Sequence)
+	_, err = d.bus.js.PublishMsg(ctx, d.message(l), jetstream.WithMsgID(id), jetstream.WithExpectStream(DeadLetterStream))
 	if err != nil {
 		return fmt.Errorf("publishing dead letter: %w", err)
 	}
 	return nil
 }
 
-// Count is the number of letters in the stream.
+// Count returns the number of letters in the stream.
 func (d *DeadLetters) Count(ctx context.Context) (uint64, error) {
 	stream, err := d.bus.js.Stream(ctx, DeadLetterStream)
 	if err != nil {
@@ -75,55 +78,47 @@ func (d *DeadLetters) Count(ctx context.Context) (uint64, error) {
 	return stream.CachedInfo().State.Msgs, nil
 }
 
-// streamCreated tells a stream from one of the same name that was deleted and
-// made again, whose sequences start anew.
-func (d *DeadLetters) streamCreated(ctx context.Context, name string) (time.Time, error) {
-	stream, err := d.bus.js.Stream(ctx, name)
-	if err != nil {
-		return time.Time{}, err
-	}
-	return stream.CachedInfo().Created, nil
-}
-
+// message leaves out the payload of a letter that would be too large, and then the
+// original headers if it still is.
 func (d *DeadLetters) message(l Letter) *nats.Msg {
-	msg := nats.NewMsg(letterSubject(l.Delivery.Subject))
+	msg := &nats.Msg{Subject: deadLetterPrefix + l.Delivery.Subject, Header: d.header(l), Data: l.Payload}
 	for key, values := range l.Header {
 		if !isServerHeader(key) {
 			msg.Header[originalPrefix+key] = values
 		}
 	}
-	msg.Header.Set(HeaderReason, headerText(l.Reason, maxReason))
-	msg.Header.Set(HeaderStream, l.Delivery.Stream)
-	msg.Header.Set(HeaderSequence, strconv.FormatUint(l.Delivery.Sequence, 10))
-	msg.Header.Set(HeaderSubject, l.Delivery.Subject)
-	msg.Header.Set(HeaderConsumer, l.Consumer)
-	msg.Header.Set(HeaderDeliveries, strconv.FormatUint(l.Delivery.Deliveries, 10))
-	msg.Header.Set(HeaderTime, d.now().UTC().Format(time.RFC3339))
-	msg.Data = l.Payload
-	limit := int(d.bus.nc.MaxPayload())
-	if limit > 0 && msg.Size()+headerReserve/2 > limit {
+	if d.tooLarge(msg) {
 		msg.Data = nil
 		msg.Header.Set(HeaderPayload, "omitted")
-		dropOriginal(msg, limit)
+	}
+	if d.tooLarge(msg) {
+		for key := range l.Header {
+			delete(msg.Header, originalPrefix+key)
+		}
 	}
 	return msg
 }
 
-// dropOriginal leaves out the original headers if these alone are too large.
-func dropOriginal(msg *nats.Msg, limit int) {
-	if msg.Size()+headerReserve/2 <= limit {
-		return
-	}
-	for key := range msg.Header {
-		if strings.HasPrefix(key, originalPrefix) {
-			delete(msg.Header, key)
-		}
+func (d *DeadLetters) header(l Letter) nats.Header {
+	return nats.Header{
+		HeaderReason:     {headerText(l.Err.Error(), maxReason)},
+		HeaderCode:       {string(fault.ReasonOf(l.Err))},
+		HeaderStream:     {l.Delivery.Stream},
+		HeaderSequence:   {strconv.FormatUint(l.Delivery.Sequence, 10)},
+		HeaderSubject:    {l.Delivery.Subject},
+		HeaderConsumer:   {l.Consumer},
+		HeaderDeliveries: {strconv.FormatUint(l.Delivery.Deliveries, 10)},
+		HeaderTime:       {d.now().UTC().Format(time.RFC3339)},
 	}
 }
 
-func letterSubject(original string) string { return deadLetterPrefix + original }
+func (d *DeadLetters) tooLarge(msg *nats.Msg) bool {
+	limit := int(d.bus.nc.MaxPayload())
+	return limit > 0 && msg.Size()+headerReserve/2 > limit
+}
 
-// headerText makes text safe for a header: one line, valid UTF-8, bounded.
+// headerText makes text safe for a header: one line of valid UTF-8, at most limit
+// bytes long.
 func headerText(text string, limit int) string {
 	text = strings.Map(func(r rune) rune {
 		if r < ' ' || r == utf8.RuneError || r == 0x7f {
@@ -136,18 +131,4 @@ func headerText(text string, limit int) string {
 		text = text[:len(text)-size]
 	}
 	return strings.TrimSpace(text)
-}
-
-// Pending is the number of messages that the durable consumer has not seen or
-// not acknowledged.
-func (b *Bus) Pending(ctx context.Context, stream, consumer string) (uint64, error) {
-	c, err := b.js.Consumer(ctx, stream, consumer)
-	if errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return 0, err
-	}
-	if err != nil {
-		return 0, fmt.Errorf("reading consumer %s: %w", consumer, err)
-	}
-	info := c.CachedInfo()
-	return info.NumPending + uint64(info.NumAckPending), nil
 }

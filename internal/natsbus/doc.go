@@ -1,12 +1,11 @@
-// Package natsbus carries messages through NATS JetStream: it connects,
-// creates and checks streams and consumers, publishes, consumes, and keeps
-// dead letters.
+// Package natsbus carries messages through NATS JetStream. It connects, creates
+// and checks streams and consumers, publishes, consumes, and stores dead letters.
 //
-// Publishing goes through watermill-nats; consuming through a pull subscriber
-// of our own behind watermill's message.Subscriber. The reasons, and what each
-// setting prevents, stand where it is set.
+// It publishes with watermill-nats, and consumes with a pull subscriber of its own
+// that implements watermill's message.Subscriber. The comments on each setting say
+// why it is needed and what it prevents.
 //
-// Delivery is at least once. A publish has succeeded only when the stream's
-// acknowledgement was seen; a message is acknowledged only after its handler
-// succeeded, and the acknowledgement itself is confirmed.
+// Delivery is at least once. A publish succeeds only when the stream has
+// acknowledged the message. A message is acknowledged only after its handler has
+// succeeded, and the server confirms the acknowledgement.
 package natsbus

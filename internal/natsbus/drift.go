@@ -8,17 +8,15 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Drift is one way in which something that exists differs from what this
-// program needs.
+// Drift is one difference between a stream or consumer and what the program needs.
 type Drift struct {
 	Object string // "stream BILLBUS"
 	Field  string // "subjects"
 	Have   string // "" where the object is missing
 	Want   string
-	// Fatal drift could lose or miss messages: the program is not ready.
+	// Fatal is set if messages could be lost or missed. The program is not ready then.
 	Fatal bool
-	// Cure is what the operator can do about it.
-	Cure string
+	Cure  string // what the operator can do
 }
 
 const cureProvision = "run `bridge provision` to see and apply what is needed"
@@ -28,10 +26,10 @@ func (c Consumer) cureMissing() string {
 }
 
 func (c Consumer) cureDrift() string {
-	return "delete the consumer, which a " + c.program + " with PROVISION=create makes again; it then reads the stream from its beginning, which changes no state"
+	return "delete the consumer, and start a " + c.program + " with PROVISION=create to create it again; it then reads the stream from its beginning, which changes no state"
 }
 
-// String is the drift in one line.
+// String returns the drift in one line.
 func (d Drift) String() string {
 	if d.Field == "" {
 		return d.Object + " is missing"
@@ -65,8 +63,8 @@ func streamDrift(have, want jetstream.StreamConfig) []Drift {
 	d.compare("discard", have.Discard, want.Discard, fatal)
 	d.compare("no_ack", have.NoAck, false, fatal)
 	d.compare("sealed", have.Sealed, false, fatal)
-	// With a limit per subject the server drops the oldest message of the
-	// subject, whatever the discard policy says.
+	// A limit per subject drops the oldest message of the subject, regardless of the
+	// discard policy.
 	d.compare("max_msgs_per_subject", unlimited(have.MaxMsgsPerSubject), int64(-1), fatal)
 	d.compare("subject_transform", have.SubjectTransform != nil, false, fatal)
 	d.compare("mirror", have.Mirror != nil, false, fatal)
@@ -79,8 +77,8 @@ func streamDrift(have, want jetstream.StreamConfig) []Drift {
 	return d.drifts
 }
 
-// merged is what a stream becomes when drift is removed: what we own is ours,
-// what an operator added besides (placement, republish, compression) stays.
+// merged returns the configuration that removes all drift. What Billbus has no
+// setting for (placement, republish, compression) stays as the operator set it.
 func merged(have, want jetstream.StreamConfig) jetstream.StreamConfig {
 	next := have
 	next.Description, next.Subjects = want.Description, want.Subjects
@@ -119,7 +117,7 @@ func sorted(subjects []string) string {
 	return strings.Join(slices.Sorted(slices.Values(subjects)), " ")
 }
 
-// unlimited makes the two ways of saying "no limit" one.
+// unlimited returns -1 for both forms of "no limit".
 func unlimited(n int64) int64 {
 	if n <= 0 {
 		return -1

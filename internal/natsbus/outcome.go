@@ -3,74 +3,70 @@ package natsbus
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/billbus/billbus/internal/fault"
 )
 
-type contextKey struct{}
-
-// slot travels in the message's context, because watermill's Nack carries no
-// reason: the middleware writes why, the subscriber reads it after the nack.
-type slot struct {
-	delivery Delivery
-
-	mu  sync.Mutex
-	err error
-}
-
-// Delivery is where a message stands in its stream.
+// Delivery describes one delivery of a message.
 type Delivery struct {
 	Stream     string
-	Sequence   uint64
+	Sequence   uint64 // of the message in the stream
 	StoredAt   time.Time
-	Deliveries uint64
+	Deliveries uint64 // how often the message was delivered, this time included
 	Subject    string
 }
 
-// DeliveryOf returns where a message that a [Subscriber] handed over stands.
+// DeliveryOf returns the delivery of a message that a [Subscriber] or a [Replay]
+// returned. It reports false for any other message.
 func DeliveryOf(msg *message.Message) (Delivery, bool) {
-	s, ok := msg.Context().Value(contextKey{}).(*slot)
+	s, ok := msg.Context().Value(slotKey{}).(*slot)
 	if !ok {
 		return Delivery{}, false
 	}
 	return s.delivery, true
 }
 
-// Outcome is the outermost middleware of a handler: it tells the subscriber why
-// the handler failed, and makes a panic a failure like any other.
+func deliveryOf(jm jetstream.Msg) Delivery {
+	delivery := Delivery{Subject: jm.Subject()}
+	if meta, err := jm.Metadata(); err == nil {
+		delivery.Stream = meta.Stream
+		delivery.Sequence = meta.Sequence.Stream
+		delivery.StoredAt = meta.Timestamp.UTC()
+		delivery.Deliveries = meta.NumDelivered
+	}
+	return delivery
+}
+
+// Outcome is the outermost middleware of a handler. It passes the handler's error
+// to the subscriber, and turns a panic into an error.
 func Outcome(next message.NoPublishHandlerFunc) message.NoPublishHandlerFunc {
 	return func(msg *message.Message) (err error) {
-		s, ok := msg.Context().Value(contextKey{}).(*slot)
 		defer func() {
 			if r := recover(); r != nil {
-				// The value of a panic may hold part of the payload: it is not kept.
+				// Not the value: it may contain part of the payload.
 				err = fault.New(fault.Transient, fault.Panicked, fmt.Errorf("handler panicked with a %T", r))
 			}
-			if ok {
-				s.set(err)
+			if s, ok := msg.Context().Value(slotKey{}).(*slot); ok {
+				s.err = err
 			}
 		}()
 		return next(msg)
 	}
 }
 
-func (s *slot) set(err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.err = err
-}
+type slotKey struct{}
 
-func (s *slot) get() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.err
+// slot travels in the message's context, because watermill's Nack carries no error.
+type slot struct {
+	delivery Delivery
+	err      error // the middleware sets it, and the subscriber reads it after the nack
 }
 
 func withSlot(ctx context.Context, delivery Delivery) (context.Context, *slot) {
 	s := &slot{delivery: delivery}
-	return context.WithValue(ctx, contextKey{}, s), s
+	return context.WithValue(ctx, slotKey{}, s), s
 }

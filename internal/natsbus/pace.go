@@ -7,20 +7,21 @@ import (
 )
 
 const (
-	paceFirst = 100 * time.Millisecond
-	paceMost  = 5 * time.Second
+	firstPause = 100 * time.Millisecond
+	maxPause   = 5 * time.Second
 )
 
-// pace slows fetching down while handlers fail for reasons that go away: the
-// stream is a better place to wait than a queue of delayed redeliveries.
+// pace pauses fetching while it fails, or while handlers fail for transient
+// reasons: messages wait better in the stream than in a queue of delayed
+// redeliveries.
 type pace struct {
 	mu    sync.Mutex
-	delay time.Duration
+	pause time.Duration // 0 after a success
 	until time.Time
 }
 
-// failed doubles the pause before the next fetch. Failures of messages that
-// were in flight together count once.
+// failed doubles the pause before the next fetch. Failures during a pause count
+// once, because they concern messages that were in flight together.
 func (p *pace) failed() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -28,37 +29,33 @@ func (p *pace) failed() {
 	if now.Before(p.until) {
 		return
 	}
-	p.delay = min(max(2*p.delay, paceFirst), paceMost)
-	p.until = now.Add(p.delay)
+	p.pause = min(max(2*p.pause, firstPause), maxPause)
+	p.until = now.Add(p.pause)
 }
 
-// worked ends the pause.
-func (p *pace) worked() {
+// succeeded ends the pause.
+func (p *pace) succeeded() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.delay, p.until = 0, time.Time{}
+	p.pause, p.until = 0, time.Time{}
 }
 
 func (p *pace) failing() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.delay > 0
+	return p.pause > 0
 }
 
-// wait waits for the end of the pause; false if ctx is done.
+// wait waits for the end of the pause. It reports false if ctx is done.
 func (p *pace) wait(ctx context.Context) bool {
 	p.mu.Lock()
-	pause := time.Until(p.until)
+	left := time.Until(p.until)
 	p.mu.Unlock()
-	if pause <= 0 {
-		return ctx.Err() == nil
+	if left > 0 {
+		select {
+		case <-ctx.Done():
+		case <-time.After(left):
+		}
 	}
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
+	return ctx.Err() == nil
 }

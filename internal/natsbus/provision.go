@@ -4,20 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// ProvisionMode says what a program may do about what it needs in JetStream.
+// ProvisionMode says whether a program creates what it needs in JetStream.
 type ProvisionMode string
 
 // The provision modes.
 const (
-	ProvisionCreate ProvisionMode = "create" // create what is missing, alter nothing
-	ProvisionCheck  ProvisionMode = "check"  // create nothing
+	ProvisionCreate ProvisionMode = "create" // creates what is missing, alters nothing
+	ProvisionCheck  ProvisionMode = "check"  // creates nothing
 )
 
 const (
@@ -25,43 +25,42 @@ const (
 	retryInterval   = time.Second
 )
 
-// Error codes of the server that have a cure worth naming.
+// Error codes of the server for which [cure] says what to do.
 // See https://github.com/nats-io/nats-server/blob/main/server/errors.json
 const (
 	errDuplicateWindow = 10052 // stream invalid config: duplicate window above max age
 	errSubjectOverlap  = 10065 // subjects overlap with an existing stream
 )
 
-// Provisioner creates what is missing in JetStream, reports drift, and knows
-// whether the program can do its job.
+// Provisioner creates what is missing in JetStream, reports drift, and knows whether
+// the streams and the consumer are ready.
 type Provisioner struct {
 	bus      *Bus
 	mode     ProvisionMode
 	settings StreamSettings
 	consumer Consumer
-	log      *slog.Logger
 	wake     chan struct{}
 
 	mu sync.Mutex
-	// What keeps the program from its job; nil: ready. Without streams there is
-	// no consumer either, and both are the same error.
-	streamState, consumerState error
-	logged                     string
+	// Why the streams and the consumer are not ready. Both are the same error while
+	// the streams are missing, because there is no consumer then.
+	streamErr, consumerErr error
+	logged                 string
 }
 
 var errUnchecked = errors.New("streams not checked yet")
 
-// NewProvisioner prepares; [Provisioner.Run] does the work. consumer is the
-// durable consumer that the program needs.
-func NewProvisioner(bus *Bus, mode ProvisionMode, settings StreamSettings, consumer Consumer, log *slog.Logger) *Provisioner {
+// NewProvisioner returns a provisioner of the streams and of the durable consumer
+// that the program needs. [Provisioner.Run] does the work.
+func (b *Bus) NewProvisioner(mode ProvisionMode, settings StreamSettings, consumer Consumer) *Provisioner {
 	return &Provisioner{
-		bus: bus, mode: mode, settings: settings, consumer: consumer, log: log,
-		wake: make(chan struct{}, 1), streamState: errUnchecked, consumerState: errUnchecked,
+		bus: b, mode: mode, settings: settings, consumer: consumer,
+		wake: make(chan struct{}, 1), streamErr: errUnchecked, consumerErr: errUnchecked,
 	}
 }
 
-// Run provisions at start, after every reconnect and from time to time, until
-// ctx is done.
+// Run provisions at start, after every reconnect and every 30 seconds until ctx is
+// done. While something is not ready it tries again every second.
 func (p *Provisioner) Run(ctx context.Context) {
 	p.bus.OnConnect(p.Wake)
 	for ctx.Err() == nil {
@@ -77,8 +76,7 @@ func (p *Provisioner) Run(ctx context.Context) {
 	}
 }
 
-// Wake asks for another pass at once, for instance after a publish found no
-// stream.
+// Wake makes Run check again at once, for instance after a publish found no stream.
 func (p *Provisioner) Wake() {
 	select {
 	case p.wake <- struct{}{}:
@@ -86,28 +84,28 @@ func (p *Provisioner) Wake() {
 	}
 }
 
-// Check reports why the streams, or the consumer, are not ready.
+// Check returns why the streams or the consumer are not ready, or nil if they are.
 func (p *Provisioner) Check(context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return both(p.streamState, p.consumerState)
+	return joined(p.streamErr, p.consumerErr)
 }
 
-// CheckStreams reports why the streams are not ready.
+// CheckStreams is Check for the streams alone.
 func (p *Provisioner) CheckStreams(context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.streamState
+	return p.streamErr
 }
 
-// CheckConsumer reports why the consumer is not ready.
+// CheckConsumer is Check for the consumer alone.
 func (p *Provisioner) CheckConsumer(context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.consumerState
+	return p.consumerErr
 }
 
-func both(streams, consumer error) error {
+func joined(streams, consumer error) error {
 	switch {
 	case streams == nil:
 		return consumer
@@ -119,25 +117,25 @@ func both(streams, consumer error) error {
 
 func (p *Provisioner) pass(ctx context.Context) error {
 	if err := p.bus.Check(ctx); err != nil {
-		return p.record(err, err, nil)
+		return p.finish(err, err, nil)
 	}
 	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
-	drifts, err := p.ensureStreams(ctx)
+	drifts, err := p.bus.ensureStreams(ctx, p.settings, p.mode)
 	warns, streams := judge(drifts, err)
 	if p.consumer.Name == "" {
-		return p.record(streams, nil, warns)
+		return p.finish(streams, nil, warns)
 	}
 	if err != nil || missing(drifts) {
-		return p.record(streams, streams, warns)
+		return p.finish(streams, streams, warns)
 	}
 	drifts, err = p.ensureConsumer(ctx)
 	more, consumer := judge(drifts, err)
-	return p.record(streams, consumer, append(warns, more...))
+	return p.finish(streams, consumer, append(warns, more...))
 }
 
-// judge makes one error of a failure and of the drift that keeps the program
-// from its job, and warnings of the other drift.
+// judge returns an error for a failure and for fatal drift, and warnings for the
+// rest.
 func judge(drifts []Drift, err error) (warns []string, fatal error) {
 	for _, d := range drifts {
 		switch {
@@ -152,16 +150,16 @@ func judge(drifts []Drift, err error) (warns []string, fatal error) {
 	return warns, err
 }
 
-func (p *Provisioner) record(streams, consumer error, warns []string) error {
+func (p *Provisioner) finish(streams, consumer error, warns []string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.streamState, p.consumerState = streams, consumer
-	err := both(streams, consumer)
+	p.streamErr, p.consumerErr = streams, consumer
+	err := joined(streams, consumer)
 	p.logOnce(err, warns)
 	return err
 }
 
-// logOnce logs a finding when it is new: passes repeat.
+// logOnce logs the result of a pass if it differs from the one before.
 func (p *Provisioner) logOnce(err error, warns []string) {
 	finding := fmt.Sprint(err, warns)
 	if finding == p.logged {
@@ -169,19 +167,19 @@ func (p *Provisioner) logOnce(err error, warns []string) {
 	}
 	p.logged = finding
 	for _, warn := range warns {
-		p.log.Warn("JetStream differs from the settings", "drift", warn)
+		p.bus.log.Warn("JetStream differs from the settings", "drift", warn)
 	}
 	if err != nil {
-		p.log.Warn("streams or consumer are not ready", "error", err)
+		p.bus.log.Warn("streams or consumer are not ready", "error", err)
 		return
 	}
-	p.log.Info("streams are ready", "stream", p.settings.Name, "consumer", p.consumer.Name)
+	p.bus.log.Info("streams are ready", "stream", p.settings.Name, "consumer", p.consumer.Name)
 }
 
-func (p *Provisioner) ensureStreams(ctx context.Context) ([]Drift, error) {
+func (b *Bus) ensureStreams(ctx context.Context, settings StreamSettings, mode ProvisionMode) ([]Drift, error) {
 	var all []Drift
-	for _, want := range p.streams() {
-		drifts, err := p.ensureStream(ctx, want)
+	for _, want := range settings.streams() {
+		drifts, err := b.ensureStream(ctx, want, mode)
 		if err != nil {
 			return nil, err
 		}
@@ -191,30 +189,20 @@ func (p *Provisioner) ensureStreams(ctx context.Context) ([]Drift, error) {
 }
 
 func missing(drifts []Drift) bool {
-	for _, d := range drifts {
-		if d.Field == "" {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(drifts, func(d Drift) bool { return d.Field == "" })
 }
 
-func (p *Provisioner) streams() []jetstream.StreamConfig {
-	return []jetstream.StreamConfig{p.settings.config(), p.settings.deadLetters()}
-}
-
-func (p *Provisioner) ensureStream(ctx context.Context, want jetstream.StreamConfig) ([]Drift, error) {
-	have, err := p.bus.streamConfig(ctx, want.Name)
-	if err == nil {
+func (b *Bus) ensureStream(ctx context.Context, want jetstream.StreamConfig, mode ProvisionMode) ([]Drift, error) {
+	have, err := b.streamConfig(ctx, want.Name)
+	switch {
+	case err == nil:
 		return streamDrift(have, want), nil
-	}
-	if !errors.Is(err, jetstream.ErrStreamNotFound) {
+	case !errors.Is(err, jetstream.ErrStreamNotFound):
 		return nil, err
-	}
-	if p.mode == ProvisionCheck {
+	case mode == ProvisionCheck:
 		return []Drift{missingStream(want.Name)}, nil
 	}
-	return p.bus.createStream(ctx, want, p.log)
+	return b.createStream(ctx, want)
 }
 
 func (b *Bus) streamConfig(ctx context.Context, name string) (jetstream.StreamConfig, error) {
@@ -225,19 +213,20 @@ func (b *Bus) streamConfig(ctx context.Context, name string) (jetstream.StreamCo
 	return stream.CachedInfo().Config, nil
 }
 
-func (b *Bus) createStream(ctx context.Context, want jetstream.StreamConfig, log *slog.Logger) ([]Drift, error) {
+func (b *Bus) createStream(ctx context.Context, want jetstream.StreamConfig) ([]Drift, error) {
 	_, err := b.js.CreateStream(ctx, want)
 	switch {
-	case errors.Is(err, jetstream.ErrStreamNameAlreadyInUse): // a sibling was first, with other settings
+	case errors.Is(err, jetstream.ErrStreamNameAlreadyInUse): // another process was first, with other settings
 		have, err := b.streamConfig(ctx, want.Name)
 		return streamDrift(have, want), err
 	case err != nil:
 		return nil, fmt.Errorf("creating stream %s: %w", want.Name, cure(err))
 	}
-	log.Info("created stream", "stream", want.Name, "subjects", want.Subjects)
+	b.log.Info("created stream", "stream", want.Name, "subjects", want.Subjects)
 	return nil, nil
 }
 
+// cure adds what the operator can do.
 func cure(err error) error {
 	var api *jetstream.APIError
 	if !errors.As(err, &api) {
@@ -268,6 +257,6 @@ func (p *Provisioner) ensureConsumer(ctx context.Context) ([]Drift, error) {
 	if err != nil && !errors.Is(err, jetstream.ErrConsumerExists) {
 		return nil, fmt.Errorf("creating consumer %s: %w", name, err)
 	}
-	p.log.Info("created consumer", "stream", p.settings.Name, "consumer", name)
+	p.bus.log.Info("created consumer", "stream", p.settings.Name, "consumer", name)
 	return nil, nil
 }

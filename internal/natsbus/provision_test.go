@@ -1,8 +1,6 @@
 package natsbus_test
 
 import (
-	"context"
-	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -10,35 +8,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/billbus/billbus/internal/embedded/natsserver"
 	"github.com/billbus/billbus/internal/natsbus"
 	"github.com/billbus/billbus/internal/secret"
 	"github.com/billbus/billbus/test/kit"
+	"github.com/billbus/billbus/test/kit/natstest"
 )
 
-const consumer = "billbus-subscriber"
-
-// provision runs a provisioner until the test ends.
-func provision(t *testing.T, bus *natsbus.Bus, mode natsbus.ProvisionMode, s natsbus.StreamSettings, consumer string) *natsbus.Provisioner {
-	t.Helper()
-	return provisionFor(t, bus, mode, s, natsbus.SubscriberConsumer(consumer))
-}
-
-func provisionFor(t *testing.T, bus *natsbus.Bus, mode natsbus.ProvisionMode, s natsbus.StreamSettings, consumer natsbus.Consumer) *natsbus.Provisioner {
-	t.Helper()
-	p := natsbus.NewProvisioner(bus, mode, s, consumer, slog.New(slog.DiscardHandler))
-	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	done := make(chan struct{})
-	go func() { defer close(done); p.Run(ctx) }()
-	t.Cleanup(func() { stop(); <-done })
-	return p
-}
-
-func ready(p *natsbus.Provisioner) func() bool {
-	return func() bool { return p.Check(context.Background()) == nil }
-}
-
-// refused waits until a provisioner says why it is not ready, in words that
-// contain want.
+// refused waits until p is not ready for a reason whose text contains want.
 func refused(t *testing.T, p *natsbus.Provisioner, want string) {
 	t.Helper()
 	kit.Eventually(t, "not ready because of "+want, func() bool {
@@ -48,10 +25,10 @@ func refused(t *testing.T, p *natsbus.Provisioner, want string) {
 }
 
 func TestProvisionCreatesWhatIsMissing(t *testing.T) {
-	srv := startServer(t)
-	p := provision(t, open(t, srv.URL()), natsbus.ProvisionCreate, settings(), consumer)
-	kit.Eventually(t, "ready", ready(p))
-	js := jetStream(t, srv.URL())
+	t.Parallel()
+	srv := natstest.Start(t)
+	provisioned(t, open(t, srv.URL()), settings(), natsbus.SubscriberConsumer(consumer))
+	js := natstest.JetStream(t, srv.URL())
 	stream, err := js.Stream(t.Context(), "BILLBUS")
 	if err != nil {
 		t.Fatal(err)
@@ -79,11 +56,11 @@ func TestProvisionCreatesWhatIsMissing(t *testing.T) {
 	}
 }
 
-func TestProvisionCreatesAgainWhatWasDeleted(t *testing.T) {
-	srv := startServer(t)
-	p := provision(t, open(t, srv.URL()), natsbus.ProvisionCreate, settings(), consumer)
-	kit.Eventually(t, "ready", ready(p))
-	js := jetStream(t, srv.URL())
+func TestProvisionCreatesADeletedStreamAgain(t *testing.T) {
+	t.Parallel()
+	srv := natstest.Start(t)
+	p := provisioned(t, open(t, srv.URL()), settings(), natsbus.SubscriberConsumer(consumer))
+	js := natstest.JetStream(t, srv.URL())
 	if err := js.DeleteStream(t.Context(), "BILLBUS"); err != nil {
 		t.Fatal(err)
 	}
@@ -95,16 +72,18 @@ func TestProvisionCreatesAgainWhatWasDeleted(t *testing.T) {
 }
 
 func TestProvisionCheckCreatesNothing(t *testing.T) {
-	srv := startServer(t)
-	p := provision(t, open(t, srv.URL()), natsbus.ProvisionCheck, settings(), consumer)
+	t.Parallel()
+	srv := natstest.Start(t)
+	p := provision(t, open(t, srv.URL()), natsbus.ProvisionCheck, settings(), natsbus.SubscriberConsumer(consumer))
 	refused(t, p, "stream BILLBUS is missing")
 	refused(t, p, "bridge provision")
-	if _, err := jetStream(t, srv.URL()).Stream(t.Context(), "BILLBUS"); err == nil {
+	if _, err := natstest.JetStream(t, srv.URL()).Stream(t.Context(), "BILLBUS"); err == nil {
 		t.Error("stream was created")
 	}
 }
 
-func TestProvisionIsNotReadyOnDriftThatLosesMessages(t *testing.T) {
+func TestProvisionIsNotReadyWhenDriftCanLoseMessages(t *testing.T) {
+	t.Parallel()
 	for name, alter := range map[string]func(*jetstream.StreamConfig){
 		"subjects":             func(c *jetstream.StreamConfig) { c.Subjects = []string{"subscription.*"} },
 		"storage":              func(c *jetstream.StreamConfig) { c.Storage = jetstream.MemoryStorage },
@@ -114,27 +93,28 @@ func TestProvisionIsNotReadyOnDriftThatLosesMessages(t *testing.T) {
 		"no_ack":               func(c *jetstream.StreamConfig) { c.NoAck = true },
 	} {
 		t.Run(name, func(t *testing.T) {
-			srv := startServer(t)
+			srv := natstest.Start(t)
 			cfg := jetstream.StreamConfig{
 				Name: "BILLBUS", Subjects: []string{"subscription.*", "stripe.>", "billbus.user.linked"},
 				Discard: jetstream.DiscardNew, Duplicates: 72 * time.Hour,
 			}
 			alter(&cfg)
-			if _, err := jetStream(t, srv.URL()).CreateStream(t.Context(), cfg); err != nil {
+			if _, err := natstest.JetStream(t, srv.URL()).CreateStream(t.Context(), cfg); err != nil {
 				t.Fatal(err)
 			}
-			refused(t, provision(t, open(t, srv.URL()), natsbus.ProvisionCreate, settings(), ""), name)
+			refused(t, provision(t, open(t, srv.URL()), natsbus.ProvisionCreate, settings(), noConsumer), name)
 		})
 	}
 }
 
 func TestProvisionIsReadyOnOtherDrift(t *testing.T) {
-	srv := startServer(t)
-	kit.Eventually(t, "ready", ready(provision(t, open(t, srv.URL()), natsbus.ProvisionCreate, settings(), "")))
+	t.Parallel()
+	srv := natstest.Start(t)
+	provisioned(t, open(t, srv.URL()), settings(), noConsumer)
 	other := settings()
 	other.MaxAge, other.DuplicateWindow = 40*24*time.Hour, time.Hour
-	kit.Eventually(t, "ready", ready(provision(t, open(t, srv.URL()), natsbus.ProvisionCreate, other, "")))
-	stream, err := jetStream(t, srv.URL()).Stream(t.Context(), "BILLBUS")
+	provisioned(t, open(t, srv.URL()), other, noConsumer)
+	stream, err := natstest.JetStream(t, srv.URL()).Stream(t.Context(), "BILLBUS")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,30 +124,33 @@ func TestProvisionIsReadyOnOtherDrift(t *testing.T) {
 }
 
 func TestProvisionIsNotReadyOnConsumerDrift(t *testing.T) {
-	srv := startServer(t)
-	kit.Eventually(t, "ready", ready(provision(t, open(t, srv.URL()), natsbus.ProvisionCreate, settings(), "")))
-	_, err := jetStream(t, srv.URL()).CreateConsumer(t.Context(), "BILLBUS", jetstream.ConsumerConfig{
+	t.Parallel()
+	srv := natstest.Start(t)
+	provisioned(t, open(t, srv.URL()), settings(), noConsumer)
+	_, err := natstest.JetStream(t, srv.URL()).CreateConsumer(t.Context(), "BILLBUS", jetstream.ConsumerConfig{
 		Durable: consumer, AckPolicy: jetstream.AckNonePolicy, FilterSubject: "stripe.>",
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := provision(t, open(t, srv.URL()), natsbus.ProvisionCreate, settings(), consumer)
+	p := provision(t, open(t, srv.URL()), natsbus.ProvisionCreate, settings(), natsbus.SubscriberConsumer(consumer))
 	refused(t, p, "ack_policy")
 	refused(t, p, "filter")
 	refused(t, p, "delete the consumer")
 }
 
-func TestProvisionCheckNamesWhatMakesTheConsumer(t *testing.T) {
-	srv := startServer(t)
-	kit.Eventually(t, "ready", ready(provision(t, open(t, srv.URL()), natsbus.ProvisionCreate, settings(), "")))
-	refused(t, provision(t, open(t, srv.URL()), natsbus.ProvisionCheck, settings(), consumer), "PROVISION=create")
+func TestProvisionCheckSaysHowToCreateTheConsumer(t *testing.T) {
+	t.Parallel()
+	srv := natstest.Start(t)
+	provisioned(t, open(t, srv.URL()), settings(), noConsumer)
+	refused(t, provision(t, open(t, srv.URL()), natsbus.ProvisionCheck, settings(), natsbus.SubscriberConsumer(consumer)), "PROVISION=create")
 }
 
-func TestProvisionMakesTheResolver(t *testing.T) {
-	srv := startServer(t)
-	kit.Eventually(t, "ready", ready(provisionFor(t, open(t, srv.URL()), natsbus.ProvisionCreate, settings(), natsbus.ResolverConsumer())))
-	c, err := jetStream(t, srv.URL()).Consumer(t.Context(), "BILLBUS", "billbus-resolver")
+func TestProvisionCreatesTheResolversConsumer(t *testing.T) {
+	t.Parallel()
+	srv := natstest.Start(t)
+	provisioned(t, open(t, srv.URL()), settings(), natsbus.ResolverConsumer())
+	c, err := natstest.JetStream(t, srv.URL()).Consumer(t.Context(), "BILLBUS", "billbus-resolver")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,45 +164,49 @@ func TestProvisionMakesTheResolver(t *testing.T) {
 	}
 }
 
-// A bridge without its resolver still takes webhooks: the one check says so, the
-// other does not.
-func TestProvisionTellsTheStreamsFromTheConsumer(t *testing.T) {
-	srv := startServer(t)
-	kit.Eventually(t, "ready", ready(provision(t, open(t, srv.URL()), natsbus.ProvisionCreate, settings(), "")))
-	p := provisionFor(t, open(t, srv.URL()), natsbus.ProvisionCheck, settings(), natsbus.ResolverConsumer())
+// A bridge without the resolver's consumer still accepts webhooks, so the streams have
+// a check of their own.
+func TestProvisionChecksStreamsAndConsumerSeparately(t *testing.T) {
+	t.Parallel()
+	srv := natstest.Start(t)
+	provisioned(t, open(t, srv.URL()), settings(), noConsumer)
+	p := provision(t, open(t, srv.URL()), natsbus.ProvisionCheck, settings(), natsbus.ResolverConsumer())
 	refused(t, p, "start a bridge that has STRIPE_API_KEY with PROVISION=create")
 	if err := p.CheckStreams(t.Context()); err != nil {
-		t.Errorf("streams: got %v, want them ready", err)
+		t.Errorf("streams: got %v, want ready", err)
 	}
 	if err := p.CheckConsumer(t.Context()); err == nil || strings.Contains(err.Error(), "stream ") {
-		t.Errorf("consumer: got %v, want only that it is missing", err)
+		t.Errorf("consumer: got %v, want missing, and nothing about streams", err)
 	}
 }
 
-func TestProvisionHasNoConsumerWithoutStreams(t *testing.T) {
-	srv := startServer(t)
-	p := provision(t, open(t, srv.URL()), natsbus.ProvisionCheck, settings(), consumer)
+func TestProvisionReportsMissingStreamsOnce(t *testing.T) {
+	t.Parallel()
+	srv := natstest.Start(t)
+	p := provision(t, open(t, srv.URL()), natsbus.ProvisionCheck, settings(), natsbus.SubscriberConsumer(consumer))
 	refused(t, p, "stream BILLBUS is missing")
 	if p.CheckStreams(t.Context()) == nil || p.CheckConsumer(t.Context()) == nil {
-		t.Error("got something ready without streams")
+		t.Error("got ready without streams")
 	}
 	if got := p.Check(t.Context()).Error(); strings.Count(got, "stream BILLBUS is missing") != 1 {
 		t.Errorf("got %q, want the cause once", got)
 	}
 }
 
-func TestProvisionNamesTheCureWhenAnotherStreamHoldsASubject(t *testing.T) {
-	srv := startServer(t)
-	_, err := jetStream(t, srv.URL()).CreateStream(t.Context(), jetstream.StreamConfig{Name: "OTHER", Subjects: []string{"stripe.invoice.*"}})
+func TestProvisionSaysThatAnotherStreamHasASubject(t *testing.T) {
+	t.Parallel()
+	srv := natstest.Start(t)
+	_, err := natstest.JetStream(t, srv.URL()).CreateStream(t.Context(), jetstream.StreamConfig{Name: "OTHER", Subjects: []string{"stripe.invoice.*"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	refused(t, provision(t, open(t, srv.URL()), natsbus.ProvisionCreate, settings(), ""), "another stream of this account")
+	refused(t, provision(t, open(t, srv.URL()), natsbus.ProvisionCreate, settings(), noConsumer), "another stream of this account")
 }
 
 func TestAlterRemovesDrift(t *testing.T) {
-	srv := startServer(t)
-	js := jetStream(t, srv.URL())
+	t.Parallel()
+	srv := natstest.Start(t)
+	js := natstest.JetStream(t, srv.URL())
 	_, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "BILLBUS", Subjects: []string{"subscription.*"}, Duplicates: time.Minute})
 	if err != nil {
 		t.Fatal(err)
@@ -241,24 +228,21 @@ func TestAlterRemovesDrift(t *testing.T) {
 	}
 }
 
-func TestOpenWaitsForAServerThatComesLater(t *testing.T) {
-	first := startServer(t)
-	addr := strings.TrimPrefix(first.URL(), "nats://")
-	first.Close()
+func TestBusConnectsToAServerThatStartsLater(t *testing.T) {
+	t.Parallel()
+	addr := kit.FreeAddr(t)
 	bus := open(t, "nats://"+addr)
-	p := provision(t, bus, natsbus.ProvisionCreate, settings(), consumer)
+	p := provision(t, bus, natsbus.ProvisionCreate, settings(), natsbus.SubscriberConsumer(consumer))
 	if bus.Check(t.Context()) == nil {
-		t.Fatal("connected to a server that is not there")
+		t.Fatal("got connected without a server")
 	}
-	startServerAt(t, addr, t.TempDir())
+	natstest.StartAt(t, addr, t.TempDir())
 	kit.Eventually(t, "ready", ready(p))
 }
 
 func TestOpenReportsWrongCredentials(t *testing.T) {
-	srv, err := natsserverWithPassword(t)
-	if err != nil {
-		t.Fatal(err)
-	}
+	t.Parallel()
+	srv := natstest.StartWith(t, natsserver.Config{Addr: "127.0.0.1:0", Dir: t.TempDir(), Password: "right-password"})
 	wrong := openAs(t, natsbus.Auth{URL: srv.URL(), User: "billbus", Password: secret.New("wrong-password")})
 	kit.Eventually(t, "an authorization error", func() bool {
 		err := wrong.Check(t.Context())
@@ -268,5 +252,7 @@ func TestOpenReportsWrongCredentials(t *testing.T) {
 		t.Error("the error shows the password")
 	}
 	right := openAs(t, natsbus.Auth{URL: srv.URL(), User: "billbus", Password: secret.New("right-password")})
-	kit.Eventually(t, "connected", func() bool { return right.Check(t.Context()) == nil })
+	if err := right.WaitConnected(t.Context()); err != nil {
+		t.Error(err)
+	}
 }

@@ -14,24 +14,24 @@ import (
 	"github.com/billbus/billbus/internal/fault"
 )
 
-// Publisher publishes to one stream. Publish returns nil only when the stream
-// has acknowledged the message; after an error the message may still be there,
-// and publishing it again under the same UUID is safe.
+// Publisher publishes to one stream. Publish returns nil only when the stream has
+// acknowledged the message. After an error the message may be in the stream or not;
+// it is safe to publish it again under the same UUID.
 type Publisher struct {
 	bus *Bus
 	pub *wmnats.Publisher
 }
 
-// NewPublisher publishes over the bus's connection. timeout bounds one publish:
+// NewPublisher returns a publisher to a stream. Each publish takes at most timeout:
 // watermill-nats ignores the message's context.
 func (b *Bus) NewPublisher(stream string, timeout time.Duration) (*Publisher, error) {
 	pub, err := wmnats.NewPublisherWithNatsConn(b.nc, wmnats.PublisherPublishConfig{
 		Marshaler:         marshaler{stream: stream},
 		SubjectCalculator: wmnats.DefaultSubjectCalculator,
 		JetStream: wmnats.JetStreamConfig{
-			// No AutoProvision: it names the stream after the topic. No
-			// TrackMsgId, no PublishOptions: they are appended to one slice that
-			// concurrent publishes share, which swaps their message ids.
+			// AutoProvision would name the stream after the topic. TrackMsgId and
+			// PublishOptions share one slice between concurrent publishes, which
+			// swaps their message ids.
 			ConnectOptions: []nats.JSOpt{nats.MaxWait(timeout)},
 		},
 	}, watermill.NopLogger{})
@@ -41,31 +41,30 @@ func (b *Bus) NewPublisher(stream string, timeout time.Duration) (*Publisher, er
 	return &Publisher{bus: b, pub: pub}, nil
 }
 
-// Publish publishes messages to the subject topic. The UUID of a message
-// becomes its Nats-Msg-Id, its metadata become headers.
+// Publish publishes messages to the subject topic. The UUID of a message becomes
+// its Nats-Msg-Id, and its metadata become headers.
 func (p *Publisher) Publish(topic string, messages ...*message.Message) error {
-	// Before the first connection nats.go would complain of a server without
-	// headers.
+	// Before the first connection nats.go would say that the server does not
+	// support headers.
 	if err := p.bus.Check(context.Background()); err != nil {
 		return fault.New(fault.Transient, fault.NATSUnreachable, err)
 	}
 	return explainPublish(p.pub.Publish(topic, messages...))
 }
 
-// Close does nothing: who opened the connection closes it.
+// Close does nothing. The caller of [Open] closes the connection.
 func (p *Publisher) Close() error { return nil }
 
-// marshaler sets the headers by which the server deduplicates and checks.
+// marshaler is watermill-nats' Marshaler. It sets the headers that the server uses
+// to drop duplicates and to check the stream.
 type marshaler struct {
 	stream string
 }
 
-// Marshal implements watermill-nats' Marshaler.
 func (m marshaler) Marshal(topic string, msg *message.Message) (*nats.Msg, error) {
 	header := make(nats.Header, len(msg.Metadata)+2)
 	for key, value := range msg.Metadata {
-		// The server obeys Nats-* headers (roll up, expire, expect): none may
-		// come in by metadata.
+		// Nats-* headers are commands to the server (rollup, TTL, expectations).
 		if !isServerHeader(key) {
 			header.Set(key, value)
 		}
@@ -73,7 +72,7 @@ func (m marshaler) Marshal(topic string, msg *message.Message) (*nats.Msg, error
 	if msg.UUID != "" {
 		header.Set(nats.MsgIdHdr, msg.UUID)
 	}
-	// Without this the ack of any other stream on the subject would be taken
+	// Without this header, an ack of another stream on this subject would be taken
 	// for ours.
 	header.Set(nats.ExpectedStreamHdr, m.stream)
 	return &nats.Msg{Subject: topic, Header: header, Data: msg.Payload}, nil
@@ -83,8 +82,8 @@ func isServerHeader(key string) bool {
 	return len(key) >= 5 && strings.EqualFold(key[:5], "nats-")
 }
 
-// explainPublish says what a failed publish means. Whatever it is, the outcome
-// is not known to be durable, so every kind is transient; the reason is counted.
+// explainPublish finds the reason of a failed publish. Every failure is transient:
+// the message is not known to be stored, so it has to be published again.
 func explainPublish(err error) error {
 	var api *nats.APIError
 	switch {
@@ -105,6 +104,6 @@ func explainPublish(err error) error {
 	return fault.New(fault.Transient, fault.PublishFailed, err)
 }
 
-// errStreamStoreFailed is what the server answers when a limit with discard new
-// refuses the message.
+// errStreamStoreFailed is the server's error code when the stream is full and
+// discards new messages.
 const errStreamStoreFailed = 10077

@@ -11,50 +11,50 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Notes on a replay's consumer, for whoever goes on with it.
+// Metadata of a replay's consumer, for the replay that continues it.
 const (
 	replayFrom  = "billbus_from"
 	replayUntil = "billbus_until"
 )
 
-// ReplayConfig says what to read once more.
+// ReplayConfig says what to read again.
 type ReplayConfig struct {
 	Stream string
-	// Consumer is a durable of the replay's own, so that nobody else notices, and
-	// so that it goes on where it was when it was killed.
+	// Consumer is a durable consumer of its own: live consumption is not affected,
+	// and a replay that was killed can continue.
 	Consumer string
-	// Sequence or Time is where it starts; the zero values are the beginning.
+	// Sequence or Time is the start. If both are zero, it is the beginning.
 	Sequence uint64
 	Time     time.Time
-	// From is the start in words: a replay that was interrupted goes on only for
-	// somebody who wants the same.
+	// From describes the start. A replay that was interrupted continues only if From
+	// is the same.
 	From string
-	// Restart forgets one that was interrupted.
+	// Restart discards an interrupted replay.
 	Restart bool
 }
 
-// ErrOtherReplay says that a replay was interrupted and that it was another one.
+// ErrOtherReplay is returned if a replay with another start was interrupted.
 var ErrOtherReplay = errors.New("another replay was interrupted")
 
-// Replay reads the stream from a start to what was its end when it began, in the
-// order of the stream.
+// Replay reads the stream in order, from a start to what was its end when the
+// replay began.
 type Replay struct {
 	bus      *Bus
 	cfg      ReplayConfig
 	consumer jetstream.Consumer
 	until    uint64
 	total    uint64
-	pending  uint64 // behind last
+	pending  uint64 // after last
 	resumed  uint64
 	last     jetstream.Msg
 	ended    bool
-	// delivered is what the consumer has delivered, by its own count, and torn is
-	// true if something of it never arrived.
+	// delivered counts the messages that arrived since the consumer was created. torn
+	// is set when the consumer has delivered one that did not arrive.
 	delivered uint64
 	torn      bool
 }
 
-// OpenReplay makes the replay's consumer, or goes on with the one that is there.
+// OpenReplay creates the replay's consumer, or continues an interrupted replay.
 func (b *Bus) OpenReplay(ctx context.Context, cfg ReplayConfig) (*Replay, error) {
 	r := &Replay{bus: b, cfg: cfg}
 	if err := r.open(ctx); err != nil {
@@ -62,6 +62,133 @@ func (b *Bus) OpenReplay(ctx context.Context, cfg ReplayConfig) (*Replay, error)
 	}
 	r.total = r.pending
 	return r, nil
+}
+
+// Total returns the number of messages to read when it was opened.
+func (r *Replay) Total() uint64 { return r.total }
+
+// Until returns the sequence of the last message to read.
+func (r *Replay) Until() uint64 { return r.until }
+
+// Resumed returns the sequence after which it continues, or 0 for a new replay.
+func (r *Replay) Resumed() uint64 { return r.resumed }
+
+// Next returns the next messages, at most n, or none at the end. [Replay.Done]
+// acknowledges them together.
+func (r *Replay) Next(ctx context.Context, n int) ([]*message.Message, error) {
+	for !r.ended {
+		if r.torn {
+			if err := r.rewind(ctx); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		messages, err := r.fetch(ctx, n)
+		if err != nil || len(messages) > 0 {
+			return messages, err
+		}
+		if err := r.checkEnd(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+// Done acknowledges what Next has returned so far.
+func (r *Replay) Done(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ackTimeout)
+	defer cancel()
+	if err := r.last.DoubleAck(ctx); err != nil {
+		return fmt.Errorf("acknowledging: %w", err)
+	}
+	meta, err := r.last.Metadata()
+	if err != nil {
+		return fmt.Errorf("reading the metadata of a message: %w", err)
+	}
+	r.pending = meta.NumPending
+	r.ended = meta.Sequence.Stream >= r.until || r.pending == 0
+	return nil
+}
+
+// Remove deletes the consumer.
+func (r *Replay) Remove(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), apiTimeout)
+	defer cancel()
+	err := r.bus.js.DeleteConsumer(ctx, r.cfg.Stream, r.cfg.Consumer)
+	if err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return fmt.Errorf("removing consumer %s: %w", r.cfg.Consumer, err)
+	}
+	return nil
+}
+
+func (r *Replay) fetch(ctx context.Context, n int) ([]*message.Message, error) {
+	ctx, cancel := context.WithTimeout(ctx, pullExpiry)
+	defer cancel()
+	// If it asked for more than there is, the server would wait for the rest.
+	batch, err := r.consumer.Fetch(min(n, int(max(r.pending, 1))), jetstream.FetchContext(ctx))
+	if err != nil {
+		return nil, fmt.Errorf("pulling messages: %w", err)
+	}
+	var messages []*message.Message
+	for jm := range batch.Messages() {
+		if r.torn = r.torn || !r.isNext(jm); r.torn {
+			continue
+		}
+		slotted, _ := withSlot(context.WithoutCancel(ctx), deliveryOf(jm))
+		messages = append(messages, toMessage(slotted, jm))
+		r.last = jm
+	}
+	return messages, nil
+}
+
+// isNext reports whether the consumer delivered jm right after the message before.
+func (r *Replay) isNext(jm jetstream.Msg) bool {
+	meta, err := jm.Metadata()
+	if err != nil || meta.Sequence.Consumer != r.delivered+1 {
+		return false
+	}
+	r.delivered++
+	return true
+}
+
+// checkEnd finds out why no message came: the connection may be down, or the rest
+// may have been removed from the stream.
+func (r *Replay) checkEnd(ctx context.Context) error {
+	info, err := r.consumer.Info(ctx)
+	switch {
+	case errors.Is(err, jetstream.ErrConsumerNotFound):
+		return r.errGone()
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		return nil // the next fetch tries again
+	}
+	r.torn = r.torn || info.Delivered.Consumer > r.delivered
+	r.ended = info.NumPending == 0 && !r.torn
+	return nil
+}
+
+// rewind continues after what was acknowledged. A message that the server sent into
+// a broken connection counts as delivered. It would come again only after the ack
+// wait, and by then an ack of a later message would have acknowledged it too.
+func (r *Replay) rewind(ctx context.Context) error {
+	if err := r.bus.WaitConnected(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	defer cancel()
+	if _, err := r.consumer.Info(ctx); errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return r.errGone()
+	}
+	resumed := r.resumed
+	r.cfg.Restart = false
+	err := r.open(ctx)
+	r.resumed = resumed
+	return err
+}
+
+func (r *Replay) errGone() error {
+	return fmt.Errorf("consumer %s is gone: it was removed, or the replay was started a second time", r.cfg.Consumer)
 }
 
 func (r *Replay) open(ctx context.Context) error {
@@ -77,55 +204,32 @@ func (r *Replay) open(ctx context.Context) error {
 	return nil
 }
 
-// rewind goes on behind what was acknowledged. What the server sent into a
-// connection that broke counts as delivered: it would come again only after the
-// ack wait, and be acknowledged unread by then, together with what is behind it.
-func (r *Replay) rewind(ctx context.Context) error {
-	if err := r.bus.WaitConnected(ctx); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
-	defer cancel()
-	if _, err := r.consumer.Info(ctx); errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return r.gone()
-	}
-	resumed := r.resumed
-	r.cfg.Restart = false
-	err := r.open(ctx)
-	r.resumed = resumed
-	return err
-}
-
-func (r *Replay) gone() error {
-	return fmt.Errorf("consumer %s is gone: somebody removed it, or started the replay a second time", r.cfg.Consumer)
-}
-
-// plan says what consumer is needed. What an interrupted replay had not
-// acknowledged would come again only after the ack wait, and behind later
-// messages: so it gets a new consumer that starts there. If the program is killed
-// between the two, the replay starts over, which takes time and does no harm.
+// plan removes the consumer of an interrupted replay and returns the configuration
+// of a new one, which starts after what was acknowledged. With the old consumer the
+// messages that were not acknowledged would come only after the ack wait, and after
+// later ones. If the program is killed before the new consumer exists, the replay
+// starts over, which takes time but does no harm.
 func (r *Replay) plan(ctx context.Context) (jetstream.ConsumerConfig, error) {
-	fresh, err := r.fresh(ctx)
+	config, err := r.newConsumer(ctx)
 	if err != nil {
-		return fresh, err
+		return config, err
 	}
 	old, err := r.bus.js.Consumer(ctx, r.cfg.Stream, r.cfg.Consumer)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return fresh, nil
+		return config, nil
 	}
 	if err != nil {
-		return fresh, fmt.Errorf("looking up consumer %s: %w", r.cfg.Consumer, err)
+		return config, fmt.Errorf("looking up consumer %s: %w", r.cfg.Consumer, err)
 	}
-	plan := fresh
 	if !r.cfg.Restart {
-		if plan, err = r.resume(old.CachedInfo(), fresh); err != nil {
-			return plan, err
+		if err := r.resume(old.CachedInfo(), &config); err != nil {
+			return config, err
 		}
 	}
-	return plan, r.Remove(ctx)
+	return config, r.Remove(ctx)
 }
 
-func (r *Replay) fresh(ctx context.Context) (jetstream.ConsumerConfig, error) {
+func (r *Replay) newConsumer(ctx context.Context) (jetstream.ConsumerConfig, error) {
 	stream, err := r.bus.js.Stream(ctx, r.cfg.Stream)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return jetstream.ConsumerConfig{}, fmt.Errorf("there is no stream %s: see STREAM_NAME and NATS_URL", r.cfg.Stream)
@@ -136,7 +240,7 @@ func (r *Replay) fresh(ctx context.Context) (jetstream.ConsumerConfig, error) {
 	r.until = stream.CachedInfo().State.LastSeq
 	config := jetstream.ConsumerConfig{
 		Durable:     r.cfg.Consumer,
-		Description: "reads the stream once more; gone when it has caught up",
+		Description: "reads the stream again; removed at the end",
 		AckPolicy:   jetstream.AckAllPolicy,
 		AckWait:     ackWait, MaxDeliver: -1, MaxAckPending: -1,
 		Metadata: map[string]string{replayFrom: r.cfg.From, replayUntil: strconv.FormatUint(r.until, 10)},
@@ -150,117 +254,21 @@ func (r *Replay) fresh(ctx context.Context) (jetstream.ConsumerConfig, error) {
 	return config, nil
 }
 
-// resume goes on behind what was acknowledged, to the end that was meant then.
-func (r *Replay) resume(old *jetstream.ConsumerInfo, plan jetstream.ConsumerConfig) (jetstream.ConsumerConfig, error) {
-	noted := old.Config.Metadata
-	if noted[replayFrom] != r.cfg.From {
-		return plan, fmt.Errorf("%w: from %s, behind message %d", ErrOtherReplay, noted[replayFrom], old.AckFloor.Stream)
+// resume makes config continue an interrupted replay, up to the same end.
+func (r *Replay) resume(old *jetstream.ConsumerInfo, config *jetstream.ConsumerConfig) error {
+	metadata, acknowledged := old.Config.Metadata, old.AckFloor.Stream
+	if metadata[replayFrom] != r.cfg.From {
+		return fmt.Errorf("%w: from %s, interrupted after message %d", ErrOtherReplay, metadata[replayFrom], acknowledged)
 	}
-	until, err := strconv.ParseUint(noted[replayUntil], 10, 64)
+	until, err := strconv.ParseUint(metadata[replayUntil], 10, 64)
 	if err != nil {
-		return plan, fmt.Errorf("%w: it does not say how far it was to go", ErrOtherReplay)
+		return fmt.Errorf("%w: its end is unknown", ErrOtherReplay)
 	}
-	r.until, r.resumed = until, old.AckFloor.Stream
-	plan.Metadata[replayUntil] = noted[replayUntil]
-	plan.DeliverPolicy, plan.OptStartSeq, plan.OptStartTime = old.Config.DeliverPolicy, old.Config.OptStartSeq, old.Config.OptStartTime
-	if r.resumed > 0 {
-		plan.DeliverPolicy, plan.OptStartSeq, plan.OptStartTime = jetstream.DeliverByStartSequencePolicy, r.resumed+1, nil
-	}
-	return plan, nil
-}
-
-// Total is how many messages there were to read when it was opened.
-func (r *Replay) Total() uint64 { return r.total }
-
-// Until is the sequence up to which it reads.
-func (r *Replay) Until() uint64 { return r.until }
-
-// Resumed is the sequence behind which it goes on, 0 for a new replay.
-func (r *Replay) Resumed() uint64 { return r.resumed }
-
-// Next returns the next messages, at most n; none when everything was read. They
-// are settled by [Replay.Done], all together.
-func (r *Replay) Next(ctx context.Context, n int) ([]*message.Message, error) {
-	for !r.ended {
-		if r.torn {
-			if err := r.rewind(ctx); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		messages, err := r.fetch(ctx, n)
-		if err != nil || len(messages) > 0 {
-			return messages, err
-		}
-		// The connection may be away, or the rest was removed from the stream.
-		info, err := r.consumer.Info(ctx)
-		switch {
-		case errors.Is(err, jetstream.ErrConsumerNotFound):
-			return nil, r.gone()
-		case ctx.Err() != nil:
-			return nil, ctx.Err()
-		}
-		if err == nil {
-			r.torn = r.torn || info.Delivered.Consumer > r.delivered
-			r.ended = info.NumPending == 0 && !r.torn
-		}
-	}
-	return nil, nil
-}
-
-func (r *Replay) fetch(ctx context.Context, n int) ([]*message.Message, error) {
-	ctx, cancel := context.WithTimeout(ctx, pullExpiry)
-	defer cancel()
-	// Asked for more than there is, the server would wait for the rest.
-	batch, err := r.consumer.Fetch(min(n, int(max(r.pending, 1))), jetstream.FetchContext(ctx))
-	if err != nil {
-		return nil, fmt.Errorf("pulling messages: %w", err)
-	}
-	var messages []*message.Message
-	for jm := range batch.Messages() {
-		if r.torn = r.torn || !r.follows(jm); r.torn {
-			continue
-		}
-		slotted, _ := withSlot(context.WithoutCancel(ctx), deliveryOf(jm))
-		messages = append(messages, toMessage(slotted, jm))
-		r.last = jm
-	}
-	return messages, nil
-}
-
-// follows reports whether a message is the one that the consumer delivered next.
-func (r *Replay) follows(jm jetstream.Msg) bool {
-	meta, err := jm.Metadata()
-	if err != nil || meta.Sequence.Consumer != r.delivered+1 {
-		return false
-	}
-	r.delivered++
-	return true
-}
-
-// Done acknowledges what Next has returned so far.
-func (r *Replay) Done(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ackTimeout)
-	defer cancel()
-	if err := r.last.DoubleAck(ctx); err != nil {
-		return fmt.Errorf("acknowledging: %w", err)
-	}
-	meta, err := r.last.Metadata()
-	if err != nil {
-		return fmt.Errorf("reading where a message stands: %w", err)
-	}
-	r.pending = meta.NumPending
-	r.ended = meta.Sequence.Stream >= r.until || r.pending == 0
-	return nil
-}
-
-// Remove takes the consumer away.
-func (r *Replay) Remove(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), apiTimeout)
-	defer cancel()
-	err := r.bus.js.DeleteConsumer(ctx, r.cfg.Stream, r.cfg.Consumer)
-	if err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return fmt.Errorf("removing consumer %s: %w", r.cfg.Consumer, err)
+	r.until, r.resumed = until, acknowledged
+	config.Metadata[replayUntil] = metadata[replayUntil]
+	config.DeliverPolicy, config.OptStartSeq, config.OptStartTime = old.Config.DeliverPolicy, old.Config.OptStartSeq, old.Config.OptStartTime
+	if acknowledged > 0 {
+		config.DeliverPolicy, config.OptStartSeq, config.OptStartTime = jetstream.DeliverByStartSequencePolicy, acknowledged+1, nil
 	}
 	return nil
 }

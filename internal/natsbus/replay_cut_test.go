@@ -11,7 +11,8 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// cutter is a way to a server that breaks once, after so many bytes from it.
+// cutter is a proxy to a server. It breaks one connection after it has passed on
+// a number of bytes from the server.
 type cutter struct {
 	listener net.Listener
 	left     atomic.Int64
@@ -65,8 +66,8 @@ func (c *cutter) answers(client, server net.Conn) {
 	}
 }
 
-// What the server sent into a connection that broke counts as delivered: the
-// replay must not go on behind it.
+// For the server, what it sent into a broken connection is delivered. The replay must
+// not continue after that.
 func TestReplayLosesNothingWhenTheConnectionBreaks(t *testing.T) {
 	t.Parallel()
 	const total = 100
@@ -79,13 +80,10 @@ func TestReplayLosesNothingWhenTheConnectionBreaks(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	way := newCutter(t, rig.url)
-	bus := open(t, "nats://"+way.listener.Addr().String())
-	if err := bus.WaitConnected(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	proxy := newCutter(t, rig.url)
+	bus := connected(t, "nats://"+proxy.listener.Addr().String())
 	r := openReplay(t, bus, replayConfig("the beginning"))
-	way.left.Store(200_000) // in the middle of the first batch
+	proxy.left.Store(200_000) // in the middle of the first batch
 	seen := map[uint64]bool{}
 	for {
 		batch := next(t, r, 50)
@@ -98,9 +96,9 @@ func TestReplayLosesNothingWhenTheConnectionBreaks(t *testing.T) {
 		done(t, r)
 	}
 	if len(seen) != total {
-		t.Errorf("got %d messages of %d", len(seen), total)
+		t.Errorf("got %d messages, want %d", len(seen), total)
 	}
-	if way.left.Load() < 1<<39 {
+	if proxy.left.Load() < 1<<39 {
 		t.Error("the connection did not break")
 	}
 }

@@ -10,14 +10,14 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/billbus/billbus/internal/natsbus"
-	"github.com/billbus/billbus/test/kit"
+	"github.com/billbus/billbus/test/kit/natstest"
 )
 
 func replayConfig(from string) natsbus.ReplayConfig {
 	return natsbus.ReplayConfig{Stream: "BILLBUS", Consumer: "again", From: from}
 }
 
-// next reads one batch and returns the sequences in it.
+// next reads one batch and returns its sequences.
 func next(t *testing.T, r *natsbus.Replay, n int) []uint64 {
 	t.Helper()
 	messages, err := r.Next(t.Context(), n)
@@ -26,8 +26,8 @@ func next(t *testing.T, r *natsbus.Replay, n int) []uint64 {
 	}
 	var sequences []uint64
 	for _, msg := range messages {
-		place, _ := natsbus.DeliveryOf(msg)
-		sequences = append(sequences, place.Sequence)
+		delivery, _ := natsbus.DeliveryOf(msg)
+		sequences = append(sequences, delivery.Sequence)
 	}
 	return sequences
 }
@@ -48,7 +48,7 @@ func done(t *testing.T, r *natsbus.Replay) {
 	}
 }
 
-func TestReplayReadsInOrderToWhatWasTheEnd(t *testing.T) {
+func TestReplayReadsInOrderUpToTheEndAtItsStart(t *testing.T) {
 	t.Parallel()
 	rig := newRig(t)
 	rig.publish(t, 5)
@@ -57,13 +57,13 @@ func TestReplayReadsInOrderToWhatWasTheEnd(t *testing.T) {
 		t.Errorf("got %v of %d", got, r.Total())
 	}
 	done(t, r)
-	rig.publish(t, 6) // the sixth is new
+	rig.publish(t, 6) // of these, only the sixth is new
 	if got := next(t, r, 2); !cmp.Equal(got, []uint64{4, 5}) {
 		t.Errorf("got %v", got)
 	}
 	done(t, r)
 	if got := next(t, r, 2); got != nil {
-		t.Errorf("got %v behind the end", got)
+		t.Errorf("got %v after the end, want nothing", got)
 	}
 	if err := r.Remove(t.Context()); err != nil {
 		t.Fatal(err)
@@ -73,18 +73,18 @@ func TestReplayReadsInOrderToWhatWasTheEnd(t *testing.T) {
 	}
 }
 
-func TestReplayGoesOnWhereItWasKilled(t *testing.T) {
+func TestReplayContinuesAfterAKill(t *testing.T) {
 	t.Parallel()
 	rig := newRig(t)
 	rig.publish(t, 6)
 	r := openReplay(t, rig.bus, replayConfig("2"))
 	next(t, r, 2)
 	done(t, r)
-	next(t, r, 2) // and is killed
+	next(t, r, 2) // killed before it acknowledges these
 	rig.publish(t, 8)
 	r = openReplay(t, rig.bus, replayConfig("2"))
 	if got := next(t, r, 2); !cmp.Equal(got, []uint64{3, 4}) || r.Resumed() != 2 || r.Until() != 6 {
-		t.Errorf("got %v behind %d, to %d", got, r.Resumed(), r.Until())
+		t.Errorf("got %v after %d, up to %d; want 3 and 4 after 2, up to 6", got, r.Resumed(), r.Until())
 	}
 	if _, err := rig.bus.OpenReplay(t.Context(), replayConfig("3")); !errors.Is(err, natsbus.ErrOtherReplay) {
 		t.Errorf("got %v for another start, want ErrOtherReplay", err)
@@ -111,10 +111,9 @@ func TestReplayFromATime(t *testing.T) {
 	}
 }
 
-func TestReplayWithoutAStreamSaysSo(t *testing.T) {
+func TestReplayReportsAMissingStream(t *testing.T) {
 	t.Parallel()
-	bus := open(t, startServer(t).URL())
-	kit.Eventually(t, "connected", func() bool { return bus.Check(t.Context()) == nil })
+	bus := connected(t, natstest.Start(t).URL())
 	_, err := bus.OpenReplay(t.Context(), replayConfig("x"))
 	if want := "there is no stream BILLBUS: see STREAM_NAME and NATS_URL"; fmt.Sprint(err) != want {
 		t.Errorf("got %v, want %s", err, want)

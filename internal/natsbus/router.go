@@ -2,28 +2,32 @@ package natsbus
 
 import (
 	"context"
-	"time"
 
 	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/message"
 )
 
-// NewRouter is watermill's: it runs the handler, one goroutine for each message
-// that sub hands over. It gets no logger, because it logs the errors of
-// handlers, each of which has had its one line already.
-func NewRouter(name string, sub *Subscriber, handle message.NoPublishHandlerFunc, timeout time.Duration) (*message.Router, error) {
-	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: timeout}, watermill.NopLogger{})
+// Router calls a handler for each message of a durable consumer.
+type Router struct {
+	next *message.Router
+}
+
+// NewRouter subscribes as cfg says. Each message is handled in a goroutine of its
+// own, at most cfg.MaxInFlight at once.
+func (b *Bus) NewRouter(cfg SubscriberConfig, handle message.NoPublishHandlerFunc) (*Router, error) {
+	// No logger: watermill would log the errors of handlers, which log their own.
+	next, err := message.NewRouter(message.RouterConfig{CloseTimeout: cfg.CloseTimeout}, watermill.NopLogger{})
 	if err != nil {
 		return nil, err
 	}
-	// The topic means nothing: the durable consumer says what is taken.
-	router.AddConsumerHandler(name, ">", sub, Outcome(handle))
-	return router, nil
+	// The subscriber ignores the topic: the durable consumer selects messages.
+	next.AddConsumerHandler(cfg.Consumer, ">", b.NewSubscriber(cfg), Outcome(handle))
+	return &Router{next}, nil
 }
 
-// Consume runs the router until ctx is done and everything in flight has ended.
-func Consume(ctx context.Context, router *message.Router) error {
-	stop := context.AfterFunc(ctx, func() { _ = router.Close() })
+// Run handles messages until ctx is done and everything in flight has ended.
+func (r *Router) Run(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { _ = r.next.Close() })
 	defer stop()
-	return router.Run(context.WithoutCancel(ctx))
+	return r.next.Run(context.WithoutCancel(ctx))
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,70 +17,32 @@ import (
 	"github.com/billbus/billbus/internal/fault"
 	"github.com/billbus/billbus/internal/natsbus"
 	"github.com/billbus/billbus/test/kit"
+	"github.com/billbus/billbus/test/kit/natstest"
 )
-
-// rig is a server with streams and consumer, and a bus on it.
-type rig struct {
-	url string
-	bus *natsbus.Bus
-	js  jetstream.JetStream
-	pub *natsbus.Publisher
-}
-
-func newRig(t *testing.T) *rig {
-	t.Helper()
-	srv := startServer(t)
-	bus := open(t, srv.URL())
-	kit.Eventually(t, "ready", ready(provision(t, bus, natsbus.ProvisionCreate, settings(), consumer)))
-	return &rig{url: srv.URL(), bus: bus, js: jetStream(t, srv.URL()), pub: publisher(t, bus)}
-}
-
-func (r *rig) publish(t *testing.T, n int) {
-	t.Helper()
-	for i := range n {
-		if err := r.pub.Publish("stripe.x", newMessage(fmt.Sprintf("evt_%d", i), fmt.Sprint(i))); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
 
 func (r *rig) config() natsbus.SubscriberConfig {
 	return natsbus.SubscriberConfig{
 		Stream: "BILLBUS", Consumer: consumer, MaxInFlight: 16, CloseTimeout: 5 * time.Second,
-		Delay:      func(fault.Kind, uint64) time.Duration { return 20 * time.Millisecond },
+		Delay:      func(uint64) time.Duration { return 20 * time.Millisecond },
 		DeadLetter: r.bus.NewDeadLetters(time.Now).Keep,
-		Log:        slog.New(slog.DiscardHandler),
 	}
 }
 
-// consume runs handle for each message as watermill's router does, until stop.
+// consume handles messages in a router until stop is called or the test ends.
 func (r *rig) consume(t *testing.T, cfg natsbus.SubscriberConfig, handle message.NoPublishHandlerFunc) (stop func()) {
 	t.Helper()
-	sub, err := r.bus.NewSubscriber(cfg)
+	router, err := r.bus.NewRouter(cfg, handle)
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := sub.Subscribe(context.WithoutCancel(t.Context()), ">")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var work sync.WaitGroup
-	work.Go(func() {
-		for msg := range out {
-			work.Go(func() {
-				if natsbus.Outcome(handle)(msg) != nil {
-					msg.Nack()
-					return
-				}
-				msg.Ack()
-			})
-		}
-	})
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- router.Run(ctx) }()
 	stop = sync.OnceFunc(func() {
-		if err := sub.Close(); err != nil {
+		cancel()
+		if err := <-ended; err != nil {
 			t.Error(err)
 		}
-		work.Wait()
 	})
 	t.Cleanup(stop)
 	return stop
@@ -96,42 +57,51 @@ func (r *rig) info(t *testing.T) *jetstream.ConsumerInfo {
 	return c.CachedInfo()
 }
 
-// settled goes by the stream's own count: a consumer learns of a new message a
-// moment after the publisher did.
-func (r *rig) settled(t *testing.T) func() bool {
-	return func() bool {
-		stream, err := r.js.Stream(t.Context(), "BILLBUS")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return r.info(t).AckFloor.Stream == stream.CachedInfo().State.LastSeq
-	}
+// settled waits until all messages of the stream are acknowledged.
+func (r *rig) settled(t *testing.T) {
+	t.Helper()
+	kit.Drained(t, "all messages are acknowledged", func() (uint64, error) {
+		return natstest.Unsettled(t, r.js, "BILLBUS", consumer)
+	})
 }
 
-func TestSubscriberBoundsWorkInFlight(t *testing.T) {
+func (r *rig) letters(t *testing.T) uint64 {
+	t.Helper()
+	return natstest.Count(t, r.js, natsbus.DeadLetterStream)
+}
+
+func TestSubscriberLimitsMessagesInFlight(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.publish(t, 200)
-	var now, most, done atomic.Int64
+	const limit = 16
+	var inFlight, highest, done atomic.Int64
+	var once sync.Once
+	full := make(chan struct{})
 	r.consume(t, r.config(), func(*message.Message) error {
-		n := now.Add(1)
-		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+		n := inFlight.Add(1)
+		for h := highest.Load(); n > h && !highest.CompareAndSwap(h, n); h = highest.Load() {
 		}
-		time.Sleep(time.Millisecond)
-		now.Add(-1)
+		if n == limit {
+			once.Do(func() { close(full) })
+		}
+		<-full
+		inFlight.Add(-1)
 		done.Add(1)
 		return nil
 	})
 	kit.Eventually(t, "all messages are done", func() bool { return done.Load() >= 200 })
-	kit.Eventually(t, "all messages are acknowledged", r.settled(t))
-	if most.Load() > 16 || most.Load() < 2 {
-		t.Errorf("got %d messages at once, want 2 to 16", most.Load())
+	r.settled(t)
+	if got := highest.Load(); got != limit {
+		t.Errorf("got %d messages at once, want %d", got, limit)
 	}
-	if done.Load() != 200 {
-		t.Errorf("got %d deliveries of 200 messages", done.Load())
+	if got := done.Load(); got != 200 {
+		t.Errorf("got %d deliveries of 200 messages", got)
 	}
 }
 
-func TestSubscriberFetchesNothingThatCannotStart(t *testing.T) {
+func TestSubscriberFetchesOnlyWhatCanStart(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.publish(t, 50)
 	hold := make(chan struct{})
@@ -141,15 +111,16 @@ func TestSubscriberFetchesNothingThatCannotStart(t *testing.T) {
 		<-hold
 		return nil
 	})
-	kit.Eventually(t, "16 have started", func() bool { return started.Load() == 16 })
+	kit.Eventually(t, "16 messages have started", func() bool { return started.Load() == 16 })
 	if got := r.info(t).NumAckPending; got != 16 {
-		t.Errorf("the server has handed out %d messages, want 16", got)
+		t.Errorf("the server has delivered %d messages, want 16", got)
 	}
 	close(hold)
-	kit.Eventually(t, "all are acknowledged", r.settled(t))
+	r.settled(t)
 }
 
-func TestSubscriberAcksNothingThatFailed(t *testing.T) {
+func TestFailedMessagesAreNotAcknowledged(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.publish(t, 20)
 	var healthy atomic.Bool
@@ -159,52 +130,45 @@ func TestSubscriberAcksNothingThatFailed(t *testing.T) {
 			return nil
 		}
 		failures.Add(1)
-		return errors.New("an error that nobody has marked")
+		return errors.New("an error without a reason")
 	})
 	kit.Eventually(t, "some failures", func() bool { return failures.Load() > 5 })
 	if floor := r.info(t).AckFloor.Stream; floor != 0 {
 		t.Errorf("got ack floor %d, want 0", floor)
 	}
 	healthy.Store(true)
-	kit.Eventually(t, "all are acknowledged", r.settled(t))
-	if got := messages(t, r.js, natsbus.DeadLetterStream); got != 0 {
+	r.settled(t)
+	if got := r.letters(t); got != 0 {
 		t.Errorf("got %d dead letters, want none", got)
 	}
 }
 
 func TestSubscriberSlowsDownWhileEverythingFails(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.publish(t, 100)
 	var tries atomic.Int64
 	cfg := r.config()
-	cfg.Delay = func(fault.Kind, uint64) time.Duration { return time.Millisecond }
+	cfg.Delay = func(uint64) time.Duration { return time.Millisecond }
 	stop := r.consume(t, cfg, func(*message.Message) error {
 		tries.Add(1)
-		return errors.New("the database is away")
+		return errors.New("the database is down")
 	})
-	time.Sleep(2 * time.Second) // an outage has a length
+	<-time.After(2 * time.Second) // the rate is measured over the length of an outage
 	stop()
 	if got := tries.Load(); got > 60 {
-		t.Errorf("got %d tries in 2 s of outage, want a few", got)
+		t.Errorf("got %d tries in 2 s, want a few", got)
 	}
 }
 
-func TestSubscriberBuriesWhatIsPermanentOnce(t *testing.T) {
+func TestPermanentFailureBecomesOneDeadLetter(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
-	nc, err := nats.Connect(r.url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
 	in := nats.NewMsg("stripe.x")
 	in.Data = []byte("not a message")
 	in.Header["X-Repeated"] = []string{"a", "b"}
 	in.Header.Set("Nats-Msg-Id", "evt_bad")
-	if _, err := js.PublishMsg(t.Context(), in); err != nil {
+	if _, err := r.js.PublishMsg(t.Context(), in); err != nil {
 		t.Fatal(err)
 	}
 	r.publish(t, 3)
@@ -214,23 +178,19 @@ func TestSubscriberBuriesWhatIsPermanentOnce(t *testing.T) {
 		}
 		return nil
 	})
-	kit.Eventually(t, "all are settled", r.settled(t))
+	r.settled(t)
 	if floor := r.info(t).AckFloor.Stream; floor != 4 {
 		t.Errorf("got ack floor %d, want 4", floor)
 	}
-	stream, err := r.js.Stream(t.Context(), natsbus.DeadLetterStream)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n := stream.CachedInfo().State.Msgs; n != 1 {
+	if n := r.letters(t); n != 1 {
 		t.Fatalf("got %d dead letters, want 1", n)
 	}
-	letter, err := stream.GetMsg(t.Context(), 1)
-	if err != nil {
-		t.Fatal(err)
-	}
+	letter := natstest.Message(t, r.js, natsbus.DeadLetterStream, 1)
 	checkLetter(t, letter)
-	checkLetterID(t, r, letter)
+	created := natstest.Stream(t, r.js, "BILLBUS").CachedInfo().Created.UTC().Format(time.RFC3339Nano)
+	if got, want := letter.Header.Get("Nats-Msg-Id"), "BILLBUS@"+created+":"+consumer+":1"; got != want {
+		t.Errorf("got letter id %q, want %q", got, want)
+	}
 }
 
 func checkLetter(t *testing.T, letter *jetstream.RawStreamMsg) {
@@ -242,15 +202,15 @@ func checkLetter(t *testing.T, letter *jetstream.RawStreamMsg) {
 		t.Errorf("got repeated header %v, want a and b", got)
 	}
 	if letter.Header.Get("Billbus-Original-Nats-Msg-Id") != "" {
-		t.Error("a header that the server obeys was kept")
+		t.Error("got a header that the server obeys")
 	}
-	reason := letter.Header.Get(natsbus.HeaderReason)
+	reason := letter.Header.Get("Billbus-Dlq-Reason")
 	if !strings.HasPrefix(reason, "cannot be read:") || len(reason) > 1024 {
 		t.Errorf("got a reason of %d bytes: %.40q", len(reason), reason)
 	}
 	for header, want := range map[string]string{
-		natsbus.HeaderStream: "BILLBUS", natsbus.HeaderSequence: "1", natsbus.HeaderSubject: "stripe.x",
-		natsbus.HeaderConsumer: consumer, natsbus.HeaderDeliveries: "1",
+		"Billbus-Dlq-Code": "unreadable", "Billbus-Dlq-Stream": "BILLBUS", "Billbus-Dlq-Sequence": "1", "Billbus-Dlq-Subject": "stripe.x",
+		"Billbus-Dlq-Consumer": consumer, "Billbus-Dlq-Deliveries": "1",
 	} {
 		if got := letter.Header.Get(header); got != want {
 			t.Errorf("got %s %q, want %q", header, got, want)
@@ -258,19 +218,8 @@ func checkLetter(t *testing.T, letter *jetstream.RawStreamMsg) {
 	}
 }
 
-func checkLetterID(t *testing.T, r *rig, letter *jetstream.RawStreamMsg) {
-	t.Helper()
-	stream, err := r.js.Stream(t.Context(), "BILLBUS")
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := "BILLBUS@" + stream.CachedInfo().Created.UTC().Format(time.RFC3339Nano) + ":" + consumer + ":1"
-	if got := letter.Header.Get("Nats-Msg-Id"); got != want {
-		t.Errorf("got letter id %q, want %q", got, want)
-	}
-}
-
-func TestSubscriberKeepsTheMessageWhileTheLetterCannotBeKept(t *testing.T) {
+func TestMessageStaysUntilItsDeadLetterIsStored(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.publish(t, 1)
 	var tries atomic.Int64
@@ -283,76 +232,80 @@ func TestSubscriberKeepsTheMessageWhileTheLetterCannotBeKept(t *testing.T) {
 		return keep(ctx, l)
 	}
 	r.consume(t, cfg, func(*message.Message) error { return fault.New(fault.Permanent, "bad", errors.New("bad")) })
-	kit.Eventually(t, "settled", r.settled(t))
-	if got := messages(t, r.js, natsbus.DeadLetterStream); got != 1 || tries.Load() != 3 {
+	r.settled(t)
+	if got := r.letters(t); got != 1 || tries.Load() != 3 {
 		t.Errorf("got %d letters after %d tries, want 1 after 3", got, tries.Load())
 	}
 }
 
-func TestSubscriberBuriesWhatPanicsEveryTime(t *testing.T) {
+func TestFifthPanicBecomesADeadLetter(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.publish(t, 2)
 	var panics atomic.Int64
 	r.consume(t, r.config(), func(msg *message.Message) error {
 		if msg.UUID == "evt_0" {
 			panics.Add(1)
-			panic("whatever")
+			panic("private")
 		}
 		return nil
 	})
-	kit.Eventually(t, "settled", r.settled(t))
-	if got := messages(t, r.js, natsbus.DeadLetterStream); got != 1 || panics.Load() != 5 {
+	r.settled(t)
+	if got := r.letters(t); got != 1 || panics.Load() != 5 {
 		t.Errorf("got %d letters after %d panics, want 1 after 5", got, panics.Load())
+	}
+	header := natstest.Message(t, r.js, natsbus.DeadLetterStream, 1).Header
+	if code, reason := header.Get("Billbus-Dlq-Code"), header.Get("Billbus-Dlq-Reason"); code != "panic" || strings.Contains(reason, "private") {
+		t.Errorf("got code %q and reason %q, want panic and not its value", code, reason)
 	}
 }
 
-func TestLetterThatWouldNotFitSaysSo(t *testing.T) {
+func TestDeadLetterThatIsTooLargeHasNoPayload(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
-	payload := strings.Repeat("x", r.bus.MaxMessage()+4<<10) // fits into the stream, not with our headers
+	payload := strings.Repeat("x", r.bus.MaxMessage()+4<<10) // fits into the stream, but not with our headers
 	if err := r.pub.Publish("stripe.x", newMessage("evt_big", payload)); err != nil {
 		t.Fatal(err)
 	}
 	r.consume(t, r.config(), func(*message.Message) error { return fault.New(fault.Permanent, "bad", errors.New("bad")) })
-	kit.Eventually(t, "settled", r.settled(t))
-	stream, err := r.js.Stream(t.Context(), natsbus.DeadLetterStream)
-	if err != nil {
-		t.Fatal(err)
-	}
-	letter, err := stream.GetMsg(t.Context(), 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(letter.Data) != 0 || letter.Header.Get(natsbus.HeaderPayload) != "omitted" {
-		t.Errorf("got %d bytes and %q", len(letter.Data), letter.Header.Get(natsbus.HeaderPayload))
+	r.settled(t)
+	letter := natstest.Message(t, r.js, natsbus.DeadLetterStream, 1)
+	if len(letter.Data) != 0 || letter.Header.Get("Billbus-Dlq-Payload") != "omitted" {
+		t.Errorf("got %d bytes and %q", len(letter.Data), letter.Header.Get("Billbus-Dlq-Payload"))
 	}
 }
 
-func TestCloseFinishesAndAcknowledgesWorkInFlight(t *testing.T) {
+func TestCloseFinishesAndAcknowledgesMessagesInFlight(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.publish(t, 200)
+	var started, finished atomic.Int64
 	seen := sync.Map{}
-	var finished atomic.Int64
-	handle := func(msg *message.Message) error {
-		time.Sleep(2 * time.Millisecond)
+	finish := func(msg *message.Message) error {
 		if _, again := seen.LoadOrStore(msg.UUID, true); again {
-			t.Errorf("%s was finished and came again", msg.UUID)
+			t.Errorf("%s was finished and delivered again", msg.UUID)
 		}
 		finished.Add(1)
 		return nil
 	}
-	stop := r.consume(t, r.config(), handle)
-	kit.Eventually(t, "some work is done", func() bool { return finished.Load() > 20 })
+	stop := r.consume(t, r.config(), func(msg *message.Message) error {
+		if started.Add(1) > 30 {
+			<-msg.Context().Done() // in flight until the subscriber closes
+		}
+		return finish(msg)
+	})
+	kit.Eventually(t, "16 messages are in flight", func() bool { return started.Load() == 30+16 })
 	stop()
-	before := finished.Load()
-	if before == 200 {
-		t.Fatal("nothing was left when closing: the test shows nothing")
+	if got := finished.Load(); got < 30+16 || got == 200 {
+		t.Fatalf("got %d messages finished when closed, want those in flight and not all", got)
 	}
-	r.consume(t, r.config(), handle)
-	kit.Eventually(t, "the rest is done by the next", func() bool { return finished.Load() >= 200 })
-	kit.Eventually(t, "all are acknowledged", r.settled(t))
+	r.consume(t, r.config(), finish)
+	kit.Eventually(t, "another subscriber has done the rest", func() bool { return finished.Load() >= 200 })
+	r.settled(t)
 }
 
-func TestClosingOneSubscriberLeavesItsSiblingWorking(t *testing.T) {
+func TestClosingOneSubscriberDoesNotStopAnother(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	var first, second atomic.Int64
 	stop := r.consume(t, r.config(), func(*message.Message) error { first.Add(1); return nil })
@@ -365,26 +318,27 @@ func TestClosingOneSubscriberLeavesItsSiblingWorking(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	kit.Eventually(t, "the second goes on", func() bool { return first.Load()+second.Load() == 150 })
-	kit.Eventually(t, "all are acknowledged", r.settled(t))
+	kit.Eventually(t, "the second has done the rest", func() bool { return first.Load()+second.Load() == 150 })
+	r.settled(t)
 }
 
 func TestSubscriberSurvivesServerRestart(t *testing.T) {
-	dir := t.TempDir()
-	srv := startServerAt(t, "127.0.0.1:0", dir)
-	addr := strings.TrimPrefix(srv.URL(), "nats://")
+	t.Parallel()
+	addr, dir := kit.FreeAddr(t), t.TempDir()
+	srv := natstest.StartAt(t, addr, dir)
 	bus := open(t, srv.URL())
-	p := provision(t, bus, natsbus.ProvisionCreate, settings(), consumer)
-	kit.Eventually(t, "ready", ready(p))
+	provisioned(t, bus, settings(), natsbus.SubscriberConsumer(consumer))
 	r := &rig{url: srv.URL(), bus: bus, pub: publisher(t, bus)}
 	var done atomic.Int64
 	r.consume(t, r.config(), func(*message.Message) error { done.Add(1); return nil })
 	r.publish(t, 10)
 	kit.Eventually(t, "ten are done", func() bool { return done.Load() >= 10 })
 	srv.Close()
-	kit.Eventually(t, "not ready", func() bool { return bus.Check(t.Context()) != nil })
-	startServerAt(t, addr, dir)
-	kit.Eventually(t, "ready again", func() bool { return bus.Check(t.Context()) == nil })
+	kit.Eventually(t, "disconnected", func() bool { return bus.Check(t.Context()) != nil })
+	natstest.StartAt(t, addr, dir)
+	if err := bus.WaitConnected(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	before := done.Load()
 	for i := range 10 {
 		kit.Eventually(t, "published", func() bool {
@@ -395,13 +349,13 @@ func TestSubscriberSurvivesServerRestart(t *testing.T) {
 }
 
 func TestSubscriberSurvivesTheLossOfItsConsumer(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	var done atomic.Int64
 	r.consume(t, r.config(), func(*message.Message) error { done.Add(1); return nil })
 	r.publish(t, 5)
 	kit.Eventually(t, "five are done", func() bool { return done.Load() == 5 })
-	p := provision(t, r.bus, natsbus.ProvisionCreate, settings(), consumer)
-	kit.Eventually(t, "ready", ready(p))
+	p := provisioned(t, r.bus, settings(), natsbus.SubscriberConsumer(consumer))
 	if err := r.js.DeleteConsumer(t.Context(), "BILLBUS", consumer); err != nil {
 		t.Fatal(err)
 	}

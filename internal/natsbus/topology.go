@@ -8,14 +8,14 @@ import (
 	"github.com/billbus/billbus/events"
 )
 
-// Names and limits of what lives in JetStream.
-const (
-	DeadLetterStream   = "BILLBUS_DLQ"
-	deadLetterSubjects = "billbus.dlq.>"
-	deadLetterPrefix   = "billbus.dlq."
+// DeadLetterStream is the name of the stream that holds the dead letters.
+const DeadLetterStream = "BILLBUS_DLQ"
 
-	// ackWait is three heartbeats: a worker that died is noticed within it, one
-	// that is merely slow says so every ten seconds.
+const (
+	deadLetterPrefix = "billbus.dlq."
+
+	// ackWait is three heartbeats: a worker that has died is noticed after it, and
+	// one that is slow sends a heartbeat every ten seconds.
 	ackWait           = 30 * time.Second
 	heartbeatInterval = 10 * time.Second
 )
@@ -24,8 +24,8 @@ const (
 type StreamSettings struct {
 	Name            string
 	Replicas        int
-	MaxAge          time.Duration // 0 keeps for ever
-	MaxBytes        int64         // -1 is no limit
+	MaxAge          time.Duration // 0 is unlimited
+	MaxBytes        int64         // -1 is unlimited
 	DuplicateWindow time.Duration
 }
 
@@ -35,9 +35,10 @@ func (s StreamSettings) config() jetstream.StreamConfig {
 		Description: "Stripe events, normalized, one message per verified webhook",
 		Subjects:    events.StreamSubjects(),
 		Storage:     jetstream.FileStorage,
-		// Limits retention: every consumer gets every message, and replay works.
+		// With limits retention every consumer gets every message, and a replay is
+		// possible.
 		Retention: jetstream.LimitsPolicy,
-		// A full stream must refuse, not drop what nobody has read.
+		// A full stream must refuse messages, not drop what nobody has read yet.
 		Discard:    jetstream.DiscardNew,
 		Replicas:   s.Replicas,
 		MaxAge:     s.MaxAge,
@@ -50,7 +51,7 @@ func (s StreamSettings) deadLetters() jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name:        DeadLetterStream,
 		Description: "messages that a consumer can never process",
-		Subjects:    []string{deadLetterSubjects},
+		Subjects:    []string{deadLetterPrefix + ">"},
 		Storage:     jetstream.FileStorage,
 		Retention:   jetstream.LimitsPolicy,
 		Discard:     jetstream.DiscardNew,
@@ -60,27 +61,29 @@ func (s StreamSettings) deadLetters() jetstream.StreamConfig {
 	}
 }
 
-// Consumer is the durable consumer that a program needs; the zero Consumer is
-// none.
-type Consumer struct {
-	Name string
-	// description is for those who list consumers.
-	description string
-	// subjects are what it takes; nil is everything.
-	subjects []string
-	// program makes it, with PROVISION=create.
-	program string
+// streams returns the configuration of both streams.
+func (s StreamSettings) streams() []jetstream.StreamConfig {
+	return []jetstream.StreamConfig{s.config(), s.deadLetters()}
 }
 
-// SubscriberConsumer is the subscriber's consumer, of everything in the stream.
+// Consumer is a durable consumer that a program needs. The zero value means that
+// it needs no consumer.
+type Consumer struct {
+	Name        string
+	description string
+	subjects    []string // nil is every subject
+	program     string   // the program that creates it, with PROVISION=create
+}
+
+// SubscriberConsumer returns the subscriber's consumer, which gets every message.
 func SubscriberConsumer(name string) Consumer {
 	return Consumer{Name: name, description: "keeps subscription state and the audit trail in MongoDB", program: "subscriber"}
 }
 
-// ResolverConsumer is the bridge's consumer, of what may have to be asked of Stripe:
-// thin events of subscriptions, and subscriptions whose items were truncated.
-// It starts at the beginning of the stream, so that an API key which is set one
-// day resolves what had come in before.
+// ResolverConsumer returns the bridge's consumer. It gets the messages that may have
+// to be completed from Stripe's API: thin events about subscriptions, and
+// subscriptions whose items were truncated. It starts at the beginning of the
+// stream, so an API key that is set later also resolves older messages.
 func ResolverConsumer() Consumer {
 	return Consumer{
 		Name:        "billbus-resolver",
@@ -98,11 +101,11 @@ func (c Consumer) config() jetstream.ConsumerConfig {
 		DeliverPolicy:  jetstream.DeliverAllPolicy,
 		AckPolicy:      jetstream.AckExplicitPolicy,
 		AckWait:        ackWait,
-		// Past MaxDeliver a message would just stay where it is; what can never
-		// be processed goes to the dead letters instead.
+		// After MaxDeliver deliveries a message would stay in the stream unnoticed.
+		// What can never be processed becomes a dead letter instead.
 		MaxDeliver: -1,
 		// A delayed nak counts as pending: with a limit, a few hundred of them
-		// would stall everybody. What is in flight is bounded by the subscriber.
+		// would block all subscribers. The subscriber limits what is in flight.
 		MaxAckPending: -1,
 		ReplayPolicy:  jetstream.ReplayInstantPolicy,
 	}

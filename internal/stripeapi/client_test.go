@@ -15,16 +15,17 @@ import (
 
 	"github.com/billbus/billbus/internal/fault"
 	"github.com/billbus/billbus/internal/stripeapi"
+	"github.com/billbus/billbus/test/kit"
 )
 
 var platform = stripeapi.Owner{}
 
-// An answer is kept as it is, whatever an SDK knows of it.
-func TestEventIsReadAsItIs(t *testing.T) {
+// The answer keeps its bytes, including fields that no SDK knows.
+func TestEventKeepsItsBytes(t *testing.T) {
 	t.Parallel()
 	const body = `{"id": "evt_1", "object": "event", "created": 1.0, "unknown": {"n": 12345678901234567890}}`
-	s := newStand(t)
-	s.on("/v1/events/evt_1", text(body))
+	s := kit.NewStripeAPI(t)
+	s.On("/v1/events/evt_1", kit.StripeObject(body))
 	got, err := client(t, stripeapi.Config{Base: s.URL}).Event(t.Context(), platform, "evt_1")
 	if err != nil {
 		t.Fatal(err)
@@ -33,26 +34,26 @@ func TestEventIsReadAsItIs(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("answer (-want +got):\n%s", diff)
 	}
-	r := s.requests()[0]
+	r := s.Requests()[0]
 	if r.Method != http.MethodGet || r.Header.Get("Authorization") != "Bearer "+key {
 		t.Errorf("got %s with %v", r.Method, r.Header)
 	}
 	for _, header := range []string{"Stripe-Version", "Stripe-Account"} {
 		if got, ok := r.Header[header]; ok {
-			t.Errorf("got %s %q, want none: the account's own", header, got)
+			t.Errorf("got %s %q, want the default of the account", header, got)
 		}
 	}
 }
 
-func TestVersionAndAccountAreAskedFor(t *testing.T) {
+func TestVersionAndAccountAreSent(t *testing.T) {
 	t.Parallel()
-	s := newStand(t)
-	s.on("/v1/subscriptions/sub_1", text(`{"id":"sub_1","object":"subscription"}`))
+	s := kit.NewStripeAPI(t)
+	s.On("/v1/subscriptions/sub_1", kit.StripeObject(`{"id":"sub_1","object":"subscription"}`))
 	c := client(t, stripeapi.Config{Base: s.URL, Version: "2025-03-31.basil"})
 	if _, err := c.Subscription(t.Context(), stripeapi.Owner{Account: "acct_1"}, "sub_1"); err != nil {
 		t.Fatal(err)
 	}
-	header := s.requests()[0].Header
+	header := s.Requests()[0].Header
 	if header.Get("Stripe-Version") != "2025-03-31.basil" || header.Get("Stripe-Account") != "acct_1" {
 		t.Errorf("got headers %v", header)
 	}
@@ -60,12 +61,12 @@ func TestVersionAndAccountAreAskedFor(t *testing.T) {
 
 func TestTruncatedItemsAreReadToTheEnd(t *testing.T) {
 	t.Parallel()
-	s := newStand(t)
-	s.on("/v1/subscriptions/sub_1", text(`{"id":"sub_1","object":"subscription","big":12345678901234567890,"text":"<&>",`+
+	s := kit.NewStripeAPI(t)
+	s.On("/v1/subscriptions/sub_1", kit.StripeObject(`{"id":"sub_1","object":"subscription","big":12345678901234567890,"text":"<&>",`+
 		`"items":{"object":"list","data":[{"id":"si_1"}],"has_more":true,"total_count":3,"url":"/v1/x"}}`))
 	pages := "/v1/subscription_items?limit=100&subscription=sub_1"
-	s.on(pages, text(`{"object":"list","data":[{"id":"si_1"},{"id":"si_2","odd":1.50}],"has_more":true}`))
-	s.on(pages+"&starting_after=si_2", text(`{"object":"list","data":[{"id":"si_3"}],"has_more":false}`))
+	s.On(pages, kit.StripeObject(`{"object":"list","data":[{"id":"si_1"},{"id":"si_2","odd":1.50}],"has_more":true}`))
+	s.On(pages+"&starting_after=si_2", kit.StripeObject(`{"object":"list","data":[{"id":"si_3"}],"has_more":false}`))
 	got, err := client(t, stripeapi.Config{Base: s.URL}).Subscription(t.Context(), stripeapi.Owner{Account: "acct_1"}, "sub_1")
 	if err != nil {
 		t.Fatal(err)
@@ -75,36 +76,36 @@ func TestTruncatedItemsAreReadToTheEnd(t *testing.T) {
 	if diff := cmp.Diff(want, string(got.Raw)); diff != "" {
 		t.Errorf("subscription (-want +got):\n%s", diff)
 	}
-	for _, r := range s.requests() {
+	for _, r := range s.Requests() {
 		if r.Header.Get("Stripe-Account") != "acct_1" {
-			t.Errorf("%s was asked of %q", r.URL, r.Header.Get("Stripe-Account"))
+			t.Errorf("got account %q for %s", r.Header.Get("Stripe-Account"), r.URL)
 		}
 	}
 }
 
-func TestItemsThatDoNotEndAreAnError(t *testing.T) {
+func TestListThatDoesNotEndIsAnError(t *testing.T) {
 	t.Parallel()
 	const pages = "/v1/subscription_items?limit=100&subscription=sub_1"
 	for name, page := range map[string]string{
-		"empty page":   `{"data":[],"has_more":true}`,
-		"item without": `{"data":[{}],"has_more":true}`,
-		"hostile id":   `{"data":[{"id":"si_1&x=y"}],"has_more":true}`,
-		"no list":      `[]`,
+		"empty page":      `{"data":[],"has_more":true}`,
+		"item without id": `{"data":[{}],"has_more":true}`,
+		"hostile id":      `{"data":[{"id":"si_1&x=y"}],"has_more":true}`,
+		"not a list":      `[]`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newStand(t)
-			s.on("/v1/subscriptions/sub_1", text(`{"id":"sub_1","object":"subscription","items":{"has_more":true}}`))
-			s.on(pages, text(page))
+			s := kit.NewStripeAPI(t)
+			s.On("/v1/subscriptions/sub_1", kit.StripeObject(`{"id":"sub_1","object":"subscription","items":{"has_more":true}}`))
+			s.On(pages, kit.StripeObject(page))
 			_, err := client(t, stripeapi.Config{Base: s.URL}).Subscription(t.Context(), platform, "sub_1")
-			if fault.KindOf(err) != fault.Transient || fault.ReasonOf(err) != fault.UnexpectedAnswer || len(s.requests()) != 2 {
-				t.Errorf("got %v after %d requests", err, len(s.requests()))
+			if fault.KindOf(err) != fault.Transient || fault.ReasonOf(err) != fault.UnexpectedAnswer || len(s.Requests()) != 2 {
+				t.Errorf("got %v after %d requests", err, len(s.Requests()))
 			}
 		})
 	}
 }
 
-func TestWhatAnAnswerMeans(t *testing.T) {
+func TestReasonsOfFailedCalls(t *testing.T) {
 	t.Parallel()
 	const body = `{"id":"evt_1","object":"event"}`
 	for name, tt := range map[string]struct {
@@ -113,47 +114,47 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 		reason string
 		text   string
 	}{
-		"missing":            {missing, fault.Permanent, "not_found", "not at Stripe"},
+		"missing":            {kit.StripeError(404, "resource_missing"), fault.Permanent, "not_found", "not at Stripe"},
 		"404 of a proxy":     {http.NotFound, fault.Transient, "unexpected_answer", "STRIPE_API_BASE"},
-		"404 of another API": {failure(404, ""), fault.Transient, "stripe_refused", "STRIPE_API_BASE"},
-		"wrong key":          {failure(401, ""), fault.Transient, "key_refused", "STRIPE_API_KEY is not accepted"},
-		"key may not":        {failure(403, ""), fault.Transient, "no_permission", "read permission on Subscriptions and Events"},
-		"wrong version":      {failure(400, ""), fault.Transient, "stripe_refused", "STRIPE_API_VERSION"},
-		"rate limit":         {failure(429, "rate_limit"), fault.Transient, "rate_limited", "429"},
-		"500":                {failure(500, ""), fault.Transient, "stripe_failed", "500"},
+		"404 of another API": {kit.StripeError(404, ""), fault.Transient, "stripe_refused", "STRIPE_API_BASE"},
+		"wrong key":          {kit.StripeError(401, ""), fault.Transient, "key_refused", "STRIPE_API_KEY is not accepted"},
+		"missing permission": {kit.StripeError(403, ""), fault.Transient, "no_permission", "read permission on Subscriptions and Events"},
+		"wrong version":      {kit.StripeError(400, ""), fault.Transient, "stripe_refused", "STRIPE_API_VERSION"},
+		"rate limit":         {kit.StripeError(429, "rate_limit"), fault.Transient, "rate_limited", "429"},
+		"500":                {kit.StripeError(500, ""), fault.Transient, "stripe_failed", "500"},
 		"503 of a proxy":     {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "hunter2", http.StatusServiceUnavailable) }, fault.Transient, "stripe_failed", "503"},
-		"no JSON":            {text("hunter2"), fault.Transient, "unexpected_answer", ""},
-		"half of it":         {text(body[:9]), fault.Transient, "unexpected_answer", ""},
-		"a list":             {text("[]"), fault.Transient, "unexpected_answer", ""},
-		"another event":      {text(`{"id":"evt_2","object":"event"}`), fault.Transient, "unexpected_answer", "another object"},
-		"another object":     {text(`{"id":"evt_1","object":"charge"}`), fault.Transient, "unexpected_answer", "another object"},
+		"not JSON":           {kit.StripeObject("hunter2"), fault.Transient, "unexpected_answer", ""},
+		"truncated JSON":     {kit.StripeObject(body[:9]), fault.Transient, "unexpected_answer", ""},
+		"a list":             {kit.StripeObject("[]"), fault.Transient, "unexpected_answer", ""},
+		"another event":      {kit.StripeObject(`{"id":"evt_2","object":"event"}`), fault.Transient, "unexpected_answer", "another object"},
+		"another object":     {kit.StripeObject(`{"id":"evt_1","object":"charge"}`), fault.Transient, "unexpected_answer", "another object"},
 		"204":                {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }, fault.Transient, "redirected", ""},
 		"no date": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header()["Date"] = nil
 			_, _ = fmt.Fprint(w, body)
 		}, fault.Transient, "unexpected_answer", ""},
-		"cut off": {func(w http.ResponseWriter, _ *http.Request) {
+		"body cut off": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "100")
 			_, _ = fmt.Fprint(w, body)
 		}, fault.Transient, "unreachable", ""},
-		"far too much": {text(`{"id":"evt_1","object":"event","x":"` + strings.Repeat("x", 17<<20) + `"}`), fault.Transient, "unexpected_answer", ""},
-		"hung up":      {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, fault.Transient, "unreachable", ""},
+		"too large":         {kit.StripeObject(`{"id":"evt_1","object":"event","x":"` + strings.Repeat("x", 17<<20) + `"}`), fault.Transient, "unexpected_answer", ""},
+		"connection closed": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, fault.Transient, "unreachable", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newStand(t)
-			s.on("/v1/events/evt_1", tt.answer)
+			s := kit.NewStripeAPI(t)
+			s.On("/v1/events/evt_1", tt.answer)
 			_, err := client(t, stripeapi.Config{Base: s.URL}).Event(t.Context(), platform, "evt_1")
 			if err == nil || fault.KindOf(err) != tt.kind || fault.ReasonOf(err) != fault.Reason(tt.reason) || !strings.Contains(err.Error(), tt.text) {
 				t.Errorf("got %v: %s, %s; want %v, %s", err, fault.KindOf(err), fault.ReasonOf(err), tt.kind, tt.reason)
 			}
 			if errors.Is(err, stripeapi.ErrMissing) != (tt.reason == "not_found") {
-				t.Errorf("got %v, which does not tell a missing object from others", err)
+				t.Errorf("got %v, want ErrMissing for a missing object only", err)
 			}
 			if err != nil && strings.Contains(err.Error(), "hunter2") {
-				t.Errorf("got what was answered, or the key, in %q", err)
+				t.Errorf("got the answer or the key in %q", err)
 			}
-			if got := len(s.requests()); got != 1 {
+			if got := len(s.Requests()); got != 1 {
 				t.Errorf("got %d requests, want one", got)
 			}
 		})
@@ -166,8 +167,8 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { followed.Store(true) }))
 	t.Cleanup(other.Close)
 	for _, status := range []int{301, 302, 303, 307, 308} {
-		s := newStand(t)
-		s.on("/v1/events/evt_1", func(w http.ResponseWriter, r *http.Request) {
+		s := kit.NewStripeAPI(t)
+		s.On("/v1/events/evt_1", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, other.URL+"/v1/events/evt_1", status)
 		})
 		_, err := client(t, stripeapi.Config{Base: s.URL}).Event(t.Context(), platform, "evt_1")
@@ -177,14 +178,14 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 	}
 }
 
-func TestSlowAnswerEnds(t *testing.T) {
+func TestSlowAnswerTimesOut(t *testing.T) {
 	t.Parallel()
-	s := newStand(t)
+	s := kit.NewStripeAPI(t)
 	release := make(chan struct{})
 	t.Cleanup(func() { close(release) })
 	hang := func(w http.ResponseWriter, _ *http.Request) { <-release }
-	s.on("/v1/events/evt_headers", hang)
-	s.on("/v1/events/evt_body", func(w http.ResponseWriter, r *http.Request) {
+	s.On("/v1/events/evt_headers", hang)
+	s.On("/v1/events/evt_body", func(w http.ResponseWriter, r *http.Request) {
 		_, _ = fmt.Fprint(w, `{"id":`)
 		_ = http.NewResponseController(w).Flush()
 		hang(w, r)
@@ -197,21 +198,21 @@ func TestSlowAnswerEnds(t *testing.T) {
 	}
 }
 
-func TestCallEndsWithItsContext(t *testing.T) {
+func TestCallStopsWithItsContext(t *testing.T) {
 	t.Parallel()
-	s := newStand(t)
+	s := kit.NewStripeAPI(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	release := make(chan struct{})
 	t.Cleanup(func() { close(release) })
-	s.on("/v1/events/evt_1", func(http.ResponseWriter, *http.Request) { cancel(); <-release })
+	s.On("/v1/events/evt_1", func(http.ResponseWriter, *http.Request) { cancel(); <-release })
 	if _, err := client(t, stripeapi.Config{Base: s.URL}).Event(ctx, platform, "evt_1"); fault.ReasonOf(err) != fault.Canceled {
 		t.Errorf("got %v for %s", err, fault.ReasonOf(err))
 	}
 }
 
-func TestNobodyThereIsTransient(t *testing.T) {
+func TestRefusedConnectionIsTransient(t *testing.T) {
 	t.Parallel()
-	s := newStand(t)
+	s := kit.NewStripeAPI(t)
 	s.Close()
 	_, err := client(t, stripeapi.Config{Base: s.URL}).Event(t.Context(), platform, "evt_1")
 	if fault.ReasonOf(err) != fault.StripeUnreachable || fault.KindOf(err) != fault.Transient {
@@ -219,7 +220,7 @@ func TestNobodyThereIsTransient(t *testing.T) {
 	}
 }
 
-// clock is set by the test.
+// clock is a clock that a test sets.
 type clock struct{ now atomic.Pointer[time.Time] }
 
 func newClock() *clock {
@@ -228,9 +229,10 @@ func newClock() *clock {
 	return c
 }
 
-func (c *clock) set(t time.Time)      { c.now.Store(&t) }
-func (c *clock) read() time.Time      { return *c.now.Load() }
-func (c *clock) add(d time.Duration)  { c.set(c.read().Add(d)) }
+func (c *clock) set(t time.Time)     { c.now.Store(&t) }
+func (c *clock) read() time.Time     { return *c.now.Load() }
+func (c *clock) add(d time.Duration) { c.set(c.read().Add(d)) }
+
 func after(value string) http.Handler { return afterWith(http.StatusTooManyRequests, value) }
 
 func afterWith(status int, value string) http.Handler {
@@ -248,20 +250,20 @@ func TestRetryAfterStopsAllCalls(t *testing.T) {
 		answer http.Handler
 		want   time.Duration
 	}{
-		"seconds":             {after("7"), 7 * time.Second},
-		"date":                {after("Fri, 02 Jan 2026 03:05:05 GMT"), time.Minute},
-		"date in the past":    {after("Fri, 02 Jan 2026 03:04:04 GMT"), time.Second},
-		"nothing":             {after(""), time.Second},
-		"nonsense":            {after("-5"), time.Second},
-		"a year":              {after("31536000"), 15 * time.Minute},
-		"unavailable":         {afterWith(503, "7"), 7 * time.Second},
-		"failed, and no word": {afterWith(500, ""), 0},
+		"seconds":            {after("7"), 7 * time.Second},
+		"date":               {after("Fri, 02 Jan 2026 03:05:05 GMT"), time.Minute},
+		"date in the past":   {after("Fri, 02 Jan 2026 03:04:04 GMT"), time.Second},
+		"no header":          {after(""), time.Second},
+		"negative":           {after("-5"), time.Second},
+		"a year":             {after("31536000"), 15 * time.Minute},
+		"unavailable":        {afterWith(503, "7"), 7 * time.Second},
+		"500 without header": {afterWith(500, ""), 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, now := newStand(t), newClock()
-			s.on("/v1/events/evt_1", tt.answer.ServeHTTP)
-			s.on("/v1/subscriptions/sub_1", text(`{"id":"sub_1","object":"subscription"}`))
+			s, now := kit.NewStripeAPI(t), newClock()
+			s.On("/v1/events/evt_1", tt.answer.ServeHTTP)
+			s.On("/v1/subscriptions/sub_1", kit.StripeObject(`{"id":"sub_1","object":"subscription"}`))
 			c := client(t, stripeapi.Config{Base: s.URL, Now: now.read})
 			if _, err := c.Event(t.Context(), platform, "evt_1"); err == nil {
 				t.Fatal("got no error")
@@ -270,8 +272,8 @@ func TestRetryAfterStopsAllCalls(t *testing.T) {
 				t.Errorf("got a pause of %s, want %s", got, tt.want)
 			}
 			_, err := c.Subscription(t.Context(), platform, "sub_1")
-			if paused := fault.ReasonOf(err) == fault.RateLimited; paused != (tt.want > 0) || paused && len(s.requests()) != 1 {
-				t.Errorf("got %v and %d requests during the pause", err, len(s.requests()))
+			if paused := fault.ReasonOf(err) == fault.RateLimited; paused != (tt.want > 0) || paused && len(s.Requests()) != 1 {
+				t.Errorf("got %v and %d requests during the pause", err, len(s.Requests()))
 			}
 			now.add(tt.want)
 			if _, err := c.Subscription(t.Context(), platform, "sub_1"); err != nil {
@@ -281,10 +283,10 @@ func TestRetryAfterStopsAllCalls(t *testing.T) {
 	}
 }
 
-// What comes from a payload never becomes another path, header or query.
-func TestHostileIDsAreNotAskedFor(t *testing.T) {
+// An id from a payload never becomes part of another path, header or query.
+func TestHostileIDsAreRefused(t *testing.T) {
 	t.Parallel()
-	s := newStand(t)
+	s := kit.NewStripeAPI(t)
 	c := client(t, stripeapi.Config{Base: s.URL})
 	for _, id := range []string{
 		"", "1", "../accounts", "evt_1/../../v1/charges", "evt_1?expand[]=data", "evt_1#x", "evt_%2e%2e", "evt_1\r\nX: y",
@@ -304,20 +306,20 @@ func TestHostileIDsAreNotAskedFor(t *testing.T) {
 			t.Errorf("account %q: got %v", account, err)
 		}
 	}
-	if got := s.requests(); len(got) != 0 {
+	if got := s.Requests(); len(got) != 0 {
 		t.Errorf("got %d requests, want none", len(got))
 	}
 }
 
-// In the other mode the object is not there, which would look like a deletion.
-func TestTheOtherModeIsNotAsked(t *testing.T) {
+// In the other mode the object is missing, which would look like a deletion.
+func TestObjectInTheOtherModeIsRefused(t *testing.T) {
 	t.Parallel()
 	for secret, tt := range map[string]struct{ test, live bool }{
 		"sk_test_hunter2": {true, false}, "rk_test_hunter2": {true, false}, "sk_live_hunter2": {false, true}, "rk_live_hunter2": {false, true},
 		"sk_org_live_hunter2": {false, true}, "sk_hunter2": {true, true},
 	} {
-		s := newStand(t)
-		s.on("/v1/events/evt_1", text(`{"id":"evt_1","object":"event"}`))
+		s := kit.NewStripeAPI(t)
+		s.On("/v1/events/evt_1", kit.StripeObject(`{"id":"evt_1","object":"event"}`))
 		c := client(t, stripeapi.Config{Base: s.URL, Key: secret})
 		for live, want := range map[bool]bool{false: tt.test, true: tt.live} {
 			_, err := c.Event(t.Context(), stripeapi.Owner{Livemode: live}, "evt_1")
@@ -328,15 +330,5 @@ func TestTheOtherModeIsNotAsked(t *testing.T) {
 				t.Errorf("got the key in %q", err)
 			}
 		}
-	}
-}
-
-func TestClientPrintsNoKey(t *testing.T) {
-	t.Parallel()
-	if _, err := stripeapi.New(stripeapi.Config{Key: key, Base: "::hunter2", Now: time.Now}); err == nil || strings.Contains(err.Error(), "hunter2") {
-		t.Errorf("got %v", err)
-	}
-	if _, err := stripeapi.New(stripeapi.Config{Now: time.Now}); err == nil {
-		t.Error("got a client without a key")
 	}
 }

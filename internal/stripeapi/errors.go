@@ -14,23 +14,22 @@ import (
 	"github.com/billbus/billbus/internal/fault"
 )
 
-// ErrMissing is returned for an object that Stripe does not have: it was
-// deleted, or it is an event of more than 30 days ago.
+// ErrMissing is returned for an object that Stripe does not have: it was deleted, or
+// it is an event from more than 30 days ago.
 var ErrMissing = errors.New("it is not at Stripe")
 
-// explain says what a failed call means. Everything but that the object is
-// missing goes away by itself or by the operator's doing. Neither the key nor
-// anything that was answered is quoted.
+// explain finds the meaning of a failed call. Every failure is transient, except that
+// the object is missing. The error quotes neither the key nor the answer.
 func (c *Client) explain(doing string, err error) error {
 	var (
-		told    *stripe.Error
+		answer  *stripe.Error
 		request *url.Error
 		network net.Error
 	)
 	switch {
-	case errors.As(err, &told):
-		return fmt.Errorf("%s: %w", doing, ofStripe(told))
-	case errors.As(err, &request) && fault.ReasonOf(request.Err) != fault.Other: // the transport's own
+	case errors.As(err, &answer):
+		return fmt.Errorf("%s: %w", doing, refused(answer))
+	case errors.As(err, &request) && fault.ReasonOf(request.Err) != fault.Other: // from our transport
 		return fmt.Errorf("%s: %w", doing, request.Err)
 	case errors.Is(err, context.DeadlineExceeded):
 		return fault.New(fault.Transient, fault.StripeTimeout, fmt.Errorf("%s: no answer in %s", doing, c.timeout))
@@ -41,18 +40,18 @@ func (c *Client) explain(doing string, err error) error {
 	case errors.As(err, &network), errors.Is(err, io.ErrUnexpectedEOF):
 		return fault.New(fault.Transient, fault.StripeUnreachable, fmt.Errorf("%s: the connection broke", doing))
 	}
-	return unexpected(doing, "it is none of Stripe's")
+	return unexpected(doing, "it is not an answer of Stripe's API")
 }
 
-// ofStripe goes by status and code: the message of an error quotes what was
-// sent.
-func ofStripe(told *stripe.Error) error {
-	if told.HTTPStatusCode == http.StatusNotFound && told.Code == stripe.ErrorCodeResourceMissing {
+// refused uses the status and the code only: the message of an error may quote what
+// was sent.
+func refused(answer *stripe.Error) error {
+	if answer.HTTPStatusCode == http.StatusNotFound && answer.Code == stripe.ErrorCodeResourceMissing {
 		return fault.New(fault.Permanent, fault.NotAtStripe, ErrMissing)
 	}
 	return fault.New(fault.Transient, fault.StripeRefused, fmt.Errorf(
-		"answered %d %.60q by Stripe (request %.60q): check STRIPE_API_VERSION and STRIPE_API_BASE",
-		told.HTTPStatusCode, told.Code, told.RequestID))
+		"status %d %.60q from Stripe (request %.60q): check STRIPE_API_VERSION and STRIPE_API_BASE",
+		answer.HTTPStatusCode, answer.Code, answer.RequestID))
 }
 
 func unexpected(doing, why string) error {

@@ -12,19 +12,19 @@ import (
 )
 
 const (
-	pageSize = 100 // the most that Stripe gives
-	// maxPages is far above what a subscription can have; it ends a list that
-	// never says that it has ended.
+	pageSize = 100 // Stripe's maximum
+	// maxPages is far more than a subscription can have. It ends a list that never
+	// says that it has ended.
 	maxPages = 100
 )
 
-// list is a page of objects, which stay as they are.
+// list is a page of objects as Stripe sent them.
 type list struct {
 	Data    []json.RawMessage `json:"data"`
 	HasMore bool              `json:"has_more"`
 }
 
-// itemsTruncated reports whether a subscription lists only some of its items.
+// itemsTruncated reports whether a subscription includes only some of its items.
 func itemsTruncated(subscription []byte) bool {
 	var s struct {
 		Items json.RawMessage `json:"items"`
@@ -38,20 +38,20 @@ func (c *Client) items(ctx context.Context, of Owner, subscription string) ([]js
 	doing := "reading items of subscription " + subscription
 	var all []json.RawMessage
 	for range maxPages {
-		answer, err := c.get(ctx, of, "/v1/subscription_items", itemQuery(subscription, last(all)))
+		answer, err := c.get(ctx, of, "/v1/subscription_items", itemQuery(subscription, lastID(all)))
 		if err != nil {
 			return nil, c.explain(doing, err)
 		}
 		var page list
 		if err := json.Unmarshal(answer.Raw, &page); err != nil {
-			return nil, unexpected(doing, "no list was answered")
+			return nil, unexpected(doing, "it is not a list")
 		}
 		all = append(all, page.Data...)
 		if !page.HasMore {
 			return all, nil
 		}
-		if len(page.Data) == 0 || last(all) == "" {
-			return nil, unexpected(doing, "the list goes on without saying where")
+		if len(page.Data) == 0 || lastID(all) == "" {
+			return nil, unexpected(doing, "the list continues after an item without an id")
 		}
 	}
 	return nil, unexpected(doing, "the list does not end")
@@ -67,8 +67,8 @@ func itemQuery(subscription, after string) *form.Values {
 	return query
 }
 
-// last is the id of the last item, "" if there is none that could be asked for.
-func last(items []json.RawMessage) string {
+// lastID returns the id of the last item, or "" if it cannot be part of a query.
+func lastID(items []json.RawMessage) string {
 	if len(items) == 0 {
 		return ""
 	}
@@ -81,32 +81,29 @@ func last(items []json.RawMessage) string {
 	return item.ID
 }
 
-// withItems puts the complete list into a subscription. The other members keep
-// their bytes.
+// withItems puts the complete list into a subscription. The other members keep their
+// bytes.
 func withItems(subscription []byte, items []json.RawMessage) ([]byte, error) {
 	const doing = "completing the items of a subscription"
 	var members, page map[string]json.RawMessage
-	if err := json.Unmarshal(subscription, &members); err != nil {
-		return nil, unexpected(doing, "no object was answered")
-	}
-	if err := json.Unmarshal(members["items"], &page); err != nil {
-		return nil, unexpected(doing, "the items are no list")
+	if json.Unmarshal(subscription, &members) != nil || json.Unmarshal(members["items"], &page) != nil {
+		return nil, unexpected(doing, "it is not a subscription with a list of items")
 	}
 	var err error
 	if page["data"], err = encode(items); err != nil {
-		return nil, unexpected(doing, "an item is no JSON")
+		return nil, unexpected(doing, "an item is not JSON")
 	}
 	page["has_more"] = json.RawMessage("false")
 	if _, ok := page["total_count"]; ok {
 		page["total_count"] = json.RawMessage(strconv.Itoa(len(items)))
 	}
 	if members["items"], err = encode(page); err != nil {
-		return nil, unexpected(doing, "the items are no JSON")
+		return nil, unexpected(doing, "the items are not JSON")
 	}
 	return encode(members)
 }
 
-// encode does not escape what HTML would have escaped.
+// encode is json.Marshal without the escapes for HTML.
 func encode(v any) ([]byte, error) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)

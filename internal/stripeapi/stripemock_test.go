@@ -25,15 +25,13 @@ import (
 
 const requireMock = "BILLBUS_REQUIRE_STRIPE_MOCK"
 
-// The stand-in of the other tests was written here, and would take what Stripe
-// does not. stripe-mock goes by Stripe's own specification of its API, and
-// refuses paths and parameters that are not in it. It knows the v1 endpoints,
-// which are all that is asked for; those of v2, by which a thin event could be
-// read, are not in its specification.
-func TestStripesSpecificationKnowsWhatIsAsked(t *testing.T) {
+// The fake of the other tests would accept requests that Stripe refuses. stripe-mock
+// follows Stripe's specification of its API, and refuses paths and parameters that are
+// not in it. It has the v1 endpoints, which are all that the client calls.
+func TestRequestsMatchStripesSpecification(t *testing.T) {
 	t.Parallel()
 	m := startMock(t)
-	mockRefuses(t, m) // else what follows would prove nothing
+	checkRefusals(t, m) // otherwise the test would prove nothing
 	c := client(t, stripeapi.Config{Base: m.URL})
 	if _, err := c.Event(t.Context(), platform, "evt_1"); err != nil {
 		t.Error(err)
@@ -54,7 +52,7 @@ func TestStripesSpecificationKnowsWhatIsAsked(t *testing.T) {
 	}
 }
 
-func mockRefuses(t *testing.T, m *mock) {
+func checkRefusals(t *testing.T, m *mock) {
 	t.Helper()
 	for uri, want := range map[string]int{
 		"/v1/subscription_items":                        http.StatusBadRequest,
@@ -79,14 +77,14 @@ func mockRefuses(t *testing.T, m *mock) {
 	m.forget()
 }
 
-// mock is stripe-mock behind a proxy that notes how it answers. Its lists do
-// not go on, and ours must be asked for the second page, too: so the first two,
-// in the subscription and of its items, are made to.
+// mock is stripe-mock behind a proxy that records its answers. stripe-mock's lists have
+// one page. To test the second page, the proxy sets has_more in the first two lists: in
+// the subscription and in the first page of its items.
 type mock struct {
 	*httptest.Server
-	mu    sync.Mutex
-	notes []string
-	lists int
+	mu      sync.Mutex
+	answers []string
+	lists   int
 }
 
 func startMock(t *testing.T) *mock {
@@ -96,16 +94,16 @@ func startMock(t *testing.T) *mock {
 	m.Server = httptest.NewServer(&httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(target)
-			r.Out.Header.Del("Accept-Encoding") // the body is looked into
+			r.Out.Header.Del("Accept-Encoding") // to read the body
 		},
-		ModifyResponse: m.note,
+		ModifyResponse: m.record,
 		Transport:      transport,
 	})
 	t.Cleanup(func() { m.Close(); transport.CloseIdleConnections() })
 	return m
 }
 
-func (m *mock) note(resp *http.Response) error {
+func (m *mock) record(resp *http.Response) error {
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return err
@@ -113,7 +111,7 @@ func (m *mock) note(resp *http.Response) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	names := slices.Sorted(maps.Keys(resp.Request.URL.Query()))
-	m.notes = append(m.notes, resp.Status[:3]+" "+resp.Request.URL.Path+" "+strings.Join(names, ","))
+	m.answers = append(m.answers, resp.Status[:3]+" "+resp.Request.URL.Path+" "+strings.Join(names, ","))
 	if more := []byte(`"has_more":false`); m.lists < 2 && bytes.Contains(body, more) {
 		m.lists++
 		body = bytes.ReplaceAll(body, more, []byte(`"has_more":true`))
@@ -127,13 +125,13 @@ func (m *mock) note(resp *http.Response) error {
 func (m *mock) answered() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.notes
+	return m.answers
 }
 
 func (m *mock) forget() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.notes = nil
+	m.answers = nil
 }
 
 // runMock starts stripe-mock until the test ends.
@@ -147,19 +145,19 @@ func runMock(t *testing.T) (addr string) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = cmd.Wait() }) // the context of the test has ended it
+	t.Cleanup(func() { _ = cmd.Wait() }) // the context of the test has killed it
 	listening := regexp.MustCompile(`Listening for HTTP at address: (\S+)`)
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		if match := listening.FindStringSubmatch(lines.Text()); match != nil {
 			return match[1]
 		}
 	}
-	t.Fatal("stripe-mock does not say where it listens")
+	t.Fatal("stripe-mock did not print its address")
 	return ""
 }
 
-// buildMock builds stripe-mock as it is pinned in tools. Where that cannot be
-// done, because nothing can be downloaded, the test is skipped, or fails if
+// buildMock builds stripe-mock in the version that tools pins. If that fails, as it does
+// where nothing can be downloaded, the test is skipped, or fails if
 // BILLBUS_REQUIRE_STRIPE_MOCK is set.
 func buildMock(t *testing.T) string {
 	t.Helper()
@@ -172,7 +170,7 @@ func buildMock(t *testing.T) string {
 	case os.Getenv(requireMock) != "":
 		t.Fatalf("building stripe-mock, and %s is set: %v\n%s", requireMock, err, out)
 	default:
-		t.Skipf("stripe-mock cannot be built (with %s set that is a failure): %v\n%s", requireMock, err, out)
+		t.Skipf("skipped, because building stripe-mock failed (with %s set, the test fails): %v\n%s", requireMock, err, out)
 	}
 	return binary
 }

@@ -10,13 +10,13 @@ import (
 	"github.com/billbus/billbus/internal/fault"
 )
 
-// maxAnswer is what one answer may weigh: a hundred items with everything in
-// them are some hundred kilobytes.
+// maxAnswer is the maximum size of an answer. A hundred large items take some hundred
+// kilobytes.
 const maxAnswer = 16 << 20
 
-// transport stands between stripe-go and the network: it keeps the pace, asks
-// for our API version instead of the SDK's, and answers for whatever is no
-// answer about the object that was asked for.
+// transport is between stripe-go and the network. It limits the rate, asks for our API
+// version instead of the SDK's, and turns answers that are not about the requested
+// object into errors.
 type transport struct {
 	next    http.RoundTripper
 	version string
@@ -47,13 +47,13 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// refusal is what an answer means that is not about the object, whatever its
-// body says: nil if it is about the object.
+// refusal returns an error for an answer that is not about the requested object,
+// regardless of its body.
 func (t *transport) refusal(resp *http.Response) error {
-	err := fmt.Errorf("answered %d by Stripe (request %s)", resp.StatusCode, requestID(resp.Header))
+	err := fmt.Errorf("status %d from Stripe (request %s)", resp.StatusCode, requestID(resp.Header))
 	switch status := resp.StatusCode; {
 	case status == http.StatusTooManyRequests:
-		t.pace.pause(resp.Header, leastPause)
+		t.pace.pause(resp.Header, minPause)
 		return fault.New(fault.Transient, fault.RateLimited, err)
 	case status >= 500:
 		t.pace.pause(resp.Header, 0)
@@ -65,7 +65,7 @@ func (t *transport) refusal(resp *http.Response) error {
 		return fault.New(fault.Transient, fault.NoPermission,
 			fmt.Errorf("%w: STRIPE_API_KEY may not read this; a restricted key needs read permission on Subscriptions and Events, also for connected accounts", err))
 	case status != http.StatusOK && status < 400:
-		return fault.New(fault.Transient, fault.Redirected, fmt.Errorf("%w: no redirect is followed; check STRIPE_API_BASE", err))
+		return fault.New(fault.Transient, fault.Redirected, fmt.Errorf("%w: redirects are not followed; check STRIPE_API_BASE", err))
 	}
 	return nil
 }

@@ -195,7 +195,7 @@ func (r *replay) settle(ctx context.Context, msg *message.Message) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(natsbus.RedeliveryDelay(fault.KindOf(err), tries)):
+		case <-time.After(natsbus.RedeliveryDelay(tries)):
 		}
 	}
 }

@@ -45,7 +45,7 @@ type Subscriber struct {
 	bus     *natsbus.Bus
 	streams *natsbus.Provisioner
 	letters *natsbus.DeadLetters
-	router  *message.Router
+	router  *natsbus.Router
 	gaps    *verify.GapWatch
 }
 
@@ -77,25 +77,15 @@ func (s *Subscriber) connect() error {
 		return err
 	}
 	s.bus, s.letters = bus, bus.NewDeadLetters(s.deps.Now)
-	s.streams = natsbus.NewProvisioner(bus, natsbus.ProvisionMode(s.cfg.Provision),
-		natsbus.StreamSettings(s.cfg.Stream), natsbus.SubscriberConsumer(s.cfg.ConsumerName), s.deps.Log)
+	s.streams = bus.NewProvisioner(natsbus.ProvisionMode(s.cfg.Provision),
+		natsbus.StreamSettings(s.cfg.Stream), natsbus.SubscriberConsumer(s.cfg.ConsumerName))
 	if s.router, err = s.newRouter(); err != nil {
 		bus.Close()
 	}
 	return err
 }
 
-func (s *Subscriber) newRouter() (*message.Router, error) {
-	sub, err := s.bus.NewSubscriber(natsbus.SubscriberConfig{
-		Stream: s.cfg.Stream.Name, Consumer: s.cfg.ConsumerName, MaxInFlight: s.cfg.MaxInFlight,
-		CloseTimeout: s.drainTimeout(),
-		DeadLetter:   s.letters.Keep,
-		Settled:      s.settled,
-		Log:          s.deps.Log,
-	})
-	if err != nil {
-		return nil, err
-	}
+func (s *Subscriber) newRouter() (*natsbus.Router, error) {
 	commit, err := handlers.NewCommit(handlers.CommitConfig{
 		Store: gapNotifier{s.store, s.gaps}, Position: position, References: normalize.References,
 		Now: s.deps.Now, Metrics: s.deps.Metrics, Log: s.deps.Log,
@@ -103,7 +93,10 @@ func (s *Subscriber) newRouter() (*message.Router, error) {
 	if err != nil {
 		return nil, err
 	}
-	return natsbus.NewRouter("commit", sub, commit.Handle, s.cfg.ShutdownTimeout)
+	return s.bus.NewRouter(natsbus.SubscriberConfig{
+		Stream: s.cfg.Stream.Name, Consumer: s.cfg.ConsumerName, MaxInFlight: s.cfg.MaxInFlight,
+		CloseTimeout: s.cfg.ShutdownTimeout, DeadLetter: s.letters.Keep, Settled: s.settled,
+	}, commit.Handle)
 }
 
 // Close closes the connections.
@@ -125,7 +118,7 @@ func (s *Subscriber) Run(ctx context.Context) (err error) {
 		group.Go(func() error { run(ctx); return nil })
 	}
 	group.Go(func() error { return s.bus.WaitClosed(ctx) })
-	group.Go(func() error { return natsbus.Consume(ctx, s.router) })
+	group.Go(func() error { return s.router.Run(ctx) })
 	return group.Wait()
 }
 
@@ -137,7 +130,7 @@ func (s *Subscriber) provisionStore(ctx context.Context) {
 	s.store.Provision(ctx, natsbus.ProvisionMode(s.cfg.Provision) == natsbus.ProvisionCreate)
 }
 
-func (s *Subscriber) settled(delivery natsbus.Delivery, _ error) {
+func (s *Subscriber) settled(delivery natsbus.Delivery) {
 	if delivery.Deliveries > 1 {
 		s.deps.Metrics.Redelivered()
 	}

@@ -98,6 +98,9 @@ var table = map[string][]string{
 	"test/prose":     {},
 	"test/storetest": {"events", "events/ordering", "internal/fault", "internal/store", "test/kit", goCmp},
 
+	// Not in test/kit, because it links the server.
+	"test/kit/natstest": {"internal/embedded", natsClient},
+
 	// What other programs can do with the contract and nothing else of this module.
 	"examples":              {},
 	"examples/entitlement":  {"events", "events/ordering"},

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/billbus/billbus/test/kit"
 )
 
 // execute runs a program until it exits.
@@ -27,7 +29,7 @@ func execute(t *testing.T, name string, env []string, args ...string) (code int,
 func TestAllConfigurationFaultsAreReported(t *testing.T) {
 	t.Parallel()
 	const private = "hunter2private"
-	addr := freeAddr(t)
+	addr := kit.FreeAddr(t)
 	code, _, stderr := execute(t, "bridge", []string{
 		"LISTEN_ADDR=" + addr, "STRIPE_WEBHOOK_SECRETS=" + private, "WEBHOOK_TOLERANCE=soon", "STREAM_NAME=a.b",
 		"NATS_URL=nats://user:" + private + "@h o s t",

@@ -1,16 +1,15 @@
 package e2e_test
 
 import (
-	"net/http"
 	"testing"
 
-	"github.com/nats-io/nats.go/jetstream"
+	"github.com/billbus/billbus/test/kit/natstest"
 )
 
 func TestUnreadableMessagesBecomeDeadLettersOnce(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t).up(t)
-	js := jetStream(t, c.natsURL)
+	c := newCluster(t)
+	js := c.jetStream(t)
 	for _, payload := range []string{
 		"not JSON",
 		`{"specversion":"1.0","id":"evt_1"}`,
@@ -21,11 +20,9 @@ func TestUnreadableMessagesBecomeDeadLettersOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got, body := post(c.webhookURL, event("evt_good", "sub_good", 1)); got != http.StatusOK {
-		t.Fatalf("got %d %s", got, body)
-	}
-	drained(t, js)
-	if got := count(t, js, "BILLBUS_DLQ"); got != 4 {
+	accept(t, c.webhookURL, event("evt_good", "sub_good", 1))
+	c.drained(t)
+	if got := natstest.Count(t, js, "BILLBUS_DLQ"); got != 4 {
 		t.Errorf("got %d dead letters, want 4", got)
 	}
 	consumer, err := js.Consumer(t.Context(), "BILLBUS", durable)
@@ -36,21 +33,17 @@ func TestUnreadableMessagesBecomeDeadLettersOnce(t *testing.T) {
 		t.Errorf("got ack floor %d, want 5", floor)
 	}
 	sequences := map[string]bool{}
-	stream, err := js.Stream(t.Context(), "BILLBUS_DLQ")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for seq := uint64(1); seq <= 4; seq++ {
-		var letter *jetstream.RawStreamMsg
-		if letter, err = stream.GetMsg(t.Context(), seq); err != nil {
-			t.Fatal(err)
+	for sequence := uint64(1); sequence <= 4; sequence++ {
+		header := natstest.Message(t, js, "BILLBUS_DLQ", sequence).Header
+		sequences[header.Get("Billbus-Dlq-Sequence")] = true
+		if got := header.Get("Billbus-Dlq-Code"); got != "unreadable" {
+			t.Errorf("got code %q, want unreadable", got)
 		}
-		sequences[letter.Header.Get("Billbus-Dlq-Sequence")] = true
 	}
 	if len(sequences) != 4 {
 		t.Errorf("got letters of %d messages, want 4", len(sequences))
 	}
-	if got := len(rows[auditRow](t, database(t, c.mongoURI).Collection("webhook_events"))); got != 1 {
+	if got := len(audit[auditDoc](t, c.database(t))); got != 1 {
 		t.Errorf("got %d audit documents, want 1", got)
 	}
 }

@@ -1,5 +1,5 @@
-// Package e2e holds the tests of the whole path: the built programs beside a
-// NATS server and a document database in processes of their own, loaded, killed
-// and started again, and then checked: whatever was answered 200 is audited
-// once, and every state is the one that the audit trail says.
+// Package e2e tests the whole path. It runs the built programs, a NATS server and a
+// document database as separate processes, sends events, kills and restarts processes,
+// and then checks the result: every event that was answered 200 is in the audit trail
+// once, and every state follows from the audit trail.
 package e2e

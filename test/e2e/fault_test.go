@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/billbus/billbus/test/kit"
+	"github.com/billbus/billbus/test/kit/natstest"
 )
 
 func TestKillingAnyProcessLosesNothing(t *testing.T) {
@@ -19,14 +21,14 @@ func TestKillingAnyProcessLosesNothing(t *testing.T) {
 	for _, victim := range []string{"bridge", "subscriber", "nats", "documents"} {
 		t.Run(victim, func(t *testing.T) {
 			t.Parallel()
-			c := newCluster(t).up(t)
-			l := startLoad(t, c.webhookURL, 4, pause)
+			c := newFragileCluster(t)
+			l := startLoad(c.webhookURL, 4, pause)
 			l.more(t, 100)
-			p := map[string]*process{"bridge": c.bridge, "subscriber": c.subscriber, "nats": c.nats, "documents": c.documents}[victim]
+			p := map[string]*kit.Process{"bridge": c.bridge, "subscriber": c.subscriber, "nats": c.nats, "documents": c.documents}[victim]
 			for range 2 {
-				p.kill(t)
-				time.Sleep(300 * time.Millisecond) // an outage has a length
-				p.start(t)
+				p.Kill(t)
+				<-time.After(300 * time.Millisecond) // the outage
+				p.Start(t)
 				l.more(t, 100)
 			}
 			c.check(t, l.stop(t))
@@ -37,105 +39,100 @@ func TestKillingAnyProcessLosesNothing(t *testing.T) {
 // pause makes a load of some hundred events a second.
 const pause = 10 * time.Millisecond
 
-// outage is how long the database is away; a longer one can be asked for.
-func outage(t *testing.T) time.Duration {
+// waitOutage waits for the length of an outage, which BILLBUS_E2E_OUTAGE can change.
+func waitOutage(t *testing.T) {
 	t.Helper()
-	text := os.Getenv("BILLBUS_E2E_OUTAGE")
-	if text == "" {
-		return 5 * time.Second
-	}
-	d, err := time.ParseDuration(text)
+	d, err := time.ParseDuration(setting("BILLBUS_E2E_OUTAGE", "5s"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return d
+	<-time.After(d)
 }
 
-func TestDatabaseAwayUnderLoadLosesNothing(t *testing.T) {
+func TestDatabaseOutageUnderLoadLosesNothing(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t).up(t)
-	l := startLoad(t, c.webhookURL, 2, pause)
+	c := newFragileCluster(t)
+	l := startLoad(c.webhookURL, 2, pause)
 	l.more(t, 50)
-	c.documents.kill(t)
-	kit.Eventually(t, "subscriber is not ready", func() bool { return status(c.subAdmin+"/readyz") == http.StatusServiceUnavailable })
-	if got := status(c.subAdmin + "/healthz"); got != http.StatusOK {
-		t.Errorf("healthz is %d while the database is away", got)
+	c.documents.Kill(t)
+	notReady(t, c.subAdmin)
+	if got := kit.Get(c.subAdmin + "/healthz").Status; got != http.StatusOK {
+		t.Errorf("healthz is %d while the database is down", got)
 	}
-	if got := status(c.bridgeAdmin + "/readyz"); got != http.StatusOK {
-		t.Errorf("the bridge's readyz is %d while only the database is away", got)
+	if got := kit.Get(c.bridgeAdmin + "/readyz").Status; got != http.StatusOK {
+		t.Errorf("the bridge's readyz is %d while only the database is down", got)
 	}
-	time.Sleep(outage(t))
+	waitOutage(t)
 	accepted := l.stop(t)
-	c.documents.start(t)
-	kit.Eventually(t, "subscriber is ready again", func() bool { return status(c.subAdmin+"/readyz") == http.StatusOK })
+	c.documents.Start(t)
+	ready(t, c.subAdmin)
 	c.check(t, accepted)
 }
 
-func TestNATSAwayIsBridgedByStripesRetries(t *testing.T) {
+func TestNATSOutageUnderLoadLosesNothing(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t).up(t)
-	l := startLoad(t, c.webhookURL, 2, pause)
+	c := newCluster(t)
+	l := startLoad(c.webhookURL, 2, pause)
 	l.more(t, 50)
-	c.nats.kill(t)
-	kit.Eventually(t, "bridge is not ready", func() bool { return status(c.bridgeAdmin+"/readyz") == http.StatusServiceUnavailable })
+	c.nats.Kill(t)
+	notReady(t, c.bridgeAdmin)
 	start := time.Now()
-	if got, body := post(c.webhookURL, event("evt_away", "sub_0", 0)); got != http.StatusServiceUnavailable {
+	if got, body := post(c.webhookURL, event("evt_down", "sub_0", 0)); got != http.StatusServiceUnavailable {
 		t.Errorf("got %d %s without NATS", got, body)
 	}
 	if took := time.Since(start); took > 3500*time.Millisecond {
 		t.Errorf("the answer took %v", took)
 	}
-	time.Sleep(outage(t))
-	c.nats.start(t)
-	kit.Eventually(t, "bridge is ready again", func() bool { return status(c.bridgeAdmin+"/readyz") == http.StatusOK })
+	waitOutage(t)
+	c.nats.Start(t)
+	ready(t, c.bridgeAdmin)
 	l.more(t, 50)
 	c.check(t, l.stop(t))
 }
 
 func TestTerminationUnderLoadIsClean(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t).up(t)
-	l := startLoad(t, c.webhookURL, 4, pause)
+	c := newCluster(t)
+	l := startLoad(c.webhookURL, 4, pause)
 	for range 3 {
 		l.more(t, 100)
-		if err := c.subscriber.terminate(t); err != nil {
+		if err := c.subscriber.Terminate(t); err != nil {
 			t.Errorf("subscriber: %v", err)
 		}
-		c.subscriber.start(t)
-		// Before it is ready it may not have come to the point of minding signals.
-		kit.Eventually(t, "subscriber is ready again", func() bool { return status(c.subAdmin+"/readyz") == http.StatusOK })
+		c.subscriber.Start(t)
+		ready(t, c.subAdmin) // before, it may not handle signals yet
 	}
 	l.more(t, 50)
-	if err := c.bridge.terminate(t); err != nil {
+	if err := c.bridge.Terminate(t); err != nil {
 		t.Errorf("bridge: %v", err)
 	}
 	c.check(t, l.stop(t))
-	storedOnce(t, c.subscriber.log)
+	checkStoredOnce(t, c.subscriber.Log)
 }
 
 func TestTerminationDoesNotWaitForADatabaseThatHangs(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, "SHUTDOWN_TIMEOUT=4s").up(t)
-	l := startLoad(t, c.webhookURL, 4, pause)
+	c := newFragileCluster(t, "SHUTDOWN_TIMEOUT=4s")
+	l := startLoad(c.webhookURL, 4, pause)
 	l.more(t, 50)
-	c.documents.signal(t, syscall.SIGSTOP)
+	c.documents.Signal(t, syscall.SIGSTOP)
 	l.more(t, 50)
 	start := time.Now()
-	if err := c.subscriber.terminate(t); err != nil {
+	if err := c.subscriber.Terminate(t); err != nil {
 		t.Errorf("subscriber: %v", err)
 	}
 	took := time.Since(start)
-	c.documents.signal(t, syscall.SIGCONT)
+	c.documents.Signal(t, syscall.SIGCONT)
 	if took > 15*time.Second {
 		t.Errorf("stopping took %v with a shutdown timeout of 4 s", took)
 	}
-	c.subscriber.start(t)
+	c.subscriber.Start(t)
 	c.check(t, l.stop(t))
 }
 
-// storedOnce reads the subscriber's log: no message that was stored may have
-// been delivered again.
-func storedOnce(t *testing.T, path string) {
+// checkStoredOnce reads the subscriber's log: no message that was stored may have been
+// delivered again.
+func checkStoredOnce(t *testing.T, path string) {
 	t.Helper()
 	file, err := os.Open(path)
 	if err != nil {
@@ -157,7 +154,7 @@ func storedOnce(t *testing.T, path string) {
 		}
 	}
 	if len(stored) < 300 {
-		t.Fatalf("the log tells of %d messages only", len(stored))
+		t.Fatalf("got %d messages in the log, want at least 300", len(stored))
 	}
 	for sequence, n := range stored {
 		if n > 1 {
@@ -166,76 +163,76 @@ func storedOnce(t *testing.T, path string) {
 	}
 }
 
-func TestSecondSubscriberGoesOnWhenTheFirstStops(t *testing.T) {
+func TestSecondSubscriberContinuesWhenTheFirstStops(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t).up(t)
-	second := *c.subscriber
-	second.name, second.log, second.cmd = "second", c.subscriber.log+".second", nil
-	admin := freeAddr(t)
-	second.env = append(strings.Split(strings.Join(c.subscriber.env, "\x00"), "\x00"), "ADMIN_ADDR="+admin)
-	second.start(t)
-	kit.Eventually(t, "second is ready", func() bool { return status("http://"+admin+"/readyz") == http.StatusOK })
-	if err := c.subscriber.terminate(t); err != nil {
+	c := newCluster(t)
+	admin := kit.FreeAddr(t)
+	second := &kit.Process{
+		Name: "second subscriber", Command: c.subscriber.Command, Log: c.subscriber.Log + ".second",
+		Env: append(slices.Clone(c.subscriber.Env), "ADMIN_ADDR="+admin),
+	}
+	second.Start(t)
+	ready(t, "http://"+admin)
+	if err := c.subscriber.Terminate(t); err != nil {
 		t.Errorf("first: %v", err)
 	}
-	l := startLoad(t, c.webhookURL, 2, pause)
+	l := startLoad(c.webhookURL, 2, pause)
 	l.more(t, 50)
 	c.check(t, l.stop(t))
 }
 
-func TestLogsHoldNothingPrivate(t *testing.T) {
+func TestLogsContainNothingPrivate(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, "LOG_LEVEL=debug").up(t)
-	l := startLoad(t, c.webhookURL, 2, pause)
+	c := newFragileCluster(t, "LOG_LEVEL=debug")
+	l := startLoad(c.webhookURL, 2, pause)
 	l.more(t, 30)
-	c.documents.kill(t)
+	c.documents.Kill(t)
 	l.more(t, 30)
-	c.documents.start(t)
+	c.documents.Start(t)
 	accepted := l.stop(t)
 	if status, _ := post(c.webhookURL, []byte(`{"email":"private@example.com"`)); status != http.StatusBadRequest {
-		t.Errorf("got %d for a body that is no event", status)
+		t.Errorf("got %d for a body that is not an event", status)
 	}
 	c.check(t, accepted)
-	for _, p := range []*process{c.bridge, c.subscriber} {
-		text, err := os.ReadFile(p.log)
+	for _, p := range []*kit.Process{c.bridge, c.subscriber} {
+		text, err := os.ReadFile(p.Log)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, private := range []string{"private@example.com", secret, "user_1", "price_1", "idempotency_key", `"metadata"`} {
 			if strings.Contains(string(text), private) {
-				t.Errorf("the log of %s contains %q", p.name, private)
+				t.Errorf("the log of %s contains %q", p.Name, private)
 			}
 		}
 		if !strings.Contains(string(text), "evt_0_1") {
-			t.Errorf("the log of %s names no event", p.name)
+			t.Errorf("the log of %s contains no event id", p.Name)
 		}
 	}
 }
 
-func TestRepetitionChangesNothing(t *testing.T) {
+func TestRepeatedEventChangesNothing(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, "STREAM_DUPLICATE_WINDOW=1s").up(t)
+	c := newCluster(t, "STREAM_DUPLICATE_WINDOW=1s")
 	body := event("evt_again", "sub_again", 5)
-	done := make(chan int, 100)
+	statuses := make(chan int, 100)
 	for range 100 {
-		go func() { status, _ := post(c.webhookURL, body); done <- status }()
+		go func() { status, _ := post(c.webhookURL, body); statuses <- status }()
 	}
 	for range 100 {
-		if got := <-done; got != http.StatusOK {
+		if got := <-statuses; got != http.StatusOK {
 			t.Errorf("got %d", got)
 		}
 	}
-	js := jetStream(t, c.natsURL)
-	drained(t, js)
-	db := database(t, c.mongoURI)
-	before := rows[map[string]any](t, db.Collection("subscriptions"))
+	c.drained(t)
+	db, js := c.database(t), c.jetStream(t)
+	before := records[map[string]any](t, db)
 	kit.Eventually(t, "the duplicate window has passed", func() bool {
 		post(c.webhookURL, body)
-		return count(t, js, "BILLBUS") > 1
+		return natstest.Count(t, js, "BILLBUS") > 1
 	})
 	c.check(t, map[string]bool{"evt_again": true})
-	after := rows[map[string]any](t, db.Collection("subscriptions"))
+	after := records[map[string]any](t, db)
 	if fmt.Sprint(before) != fmt.Sprint(after) {
-		t.Errorf("the state changed:\n%v\n%v", before, after)
+		t.Errorf("the record changed:\n%v\n%v", before, after)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"github.com/billbus/billbus/test/kit"
+	"github.com/billbus/billbus/test/kit/natstest"
 )
 
 type replayed struct {
@@ -22,14 +23,10 @@ type replayed struct {
 	Resumed  uint64         `json:"resumed_behind"`
 }
 
-func (c *cluster) replayEnv() []string {
-	return []string{"MONGODB_URI=" + c.mongoURI, "NATS_URL=" + c.natsURL}
-}
-
-// replay runs the command to its end.
+// replay runs the command.
 func (c *cluster) replay(t *testing.T, args ...string) replayed {
 	t.Helper()
-	code, stdout, stderr := execute(t, "subscriber", c.replayEnv(), append([]string{"replay", "--json"}, args...)...)
+	code, stdout, stderr := execute(t, "subscriber", c.env(), append([]string{"replay", "--json"}, args...)...)
 	var r replayed
 	if err := json.Unmarshal([]byte(stdout), &r); err != nil || code != 0 {
 		t.Fatalf("exit status %d, %v\n%s%s", code, err, stdout, stderr)
@@ -37,7 +34,8 @@ func (c *cluster) replay(t *testing.T, args ...string) replayed {
 	return r
 }
 
-// content is both collections, without what depends on when they were written.
+// content returns both collections without the fields that depend on when they were
+// written.
 func content(t *testing.T, db *mongo.Database) map[string]map[string]string {
 	t.Helper()
 	return map[string]map[string]string{
@@ -45,22 +43,13 @@ func content(t *testing.T, db *mongo.Database) map[string]map[string]string {
 	}
 }
 
-func drop(t *testing.T, db *mongo.Database) {
-	t.Helper()
-	for _, name := range []string{"subscriptions", "webhook_events"} {
-		if err := db.Collection(name).Drop(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// TestReplayRestoresWhatWasDropped also kills it on the way.
+// TestReplayRestoresWhatWasDropped also kills the first replay.
 func TestReplayRestoresWhatWasDropped(t *testing.T) {
 	t.Parallel()
 	c := simulated(t, "25")
-	db, js := database(t, c.mongoURI), jetStream(t, c.natsURL)
+	db, js := c.database(t), c.jetStream(t)
 	before := content(t, db)
-	messages := int(count(t, js, "BILLBUS"))
+	messages := int(natstest.Count(t, js, "BILLBUS"))
 	if r := c.replay(t); r.Messages != messages || r.Outcomes["duplicate"] != messages {
 		t.Errorf("onto a populated database: got %+v, want %d duplicates", r, messages)
 	}
@@ -68,13 +57,15 @@ func TestReplayRestoresWhatWasDropped(t *testing.T) {
 		t.Errorf("onto a populated database (-before +after):\n%s", diff)
 	}
 	drop(t, db)
-	p := &process{name: "replay", path: filepath.Join(binaries, "subscriber"), args: []string{"replay", "--rate=50"}, env: c.replayEnv(), log: filepath.Join(t.TempDir(), "log")}
-	p.start(t)
-	kit.Eventually(t, "half of it is there", func() bool {
+	p := &kit.Process{
+		Name: "replay", Command: []string{filepath.Join(binaries, "subscriber"), "replay", "--rate=50"}, Env: c.env(), Log: filepath.Join(t.TempDir(), "log"),
+	}
+	p.Start(t)
+	kit.Eventually(t, "half of the events are stored", func() bool {
 		n, err := db.Collection("webhook_events").CountDocuments(t.Context(), bson.D{})
 		return err == nil && n > int64(messages)/2
 	})
-	p.kill(t)
+	p.Kill(t)
 	if r := c.replay(t); r.Messages >= messages || r.Resumed == 0 {
 		t.Errorf("after the kill: got %+v of %d messages", r, messages)
 	}
@@ -89,11 +80,12 @@ func TestReplayRestoresWhatWasDropped(t *testing.T) {
 	}
 }
 
-// TestReplayBesideLiveTraffic polls all states meanwhile: none may go back.
-func TestReplayBesideLiveTraffic(t *testing.T) {
+// TestReplayDuringLiveTraffic polls all records meanwhile: none may go back to an earlier
+// state.
+func TestReplayDuringLiveTraffic(t *testing.T) {
 	t.Parallel()
 	c := simulated(t, "10")
-	states := database(t, c.mongoURI).Collection("subscriptions")
+	states := c.database(t).Collection("subscriptions")
 	ctx, stop := context.WithCancel(t.Context())
 	var polling sync.WaitGroup
 	polling.Go(func() { watchStates(ctx, t, states) })
@@ -103,7 +95,7 @@ func TestReplayBesideLiveTraffic(t *testing.T) {
 		c.replay(t)
 	}
 	traffic.Wait()
-	drained(t, jetStream(t, c.natsURL))
+	c.drained(t)
 	stop()
 	polling.Wait()
 	if code, findings, summary := c.verify(t); code != 0 || len(findings) != 0 || summary["subscriptions"] != 20.0 {
@@ -111,8 +103,8 @@ func TestReplayBesideLiveTraffic(t *testing.T) {
 	}
 }
 
-// watchStates fails the test when a state is written with fewer, or rests on an
-// earlier event, than before.
+// watchStates fails the test when a record has a lower revision, or an earlier event,
+// than before.
 func watchStates(ctx context.Context, t *testing.T, states *mongo.Collection) {
 	type row struct {
 		Key     string `bson:"_id"`
@@ -138,5 +130,5 @@ func watchStates(ctx context.Context, t *testing.T, states *mongo.Collection) {
 			last[now.Key] = now
 		}
 	}
-	t.Logf("polled all states %d times", polls)
+	t.Logf("polled all records %d times", polls)
 }

@@ -1,13 +1,7 @@
 package e2e_test
 
 import (
-	"bytes"
-	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"io"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -19,7 +13,7 @@ import (
 
 const epoch = 1760000000
 
-// event renders the n-th update of a subscription.
+// event returns the n-th update of a subscription.
 func event(id, subscription string, n int) []byte {
 	return fmt.Appendf(nil, `{"id":%q,"object":"event","type":"customer.subscription.updated","created":%d,"livemode":false,`+
 		`"api_version":"2025-09-30.clover","pending_webhooks":1,"request":{"id":"req_1","idempotency_key":"key_1"},`+
@@ -29,79 +23,70 @@ func event(id, subscription string, n int) []byte {
 		id, epoch+10*n, subscription, epoch, n)
 }
 
-func sign(body []byte, at time.Time) string {
-	h := hmac.New(sha256.New, []byte(secret))
-	_, _ = fmt.Fprintf(h, "%d.", at.Unix())
-	h.Write(body)
-	return fmt.Sprintf("t=%d,v1=%s", at.Unix(), hex.EncodeToString(h.Sum(nil)))
-}
-
-// post sends a signed webhook; status 0 means that there was no answer.
+// post sends a signed webhook. Status 0 means that there was no answer.
 func post(url string, body []byte) (status int, answer string) {
-	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, url, bytes.NewReader(body))
+	resp, err := kit.Post(url, body, kit.Sign(body, secret, time.Now()))
 	if err != nil {
 		return 0, err.Error()
 	}
-	req.Header.Set("Stripe-Signature", sign(body, time.Now()))
-	resp, err := (&http.Client{Timeout: 10 * time.Second}).Do(req)
-	if err != nil {
-		return 0, err.Error()
-	}
-	defer func() { _ = resp.Body.Close() }()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return 0, err.Error()
-	}
-	return resp.StatusCode, string(text)
+	return resp.Status, resp.Body
 }
 
-// load posts events of some subscriptions until stop, sending each again until
-// it is answered 200, as Stripe does, and remembers which were. Each worker
-// pauses between events: what piles up in an outage has to be caught up with.
+// accept sends a webhook that must be answered 200, and returns the answer.
+func accept(t *testing.T, url string, body []byte) string {
+	t.Helper()
+	status, answer := post(url, body)
+	if status != http.StatusOK {
+		t.Fatalf("got %d %s", status, answer)
+	}
+	return answer
+}
+
+// load sends events of some subscriptions until stop is called. Like Stripe it sends
+// each again until it is answered 200, and it remembers those. Each worker pauses
+// between events, because the subscriber has to catch up after an outage.
 type load struct {
+	url      string
 	sent     atomic.Int64
 	mu       sync.Mutex
 	accepted map[string]bool
-	refused  map[int]int // answers other than 200, by status
+	refused  map[int]int // number of answers other than 200, by status
 	work     sync.WaitGroup
 	ending   chan struct{}
 }
 
 const subscriptions = 20
 
-func startLoad(t *testing.T, url string, workers int, pause time.Duration) *load {
-	t.Helper()
-	l := &load{accepted: map[string]bool{}, refused: map[int]int{}, ending: make(chan struct{})}
+func startLoad(url string, workers int, pause time.Duration) *load {
+	l := &load{url: url, accepted: map[string]bool{}, refused: map[int]int{}, ending: make(chan struct{})}
 	for w := range workers {
 		l.work.Go(func() {
-			for n := 0; !l.ended(); n++ {
-				sub := (w + n*workers) % subscriptions
+			for n := 0; l.wait(pause); n++ {
 				id := fmt.Sprintf("evt_%d_%d", w, n)
-				l.deliver(url, id, event(id, fmt.Sprintf("sub_%d", sub), n))
-				time.Sleep(pause)
+				l.deliver(id, event(id, fmt.Sprintf("sub_%d", (w+n*workers)%subscriptions), n))
 			}
 		})
 	}
 	return l
 }
 
-func (l *load) ended() bool {
+// wait pauses, and reports false when the load ends.
+func (l *load) wait(pause time.Duration) bool {
 	select {
 	case <-l.ending:
-		return true
-	default:
 		return false
+	case <-time.After(pause):
+		return true
 	}
 }
 
-func (l *load) deliver(url, id string, body []byte) {
+func (l *load) deliver(id string, body []byte) {
 	for {
-		status, _ := post(url, body)
+		status, _ := post(l.url, body)
 		l.note(id, status)
-		if status == http.StatusOK || l.ended() {
+		if status == http.StatusOK || !l.wait(20*time.Millisecond) { // Stripe waits longer
 			return
 		}
-		time.Sleep(20 * time.Millisecond) // Stripe waits longer
 	}
 }
 
@@ -116,7 +101,7 @@ func (l *load) note(id string, status int) {
 	l.refused[status]++
 }
 
-// stop ends the load and returns the ids that were answered 200.
+// stop ends the load and returns the ids of the events that were answered 200.
 func (l *load) stop(t *testing.T) map[string]bool {
 	t.Helper()
 	close(l.ending)

@@ -10,29 +10,31 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 )
 
-// simulated is a cluster that has taken in whole lifecycles, and whose
-// subscriber has stored them.
+// simulated starts a cluster that has stored the histories of some subscriptions.
 func simulated(t *testing.T, subscriptions string, more ...string) *cluster {
 	t.Helper()
-	c := newCluster(t, more...).up(t)
+	c := newCluster(t, more...)
 	c.simulate(t, subscriptions)
-	drained(t, jetStream(t, c.natsURL))
+	c.drained(t)
 	return c
 }
 
-func (c *cluster) simulate(t *testing.T, subscriptions string) {
+// simulate sends histories, out of order and with repetitions. It logs the seed:
+// stripesim --seed sends the same events again.
+func (c *cluster) simulate(t *testing.T, subscriptions string, args ...string) {
 	t.Helper()
-	code, _, stderr := execute(t, "stripesim", []string{"STRIPESIM_SECRET=" + secret},
-		"--url", c.webhookURL, "--subscriptions", subscriptions, "--duplicates", "--disorder", "--ties", "0.3")
+	args = append([]string{"--url", c.webhookURL, "--subscriptions", subscriptions, "--duplicates", "--disorder", "--ties", "0.3"}, args...)
+	code, report, stderr := execute(t, "stripesim", []string{"STRIPESIM_SECRET=" + secret}, args...)
 	if code != 0 {
 		t.Fatalf("stripesim: exit status %d\n%s", code, stderr)
 	}
+	t.Log(report)
 }
 
-// verify runs the command; the summary is the last line of what it prints.
+// verify runs the command. The summary is the last line of its output.
 func (c *cluster) verify(t *testing.T, args ...string) (code int, findings []string, summary map[string]any) {
 	t.Helper()
-	code, stdout, stderr := execute(t, "subscriber", []string{"MONGODB_URI=" + c.mongoURI}, append([]string{"verify", "--json"}, args...)...)
+	code, stdout, stderr := execute(t, "subscriber", c.env(), append([]string{"verify", "--json"}, args...)...)
 	lines := strings.Split(strings.TrimSpace(stdout), "\n")
 	findings = lines[:len(lines)-1]
 	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &summary); err != nil {
@@ -41,16 +43,15 @@ func (c *cluster) verify(t *testing.T, args ...string) (code int, findings []str
 	return code, findings, summary
 }
 
-// TestVerifyReportsAndRepairsWhatWasDamaged damages the database by hand.
-func TestVerifyReportsAndRepairsWhatWasDamaged(t *testing.T) {
+func TestVerifyReportsAndRepairsDamagedRecords(t *testing.T) {
 	t.Parallel()
 	c := simulated(t, "200")
 	if code, findings, summary := c.verify(t); code != 0 || len(findings) != 0 || summary["subscriptions"] != 200.0 {
 		t.Fatalf("untouched: got %d, %v\n%s", code, summary, strings.Join(findings, "\n"))
 	}
-	states := database(t, c.mongoURI).Collection("subscriptions")
+	states := c.database(t).Collection("subscriptions")
 	before := comparable(t, states)
-	keys := rows[stateRow](t, states)
+	keys := docs[recordDoc](t, states)
 	c.damage(t, states, keys[0].Key, bson.D{{Key: "status", Value: "bogus"}, {Key: "extra", Value: 1}})
 	c.damage(t, states, keys[1].Key, bson.D{{Key: "version.known", Value: bson.A{}}})
 	c.damage(t, states, keys[2].Key, bson.D{{Key: "version.rule", Value: 1}, {Key: "status", Value: "older"}})
@@ -80,12 +81,12 @@ func (c *cluster) damage(t *testing.T, states *mongo.Collection, key string, fie
 	}
 }
 
-// comparable is a collection without what depends on when, and how often, a
-// document was written.
+// comparable returns the documents of a collection without the fields that depend on
+// when, and how often, a document was written.
 func comparable(t *testing.T, collection *mongo.Collection) map[string]string {
 	t.Helper()
-	docs := map[string]string{}
-	for _, doc := range rows[bson.D](t, collection) {
+	texts := map[string]string{}
+	for _, doc := range docs[bson.D](t, collection) {
 		var kept bson.D
 		key := ""
 		for _, e := range doc {
@@ -103,9 +104,9 @@ func comparable(t *testing.T, collection *mongo.Collection) map[string]string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		docs[key] = string(text)
+		texts[key] = string(text)
 	}
-	return docs
+	return texts
 }
 
 func without(doc bson.D, key string) bson.D {

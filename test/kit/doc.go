@@ -1,4 +1,4 @@
 // Package kit is what the tests of several packages share: messages about one
-// subscription, waiting for a condition, and a buffer that goroutines may write to.
-// Only tests import it.
+// subscription, signed webhooks, a fake of Stripe's API, processes, and waiting for a
+// condition. Only tests import it.
 package kit

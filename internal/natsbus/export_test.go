@@ -1,0 +1,12 @@
+package natsbus
+
+import (
+	"context"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// SetBind makes s look up the durable consumer of each topic with bind.
+func (s *Subscriber) SetBind(bind func(ctx context.Context, topic string) (jetstream.Consumer, error)) {
+	s.bind = bind
+}

@@ -1,0 +1,96 @@
+// Package natstest runs a NATS server inside a test. It is apart from package kit,
+// because it links the server. Only tests import it.
+package natstest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/billbus/billbus/internal/embedded/natsserver"
+)
+
+// Start starts a server on a free port. It stops at the end of the test.
+func Start(t testing.TB) *natsserver.Server {
+	t.Helper()
+	return StartAt(t, "127.0.0.1:0", t.TempDir())
+}
+
+// StartAt starts a server on addr with its data in dir, to replace one that was
+// closed.
+func StartAt(t testing.TB, addr, dir string) *natsserver.Server {
+	t.Helper()
+	return StartWith(t, natsserver.Config{Addr: addr, Dir: dir})
+}
+
+// StartWith starts a server with the given configuration.
+func StartWith(t testing.TB, cfg natsserver.Config) *natsserver.Server {
+	t.Helper()
+	srv, err := natsserver.Start(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(srv.Close)
+	return srv
+}
+
+// JetStream connects to the server at url. The connection survives a restart of the
+// server, and closes at the end of the test.
+func JetStream(t testing.TB, url string) jetstream.JetStream {
+	t.Helper()
+	nc, err := nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return js
+}
+
+// Stream returns the current information about a stream.
+func Stream(t testing.TB, js jetstream.JetStream, name string) jetstream.Stream {
+	t.Helper()
+	stream, err := js.Stream(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stream
+}
+
+// Count returns the number of messages in a stream.
+func Count(t testing.TB, js jetstream.JetStream, stream string) uint64 {
+	t.Helper()
+	return Stream(t, js, stream).CachedInfo().State.Msgs
+}
+
+// Message returns one message of a stream.
+func Message(t testing.TB, js jetstream.JetStream, stream string, sequence uint64) *jetstream.RawStreamMsg {
+	t.Helper()
+	msg, err := Stream(t, js, stream).GetMsg(t.Context(), sequence)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return msg
+}
+
+// Unsettled returns how many messages of a stream a durable consumer has not
+// acknowledged yet. It goes by the last sequence of the stream, because a consumer
+// learns about a new message a moment after its publisher. It is meant for
+// consumers without a filter.
+func Unsettled(t testing.TB, js jetstream.JetStream, stream, durable string) (uint64, error) {
+	t.Helper()
+	c, err := js.Consumer(t.Context(), stream, durable)
+	if err != nil {
+		return 0, err
+	}
+	s, err := js.Stream(t.Context(), stream)
+	if err != nil {
+		return 0, err
+	}
+	return s.CachedInfo().State.LastSeq - c.CachedInfo().AckFloor.Stream, nil
+}

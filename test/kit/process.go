@@ -1,0 +1,138 @@
+package kit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Process is a program that a test starts, kills and starts again.
+type Process struct {
+	Name    string
+	Command []string // path and arguments
+	Env     []string
+	Log     string // the file of its output, appended to by each start
+
+	cmd  *exec.Cmd
+	done chan struct{}
+	err  error
+}
+
+// Start starts the process. It is killed at the end of the test.
+func (p *Process) Start(t testing.TB) {
+	t.Helper()
+	log, err := os.OpenFile(p.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = log.Close() }()
+	cmd := exec.Command(p.Command[0], p.Command[1:]...) //nolint:noctx // the test kills it
+	cmd.Env, cmd.Stdout, cmd.Stderr = p.Env, log, log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	p.cmd, p.done = cmd, done
+	go func() {
+		p.err = cmd.Wait()
+		close(done)
+	}()
+	t.Cleanup(func() { p.Kill(t) })
+}
+
+// Ended reports whether the process has ended.
+func (p *Process) Ended() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// Err waits until the process has ended, and returns how. It fails the test after 30
+// seconds.
+func (p *Process) Err(t testing.TB) error {
+	t.Helper()
+	select {
+	case <-p.done:
+		return p.err
+	case <-time.After(30 * time.Second):
+		t.Fatalf("%s did not end within 30 s", p.Name)
+		return nil
+	}
+}
+
+// Kill kills the process, if it runs, and waits until it has ended.
+func (p *Process) Kill(t testing.TB) {
+	t.Helper()
+	if p.cmd == nil {
+		return
+	}
+	p.Signal(t, syscall.SIGKILL)
+	<-p.done
+}
+
+// Signal sends a signal to the process, if it runs.
+func (p *Process) Signal(t testing.TB, sig os.Signal) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		t.Error(err)
+	}
+}
+
+// Terminate sends SIGTERM, and returns how the process ended.
+func (p *Process) Terminate(t testing.TB) error {
+	t.Helper()
+	p.Signal(t, syscall.SIGTERM)
+	return p.Err(t)
+}
+
+// RunWithBinaries builds packages into a temporary folder, sets dir to it, and calls
+// run, for TestMain.
+func RunWithBinaries(dir *string, run func() int, packages ...string) int {
+	temp, err := os.MkdirTemp("", "billbus-test-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(temp) }()
+	args := append([]string{"build", "-o", temp + string(filepath.Separator)}, packages...)
+	build := exec.CommandContext(context.Background(), "go", args...)
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "building the programs:", err)
+		return 1
+	}
+	*dir = temp
+	return run()
+}
+
+var lastPort atomic.Int64
+
+// FreeAddr returns an address on this machine that nothing listens on. Its port is
+// below those that the system assigns, so no client gets it while a server that uses
+// it restarts.
+func FreeAddr(t testing.TB) string {
+	t.Helper()
+	base := 15000 + int64(os.Getpid()%1000)*10
+	for range 1000 {
+		addr := fmt.Sprintf("127.0.0.1:%d", base+lastPort.Add(1))
+		ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", addr)
+		if err != nil {
+			continue
+		}
+		_ = ln.Close()
+		return addr
+	}
+	t.Fatal("no free port")
+	return ""
+}
