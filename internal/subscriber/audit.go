@@ -125,7 +125,7 @@ func search(ctx context.Context, db store.Search, a config.Audit, now time.Time)
 				return page{}, err
 			}
 		}
-		p.Events = append(p.Events, lineOf(f, trails[f.Subscription][f.Message.ID]))
+		p.Events = append(p.Events, lineOf(f, trails[f.Subscription][f.ID]))
 	}
 	return p, nil
 }
@@ -143,7 +143,7 @@ func (p *page) follow(ctx context.Context, db store.Search, key string, shown []
 		}
 	}
 	for _, g := range ordering.Gaps(facts) {
-		if slices.ContainsFunc(shown, func(f store.Audited) bool { return f.Subscription == key && f.Message.ID == g.Before }) {
+		if slices.ContainsFunc(shown, func(f store.Audited) bool { return f.Subscription == key && f.ID == g.Before }) {
 			p.Gaps = append(p.Gaps, auditGap{key, g.After, g.Since, g.Before, g.Until})
 		}
 	}
@@ -169,7 +169,7 @@ func lineOf(f store.Audited, outcome verify.Outcome) auditLine {
 
 // happened says in a few words what an event tells.
 func happened(f store.Audited) (status, told string) {
-	d := f.Message.Data
+	d := f.Data
 	var words []string
 	for _, change := range d.Changes {
 		words = append(words, string(change))
