@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Removes each guard from a copy of the module, one at a time, and runs the tests that must notice.
-# A guard is a patch in tools/guards. Its header says what it removes, in which package, and which tests
-# must fail.
+# A guard is a patch in tools/guards. It names what it removes, the package, and the tests that must all fail.
 # usage: tools/guards.sh [NAME...]
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -13,7 +13,7 @@ var (
 	schedules = flag.Uint64("schedules", defaultSchedules, "number of schedules of TestSimulatedSchedules")
 )
 
-// Whatever fails, and in any order, the records finally say what the audit trail says,
+// After any failures, in any order, the records say what the audit trail says,
 // and no acknowledged event is missing.
 func TestSimulatedSchedules(t *testing.T) {
 	t.Parallel()
