@@ -343,10 +343,10 @@ func TestDecodeRefusesWithoutQuoting(t *testing.T) {
 		"odd value under a hostile key": {
 			with(`"id":"sub_1"`, `"id":"sub_1","metadata":{"`+secret+`":1}`), `decoding message: field "data.subscription.metadata" cannot be read as string`,
 		},
-		"time that is none": {
+		"invalid time": {
 			with(`"2026-01-01T00:00:00Z"`, `"`+secret+`"`), "decoding message: invalid value, or a time outside the years 0 to 9999",
 		},
-		"source of somebody else": {
+		"source of another account": {
 			with("/stripe/platform/test", "/stripe/"+secret+"/test"), "decoding message: not a message of this contract: source does not name",
 		},
 	}
@@ -359,7 +359,7 @@ func TestDecodeRefusesWithoutQuoting(t *testing.T) {
 				t.Errorf("got error %q, want %q and nothing of the payload", got, tt.want)
 			}
 			if diff := cmp.Diff(events.Message{}, m); diff != "" {
-				t.Errorf("got a message beside the error:\n%s", diff)
+				t.Errorf("got a message and an error:\n%s", diff)
 			}
 		})
 	}

@@ -141,7 +141,7 @@ func TestKnownSequences(t *testing.T) {
 	deleted := testEvent{word: "deleted", second: 10, object: members{"status": "canceled", "ended_at": 1767225610}}
 	cases := map[string]struct {
 		events []testEvent // in true order
-		want   int       // index of the event that holds the state
+		want   int         // index of the event that holds the state
 	}{
 		"created and the activation in one second": {[]testEvent{{word: "created", second: 1, object: incomplete}, activated}, 1},
 		"created stamped 6 s after the activation": {[]testEvent{{word: "created", second: 7, object: incomplete}, activated}, 1},

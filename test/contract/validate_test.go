@@ -110,7 +110,7 @@ func checkKnown(t *testing.T, root, schema, object map[string]any, path string) 
 	if properties == nil {
 		return // of Stripe's, or with free names
 	}
-	if path != ".data.previous" { // of which the message has an example only
+	if path != ".data.previous" { // the message has only an example of it
 		if diff := cmp.Diff(slices.Sorted(maps.Keys(properties)), slices.Sorted(maps.Keys(object))); diff != "" {
 			t.Errorf("%s: (-schema +encoded):\n%s", path, diff)
 		}
