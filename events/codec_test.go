@@ -27,7 +27,7 @@ func at(text string) time.Time {
 	return t.UTC()
 }
 
-// message is the least message that is valid.
+// message returns the smallest valid message.
 func message() events.Message {
 	return events.Message{
 		SpecVersion: events.SpecVersion, ID: "evt_1", Source: "/stripe/platform/test", Type: "subscription.updated",
@@ -39,7 +39,7 @@ func message() events.Message {
 	}
 }
 
-// fullMessage has a value in every field, so that the golden file shows them all.
+// fullMessage has a value in every field.
 func fullMessage() events.Message {
 	day := func(n int) time.Time { return at("2026-01-01T00:00:00Z").AddDate(0, 0, n) }
 	sub := &events.Subscription{
@@ -167,7 +167,7 @@ func TestEncodeGolden(t *testing.T) {
 	}
 }
 
-// firstZero names a field without a value, at any depth.
+// firstZero returns the path of a field without a value, at any depth.
 func firstZero(v reflect.Value) string {
 	switch v.Kind() {
 	case reflect.Pointer:
@@ -343,10 +343,10 @@ func TestDecodeRefusesWithoutQuoting(t *testing.T) {
 		"odd value under a hostile key": {
 			with(`"id":"sub_1"`, `"id":"sub_1","metadata":{"`+secret+`":1}`), `decoding message: field "data.subscription.metadata" cannot be read as string`,
 		},
-		"time that is none": {
+		"invalid time": {
 			with(`"2026-01-01T00:00:00Z"`, `"`+secret+`"`), "decoding message: invalid value, or a time outside the years 0 to 9999",
 		},
-		"source of somebody else": {
+		"source of another account": {
 			with("/stripe/platform/test", "/stripe/"+secret+"/test"), "decoding message: not a message of this contract: source does not name",
 		},
 	}
@@ -359,7 +359,7 @@ func TestDecodeRefusesWithoutQuoting(t *testing.T) {
 				t.Errorf("got error %q, want %q and nothing of the payload", got, tt.want)
 			}
 			if diff := cmp.Diff(events.Message{}, m); diff != "" {
-				t.Errorf("got a message beside the error:\n%s", diff)
+				t.Errorf("got a message and an error:\n%s", diff)
 			}
 		})
 	}
@@ -410,7 +410,7 @@ func FuzzDecode(f *testing.F) {
 
 func notEmpty(a, b json.RawMessage) bool { return len(a) > 0 && len(b) > 0 }
 
-// sameJSON compares without the whitespace that encoding removes.
+// sameJSON compares without whitespace, which encoding removes.
 func sameJSON(a, b json.RawMessage) bool {
 	var x, y bytes.Buffer
 	return json.Compact(&x, a) == nil && json.Compact(&y, b) == nil && bytes.Equal(x.Bytes(), y.Bytes())

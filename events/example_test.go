@@ -6,8 +6,8 @@ import (
 	"github.com/billbus/billbus/events"
 )
 
-// A consumer binds subscription.* and decodes what it gets. A delivery can come
-// twice: Source and ID together say whether it is a new one.
+// A consumer binds subscription.* and decodes what it receives. A message can be delivered
+// twice: Source and ID identify it.
 func ExampleDecode() {
 	payload := []byte(`{
 		"specversion": "1.0", "id": "evt_1", "source": "/stripe/platform/live", "type": "subscription.updated",

@@ -12,7 +12,7 @@ import (
 	"github.com/billbus/billbus/events"
 )
 
-// The examples are messages as they are published, but for the line breaks.
+// The examples are published messages, except for their line breaks.
 func TestExamplesComeBackAsTheyWere(t *testing.T) {
 	t.Parallel()
 	paths, err := filepath.Glob("testdata/examples/*.json")

@@ -13,7 +13,7 @@ const (
 	hashOfDot   = "cdb4ee2aea69cc6a83331bbe96dc2caa9a299d21329efb0336fc02a82e1839a8"
 )
 
-// hostile are ids that must not become part of a header, key or subject.
+// hostile has ids that must not become part of a header, key or subject.
 func hostile() map[string]string {
 	return map[string]string{
 		"empty":           "",
@@ -134,7 +134,7 @@ func TestKeysAreSafe(t *testing.T) {
 	}
 }
 
-// An account cannot be written so that its keys are those of another one.
+// No account has the keys of another one.
 func TestKeysOfTwoAccountsDiffer(t *testing.T) {
 	t.Parallel()
 	if a, b := events.Key(true, "acct_1:x", "y"), events.Key(true, "acct_1", "x:y"); a == b {

@@ -11,9 +11,9 @@ import (
 	"github.com/billbus/billbus/events"
 )
 
-// TestPreviousOfEachField takes each field away from a full subscription, and
-// puts each into an empty one: previous names that field alone, survives JSON,
-// and brings the state before back.
+// TestPreviousOfEachField clears each field of a full subscription and sets each field of
+// an empty one. Previous has to name that field alone, survive JSON, and restore the state
+// before.
 func TestPreviousOfEachField(t *testing.T) {
 	t.Parallel()
 	full := *fullMessage().Data.Subscription
@@ -84,7 +84,7 @@ func TestPreviousOfLaterReleases(t *testing.T) {
 	}
 }
 
-// A consumer that watches states can ask what changed between two of them.
+// Consumers can compute the changes between two states.
 func TestChangesBetweenTwoStates(t *testing.T) {
 	t.Parallel()
 	item := func(id, price string, quantity int64) events.Item {

@@ -78,8 +78,7 @@ func isSubject(s string) bool {
 	return true
 }
 
-// isToken is stricter than NATS: besides what the server refuses it leaves out
-// everything that Stripe has no use for in a type.
+// isToken is stricter than NATS: it accepts only characters that Stripe uses in types.
 func isToken(s string) bool {
 	return s != "" && strings.IndexFunc(s, func(r rune) bool { return notID(r) && r != '-' }) < 0
 }

@@ -53,7 +53,7 @@ func TestSubjects(t *testing.T) {
 		got, ok := events.SubscriptionSubject(tt.stripeType)
 		if !ok {
 			if got != "" {
-				t.Errorf("%s: got %q beside false, want nothing", name, got)
+				t.Errorf("%s: got %q and false, want nothing", name, got)
 			}
 			got = events.StripeSubject(tt.stripeType)
 		}

@@ -102,8 +102,9 @@ type suspicion struct {
 // add searches the next cluster.
 func (s *gapSearch) add(cluster []Fact) {
 	name := comparisonOf(slices.Concat(cluster, s.known()))
-	g := newGraph(endAsEntry(cluster, name), name)
-	hasSteps := len(g.steps) > 0
+	g := newGraph(cluster, name)
+	g.enterEnds(cluster, name)
+	hasSteps := g.hasSteps()
 	if start, ok := s.resume(g, name); ok {
 		g.add(step{notCreated, name(start.After)}, start.Moment)
 	}
@@ -126,27 +127,11 @@ func (s *gapSearch) known() []Fact {
 	return known
 }
 
-// endAsEntry makes a …deleted event the first of its subscription, since it does not
-// say what it leads from; unless another event leads to its state.
-func endAsEntry(cluster []Fact, name comparison) []Fact {
-	entered := balance(newGraph(cluster, name).steps)
-	cluster = slices.Clone(cluster)
-	for i, f := range cluster {
-		state := name(f.After)
-		n, visited := entered[state]
-		if f.Type == events.StripeTypeDeleted && f.Before == (Digest{}) && (!visited || n < 0) {
-			cluster[i].First, cluster[i].Request = true, ""
-			entered[state]++
-		}
-	}
-	return cluster
-}
-
 // resume returns the known event from which the steps of a cluster continue, if there
 // is one. That settles the suspicions: the ones up to that event are gaps, the later
 // ones are not. A cluster without steps settles nothing.
 func (s *gapSearch) resume(g graph, name comparison) (start Fact, ok bool) {
-	if len(g.steps) == 0 {
+	if !g.hasSteps() {
 		return Fact{}, false
 	}
 	known := s.known()
@@ -162,7 +147,7 @@ func (s *gapSearch) resume(g graph, name comparison) (start Fact, ok bool) {
 // indexOfStart prefers the event in whose state a path starts to one whose state is
 // somewhere on a path; -1 if there is neither.
 func indexOfStart(known []Fact, g graph, name comparison) int {
-	entered := balance(g.steps)
+	entered := g.entered(g.steps)
 	if i := slices.IndexFunc(known, func(f Fact) bool { return entered[name(f.After)] < 0 }); i >= 0 {
 		return i
 	}
@@ -230,12 +215,38 @@ func (s *gapSearch) addSuspicions(cluster []Fact, g graph, name comparison) {
 	}
 }
 
+// enterEnds notes that the states of …deleted events are entered, from wherever: these
+// events do not say what they lead from. It skips states to which another event leads.
+func (g *graph) enterEnds(cluster []Fact, name comparison) {
+	entered := balance(g.steps)
+	for _, f := range cluster {
+		state := name(f.After)
+		n, visited := entered[state]
+		if f.Type == events.StripeTypeDeleted && f.Before == (Digest{}) && (!visited || n < 0) {
+			g.endEntries = append(g.endEntries, state)
+			g.visited[state] = true
+			entered[state]++
+		}
+	}
+}
+
+func (g graph) hasSteps() bool { return len(g.steps)+len(g.endEntries) > 0 }
+
+// entered is [balance] with the states that enterEnds noted.
+func (g graph) entered(steps []step) map[string]int {
+	n := balance(steps)
+	for _, state := range g.endEntries {
+		n[state]++
+	}
+	return n
+}
+
 // unexplained returns the steps that lead from a state to which none leads: for each
 // state as many as it is left more often than entered, the latest first, and one step
 // of each loop that no path enters.
 func (g graph) unexplained() []step {
 	steps := g.path()
-	entered := balance(steps)
+	entered := g.entered(steps)
 	var found []step
 	for _, s := range slices.Backward(steps) {
 		if s.from != notCreated && entered[s.from] < 0 {
@@ -244,16 +255,16 @@ func (g graph) unexplained() []step {
 		}
 	}
 	for _, part := range connected(steps) {
-		if isLoop(part) {
+		if g.isUnenteredLoop(part) {
 			found = append(found, part[0])
 		}
 	}
 	return found
 }
 
-func isLoop(steps []step) bool {
-	for _, n := range balance(steps) {
-		if n != 0 {
+func (g graph) isUnenteredLoop(steps []step) bool {
+	for state, n := range balance(steps) {
+		if n != 0 || slices.Contains(g.endEntries, state) {
 			return false
 		}
 	}
@@ -263,7 +274,7 @@ func isLoop(steps []step) bool {
 // reached returns an event for each state in which paths end, the latest first; if
 // there are only loops, for each state on them.
 func (g graph) reached() []Fact {
-	entered := balance(g.path())
+	entered := g.entered(g.path())
 	var ends, visited []Fact
 	for state, showing := range g.showing {
 		latest := slices.MaxFunc(showing, compareAge)

@@ -35,6 +35,8 @@ type graph struct {
 	showing map[string][]Fact
 	// lastStep is the moment of the last step.
 	lastStep time.Time
+	// endEntries are states that an event enters without a step; see enterEnds.
+	endEntries []string
 }
 
 func newGraph(facts []Fact, name comparison) graph {

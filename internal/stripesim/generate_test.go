@@ -20,8 +20,8 @@ import (
 	"github.com/billbus/billbus/internal/stripesim"
 )
 
-// enough is shared, since making it takes a while; everything happens in it, in
-// every rendering.
+// enough is shared, since generating it takes a while. Everything happens in it, in every
+// rendering.
 var enough = sync.OnceValue(func() stripesim.History {
 	return stripesim.Generate(stripesim.Config{Seed: 13, Subscriptions: 700, Ties: 0.3, UserIDs: true})
 })
@@ -81,7 +81,7 @@ func TestSameSeedSameHistory(t *testing.T) {
 	cfg := stripesim.Config{Seed: 1, Subscriptions: 40, Ties: 0.5}
 	first, again := stripesim.Generate(cfg), stripesim.Generate(cfg)
 	if !reflect.DeepEqual(first, again) {
-		t.Error("got two histories of one seed")
+		t.Error("got two histories for one seed")
 	}
 	ids := map[string]bool{}
 	for _, d := range first.Deliveries {
@@ -90,7 +90,7 @@ func TestSameSeedSameHistory(t *testing.T) {
 	cfg.Seed = 2
 	for _, d := range stripesim.Generate(cfg).Deliveries {
 		if ids[d.ID] {
-			t.Errorf("%s occurs with two seeds", d.ID)
+			t.Errorf("%s occurs for two seeds", d.ID)
 		}
 	}
 	if len(ids) != len(first.Deliveries) {
@@ -98,7 +98,7 @@ func TestSameSeedSameHistory(t *testing.T) {
 	}
 }
 
-func TestASubscriptionDoesNotDependOnHowManyThereAre(t *testing.T) {
+func TestSubscriptionDoesNotDependOnTheNumberOfOthers(t *testing.T) {
 	t.Parallel()
 	few := stripesim.Generate(stripesim.Config{Seed: 3, Subscriptions: 5, Ties: 0.5})
 	more := stripesim.Generate(stripesim.Config{Seed: 3, Subscriptions: 60, Ties: 0.5})
@@ -109,8 +109,8 @@ func TestASubscriptionDoesNotDependOnHowManyThereAre(t *testing.T) {
 	}
 }
 
-// TestEventsNormalizeToTheTruth is the point of it all: whoever reads the events
-// in their order has the truth in the end. Two thousand histories.
+// TestEventsNormalizeToTheTruth reads two thousand histories as a webhook does. Their end
+// has to be the truth.
 func TestEventsNormalizeToTheTruth(t *testing.T) {
 	t.Parallel()
 	n := normalizer(t)
@@ -147,14 +147,14 @@ func checkTruth(t *testing.T, n *normalize.Normalizer, cfg stripesim.Config, h s
 			t.Errorf("%s in %s (-want +got):\n%s", key, last[key].StripeAPIVersion, cmp.Diff(want, got))
 		}
 		verdict := ordering.Fold(facts[key])
-		// It may be another event of the same state.
+		// It can be another event of the same state.
 		if verdict.Ordering != ordering.Determined || encode(t, states[verdict.Winner.EventID]) != encode(t, want) {
 			t.Errorf("%s in %s ends with %s, but %s", key, last[key].StripeAPIVersion, truth.LastEventID, verdict.Explanation)
 		}
 	}
 }
 
-// normalized is what Billbus makes of an event, without any complaint.
+// normalized returns the message of an event, which must have no warnings.
 func normalized(t *testing.T, n *normalize.Normalizer, d stripesim.Delivery) events.Message {
 	t.Helper()
 	m, err := n.Event(d.Body, normalize.Receipt{Origin: events.OriginWebhook, ReceivedAt: d.Created})
@@ -197,8 +197,8 @@ func TestTruthListsTheEventsInTrueOrder(t *testing.T) {
 	}
 }
 
-// TestPreviousAttributes puts them back on the object, and wants the object of
-// the event before.
+// TestPreviousAttributes restores them on the object, which gives the object of the event
+// before.
 func TestPreviousAttributes(t *testing.T) {
 	t.Parallel()
 	checked := map[string]int{}
@@ -215,7 +215,7 @@ func TestPreviousAttributes(t *testing.T) {
 				got := withoutNulls(putBack(clone(t, after), r.Data.Previous, d.APIVersion < "2017-05-25"))
 				want := withoutNulls(before)
 				if d.APIVersion == "2025-01-27.acacia" && r.Data.Previous["items"] == nil {
-					// It says of the top alone what the period was.
+					// The items do not say what the period was.
 					withoutPeriods(got)
 					withoutPeriods(want)
 				}
@@ -234,7 +234,7 @@ func TestPreviousAttributes(t *testing.T) {
 	}
 }
 
-// minimal holds that only what differs is listed.
+// minimal checks that only what differs is listed.
 func minimal(t *testing.T, d stripesim.Delivery, after, previous map[string]any) {
 	t.Helper()
 	for key, value := range previous {
@@ -242,7 +242,7 @@ func minimal(t *testing.T, d stripesim.Delivery, after, previous map[string]any)
 			t.Errorf("%s: previous_attributes.%s is what it is now", d.ID, key)
 		}
 	}
-	// Elements of arrays are whole, except in old renderings.
+	// Elements of arrays are complete, except in old renderings.
 	old := d.APIVersion < "2017-05-25"
 	for _, element := range items(previous) {
 		if _, whole := element["id"]; whole == old {
@@ -262,7 +262,7 @@ func clone(t *testing.T, o map[string]any) map[string]any {
 	return c
 }
 
-// putBack changes both.
+// putBack modifies both.
 func putBack(object, previous map[string]any, elementwise bool) map[string]any {
 	for key, was := range previous {
 		object[key] = restored(object[key], was, elementwise)
@@ -285,7 +285,7 @@ func restored(is, was any, elementwise bool) any {
 	return was
 }
 
-// withoutNulls makes null and absent the same.
+// withoutNulls removes nulls, so null and absent are the same.
 func withoutNulls(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -306,7 +306,7 @@ func withoutNulls(v any) any {
 	return v
 }
 
-// withoutPeriods takes the periods off the items.
+// withoutPeriods removes the periods of the items.
 func withoutPeriods(subscription any) {
 	for _, item := range items(subscription.(map[string]any)) {
 		delete(item, "current_period_start")
@@ -344,7 +344,7 @@ func TestEverythingHappens(t *testing.T) {
 	}
 }
 
-// happened says in words what an event tells, from its JSON alone.
+// happened describes an event in words, from its JSON alone.
 func happened(r rendered) []string {
 	o, p := r.Data.Object, r.Data.Previous
 	what := []string{r.Type}
@@ -407,7 +407,7 @@ func happened(r rendered) []string {
 	return what
 }
 
-// items are the elements of items.data; one empty item where there are none.
+// items returns the elements of items.data; one empty item if there are none.
 func items(o map[string]any) []map[string]any {
 	page, ok := o["items"].(map[string]any)
 	if !ok && o["object"] != nil {
@@ -517,13 +517,13 @@ func TestVersions(t *testing.T) {
 	}
 	defer func() {
 		if recover() == nil {
-			t.Error("want a panic at a version that there is no rendering of")
+			t.Error("want a panic for an unknown version")
 		}
 	}()
 	stripesim.Generate(stripesim.Config{APIVersions: []string{"1999-12-31"}})
 }
 
-// TestLayout holds that the bytes look like Stripe's.
+// TestLayout checks that the bytes look like Stripe's.
 func TestLayout(t *testing.T) {
 	t.Parallel()
 	h := stripesim.Generate(stripesim.Config{Seed: 6, Subscriptions: 40})

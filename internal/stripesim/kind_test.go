@@ -9,9 +9,9 @@ import (
 	"github.com/billbus/billbus/internal/stripesim"
 )
 
-// TestKindsAreWhatTheySay looks in the histories of each kind for what makes them
-// of that kind.
-func TestKindsAreWhatTheySay(t *testing.T) {
+// TestKindsHaveTheirSigns looks in the histories of each kind for what makes them of that
+// kind.
+func TestKindsHaveTheirSigns(t *testing.T) {
 	t.Parallel()
 	signs := map[stripesim.Kind]func([]stripesim.Delivery, []ordering.Fact) bool{
 		stripesim.Created:         func(d []stripesim.Delivery, f []ordering.Fact) bool { return d[0].Created.After(f[1].Moment) },
@@ -41,18 +41,18 @@ func TestKindsAreWhatTheySay(t *testing.T) {
 	}
 	for _, kind := range stripesim.Kinds() {
 		if generated[kind] != 20 || seen[kind] < 8 {
-			t.Errorf("%s: got %d histories, of which %d have its sign; %s", kind, generated[kind], seen[kind], repeat())
+			t.Errorf("%s: got %d histories, %d of them with its sign; %s", kind, generated[kind], seen[kind], repeat())
 		}
 	}
 }
 
-// returns reports whether the last state was there before.
+// returns reports whether an earlier event has the last state.
 func returns(f []ordering.Fact) bool {
 	last := f[len(f)-1]
 	return slices.ContainsFunc(f[:len(f)-1], func(o ordering.Fact) bool { return o.After == last.After })
 }
 
-// circular reports whether the last second ends where it began.
+// circular reports whether the last second ends in the state in which it began.
 func circular(f []ordering.Fact) bool {
 	last := f[len(f)-1]
 	i := slices.IndexFunc(f, func(o ordering.Fact) bool { return o.Moment.Equal(last.Moment) })
@@ -82,7 +82,7 @@ func doubled(f []ordering.Fact, asked bool) bool {
 	return false
 }
 
-// gap reports whether an event does not begin where the one before ended.
+// gap reports whether an event does not begin in the state in which the one before ended.
 func gap(f []ordering.Fact) bool {
 	for i := range f[1:] {
 		begins := f[i+1].Before
@@ -100,11 +100,11 @@ func TestKindsAreAFunctionOfTheSeed(t *testing.T) {
 	t.Parallel()
 	cfg := stripesim.Config{Seed: 7, Subscriptions: 40, Ties: 1, Kinds: stripesim.Kinds()}
 	if !reflect.DeepEqual(stripesim.Generate(cfg), stripesim.Generate(cfg)) {
-		t.Error("got two histories of one seed")
+		t.Error("got two histories for one seed")
 	}
 	defer func() {
 		if recover() == nil {
-			t.Error("want a panic at a kind that there is none of")
+			t.Error("want a panic for an unknown kind")
 		}
 	}()
 	stripesim.Generate(stripesim.Config{Kinds: []stripesim.Kind{"none"}})

@@ -17,7 +17,7 @@ import (
 	"github.com/billbus/billbus/test/corpus"
 )
 
-// allOrders is how many events are taken in every order.
+// allOrders is up to how many events arrive in every order.
 const allOrders = 6
 
 // TestOrderOfArrivalDoesNotMatter lets histories of every kind arrive in every order if
@@ -47,7 +47,7 @@ func same(a, b ordering.Verdict) bool {
 	return a.Winner == b.Winner && a.Ordering == b.Ordering && a.Explanation == b.Explanation && slices.Equal(a.Relevant, b.Relevant)
 }
 
-// arrivals are ways in which facts can come in.
+// arrivals returns orders in which facts can arrive.
 func arrivals(rng *rand.Rand, facts []ordering.Fact) func(yield func([]ordering.Fact) bool) {
 	if len(facts) <= allOrders {
 		return permutations(facts)
@@ -62,7 +62,7 @@ func arrivals(rng *rand.Rand, facts []ordering.Fact) func(yield func([]ordering.
 	}
 }
 
-// permutations are all orders of a list, each in a list of its own.
+// permutations returns all orders of a list, each as a new list.
 func permutations[T any](list []T) func(yield func([]T) bool) {
 	var visit func(head, rest []T, yield func([]T) bool) bool
 	visit = func(head, rest []T, yield func([]T) bool) bool {
@@ -79,16 +79,16 @@ func permutations[T any](list []T) func(yield func([]T) bool) {
 	return func(yield func([]T) bool) { visit(nil, list, yield) }
 }
 
-// sent is an event as JSON: of the second after midnight, with the members
-// that differ from those of an active subscription of one item.
-type sent struct {
+// testEvent is an event as JSON, a number of seconds after midnight, with the members that
+// differ from those of an active subscription with one item.
+type testEvent struct {
 	id, word string
 	second   int
 	object   map[string]any
 	previous map[string]any
 }
 
-func (w sent) json(t *testing.T) []byte {
+func (e testEvent) json(t *testing.T) []byte {
 	t.Helper()
 	midnight := time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC).Unix()
 	object := map[string]any{
@@ -97,28 +97,28 @@ func (w sent) json(t *testing.T) []byte {
 			map[string]any{"id": "si_1", "quantity": 1, "price": map[string]any{"id": "price_1"}},
 		}},
 	}
-	maps.Copy(object, w.object)
+	maps.Copy(object, e.object)
 	data := map[string]any{"object": object}
-	if w.previous != nil {
-		data["previous_attributes"] = w.previous
+	if e.previous != nil {
+		data["previous_attributes"] = e.previous
 	}
 	return []byte(encode(t, map[string]any{
-		"id": w.id, "object": "event", "type": "customer.subscription." + w.word, "created": midnight + int64(w.second),
+		"id": e.id, "object": "event", "type": "customer.subscription." + e.word, "created": midnight + int64(e.second),
 		"api_version": "2023-10-16", "livemode": false, "data": data,
 	}))
 }
 
-func factsOf(t *testing.T, webhooks []sent) (facts []ordering.Fact, status map[string]string) {
+func factsOf(t *testing.T, list []testEvent) (facts []ordering.Fact, status map[string]string) {
 	t.Helper()
 	n, status := normalizer(t), map[string]string{}
-	for _, w := range webhooks {
-		m, err := n.Event(w.json(t), normalize.Receipt{Origin: events.OriginWebhook})
+	for _, e := range list {
+		m, err := n.Event(e.json(t), normalize.Receipt{Origin: events.OriginWebhook})
 		if err != nil {
 			t.Fatal(err)
 		}
 		fact, ok := ordering.FactOf(m)
 		if !ok {
-			t.Fatalf("%s is no fact", w.id)
+			t.Fatalf("%s has no fact", e.id)
 		}
 		facts, status[m.ID] = append(facts, fact), m.Data.Subscription.Status
 	}
@@ -131,42 +131,48 @@ func quantity(n int) members {
 	return members{"items": members{"object": "list", "data": []any{members{"id": "si_1", "quantity": n, "price": members{"id": "price_1"}}}}}
 }
 
-// TestWhatStripeSends is what is known to come in any order, in every order and
-// with whatever ids.
-func TestWhatStripeSends(t *testing.T) {
+// TestKnownSequences lets events that are known to arrive in any order do so, with any
+// ids.
+func TestKnownSequences(t *testing.T) {
 	t.Parallel()
 	const month = 30 * 24 * 3600
-	activated := sent{word: "updated", second: 1, previous: members{"status": "incomplete"}}
+	activated := testEvent{word: "updated", second: 1, previous: members{"status": "incomplete"}}
 	incomplete := members{"status": "incomplete"}
-	deleted := sent{word: "deleted", second: 10, object: members{"status": "canceled", "ended_at": 1767225610}}
+	deleted := testEvent{word: "deleted", second: 10, object: members{"status": "canceled", "ended_at": 1767225610}}
 	cases := map[string]struct {
-		told []sent // in true order
-		want int    // which of them holds the state
+		events []testEvent // in true order
+		want   int         // index of the event that holds the state
 	}{
-		"created and the activation in one second": {[]sent{{word: "created", second: 1, object: incomplete}, activated}, 1},
-		"created stamped 6 s after the activation": {[]sent{{word: "created", second: 7, object: incomplete}, activated}, 1},
+		"created and the activation in one second": {[]testEvent{{word: "created", second: 1, object: incomplete}, activated}, 1},
+		"created stamped 6 s after the activation": {[]testEvent{{word: "created", second: 7, object: incomplete}, activated}, 1},
+		"created stamped 6 s late, without a stamp on the subscription": {
+			[]testEvent{
+				{word: "created", second: 7, object: members{"status": "incomplete", "created": nil}},
+				{word: "updated", second: 1, object: members{"created": nil}, previous: members{"status": "incomplete"}},
+			}, 1,
+		},
 		"the end of a trial is near, and it is changed in that second": {
-			[]sent{
+			[]testEvent{
 				{word: "trial_will_end", second: 1, object: members{"status": "trialing"}},
 				{word: "updated", second: 1, previous: members{"status": "trialing"}},
 			}, 1,
 		},
 		"a trial is changed, and its end is near in that second": {
-			[]sent{
+			[]testEvent{
 				{word: "updated", second: 1, object: members{"status": "trialing"}, previous: members{"status": "paused"}},
 				{word: "trial_will_end", second: 1, object: members{"status": "trialing"}},
 			}, 1,
 		},
 		"three updates in one second": {
-			[]sent{
+			[]testEvent{
 				{word: "updated", second: 1, object: quantity(2), previous: quantity(1)},
 				{word: "updated", second: 1, object: quantity(3), previous: quantity(2)},
 				{word: "updated", second: 1, object: quantity(1), previous: quantity(3)},
 				{word: "updated", second: 1, object: quantity(5), previous: quantity(1)},
 			}, 3,
 		},
-		"four updates in one second that go to and fro": {
-			[]sent{
+		"four updates in one second back and forth": {
+			[]testEvent{
 				{word: "created", second: -9},
 				{word: "updated", second: 1, object: members{"cancel_at_period_end": true}, previous: members{"cancel_at_period_end": false}},
 				{word: "updated", second: 1, previous: members{"cancel_at_period_end": true}},
@@ -174,11 +180,11 @@ func TestWhatStripeSends(t *testing.T) {
 				{word: "updated", second: 1, object: members{"cancel_at_period_end": true, "metadata": members{"a": "b"}}, previous: members{"metadata": members{"a": nil}}},
 			}, 4,
 		},
-		"deleted after an older update":         {[]sent{activated, deleted}, 1},
-		"deleted, and an update of that second": {[]sent{{word: "updated", second: 10, previous: members{"status": "past_due"}}, deleted}, 1},
-		"deleted, and an update stamped later":  {[]sent{{word: "updated", second: 99, previous: members{"status": "past_due"}}, deleted}, 1},
-		"what was sent again after 29 days": {
-			[]sent{
+		"deleted after an older update":         {[]testEvent{activated, deleted}, 1},
+		"deleted, and an update of that second": {[]testEvent{{word: "updated", second: 10, previous: members{"status": "past_due"}}, deleted}, 1},
+		"deleted, and an update stamped later":  {[]testEvent{{word: "updated", second: 99, previous: members{"status": "past_due"}}, deleted}, 1},
+		"an event sent again after 29 days": {
+			[]testEvent{
 				{word: "updated", second: 1, previous: members{"status": "past_due"}},
 				{word: "updated", second: 29 * 24 * 3600, object: members{"status": "past_due"}, previous: members{"status": "active"}},
 				{word: "updated", second: month, previous: members{"status": "past_due"}},
@@ -188,27 +194,27 @@ func TestWhatStripeSends(t *testing.T) {
 	for name, tt := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for ids := range permutations([]int{0, 1, 2, 3, 4}[:len(tt.told)]) {
-				checkOrders(t, named(tt.told, ids), tt.want)
+			for ids := range permutations([]int{0, 1, 2, 3, 4}[:len(tt.events)]) {
+				checkOrders(t, withIDs(tt.events, ids), tt.want)
 			}
 		})
 	}
 }
 
-// named gives the events ids in another order than theirs.
-func named(told []sent, ids []int) []sent {
-	list := slices.Clone(told)
+// withIDs gives the events ids in some order.
+func withIDs(list []testEvent, ids []int) []testEvent {
+	list = slices.Clone(list)
 	for i := range list {
 		list[i].id = fmt.Sprintf("evt_%d", ids[i])
 	}
 	return list
 }
 
-func checkOrders(t *testing.T, told []sent, want int) {
+func checkOrders(t *testing.T, list []testEvent, want int) {
 	t.Helper()
-	facts, status := factsOf(t, told)
+	facts, status := factsOf(t, list)
 	for arrival := range permutations(facts) {
-		got := ordering.Fold(append(arrival, arrival[0])) // which comes again
+		got := ordering.Fold(append(arrival, arrival[0])) // one comes twice
 		right := got.Winner.After == facts[want].After && status[got.Winner.EventID] == status[facts[want].EventID]
 		if !right || got.Ordering != ordering.Determined {
 			t.Fatalf("got %s, %s, want %s: %s", got.Winner.EventID, got.Ordering, facts[want].EventID, got.Explanation)
@@ -216,8 +222,8 @@ func checkOrders(t *testing.T, told []sent, want int) {
 	}
 }
 
-// TestRecordedSequences takes what was recorded of single subscriptions in every
-// order. The names of the files tell the true one.
+// TestRecordedSequences lets the recorded events of single subscriptions arrive in every
+// order. The names of their files give the true order.
 func TestRecordedSequences(t *testing.T) {
 	t.Parallel()
 	n, sequences := normalizer(t), map[string][]ordering.Fact{}

@@ -40,7 +40,7 @@ func (s shape) subscription(m *subscription, livemode bool) object {
 	s.addPlan(o, m, livemode)
 	s.addPeriod(o, m)
 	s.addDiscounts(o, m, livemode)
-	if !s.bare {
+	if !s.withoutItems {
 		o.merge(object{"created": m.created, "livemode": livemode, "items": s.items(m, livemode)})
 	}
 	if !s.modern() {

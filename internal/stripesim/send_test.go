@@ -23,7 +23,7 @@ import (
 
 const secret = "whsec_simulated"
 
-// receiver is an endpoint that remembers what it accepted.
+// receiver is an endpoint that records what it accepted.
 type receiver struct {
 	*httptest.Server
 	mu       sync.Mutex
@@ -32,8 +32,8 @@ type receiver struct {
 	requests int
 }
 
-// newReceiver answers as fault says for the n-th request (from 1) of a body; 0
-// is 200.
+// newReceiver answers the n-th request (from 1) of a body with the status that fault
+// returns; 0 means 200.
 func newReceiver(t *testing.T, fault func(n int) int) *receiver {
 	t.Helper()
 	r := &receiver{stamps: map[string]map[string]bool{}}
@@ -113,9 +113,9 @@ func TestSendInOrder(t *testing.T) {
 	}
 }
 
-// TestSendToAPoorReceiver holds that everything arrives at one that fails,
-// drops connections and is slow, each time with a new signature.
-func TestSendToAPoorReceiver(t *testing.T) {
+// TestSendToFailingReceiver checks that everything arrives at a receiver that fails, drops
+// connections and is slow, and that every try has a new signature.
+func TestSendToFailingReceiver(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t, func(n int) int {
 		time.Sleep(time.Millisecond)
@@ -154,7 +154,7 @@ func TestSendToAPoorReceiver(t *testing.T) {
 	}
 }
 
-func TestSendGivesUpOnAWrongSecret(t *testing.T) {
+func TestSendGivesUpWithWrongSecret(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t, func(int) int { return 0 })
 	report, err := stripesim.Send(t.Context(), history(), stripesim.SendConfig{URL: r.URL, Secret: "whsec_other", Pause: time.Millisecond})
@@ -166,8 +166,8 @@ func TestSendGivesUpOnAWrongSecret(t *testing.T) {
 	}
 }
 
-// TestSendGoesOnAfterSome400 holds that single refusals are retried as any fault.
-func TestSendGoesOnAfterSome400(t *testing.T) {
+// TestSendRetriesSingle400s checks that a single 400 is retried like any other failure.
+func TestSendRetriesSingle400s(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t, func(n int) int { return []int{400, 0}[min(n-1, 1)] })
 	h := history()
@@ -200,7 +200,7 @@ func TestSendUntilInterrupted(t *testing.T) {
 	}
 }
 
-func TestSendAtARate(t *testing.T) {
+func TestSendRate(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t, func(int) int { return 0 })
 	h := history()
@@ -231,12 +231,12 @@ func TestSchedule(t *testing.T) {
 	t.Parallel()
 	h := stripesim.Generate(stripesim.Config{Seed: 12, Subscriptions: 60, Ties: 0.5})
 	if got := stripesim.Schedule(h, stripesim.SendConfig{}); !reflect.DeepEqual(got, h.Deliveries) {
-		t.Error("want the true order where nothing else is asked for")
+		t.Error("want the true order by default")
 	}
 	cfg := stripesim.SendConfig{Duplicates: 0.2, Disorder: true}
 	got := stripesim.Schedule(h, cfg)
 	if !reflect.DeepEqual(got, stripesim.Schedule(h, cfg)) {
-		t.Error("got two schedules of one history")
+		t.Error("got two schedules for one history")
 	}
 	times := map[string]int{}
 	for _, d := range got {
@@ -253,9 +253,8 @@ func TestSchedule(t *testing.T) {
 	}
 }
 
-// TestDisorderReachesEverySubscription holds that also events that lie weeks
-// apart, with those of hundreds of other subscriptions between them, change
-// places.
+// TestDisorderReachesEverySubscription checks that events change places even if they are
+// weeks apart, with events of hundreds of other subscriptions between them.
 func TestDisorderReachesEverySubscription(t *testing.T) {
 	t.Parallel()
 	h := stripesim.Generate(stripesim.Config{Seed: 12, Subscriptions: 300})
@@ -287,8 +286,8 @@ func TestSignedCurl(t *testing.T) {
 	}
 }
 
-// TestSignedCurlInAShell lets a shell take the command apart.
-func TestSignedCurlInAShell(t *testing.T) {
+// TestSignedCurlInShell lets a shell parse the command.
+func TestSignedCurlInShell(t *testing.T) {
 	t.Parallel()
 	for name, body := range map[string]string{
 		"quotes":      `it's "quoted" '' `,

@@ -21,14 +21,14 @@ const (
 type shape struct {
 	version string
 	era     era
-	// bare renderings are from before subscriptions had items, and lack the fields
-	// that came with them. The other shape of that version is from years later.
-	bare bool
+	// withoutItems is true for renderings from before subscriptions had items, which lack
+	// the fields that came with them. The other shape of that version is from years later.
+	withoutItems bool
 }
 
 func shapes() []shape {
 	return []shape{
-		{version: "2015-10-01", era: era2015, bare: true},
+		{version: "2015-10-01", era: era2015, withoutItems: true},
 		{version: "2015-10-01", era: era2015},
 		{version: "2020-08-27", era: era2020},
 		{version: "2023-10-16", era: era2023},

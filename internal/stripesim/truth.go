@@ -34,7 +34,7 @@ func (s shape) normalized(m *subscription, livemode bool) events.Subscription {
 	for _, it := range m.items {
 		n.Items = append(n.Items, s.normalizedItem(it, m))
 	}
-	if !s.bare {
+	if !s.withoutItems {
 		n.Created = moment(m.created)
 	}
 	if s.modern() {
@@ -88,7 +88,7 @@ func (s shape) normalizedItem(it item, m *subscription) events.Item {
 	if p.decimal == "" {
 		n.UnitAmount = new(p.amount)
 	}
-	if !s.bare {
+	if !s.withoutItems {
 		n.ID, n.Created = it.id, moment(it.created)
 	}
 	if s.modern() {

@@ -78,8 +78,8 @@ func updateExamples(t *testing.T) {
 
 var exampleLines = regexp.MustCompile(`(?m)^ {8}- name: (.+)\n {10}summary: .+\n(?: {10}(?:headers|payload): .+\n)+`)
 
-// withExamples fills in the headers and the payload of each example. JSON is
-// YAML, too.
+// withExamples sets the headers and the payload of each example as JSON, which is also
+// YAML.
 func withExamples(t *testing.T, raw []byte) []byte {
 	t.Helper()
 	files := examples(t)
@@ -115,7 +115,7 @@ func headersOf(t *testing.T, raw []byte) map[string]any {
 
 var parameter = regexp.MustCompile(`\{(\w+)\}`)
 
-// A parameter of subscription.* is one word; one of stripe.> is several.
+// A parameter of subscription.* is one word; a parameter of stripe.> can be several.
 func TestChannelsAreTheSubjectsOfTheStream(t *testing.T) {
 	t.Parallel()
 	var subjects []string
@@ -127,7 +127,7 @@ func TestChannelsAreTheSubjectsOfTheStream(t *testing.T) {
 		subjects = append(subjects, parameter.ReplaceAllString(channel.Address, wildcard))
 		for _, match := range parameter.FindAllStringSubmatch(channel.Address, -1) {
 			if channel.Parameters[match[1]] == nil {
-				t.Errorf("%s: says nothing about %s", name, match[1])
+				t.Errorf("%s: parameter %s has no description", name, match[1])
 			}
 		}
 	}
@@ -160,7 +160,7 @@ func TestEachChannelHasOneOperation(t *testing.T) {
 	}
 }
 
-func TestMessagesOfTheChannelsAreOurs(t *testing.T) {
+func TestChannelsHaveMessagesOfTheContract(t *testing.T) {
 	t.Parallel()
 	for name, message := range readAsyncAPI(t).Components.Messages {
 		want := asyncMessage{
@@ -173,8 +173,8 @@ func TestMessagesOfTheChannelsAreOurs(t *testing.T) {
 	}
 }
 
-// This does not run beside the tests that read what it writes.
-func TestExamplesOfTheChannelsAreOurs(t *testing.T) {
+// Not parallel, because other tests read what it writes.
+func TestChannelsHaveTheExamples(t *testing.T) {
 	if *update {
 		updateExamples(t)
 	}
@@ -193,14 +193,14 @@ func TestExamplesOfTheChannelsAreOurs(t *testing.T) {
 		}
 	}
 	for name := range files {
-		t.Errorf("%s is the example of no channel", name)
+		t.Errorf("%s is not an example of any channel", name)
 	}
 }
 
 func checkExample(t *testing.T, got example, file []byte) {
 	t.Helper()
 	if file == nil {
-		t.Errorf("%s is no file", got.Name)
+		t.Errorf("%s has no file", got.Name)
 		return
 	}
 	payload, err := json.Marshal(got.Payload)
@@ -215,7 +215,7 @@ func checkExample(t *testing.T, got example, file []byte) {
 	}
 }
 
-// within reports whether a subject is one of a channel's.
+// within reports whether a channel has a subject.
 func within(address, subject string) bool {
 	prefix, _, open := strings.Cut(address, "{")
 	return subject == address || open && strings.HasPrefix(subject, prefix)

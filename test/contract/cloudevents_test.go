@@ -23,14 +23,14 @@ func TestCloudEventsSDKReadsTheExamples(t *testing.T) {
 	}
 }
 
-// attributes are what a reader who knows CloudEvents only sees of a message.
+// attributes are what a reader sees who knows only CloudEvents.
 type attributes struct {
 	SpecVersion, ID, Source, Type, Subject, DataContentType string
 	Time                                                    time.Time
 	Extensions                                              map[string]any
 }
 
-// checkCloudEvent reads a message as it is published with the SDK.
+// checkCloudEvent reads a published message with the SDK.
 func checkCloudEvent(t *testing.T, name string, m events.Message) {
 	t.Helper()
 	encoded, err := events.Encode(m)
@@ -83,18 +83,18 @@ func attributesOf(m events.Message) attributes {
 }
 
 // See https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md#attribute-naming-convention
-func TestAttributesHaveNamesOfCloudEvents(t *testing.T) {
+func TestAttributeNamesAreValid(t *testing.T) {
 	t.Parallel()
 	allowed := regexp.MustCompile(`^[a-z0-9]{1,20}$`)
 	for _, f := range readModel(t).fields {
 		if !allowed.MatchString(f.name) {
-			t.Errorf("%s is no name of an attribute", f.name)
+			t.Errorf("%s is not a valid attribute name", f.name)
 		}
 	}
 }
 
-// The specification asks producers for attributes without control characters;
-// ids come from outside. The SDK reads them as they are, whatever their length.
+// The specification forbids control characters in attributes, but ids come from outside.
+// The SDK reads them unchanged, at any length.
 func TestCloudEventsSDKReadsHostileIDs(t *testing.T) {
 	t.Parallel()
 	m, err := events.Decode(examples(t)["subscription.updated"])

@@ -1,12 +1,12 @@
-// Package contract holds the contract files of package events against its
-// Go types: the JSON Schema, the AsyncAPI document, the examples, the page for
-// readers, and the record of what was once promised.
+// Package contract checks the contract files of package events against its Go types: the
+// JSON Schema, the AsyncAPI document, the examples, docs/events.md, and the record of
+// what was promised.
 //
-// Names, types and known words are read from the types by reflection, meanings
-// from their comments. `go generate ./events` writes the schema from that, and
-// adds new fields to the record; what the record has can only be altered by
-// hand, after [events.SchemaVersion] was raised.
+// Names, types and known words come from the Go types by reflection, descriptions from
+// their comments. `go generate ./events` writes the schema and adds new fields to the
+// record. What is in the record can only be changed by hand, after raising
+// [events.SchemaVersion].
 //
-// It is for tests only, and apart from package events, so that the validators
-// that it needs are no business of those who read the stream.
+// It contains only tests. They are not in package events, to keep the validators that
+// they need out of its dependencies.
 package contract

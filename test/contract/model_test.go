@@ -10,9 +10,9 @@ import (
 	"github.com/billbus/billbus/events"
 )
 
-// group is a JSON object of the contract, made of one Go struct.
+// group is a JSON object of the contract, read from one Go struct.
 type group struct {
-	// name is that of the schema's definition: customer_discount.
+	// name is the name in the schema: customer_discount.
 	name    string
 	meaning string
 	fields  []field
@@ -26,7 +26,7 @@ type field struct {
 	value    value
 }
 
-// value says what JSON a field holds. Exactly one of kind and group is set.
+// value describes the JSON in a field. Either kind or group is set.
 type value struct {
 	kind     string // JSON type
 	format   string
@@ -37,8 +37,8 @@ type value struct {
 	nullable bool // every field of group may be null, as in previous
 }
 
-// namedWords are the values of fields whose Go type is string: the prefix of the
-// constants' names.
+// namedWords maps fields of type string to the prefix of the constants that are their
+// values.
 var namedWords = map[string]string{
 	"Subscription.Status": "Status",
 	"Subscription.Access": "Access",
@@ -46,7 +46,7 @@ var namedWords = map[string]string{
 	"Data.Ignored":        "Ignored",
 }
 
-// constantFields have one value.
+// constantFields have one possible value.
 var constantFields = map[string]string{
 	"Message.SpecVersion":     events.SpecVersion,
 	"Message.DataContentType": events.DataContentType,
@@ -92,8 +92,8 @@ func (m *model) field(t reflect.Type, f reflect.StructField, names map[string]st
 	return out
 }
 
-// meaning is the field's own comment, else that of a type which names its
-// values, else the rule by which names are Stripe's.
+// meaning returns the comment of a field; or else of a type that lists its values; or else
+// that the field is Stripe's.
 func (m *model) meaning(f field, t reflect.Type, names map[string]string) string {
 	if own := m.source.comments[f.goName]; own != "" {
 		return m.source.meaning(own, names)
@@ -109,7 +109,7 @@ func (m *model) meaning(f field, t reflect.Type, names map[string]string) string
 	return stripes(f.name)
 }
 
-// stripes is the meaning of a field that is Stripe's and needs no comment.
+// stripes describes a field of Stripe's that needs no comment.
 func stripes(name string) string {
 	object, isReference := strings.CutSuffix(name, "_id")
 	if isReference && name != "client_reference_id" { // which is Stripe's name for it

@@ -14,7 +14,7 @@ import (
 	"github.com/billbus/billbus/test/corpus"
 )
 
-// normalizer admits what mode says, of every account.
+// normalizer admits a mode, of every account.
 func normalizer(t *testing.T, mode string) *normalize.Normalizer {
 	t.Helper()
 	n, err := normalize.New(normalize.Options{
@@ -72,8 +72,7 @@ func TestSnapshotsAreValidMessages(t *testing.T) {
 	}
 }
 
-// checkNormalized looks at the message of an event that is admitted, and at that
-// of one that may not be.
+// checkNormalized checks the message of an event, admitted and not admitted.
 func checkNormalized(t *testing.T, schema *jsonschema.Schema, name string, raw []byte) {
 	t.Helper()
 	for _, mode := range []string{normalize.Any, normalize.Live} {
@@ -92,8 +91,8 @@ func checkNormalized(t *testing.T, schema *jsonschema.Schema, name string, raw [
 	}
 }
 
-// An example is what the event inside of it becomes.
-func TestExamplesAreWhatTheirEventsBecome(t *testing.T) {
+// An example is the message that its event becomes.
+func TestExamplesMatchTheirEvents(t *testing.T) {
 	t.Parallel()
 	n := normalizer(t, normalize.Live)
 	for name, raw := range examples(t) {
@@ -118,8 +117,8 @@ func TestExamplesAreWhatTheirEventsBecome(t *testing.T) {
 	}
 }
 
-// What only consists of blanks is what readers of CloudEvents refuse.
-func TestBlankIdentifiersAreReadableToo(t *testing.T) {
+// CloudEvents readers refuse blank identifiers.
+func TestBlankIdentifiersAreReadable(t *testing.T) {
 	t.Parallel()
 	n := normalizer(t, normalize.Any)
 	for _, blank := range []string{" ", "\t", "\u0085", "\x00", "\u00a0\r\n"} {

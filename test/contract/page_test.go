@@ -9,7 +9,7 @@ import (
 	"github.com/billbus/billbus/events"
 )
 
-// page is docs/events.md, by its headings.
+// page returns docs/events.md by its headings.
 func page(t *testing.T) map[string]string {
 	t.Helper()
 	raw, err := os.ReadFile("../../docs/events.md")
@@ -24,8 +24,8 @@ func page(t *testing.T) map[string]string {
 	return sections
 }
 
-// places are the sections that say what the fields of a group mean. A group
-// without one stands within the group that holds it.
+// places are the sections that describe the fields of a group. A group without a section
+// is described with the group that contains it.
 var places = map[string][]string{
 	"message":           {"The envelope"},
 	"data":              {"`data`"},
@@ -64,7 +64,7 @@ func checkFields(t *testing.T, page map[string]string, g *group, within []string
 	}
 	for _, f := range g.fields {
 		if !strings.Contains(text.String(), "`"+f.name+"`") {
-			t.Errorf("%s.%s stands not in %q", g.name, f.name, own)
+			t.Errorf("%s.%s is not in %q", g.name, f.name, own)
 		}
 		if inner := inside(f.value); inner != nil {
 			checkFields(t, page, inner, own, seen)
@@ -95,13 +95,13 @@ func TestThePageHasEveryWord(t *testing.T) {
 		}
 		for _, word := range words {
 			if !strings.Contains(sections[heading], "`"+word+"`") {
-				t.Errorf("%s says nothing of %s", heading, word)
+				t.Errorf("%s does not mention %s", heading, word)
 			}
 		}
 	}
 }
 
-// What the page says to be without a counterpart has none in its own table.
+// A word is either in the table or in the list of words without a type.
 func TestThePageAgreesWithItself(t *testing.T) {
 	t.Parallel()
 	table, rest, ok := strings.Cut(page(t)["Stripe's thin events"], "Words of Billbus for which")

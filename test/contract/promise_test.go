@@ -16,7 +16,7 @@ import (
 	"github.com/billbus/billbus/events"
 )
 
-// promise is what readers of one schema version can rely on about one field.
+// promise is what readers of one schema version can rely on for one field.
 type promise struct {
 	Path     string   `json:"path"`
 	Type     string   `json:"type"`
@@ -25,8 +25,7 @@ type promise struct {
 	Closed   bool     `json:"closed,omitempty"` // no other values will come
 }
 
-// promisesFile is the record of a schema version. A greater version begins an
-// empty one.
+// promisesFile is the record of a schema version. A new version begins with an empty one.
 var promisesFile = fmt.Sprintf("../../events/testdata/contract.v%d.json", events.SchemaVersion)
 
 func promises(path string, g *group) []promise {
@@ -62,7 +61,7 @@ func typeName(v value) string {
 	return v.kind
 }
 
-// broken says which promises the contract no longer keeps.
+// broken returns the promises that the contract no longer keeps.
 func broken(promised, kept []promise) []string {
 	var faults []string
 	for _, p := range promised {
@@ -102,8 +101,8 @@ func differentValues(p, k promise) []string {
 	return list
 }
 
-// demands finds new fields that every message must have: those that are already
-// in a stream do not. Inside of a new object a field can be required.
+// demands returns new fields that are required: messages that are already in a stream do
+// not have them. Within a new object, fields can be required.
 func demands(promised, kept []promise) []string {
 	var faults []string
 	known := func(path string) bool {
@@ -118,18 +117,18 @@ func demands(promised, kept []promise) []string {
 	return faults
 }
 
-// This does not run beside the tests that read what it writes.
+// Not parallel, because other tests read what it writes.
 func TestPromisesAreKept(t *testing.T) {
 	kept, promised := promises("", readModel(t)), readPromises(t)
 	for _, fault := range broken(promised, kept) {
-		t.Errorf("%s\n\tA reader can no longer rely on it: raise SchemaVersion.", fault)
+		t.Errorf("%s\n\tThis breaks readers: raise SchemaVersion.", fault)
 	}
 	if *update && !t.Failed() {
 		writePromises(t, kept)
 		promised = kept
 	}
 	if diff := cmp.Diff(promised, kept); diff != "" {
-		t.Errorf("the record does not have everything that is promised (go generate ./events; -recorded +promised):\n%s", diff)
+		t.Errorf("the record is not complete (go generate ./events; -recorded +promised):\n%s", diff)
 	}
 }
 
@@ -149,7 +148,7 @@ func readPromises(t *testing.T) []promise {
 	return list
 }
 
-// writePromises writes one line for each, so that a diff shows what changed.
+// writePromises writes one line per field, for readable diffs.
 func writePromises(t *testing.T, list []promise) {
 	t.Helper()
 	var lines []string
@@ -178,11 +177,11 @@ func TestBrokenPromisesAreNamed(t *testing.T) {
 		"field renamed":                {status, func(g *group) { find(g, "status").name = "state" }, ": removed"},
 		"type changed":                 {status, func(g *group) { find(g, "status").value = value{kind: "integer"} }, ": was string, is integer"},
 		"format changed":               {"data.subscription.cancel_at", func(g *group) { find(g, "cancel_at").value.format = "" }, ": was date-time, is string"},
-		"no longer there":              {"data.subscription.id", func(g *group) { find(g, "id").required = false }, ": required was true, is false"},
+		"no longer required":           {"data.subscription.id", func(g *group) { find(g, "id").required = false }, ": required was true, is false"},
 		"now required":                 {status, func(g *group) { find(g, "status").required = true }, ": required was false, is true"},
 		"value removed":                {status, func(g *group) { f := find(g, "status"); f.value.words = f.value.words[1:] }, `: the value "incomplete" was removed`},
 		"value of a closed list added": {"data.subscription.access", func(g *group) { f := find(g, "access"); f.value.words = append(f.value.words, "x") }, ": other values were added"},
-		"removed deep down":            {item + ".price_id", func(g *group) { remove(find(g, "items").value.elements.group, "price_id") }, ": removed"},
+		"nested field removed":         {item + ".price_id", func(g *group) { remove(find(g, "items").value.elements.group, "price_id") }, ": removed"},
 		"required and new":             {"data.subscription.x", func(g *group) { g.fields = append(g.fields, field{name: "x", required: true}) }, ": new and required"},
 	}
 	for name, tt := range cases {

@@ -18,9 +18,9 @@ var update = flag.Bool("update", false, "rewrite the generated files of package 
 
 const schemaFile = "../../events/message.schema.json"
 
-// schema is a JSON Schema in the order in which a reader wants it. It keeps to
-// what the drafts 07 and 2020-12 have in common, but for the name of $defs, so
-// that AsyncAPI tools understand it, too.
+// schema is a JSON Schema in the order in which it is best read. It only uses what
+// draft-07 and 2020-12 have in common, except the name of $defs, so AsyncAPI tools
+// understand it.
 type schema struct {
 	Dialect     string          `json:"$schema,omitempty"`
 	ID          string          `json:"$id,omitempty"`
@@ -47,7 +47,7 @@ type schema struct {
 	Defs        properties      `json:"$defs,omitempty"`
 }
 
-// properties keep their order, which a map would not.
+// properties keep their order, unlike a map.
 type properties []property
 
 type property struct {
@@ -71,7 +71,7 @@ func (p properties) MarshalJSON() ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
-// bounds are what [events.Message.Validate] demands of a value besides its type.
+// bounds are what [events.Message.Validate] requires of a value in addition to its type.
 var bounds = map[string]schema{
 	"Message.ID":         {MinLength: 1},
 	"Message.Source":     {Pattern: `^/stripe/[A-Za-z0-9_]{1,255}/(live|test)$`},
@@ -83,7 +83,7 @@ var bounds = map[string]schema{
 	"Subscription.ID":    {MinLength: 1},
 }
 
-// generator makes a schema of the model.
+// generator makes a schema from the model.
 type generator struct{ defs properties }
 
 func generate(t *testing.T, message *group) []byte {
@@ -156,8 +156,8 @@ func (g *generator) value(v value) *schema {
 	return &schema{Type: v.kind, AnyOf: []*schema{{Enum: v.words}, {Type: v.kind}}}
 }
 
-// ref makes a definition once. Its place is taken before it is made, so that
-// definitions stand in the order in which they are met.
+// ref makes a definition once, and reserves its place first, so definitions are in order
+// of first use.
 func (g *generator) ref(name string, make func() *schema) *schema {
 	if !slices.ContainsFunc(g.defs, func(p property) bool { return p.name == name }) {
 		at := len(g.defs)
@@ -167,8 +167,8 @@ func (g *generator) ref(name string, make func() *schema) *schema {
 	return &schema{Ref: "#/$defs/" + name}
 }
 
-// previous has every field of the subscription, none of them required, and null
-// for one that was not set.
+// previous has every field of the subscription. None is required, and null means that a
+// field was not set.
 func previous(subscription *group) *schema {
 	s := &schema{
 		Description: "Fields of the subscription that had another value before; null means that one was not set.",
@@ -181,8 +181,8 @@ func previous(subscription *group) *schema {
 	return s
 }
 
-// This does not run beside the tests that read what it writes.
-func TestSchemaIsThatOfTheTypes(t *testing.T) {
+// Not parallel, because other tests read what it writes.
+func TestSchemaMatchesTheTypes(t *testing.T) {
 	want := generate(t, readModel(t))
 	if *update {
 		if err := os.WriteFile(schemaFile, want, 0o644); err != nil {

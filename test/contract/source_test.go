@@ -12,9 +12,9 @@ import (
 	"testing"
 )
 
-// source is what only the source text of package events knows.
+// source is what reflection does not know of package events.
 type source struct {
-	// comments are those of types, and of fields under "Type.Field".
+	// comments are the comments of types and, under "Type.Field", of fields.
 	comments  map[string]string
 	fields    map[string][]string // names of the fields of each struct
 	constants []constant
@@ -79,8 +79,7 @@ func (s *source) readConstant(spec *ast.ValueSpec) {
 	s.constants = append(s.constants, c)
 }
 
-// readFields gives the comment of several fields ("A and B are …") to each of
-// them.
+// readFields gives a comment on several fields ("A and B are …") to each of them.
 func (s *source) readFields(group string, list []*ast.Field) {
 	for _, field := range list {
 		for _, name := range field.Names {
@@ -102,10 +101,10 @@ var (
 	several  = regexp.MustCompile(`^[A-Z]\w*(, [A-Z]\w*)* and [A-Z]\w* `)
 )
 
-// head is the start of a comment that speaks of several fields.
+// head returns the start of a comment on several fields.
 func head(comment string) string { return several.FindString(comment) }
 
-// words are the constants of a type, or those whose names begin with prefix.
+// words returns the constants of a type, or those whose names begin with prefix.
 func (s *source) words(prefix string) []string {
 	var words []string
 	for _, c := range s.constants {
@@ -123,8 +122,8 @@ var (
 	word      = regexp.MustCompile(`\w+`)
 )
 
-// meaning is a comment in the words of JSON: names of fields as names says, the
-// values of constants, and no links to what exists in Go only.
+// meaning rewrites a comment for JSON: with JSON names of fields, with values of
+// constants, and without links to Go symbols.
 func (s *source) meaning(comment string, names map[string]string) string {
 	text := strings.Join(strings.Fields(comment), " ")
 	text = seeSymbol.ReplaceAllString(text, ".")

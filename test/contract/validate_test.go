@@ -17,8 +17,7 @@ import (
 	"github.com/billbus/billbus/events"
 )
 
-// readSchema takes the file, which -update may just have written, and not what
-// package events was built with.
+// readSchema reads the file, which -update may have written after the test was built.
 func readSchema(t *testing.T) map[string]any {
 	t.Helper()
 	raw, err := os.ReadFile(schemaFile)
@@ -42,8 +41,7 @@ func compile(t *testing.T, schema map[string]any) *jsonschema.Schema {
 	return compiled
 }
 
-// examples are the messages that show the contract, by the names of their files
-// and without the line breaks of these.
+// examples returns the example messages by file name, without line breaks.
 func examples(t *testing.T) map[string][]byte {
 	t.Helper()
 	files := readAll(t, "../../events/testdata/examples")
@@ -93,9 +91,8 @@ func TestExamplesAreValid(t *testing.T) {
 	}
 }
 
-// The golden message of package events has a value in every field. What the
-// encoder makes of it must be what the schema says of each, whatever the model
-// believes.
+// The golden message of package events has a value in every field. Its JSON must agree
+// with the schema.
 func TestSchemaKnowsWhatTheEncoderWrites(t *testing.T) {
 	t.Parallel()
 	raw, err := os.ReadFile("../../events/testdata/message.golden.json")
@@ -113,7 +110,7 @@ func checkKnown(t *testing.T, root, schema, object map[string]any, path string) 
 	if properties == nil {
 		return // of Stripe's, or with free names
 	}
-	if path != ".data.previous" { // of which the message has an example only
+	if path != ".data.previous" { // the message has only an example of it
 		if diff := cmp.Diff(slices.Sorted(maps.Keys(properties)), slices.Sorted(maps.Keys(object))); diff != "" {
 			t.Errorf("%s: (-schema +encoded):\n%s", path, diff)
 		}
@@ -142,7 +139,7 @@ func resolve(root, schema map[string]any) map[string]any {
 	return at
 }
 
-// The zero message shows which members are always there.
+// The zero message shows which members are always present.
 func TestSchemaRequiresWhatTheEncoderNeverOmits(t *testing.T) {
 	t.Parallel()
 	zero := events.Data{
@@ -211,8 +208,8 @@ func TestWhatIsNotOfTheContractIsNotValid(t *testing.T) {
 	}
 }
 
-// mutations puts a wrong value in the place of every value in turn, and leaves
-// out everything required.
+// mutations replaces every value in turn by a wrong one, and leaves out each required
+// field.
 func mutations(t *testing.T, message *group, raw []byte) []mutation {
 	t.Helper()
 	var list []mutation
@@ -232,7 +229,7 @@ func mutations(t *testing.T, message *group, raw []byte) []mutation {
 	return list
 }
 
-// walk visits each field that a message has, with the path of its object.
+// walk visits each field of a message, with the path of its object.
 func walk(v value, document any, path []string, visit func(field, []string)) {
 	switch document := document.(type) {
 	case map[string]any:
@@ -266,7 +263,7 @@ func at(document any, path []string) map[string]any {
 	return document.(map[string]any)
 }
 
-// wrongs are values that a field cannot have. A null is none within previous.
+// wrongs are values that a field cannot have. Within previous, null is allowed.
 func wrongs(v value) []any {
 	switch {
 	case v.group != nil:
@@ -309,8 +306,7 @@ func TestWhatMayComeLaterIsValid(t *testing.T) {
 	}
 }
 
-// addEverywhere gives each object a member that nobody knows, but for those
-// whose names are free.
+// addEverywhere adds an unknown member to each object, except to objects with free names.
 func addEverywhere(document any) {
 	switch document := document.(type) {
 	case map[string]any:
@@ -327,7 +323,7 @@ func addEverywhere(document any) {
 	}
 }
 
-// rules are what holds between fields, each as a way to break it.
+// rules depend on several fields. Each case breaks one.
 var rules = map[string]struct {
 	example string
 	alter   func(message, data map[string]any)
