@@ -36,7 +36,7 @@ func Source(livemode bool, account string) string {
 	return "/stripe/" + accountToken(account) + "/" + Mode(livemode)
 }
 
-// SafeID returns id if it has 1 to 255 characters, all of which Stripe uses in ids
+// SafeID returns id if it has 1 to 255 characters that Stripe uses in ids
 // ([A-Za-z0-9_]), and otherwise its SHA-256 in hex. This keeps hostile ids out of
 // headers and subjects.
 func SafeID(id string) string {

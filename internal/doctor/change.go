@@ -140,7 +140,7 @@ func compact(doc []byte) []byte {
 
 var jsonString = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
 
-// minimalEscapes encodes the strings in valid JSON anew, and nothing else.
+// minimalEscapes encodes the strings in valid JSON again, and nothing else.
 func minimalEscapes(doc []byte) []byte {
 	return jsonString.ReplaceAllFunc(doc, func(quoted []byte) []byte {
 		var text string

@@ -51,7 +51,7 @@ func (h *Health) Check(name string, run func(ctx context.Context) error) {
 	h.checks[name] = &check{run: run, slot: make(chan struct{}, 1)}
 }
 
-// Shutdown makes the program not ready, so that no new requests are sent to it.
+// Shutdown makes the program not ready, to keep new requests away.
 func (h *Health) Shutdown() {
 	h.mu.Lock()
 	defer h.mu.Unlock()

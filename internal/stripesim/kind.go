@@ -64,7 +64,7 @@ func Kinds() []Kind {
 	return kinds
 }
 
-// SentKinds returns the kinds of which webhooks are complete: their end is known, or
+// SentKinds returns the kinds whose webhooks are complete: their end is known, or
 // known to be open.
 func SentKinds() []Kind {
 	return slices.DeleteFunc(Kinds(), func(k Kind) bool {

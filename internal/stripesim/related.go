@@ -49,7 +49,7 @@ func (s shape) invoiceParent(m *subscription) object {
 	return object{"subscription": m.id}
 }
 
-// invoicePayment renders the payment fields, most of which left the invoice in basil.
+// invoicePayment renders the payment fields. Most of them left the invoice in basil.
 func (s shape) invoicePayment(inv *invoice) object {
 	if s.era >= eraBasil {
 		return object{

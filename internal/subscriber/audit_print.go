@@ -109,7 +109,7 @@ func (l eventList) narrowRows(id func(string) string) []term.Row {
 	return rows
 }
 
-// unexpected says of each event whether its outcome needs an explanation. It needs
+// unexpected reports for each event whether its outcome needs an explanation. It needs
 // none if the next event of the subscription superseded it.
 func (l eventList) unexpected() []bool {
 	unexpected := make([]bool, len(l.events))

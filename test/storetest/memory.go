@@ -198,7 +198,7 @@ func (m *Memory) confirm(term int) error {
 	return nil
 }
 
-// document is a message or a record, encoded so that nothing is shared.
+// document is a message or a record, encoded to share nothing with the caller.
 type document struct {
 	raw []byte
 
