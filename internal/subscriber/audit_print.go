@@ -145,8 +145,9 @@ func color(word verify.Word) term.Color {
 
 func complete(text string) string { return text }
 
-// longID matches an id of Stripe's, with its prefix and its end.
-var longID = regexp.MustCompile(`\b([a-z]+_)[A-Za-z0-9]{3,}([A-Za-z0-9]{6})\b`)
+// longID matches an id of Stripe's, with its prefix and its end. What follows the prefix
+// is longer than any word that a change is named with.
+var longID = regexp.MustCompile(`\b((?:[a-z]+_)+)[A-Za-z0-9]{8,}([A-Za-z0-9]{6})\b`)
 
 // shortID shortens the ids in a text: evt_1MowQVLkdIwHu7ixeraBm864 to evt_…aBm864.
 func shortID(text string) string { return longID.ReplaceAllString(text, "$1…$2") }
