@@ -51,7 +51,7 @@ func answerName(status int) string {
 // printJSON prints the report as a line of JSON. Status 0 counts requests that
 // were not answered.
 func printJSON(w io.Writer, cfg config.Stripesim, h stripesim.History, r stripesim.Report) error {
-	return encode(w, map[string]any{
+	return term.JSONLines(w)(map[string]any{
 		// A string, since not every JSON parser keeps 64 bits of a number.
 		"seed": strconv.FormatUint(h.Seed, 10), "url": cfg.URL, "subscriptions": len(h.Truth), "tied": h.Tied(),
 		"events": r.Events, "repeats": r.Repeats, "requests": r.Requests, "accepted": r.Done,

@@ -66,7 +66,7 @@ func wideHeader() []string {
 func (l eventList) wideRows() []term.Row {
 	var rows []term.Row
 	for _, e := range l.events {
-		rows = append(rows, gapRows(e.gaps, 1)...)
+		rows = append(rows, gapRows(e.gaps, " ")...)
 		outcome := string(e.Word)
 		if e.By != "" {
 			outcome += " by " + e.By
@@ -79,7 +79,7 @@ func (l eventList) wideRows() []term.Row {
 }
 
 // noteIndent puts a note below the event's id.
-const noteIndent = len(" " + time.TimeOnly + "  ")
+const noteIndent = "           "
 
 func narrowHeader() []string { return []string{"UTC", "event", "type", "what happened", "outcome"} }
 
@@ -103,7 +103,7 @@ func (l eventList) narrowRows(id func(string) string) []term.Row {
 			id(e.happened), string(e.Word),
 		}})
 		if unexpected[i] {
-			rows = append(rows, term.Row{Text: e.Why, Indent: noteIndent})
+			rows = append(rows, term.Row{Text: e.Why, Prefix: noteIndent})
 		}
 	}
 	return rows
@@ -125,10 +125,10 @@ func (l eventList) unexpected() []bool {
 	return unexpected
 }
 
-func gapRows(gaps []auditGap, indent int) []term.Row {
+func gapRows(gaps []auditGap, indent string) []term.Row {
 	rows := make([]term.Row, len(gaps))
 	for i, g := range gaps {
-		rows[i] = term.Row{Text: fmt.Sprintf("gap: events are missing between %s and %s", g.After, g.Before), Indent: indent, Color: term.Yellow}
+		rows[i] = term.Row{Text: fmt.Sprintf("gap: events are missing between %s and %s", g.After, g.Before), Prefix: indent, Color: term.Yellow}
 	}
 	return rows
 }

@@ -60,7 +60,7 @@ var table = map[string][]string{
 	"internal/term":   {goPretty, terminal},
 
 	"internal/stripehook": {"internal/fault", stripe},
-	"internal/doctor":     {"internal/fault", "internal/stripehook", shell, charmap},
+	"internal/doctor":     {"internal/fault", "internal/stripehook", "internal/term", shell, charmap},
 	"internal/stripeapi":  {"events", "internal/fault", stripe, rateLimit},
 	"internal/normalize":  {"events"},
 	"internal/stripesim":  {"events"},
