@@ -32,11 +32,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 }
 
 func logger(cfg config.Bridge, stderr io.Writer) *slog.Logger {
-	log := ops.NewLogger(stderr, cfg.Log.Level, cfg.Log.Format)
-	for _, warning := range cfg.Warnings {
-		log.Warn("settings", "warning", warning)
-	}
-	return log
+	return ops.NewLogger(stderr, cfg.Log.Level, cfg.Log.Format, cfg.Warnings...)
 }
 
 func serve(ctx context.Context, cfg config.Bridge, log *slog.Logger) error {

@@ -34,11 +34,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 }
 
 func logger(cfg config.Subscriber, stderr io.Writer) *slog.Logger {
-	log := ops.NewLogger(stderr, cfg.Log.Level, cfg.Log.Format)
-	for _, warning := range cfg.Warnings {
-		log.Warn("settings", "warning", warning)
-	}
-	return log
+	return ops.NewLogger(stderr, cfg.Log.Level, cfg.Log.Format, cfg.Warnings...)
 }
 
 func consume(ctx context.Context, cfg config.Subscriber, log *slog.Logger) error {

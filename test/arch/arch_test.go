@@ -56,7 +56,7 @@ var table = map[string][]string{
 	"internal/fault":  {},
 	"internal/secret": {},
 	"internal/cli":    {"config", cobra, pflag},
-	"internal/ops":    {"internal/fault", prometheus, terminal},
+	"internal/ops":    {"internal/fault", "internal/term", prometheus},
 	"internal/term":   {goPretty, terminal},
 
 	"internal/stripehook": {"internal/fault", stripe},
