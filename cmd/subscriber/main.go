@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"time"
 
 	"github.com/billbus/billbus/config"
 	"github.com/billbus/billbus/internal/cli"
@@ -42,13 +41,13 @@ func consume(ctx context.Context, cfg config.Subscriber, log *slog.Logger) error
 	if err != nil {
 		return err
 	}
-	health, metrics := ops.NewHealth(), ops.NewMetrics()
-	s, err := subscriber.Open(cfg, subscriber.Deps{Log: log, Metrics: metrics, Health: health, Now: time.Now})
+	deps := ops.NewDeps(log)
+	s, err := subscriber.Open(cfg, deps)
 	if err != nil {
 		return errors.Join(err, admin.Close())
 	}
 	log.Info("subscriber runs", "version", cli.Version("subscriber"), "stream", cfg.Stream.Name, "consumer", cfg.ConsumerName, "admin", admin.Addr().String())
-	err = ops.WithAdmin(ctx, admin, health, metrics, log, s.Run)
+	err = ops.WithAdmin(ctx, admin, deps, s.Run)
 	log.Info("subscriber stopped")
 	return err
 }

@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"os"
 	"time"
@@ -32,13 +31,10 @@ const (
 	reloadEvery   = time.Second
 )
 
-// Deps are what the parts of the process share.
+// Deps are what it shares with other parts of the process, and how they reach it.
 type Deps struct {
-	Log     *slog.Logger
-	Metrics *ops.Metrics
-	Health  *ops.Health
-	Now     func() time.Time
-	Hangup  <-chan os.Signal // a signal makes it read the secrets again
+	ops.Deps
+	Hangup <-chan os.Signal // a signal makes it read the secrets again
 	// Rejected, if not nil, is called for each webhook that is rejected.
 	Rejected func(reason fault.Reason)
 }
