@@ -40,8 +40,6 @@ type SendConfig struct {
 	Disorder bool
 	// Workers is how many requests are sent at once; 8 by default.
 	Workers int
-	// Client sends the requests. The default one follows no redirects, like Stripe.
-	Client *http.Client
 	// Now returns the time for signatures; time.Now by default.
 	Now func() time.Time
 	// Pause is how long to wait before the first retry of an event; 100 ms by default.
@@ -49,13 +47,13 @@ type SendConfig struct {
 	Pause time.Duration
 	// Progress is called after every answer, by one goroutine at a time.
 	Progress func(Progress)
+
+	client *http.Client
 }
 
 // Progress is how far [Send] is.
 type Progress struct {
-	// Total is the number of events to send, including repetitions.
-	Total int
-	// Done is the number of them that were answered 2xx.
+	// Done is the number of events and repetitions that were answered 2xx.
 	Done int
 	// Last is the last answer.
 	Last Answer
@@ -184,8 +182,8 @@ func Post(ctx context.Context, cfg SendConfig, body []byte) Answer {
 	return cfg.post(ctx, body)
 }
 
+// withDefaults also makes the client, which follows no redirects, like Stripe.
 func (cfg SendConfig) withDefaults() (_ SendConfig, closeIdle func()) {
-	closeIdle = func() {}
 	if cfg.Workers <= 0 {
 		cfg.Workers = 8
 	}
@@ -198,15 +196,12 @@ func (cfg SendConfig) withDefaults() (_ SendConfig, closeIdle func()) {
 	if cfg.Progress == nil {
 		cfg.Progress = func(Progress) {}
 	}
-	if cfg.Client == nil {
-		transport := http.DefaultTransport.(*http.Transport).Clone()
-		transport.MaxIdleConnsPerHost = cfg.Workers
-		closeIdle = transport.CloseIdleConnections
-		cfg.Client = &http.Client{Transport: transport, Timeout: timeout, CheckRedirect: func(*http.Request, []*http.Request) error {
-			return http.ErrUseLastResponse
-		}}
-	}
-	return cfg, closeIdle
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = cfg.Workers
+	cfg.client = &http.Client{Transport: transport, Timeout: timeout, CheckRedirect: func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse
+	}}
+	return cfg, transport.CloseIdleConnections
 }
 
 func (cfg SendConfig) post(ctx context.Context, body []byte) Answer {
@@ -217,7 +212,7 @@ func (cfg SendConfig) post(ctx context.Context, body []byte) Answer {
 	req.Header.Set("Content-Type", "application/json; charset=utf-8")
 	req.Header.Set("User-Agent", "Stripe/1.0 (+https://stripe.com/docs/webhooks)")
 	req.Header.Set("Stripe-Signature", Sign(body, cfg.Secret, cfg.Now()))
-	resp, err := cfg.Client.Do(req)
+	resp, err := cfg.client.Do(req)
 	if err != nil {
 		return Answer{Err: err}
 	}
@@ -321,7 +316,7 @@ func (s *sender) count(a Answer) {
 	if s.refused++; a.Status != http.StatusBadRequest {
 		s.refused = 0
 	}
-	s.cfg.Progress(Progress{Total: s.total, Done: s.report.Done, Last: a})
+	s.cfg.Progress(Progress{Done: s.report.Done, Last: a})
 	if s.refused >= maxRefusals {
 		s.stop(ErrRefused)
 	}
