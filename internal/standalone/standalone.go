@@ -91,7 +91,7 @@ func start(cfg config.Standalone) (*servers, error) {
 }
 
 // free returns an error that names the setting if its port is in use. The embedded
-// servers do not know the settings.
+// servers do not know the settings, and NATS reports a port in use only in its own log.
 func free(setting, addr string) error {
 	ln, err := ops.Listen(setting, addr)
 	if err != nil {
