@@ -15,6 +15,9 @@ import (
 // Metrics counts what one program does. Labels are outcomes, reasons and names from the
 // configuration, never customers or texts of errors, whose number has no limit.
 type Metrics struct {
+	// OnRejection, if not nil, is called for each webhook that is rejected.
+	OnRejection func(reason fault.Reason)
+
 	registry *prometheus.Registry
 
 	webhooks      *prometheus.CounterVec
@@ -74,6 +77,9 @@ func (m *Metrics) WebhookDone(outcome string, d time.Duration) {
 // WebhookRejected counts a rejected webhook.
 func (m *Metrics) WebhookRejected(reason fault.Reason) {
 	m.rejections.WithLabelValues(string(reason)).Inc()
+	if m.OnRejection != nil {
+		m.OnRejection(reason)
+	}
 }
 
 // SecretVerified counts a webhook that this secret verified. An old secret can be removed once its

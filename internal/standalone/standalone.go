@@ -111,8 +111,9 @@ func (s *servers) run(ctx context.Context, cfg config.Standalone, admin net.List
 	hup, ignore := ops.Hangup()
 	defer ignore()
 	deps := ops.NewDeps(log)
+	deps.Metrics.OnRejection = hintOnce(out, cfg)
 	cfg.NATS.URL = s.nats.URL()
-	b, err := bridge.Open(cfg.Bridge, bridge.Deps{Deps: deps, Hangup: hup, Rejected: hintOnce(out, cfg)})
+	b, err := bridge.Open(cfg.Bridge, bridge.Deps{Deps: deps, Hangup: hup})
 	if err != nil {
 		return errors.Join(err, admin.Close())
 	}
