@@ -22,7 +22,7 @@ import (
 // Audit prints events of the audit trail, the outcome of each, and where events
 // are missing.
 func Audit(ctx context.Context, cfg config.Subscriber, out io.Writer, log *slog.Logger) error {
-	return withStore(ctx, cfg.Mongo, 1, log, func(db store.Store) error {
+	return WithStore(ctx, cfg.Mongo, 1, log, func(db store.Store) error {
 		return audit(ctx, db, cfg.Audit, term.NewPrinter(out), time.Now())
 	})
 }

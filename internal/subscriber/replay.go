@@ -37,7 +37,7 @@ const (
 // Replay reads the stream again into the database, through the same code as live
 // messages, and prints the outcomes.
 func Replay(ctx context.Context, cfg config.Subscriber, out, status io.Writer, log *slog.Logger) error {
-	return withStore(ctx, cfg.Mongo, max(cfg.MaxInFlight/2, 1), log, func(db store.Store) error {
+	return WithStore(ctx, cfg.Mongo, max(cfg.MaxInFlight/2, 1), log, func(db store.Store) error {
 		if natsbus.ProvisionMode(cfg.Provision) == natsbus.ProvisionCreate {
 			db.Provision(ctx, true)
 		}

@@ -84,7 +84,7 @@ var table = map[string][]string{
 	},
 	"internal/standalone": {
 		"config", "events", "events/ordering", "internal/bridge", "internal/subscriber", "internal/embedded", "internal/fault",
-		"internal/mongostore", "internal/normalize", "internal/ops", "internal/secret", "internal/store", "internal/stripesim", "internal/term",
+		"internal/normalize", "internal/ops", "internal/secret", "internal/store", "internal/stripesim", "internal/term",
 		flock,
 	},
 
