@@ -46,17 +46,10 @@ type SendConfig struct {
 	// It doubles with each retry, up to 50 times that.
 	Pause time.Duration
 	// Progress is called after every answer, by one goroutine at a time.
-	Progress func(Progress)
+	// It gets the number of events and repetitions that were answered 2xx.
+	Progress func(done int, last Answer)
 
 	client *http.Client
-}
-
-// Progress is how far [Send] is.
-type Progress struct {
-	// Done is the number of events and repetitions that were answered 2xx.
-	Done int
-	// Last is the last answer.
-	Last Answer
 }
 
 // Answer is the answer to one request.
@@ -194,7 +187,7 @@ func (cfg SendConfig) withDefaults() (_ SendConfig, closeIdle func()) {
 		cfg.Pause = firstPause
 	}
 	if cfg.Progress == nil {
-		cfg.Progress = func(Progress) {}
+		cfg.Progress = func(int, Answer) {}
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = cfg.Workers
@@ -316,7 +309,7 @@ func (s *sender) count(a Answer) {
 	if s.refused++; a.Status != http.StatusBadRequest {
 		s.refused = 0
 	}
-	s.cfg.Progress(Progress{Done: s.report.Done, Last: a})
+	s.cfg.Progress(s.report.Done, a)
 	if s.refused >= maxRefusals {
 		s.stop(ErrRefused)
 	}
