@@ -25,9 +25,9 @@ func simulate(ctx context.Context, cfg config.Stripesim, h stripesim.History, st
 	}
 	progress := term.NewProgress(stderr, "sending", int64(len(stripesim.Schedule(h, send))))
 	complain := complainer(stderr)
-	send.Progress = func(p stripesim.Progress) {
-		progress.Set(int64(p.Done))
-		complain(p.Last)
+	send.Progress = func(done int, last stripesim.Answer) {
+		progress.Set(int64(done))
+		complain(last)
 	}
 	report, err := stripesim.Send(ctx, h, send)
 	progress.Stop()

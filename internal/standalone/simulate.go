@@ -109,7 +109,7 @@ func (s *simulation) send(ctx context.Context) error {
 		Duplicates: 0.2, Disorder: true, Now: s.now,
 	}
 	shown := term.NewProgress(s.out, "sending", int64(len(stripesim.Schedule(s.history, sending))))
-	sending.Progress = func(p stripesim.Progress) { shown.Set(int64(p.Done)) }
+	sending.Progress = func(done int, _ stripesim.Answer) { shown.Set(int64(done)) }
 	report, err := stripesim.Send(ctx, s.history, sending)
 	shown.Stop()
 	if err != nil {
@@ -149,7 +149,7 @@ func (s *simulation) waitAudited(ctx context.Context) error {
 // report prints the records. It fails if one is wrong, or if an event is not in the
 // audit trail exactly once.
 func (s *simulation) report(ctx context.Context) error {
-	var rows [][]string
+	var rows []term.Row
 	var wrong int
 	err := poll(ctx, recordTimeout, func() (ok bool, err error) {
 		rows, wrong, err = s.rows(ctx)
@@ -162,15 +162,16 @@ func (s *simulation) report(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := term.Table(s.out, []string{"subscription", "user", "status", "access", "plan", "ends at", "correct"}, rows); err != nil {
+	out := term.NewPrinter(s.out)
+	if err := out.Table([]string{"subscription", "user", "status", "access", "plan", "ends at", "correct"}, rows); err != nil {
 		return err
 	}
 	open := ""
 	if n := s.history.Open(); n > 0 {
 		open = fmt.Sprintf(" (%d of them ambiguous, as expected)", n)
 	}
-	_, err = fmt.Fprintf(s.out, "\n%d of %d records are correct%s; %d of %d events are in the audit trail exactly once.\n",
-		len(rows)-wrong, len(rows), open, audited, len(s.history.Deliveries))
+	err = errors.Join(out.Text(""), out.Text(fmt.Sprintf("%d of %d records are correct%s; %d of %d events are in the audit trail exactly once.",
+		len(rows)-wrong, len(rows), open, audited, len(s.history.Deliveries))))
 	if wrong > 0 || audited < len(s.history.Deliveries) {
 		err = errors.Join(err, errSimulation)
 	}
@@ -196,7 +197,7 @@ func (s *simulation) auditedOnce(ctx context.Context) (int, error) {
 	return once, nil
 }
 
-func (s *simulation) rows(ctx context.Context) (rows [][]string, wrong int, err error) {
+func (s *simulation) rows(ctx context.Context) (rows []term.Row, wrong int, err error) {
 	for _, key := range slices.Sorted(maps.Keys(s.history.Truth)) {
 		truth := s.history.Truth[key]
 		state, found, err := s.store.State(ctx, key)
@@ -210,7 +211,7 @@ func (s *simulation) rows(ctx context.Context) (rows [][]string, wrong int, err 
 		if !correct {
 			wrong++
 		}
-		rows = append(rows, row(truth.Subscription.ID, state, verdict))
+		rows = append(rows, term.Row{Cells: cells(truth.Subscription.ID, state, verdict)})
 	}
 	return rows, wrong, nil
 }
@@ -246,7 +247,7 @@ func differing(truth stripesim.Truth, have *events.Subscription) []string {
 	return diff.Fields
 }
 
-func row(id string, state store.State, verdict string) []string {
+func cells(id string, state store.State, verdict string) []string {
 	sub, endsAt := state.Subscription, ""
 	if !sub.EndsAt.IsZero() {
 		endsAt = sub.EndsAt.UTC().Format(time.DateOnly)

@@ -24,15 +24,6 @@ type Row struct {
 	Color  Color
 }
 
-// Table prints rows under a header, in columns.
-func Table(w io.Writer, header []string, rows [][]string) error {
-	table := make([]Row, len(rows))
-	for i, cells := range rows {
-		table[i].Cells = cells
-	}
-	return NewPrinter(w).Table(header, table)
-}
-
 // Table prints rows under a header, in columns. If they do not fit, it shortens the
 // widest columns. Rows without cells need no header.
 func (p Printer) Table(header []string, rows []Row) error {

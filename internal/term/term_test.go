@@ -16,7 +16,7 @@ func TestTableOffATerminalIsCompletePlainText(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	long := strings.Repeat("long ", 40) + "end"
-	if err := term.Table(&out, []string{"name", "status"}, [][]string{{"sub_1", "active"}, {"sub_long", long}}); err != nil {
+	if err := term.NewPrinter(&out).Table([]string{"name", "status"}, []term.Row{{Cells: []string{"sub_1", "active"}}, {Cells: []string{"sub_long", long}}}); err != nil {
 		t.Fatal(err)
 	}
 	want := " name      status\n sub_1     active\n sub_long  " + long + "\n"
