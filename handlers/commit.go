@@ -89,6 +89,7 @@ func (h *Commit) references(data events.Data) events.References {
 		refs.ObjectID = cmp.Or(refs.ObjectID, sub.ID)
 		refs.SubscriptionID = cmp.Or(refs.SubscriptionID, sub.ID)
 		refs.CustomerID = cmp.Or(refs.CustomerID, sub.CustomerID)
+		refs.CustomerAccountID = cmp.Or(refs.CustomerAccountID, sub.CustomerAccountID)
 	}
 	return refs
 }
