@@ -179,7 +179,7 @@ func newAuditEvent(f store.Audited, t trail) auditEvent {
 }
 
 func (e auditEvent) inWords(f store.Audited) string {
-	switch invoice := f.Message.Data.Invoice; {
+	switch invoice := f.Data.Invoice; {
 	case f.Unreadable:
 		return "unreadable"
 	case e.Ignored != "":
