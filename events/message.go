@@ -115,7 +115,7 @@ type Data struct {
 	EventSHA256 string `json:"event_sha256,omitempty"`
 	// Redactions are the paths of the values that were replaced.
 	Redactions []string `json:"redactions,omitempty"`
-	// Warnings name what could not be read and was left out.
+	// Warnings name what could not be read and was left out, and lists that Stripe cut off.
 	Warnings []string `json:"warnings,omitempty"`
 	// Ignored says why the event was not admitted to subscription.*.
 	Ignored string `json:"ignored,omitempty"`

@@ -158,16 +158,15 @@ func TestExamineHeader(t *testing.T) {
 		"only v0":              {strings.Replace(good, "v1=", "v0=", 1), malformed, "only v0"},
 		"empty t":              {"t=," + v1, malformed, "has no t"},
 		"t too large":          {"t=99999999999999999999," + v1, malformed, "has no t"},
-		"two commas":           {strings.Replace(good, ",", ",,", 1), malformed, "name=value"},
 		"cut off":              {good[:len(good)-8], malformed, "64 hexadecimal digits"},
 		"masked":               {stamp + ",v1=***", malformed, "masked"},
-		"space after comma":    {strings.Replace(good, ",", ", ", 1), malformed, "white space"},
 		"quoted":               {`"` + good + `"`, malformed, "quotation marks"},
 		"semicolon":            {strings.Replace(good, ",", ";", 1), malformed, "it contains ;"},
 		"URL-encoded":          {url.QueryEscape(good), malformed, "URL-encoded"},
-		"trailing comma":       {good + ",", malformed, "ends with a comma"},
-		"base64 padding in v1": {stamp + ",v1=abc=", malformed, "name=value"},
-		"no pairs":             {"nonsense", malformed, "name=value"},
+		"base64 padding in v1": {stamp + ",v1=abc=", malformed, "64 hexadecimal digits"},
+		"nothing that counts":  {"nonsense,v2=x", malformed, "has no t"},
+		"t with a sign inside": {"t=12-3," + v1, malformed, "has no t"},
+		"space in v1":          {strings.Replace(good, "v1=", "v1= ", 1), malformed, "64 hexadecimal digits"},
 		"longer than any":      {good + strings.Repeat(",v1=00", 22_000), malformed, "longer than"},
 		"absent":               {"", missing, ""},
 	} {
@@ -534,7 +533,7 @@ func TestExamineAgreesWithTheVerifier(t *testing.T) {
 		}).Draw(t, "change")
 		key := rapid.SampledFrom([]stripehook.Key{main, next, {Secret: "whsec_x"}}).Draw(t, "key")
 		at := now.Add(time.Duration(rapid.IntRange(-400, 400).Draw(t, "seconds")) * time.Second)
-		header := sign(key, at, original) + rapid.SampledFrom([]string{"", "", ",v0=1", ",", ",t=1", ",v1=00"}).Draw(t, "more")
+		header := sign(key, at, original) + rapid.SampledFrom([]string{"", "", ",v0=1", ",", ",t=1", ",v1=00", ",v2=YQ==", ", t=1", " ,\tv3", ",v1=YQ=="}).Draw(t, "more")
 		checkAgreement(t, []byte(change(original)), header, settings(main, next))
 	})
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -87,10 +86,10 @@ func narrowHeader() []string { return []string{"UTC", "event", "type", "what hap
 func (l eventList) narrowRows(id func(string) string) []term.Row {
 	var rows []term.Row
 	heading, unexpected := "", l.unexpected()
-	several := slices.ContainsFunc(l.events, func(e auditEvent) bool { return e.Subscription != l.events[0].Subscription })
+	several := l.several()
 	for i, e := range l.events {
 		day := e.Created.UTC().Format(time.DateOnly)
-		if several {
+		if several && e.Subscription != "" {
 			day += " " + e.Subscription
 		}
 		if day != heading {
@@ -107,6 +106,16 @@ func (l eventList) narrowRows(id func(string) string) []term.Row {
 		}
 	}
 	return rows
+}
+
+// several reports whether the events name several subscriptions.
+func (l eventList) several() bool {
+	names := map[string]bool{}
+	for _, e := range l.events {
+		names[e.Subscription] = true
+	}
+	delete(names, "")
+	return len(names) > 1
 }
 
 // unexpected reports for each event whether its outcome needs an explanation. It needs
