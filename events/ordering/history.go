@@ -220,7 +220,7 @@ func split(facts []Fact, gap time.Duration) [][]Fact {
 	var groups [][]Fact
 	for _, f := range slices.SortedFunc(slices.Values(facts), compareAge) {
 		last := len(groups) - 1
-		if last < 0 || f.Moment.Sub(newest(groups[last])) >= gap {
+		if last < 0 || f.Moment.Sub(groups[last][len(groups[last])-1].Moment) >= gap {
 			groups, last = append(groups, nil), last+1
 		}
 		groups[last] = append(groups[last], f)

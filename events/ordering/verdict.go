@@ -93,9 +93,11 @@ func greatestID(ends []Fact, events int) Verdict {
 // candidates drops the event that created the subscription if there is another, and
 // events because of which another was read, which therefore comes after them.
 func candidates(facts []Fact) []Fact {
-	dropped := func(f Fact) bool {
-		return f.First || slices.ContainsFunc(facts, func(o Fact) bool { return o.Because == f.EventID })
+	causes := map[string]bool{}
+	for _, f := range facts {
+		causes[f.Because] = true
 	}
+	dropped := func(f Fact) bool { return f.First || causes[f.EventID] }
 	if others := filter(facts, func(f Fact) bool { return !dropped(f) }); len(others) > 0 {
 		return others
 	}
@@ -160,11 +162,20 @@ func (h history) statesOf(facts []Fact) []string {
 
 // eventsAt returns the latest event of each state.
 func (h history) eventsAt(states []string) []Fact {
+	showing := map[string][]Fact{}
+	for _, state := range states {
+		showing[state] = nil
+	}
+	for _, f := range h.facts {
+		state := h.name(f.After)
+		if _, ok := showing[state]; ok {
+			showing[state] = append(showing[state], f)
+		}
+	}
 	var found []Fact
 	for _, state := range states {
-		showing := filter(h.facts, func(f Fact) bool { return h.name(f.After) == state })
-		if len(showing) > 0 {
-			found = append(found, slices.MaxFunc(candidates(showing), compareAge))
+		if len(showing[state]) > 0 {
+			found = append(found, slices.MaxFunc(candidates(showing[state]), compareAge))
 		}
 	}
 	return found

@@ -103,5 +103,11 @@ func notAfter(facts []Fact, t time.Time) []Fact {
 }
 
 func filter(facts []Fact, keep func(Fact) bool) []Fact {
-	return slices.DeleteFunc(slices.Clone(facts), func(f Fact) bool { return !keep(f) })
+	var kept []Fact
+	for _, f := range facts {
+		if keep(f) {
+			kept = append(kept, f)
+		}
+	}
+	return kept
 }
