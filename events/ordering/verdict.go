@@ -185,9 +185,17 @@ func (h history) eventsAt(states []string) []Fact {
 // go. It compares those of the newest version in full, and reports whether that leaves
 // one state.
 func (h history) refine(end Fact) (winner Fact, isSure bool) {
-	same := candidates(filter(h.facts, func(f Fact) bool { return h.name(f.After) == h.name(end.After) }))
+	state := h.name(end.After)
+	same := candidates(filter(h.facts, func(f Fact) bool { return h.name(f.After) == state }))
 	newer := slices.MaxFunc(same, func(a, b Fact) int { return strings.Compare(a.APIVersion, b.APIVersion) })
-	same = filter(same, newer.isOfSameVersion)
+	isNewer := func(f Fact) bool { return f.isSnapshot() || f.isOfSameVersion(newer) }
+	cameBack := slices.ContainsFunc(h.steps, func(s step) bool { return s.from == state && s.to != state })
+	if cameBack && !alikeOtherwise(filter(h.changes, isNewer), h.name) {
+		// An earlier visit to the state can have differed in what is not compared.
+		same = filter(same, func(f Fact) bool { return f.Moment.Equal(end.Moment) })
+		return end, !slices.ContainsFunc(same, func(f Fact) bool { return f.After != end.After })
+	}
+	same = filter(same, isNewer)
 	if w, ok := walkOf(distinct(stepsOf(distinctSteps(same, inFull), inFull))); ok && !w.isLoop() {
 		same = filter(same, func(f Fact) bool { return f.isSnapshot() || f.After.Full == w.end })
 	}
@@ -195,4 +203,19 @@ func (h history) refine(end Fact) (winner Fact, isSure bool) {
 	return winner, winner.isSnapshot() || !slices.ContainsFunc(same, func(f Fact) bool {
 		return f.Moment.Equal(winner.Moment) && f.After.Full != winner.After.Full
 	})
+}
+
+// alikeOtherwise reports whether no change is about anything but what is compared.
+func alikeOtherwise(changes []Fact, name comparison) bool {
+	full := map[string]string{}
+	for _, f := range changes {
+		for _, d := range []Digest{f.Before, f.After} {
+			known, ok := full[name(d)]
+			if ok && d != (Digest{}) && known != d.Full {
+				return false
+			}
+			full[name(d)] = d.Full
+		}
+	}
+	return true
 }

@@ -115,6 +115,7 @@ func read(t *testing.T, n *normalize.Normalizer, d stripesim.Delivery) events.Me
 	if err != nil || len(m.Data.Warnings) > 0 {
 		t.Fatalf("%v, %v\n%s", err, m.Data.Warnings, d.Body)
 	}
+	m.Data.BecauseOf = d.Because
 	return m
 }
 
@@ -140,7 +141,7 @@ func TestOrderingReport(t *testing.T) {
 
 func checkVerdict(t *testing.T, s subscription, v ordering.Verdict) {
 	t.Helper()
-	complete := slices.Contains(stripesim.SentKinds(), s.kind)
+	complete := isComplete(s.kind)
 	isAmbiguous := v.Ordering == ordering.Ambiguous
 	switch {
 	case complete && s.open != isAmbiguous:
@@ -150,6 +151,10 @@ func checkVerdict(t *testing.T, s subscription, v ordering.Verdict) {
 	case !isAmbiguous && !s.isRight(v.Winner) && s.kind != stripesim.DoubledSilently && s.kind != stripesim.Lost:
 		t.Errorf("got %s, which is wrong: %s\n%s", v.Winner.EventID, v.Explanation, s)
 	}
+}
+
+func isComplete(kind stripesim.Kind) bool {
+	return slices.Contains(stripesim.SentKinds(), kind) || kind == stripesim.StaleSnapshot || kind == stripesim.Truncated
 }
 
 // TestHistoriesAtEveryPoint stops complete histories after each event. However late
