@@ -13,20 +13,21 @@ func inFull(d Digest) string { return d.Full }
 func inCore(d Digest) string { return d.Core }
 
 // comparisons returns the ways in which the states of facts can be compared, the
-// strictest first. In full is enough for events of one version, with all items.
+// strictest first. One is enough for events of one version. Items are not compared if an
+// event does not have all of them.
 func comparisons(facts []Fact) []comparison {
 	isPartial := slices.ContainsFunc(facts, Fact.isTruncated)
-	switch {
-	case !ofOneVersion(facts):
-		return []comparison{inFull, byFields(facts, oldest(facts)), byFields(facts, "")}
-	case isPartial:
-		return []comparison{inFull, byFields(facts, newestVersion)}
+	strictest := inFull
+	if isPartial {
+		strictest = byFields(facts, newestVersion)
 	}
-	return []comparison{inFull}
+	if ofOneVersion(facts) {
+		return []comparison{strictest}
+	}
+	return []comparison{strictest, byFields(facts, oldest(facts)), byFields(facts, "")}
 }
 
-// comparisonOf compares states in full if all events are of one API version and have
-// all items, and otherwise by what every event shows.
+// comparisonOf compares states by what every event shows.
 func comparisonOf(facts []Fact) comparison {
 	list := comparisons(facts)
 	return list[len(list)-1]

@@ -99,35 +99,60 @@ type conclusion struct {
 
 // conclude finds out in which state the changes end. If they follow each other in the
 // order of their stamps, that order holds. If not, stamps can lie by seconds: the
-// changes may be one path in another order.
+// changes may be one path in another order. Or a change has two events.
 func (h history) conclude() conclusion {
 	groups := split(h.changes, window)
 	if ends, ok := h.follow(groups, h.entry); ok {
 		return conclusion{ends: ends, isClear: len(ends) == 1}
 	}
-	if w, ok := walkOf(h.steps); ok {
-		if ends, ok := w.leave(h.entry); ok {
-			return conclusion{ends: ends, isClear: len(ends) == 1}
-		}
+	once := h
+	once.changes = h.withoutRepeats(groups)
+	once.steps = stepsOf(once.changes, h.name)
+	onceEnds, isOnce := once.follow(split(once.changes, window), h.entry)
+	isOnce = isOnce && len(once.changes) < len(h.changes)
+	ends, isPath := leave(h.steps, h.entry)
+	switch {
+	case isPath:
+		return conclusion{ends: ends, isClear: len(ends) == 1, isDoubtful: isOnce && !slices.Equal(ends, onceEnds)}
+	case isOnce:
+		return conclusion{ends: onceEnds, isClear: len(onceEnds) == 1}
 	}
-	return h.concludeWithGap(groups)
+	return once.concludeWithGap()
 }
 
-// concludeWithGap does the same where an event is missing, or was sent twice.
-func (h history) concludeWithGap(groups [][]Fact) conclusion {
+// withoutRepeats drops changes that a group has twice, if no request tells the two apart.
+func (h history) withoutRepeats(groups [][]Fact) []Fact {
+	var kept []Fact
+	for _, group := range groups {
+		steps := stepsOf(group, h.name)
+		if _, ok := walkOf(steps); ok {
+			kept = append(kept, group...)
+			continue
+		}
+		for i, f := range group {
+			isRepeat := false
+			for k := range i {
+				isRepeat = isRepeat || steps[k] == steps[i] && group[k].Request == "" && f.Request == ""
+			}
+			if !isRepeat {
+				kept = append(kept, f)
+			}
+		}
+	}
+	return kept
+}
+
+// concludeWithGap does the same where an event is missing.
+func (h history) concludeWithGap() conclusion {
+	groups := split(h.changes, window)
 	if ends, ok := h.follow(groups, nil); ok && h.entry != nil {
 		return conclusion{ends: ends, isDoubtful: len(groups) == 1 && h.canResume(ends)}
 	}
-	if w, ok := walkOf(h.steps); ok {
-		ends, _ := w.leave(nil)
+	if ends, ok := leave(h.steps, nil); ok {
 		return conclusion{ends: ends, isDoubtful: h.canResume(ends)}
 	}
 	byStamps := h.latestEnds()
-	if w, ok := walkOf(compact(h.steps)); ok {
-		ends, _ := w.leave(h.entry)
-		if ends == nil {
-			ends, _ = w.leave(nil)
-		}
+	if ends, ok := leave(compact(h.steps), nil); ok {
 		return conclusion{ends: ends, isDoubtful: !slices.Equal(ends, byStamps.ends)}
 	}
 	return byStamps
@@ -166,7 +191,7 @@ func (h history) goesOn(state string) bool {
 // which the last can end. It reports false if one does not begin where another ends.
 func (h history) follow(groups [][]Fact, entry []string) (ends []string, ok bool) {
 	for _, group := range groups {
-		w, ok := walkOf(distinct(stepsOf(group, h.name)))
+		w, ok := walkOf(stepsOf(group, h.name))
 		if !ok {
 			return nil, false
 		}

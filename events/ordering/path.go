@@ -131,6 +131,15 @@ func (w walk) leave(entry []string) (ends []string, ok bool) {
 	return ends, len(ends) > 0
 }
 
+// leave returns the states in which a walk over all steps ends, if there is one.
+func leave(steps []step, entry []string) (ends []string, ok bool) {
+	w, ok := walkOf(steps)
+	if !ok {
+		return nil, false
+	}
+	return w.leave(entry)
+}
+
 // endsOfParts returns the states in which paths end, and the states of loops that are
 // not part of a path.
 func endsOfParts(steps []step) []string {

@@ -189,11 +189,17 @@ func (h history) refine(end Fact) (winner Fact, isSure bool) {
 	same := candidates(filter(h.facts, func(f Fact) bool { return h.name(f.After) == state }))
 	newer := slices.MaxFunc(same, func(a, b Fact) int { return strings.Compare(a.APIVersion, b.APIVersion) })
 	isNewer := func(f Fact) bool { return f.isSnapshot() || f.isOfSameVersion(newer) }
+	if w, ok := walkOf(stepsOf(distinctSteps(filter(h.facts, isNewer), inFull), inFull)); ok && !w.isLoop() {
+		if last := filter(same, func(f Fact) bool { return f.After.Full == w.end }); len(last) > 0 {
+			return slices.MaxFunc(append(last, filter(same, Fact.isSnapshot)...), compareAge), true
+		}
+	}
 	cameBack := slices.ContainsFunc(h.steps, func(s step) bool { return s.from == state && s.to != state })
 	if cameBack && !alikeOtherwise(filter(h.changes, isNewer), h.name) {
 		// An earlier visit to the state can have differed in what is not compared.
-		same = filter(same, func(f Fact) bool { return f.Moment.Equal(end.Moment) })
-		return end, !slices.ContainsFunc(same, func(f Fact) bool { return f.After != end.After })
+		return end, end.isSnapshot() || !slices.ContainsFunc(same, func(f Fact) bool {
+			return f.Moment.Equal(end.Moment) && f.After != end.After
+		})
 	}
 	same = filter(same, isNewer)
 	if w, ok := walkOf(distinct(stepsOf(distinctSteps(same, inFull), inFull))); ok && !w.isLoop() {
