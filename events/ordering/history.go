@@ -25,6 +25,8 @@ type history struct {
 	// entry are the states in which the events before the horizon can end; nil if none
 	// is known.
 	entry []string
+	// isEntryHidden is true if the events before the horizon cannot be compared.
+	isEntryHidden bool
 }
 
 func newHistory(facts []Fact, name comparison, isFull bool) history {
@@ -35,7 +37,9 @@ func newHistory(facts []Fact, name comparison, isFull bool) history {
 	before := notAfter(facts, start)
 	if isFull {
 		// Another version renders the same state in another way.
-		before = filter(before, func(f Fact) bool { return slices.ContainsFunc(h.facts, f.isOfSameVersion) })
+		sameVersion := filter(before, func(f Fact) bool { return slices.ContainsFunc(h.facts, f.isOfSameVersion) })
+		h.isEntryHidden = len(sameVersion) < len(before)
+		before = sameVersion
 	}
 	h.entry = statesAfter(before, name)
 	return h
@@ -103,7 +107,7 @@ type conclusion struct {
 func (h history) conclude() conclusion {
 	groups := split(h.changes, window)
 	if ends, ok := h.follow(groups, h.entry); ok {
-		return conclusion{ends: ends, isClear: len(ends) == 1}
+		return conclusion{ends: ends, isClear: len(ends) == 1 && !h.dependsOnHiddenEntry()}
 	}
 	once := h
 	once.changes = h.withoutRepeats(groups)
@@ -118,6 +122,13 @@ func (h history) conclude() conclusion {
 		return conclusion{ends: onceEnds, isClear: len(onceEnds) == 1}
 	}
 	return once.concludeWithGap()
+}
+
+// dependsOnHiddenEntry reports whether the changes form a loop, which ends where it began,
+// and that cannot be compared.
+func (h history) dependsOnHiddenEntry() bool {
+	w, ok := walkOf(h.steps)
+	return h.isEntryHidden && ok && w.isLoop()
 }
 
 // withoutRepeats drops changes that a group has twice, if no request tells the two apart.

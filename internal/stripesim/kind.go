@@ -107,6 +107,9 @@ func Kinds() []Kind {
 func Combinations() []Kind {
 	var kinds []Kind
 	for _, base := range Kinds()[:slices.Index(Kinds(), DoubledSilently)] {
+		if base == OpenCircle {
+			continue
+		}
 		all := base
 		for _, trait := range traits() {
 			kinds = append(kinds, base+"+"+trait)
@@ -362,7 +365,7 @@ func (l *life) doubledRequest() any {
 
 // again repeats the last event with another id.
 func (l *life) again() {
-	d := l.deliveries[len(l.deliveries)-1]
+	d := l.deliveries[slices.IndexFunc(l.deliveries, func(d Delivery) bool { return d.ID == l.lastID })]
 	id := l.id("evt_1", 23)
 	d.Body = []byte(strings.Replace(string(d.Body), d.ID, id, 1))
 	d.ID, l.lastID = id, id
