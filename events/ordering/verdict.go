@@ -186,12 +186,15 @@ func (h history) eventsAt(states []string) []Fact {
 // one state.
 func (h history) refine(end Fact) (winner Fact, isSure bool) {
 	state := h.name(end.After)
-	same := candidates(filter(h.facts, func(f Fact) bool { return h.name(f.After) == state }))
+	same := filter(h.facts, func(f Fact) bool { return h.name(f.After) == state })
+	if others := filter(same, func(f Fact) bool { return !f.First }); len(others) > 0 {
+		same = others
+	}
 	newer := slices.MaxFunc(same, func(a, b Fact) int { return strings.Compare(a.APIVersion, b.APIVersion) })
 	isNewer := func(f Fact) bool { return f.isSnapshot() || f.isOfSameVersion(newer) }
 	if w, ok := walkOf(stepsOf(distinctSteps(filter(h.facts, isNewer), inFull), inFull)); ok && !w.isLoop() {
-		if last := filter(same, func(f Fact) bool { return f.After.Full == w.end }); len(last) > 0 {
-			return slices.MaxFunc(append(last, filter(same, Fact.isSnapshot)...), compareAge), true
+		if last := showingLast(same, w.end); len(last) > 0 {
+			return slices.MaxFunc(last, compareAge), true
 		}
 	}
 	cameBack := slices.ContainsFunc(h.steps, func(s step) bool { return s.from == state && s.to != state })
@@ -203,11 +206,25 @@ func (h history) refine(end Fact) (winner Fact, isSure bool) {
 	}
 	same = filter(same, isNewer)
 	if w, ok := walkOf(distinct(stepsOf(distinctSteps(same, inFull), inFull))); ok && !w.isLoop() {
-		same = filter(same, func(f Fact) bool { return f.isSnapshot() || f.After.Full == w.end })
+		return slices.MaxFunc(showingLast(same, w.end), compareAge), true
 	}
 	winner = slices.MaxFunc(same, compareAge)
-	return winner, winner.isSnapshot() || !slices.ContainsFunc(same, func(f Fact) bool {
-		return f.Moment.Equal(winner.Moment) && f.After.Full != winner.After.Full
+	return winner, !slices.ContainsFunc(same, func(f Fact) bool {
+		return f.Moment.Equal(winner.Moment) && f.isSnapshot() == winner.isSnapshot() && f.After.Full != winner.After.Full
+	})
+}
+
+// showingLast returns the events that show a last state in full, and the snapshots that
+// were read because of them or later.
+func showingLast(facts []Fact, state string) []Fact {
+	last := filter(facts, func(f Fact) bool { return f.After.Full == state })
+	if len(last) == 0 {
+		return nil
+	}
+	moment := newest(last)
+	return filter(facts, func(f Fact) bool {
+		isCause := func(o Fact) bool { return o.EventID == f.Because }
+		return f.After.Full == state || f.isSnapshot() && (f.Moment.After(moment) || slices.ContainsFunc(last, isCause))
 	})
 }
 
