@@ -194,23 +194,33 @@ func (h history) refine(end Fact) (winner Fact, isSure bool) {
 	isNewer := func(f Fact) bool { return f.isSnapshot() || f.isOfSameVersion(newer) }
 	if w, ok := walkOf(stepsOf(distinctSteps(filter(h.facts, isNewer), inFull), inFull)); ok && !w.isLoop() {
 		if last := showingLast(same, w.end); len(last) > 0 {
-			return slices.MaxFunc(last, compareAge), true
+			return latestSnapshot(last)
 		}
 	}
 	cameBack := slices.ContainsFunc(h.steps, func(s step) bool { return s.from == state && s.to != state })
 	if cameBack && !alikeOtherwise(filter(h.changes, isNewer), h.name) {
 		// An earlier visit to the state can have differed in what is not compared.
-		return end, end.isSnapshot() || !slices.ContainsFunc(same, func(f Fact) bool {
-			return f.Moment.Equal(end.Moment) && f.After != end.After
-		})
+		winner, isSure = latestSnapshot(same)
+		return winner, isSure && (winner.isSnapshot() || !hasTie(same, winner))
 	}
 	same = filter(same, isNewer)
 	if w, ok := walkOf(distinct(stepsOf(distinctSteps(same, inFull), inFull))); ok && !w.isLoop() {
-		return slices.MaxFunc(showingLast(same, w.end), compareAge), true
+		return latestSnapshot(showingLast(same, w.end))
 	}
-	winner = slices.MaxFunc(same, compareAge)
-	return winner, !slices.ContainsFunc(same, func(f Fact) bool {
-		return f.Moment.Equal(winner.Moment) && f.isSnapshot() == winner.isSnapshot() && f.After.Full != winner.After.Full
+	winner, isSure = latestSnapshot(same)
+	return winner, isSure && (winner.isSnapshot() || !hasTie(same, winner))
+}
+
+// latestSnapshot returns the latest event, and reports whether no other snapshot of its
+// moment shows another state.
+func latestSnapshot(facts []Fact) (winner Fact, isSure bool) {
+	winner = slices.MaxFunc(facts, compareAge)
+	return winner, !winner.isSnapshot() || !hasTie(filter(facts, Fact.isSnapshot), winner)
+}
+
+func hasTie(facts []Fact, winner Fact) bool {
+	return slices.ContainsFunc(facts, func(f Fact) bool {
+		return f.Moment.Equal(winner.Moment) && f.After.Full != winner.After.Full
 	})
 }
 
