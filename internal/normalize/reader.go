@@ -74,6 +74,30 @@ func (r reader) decimal(name string) string {
 	return s
 }
 
+// percent returns a decimal number without trailing zeros after the point.
+func (r reader) percent(name string) string {
+	p := r.decimal(name)
+	if !strings.Contains(p, ".") || strings.ContainsAny(p, "eE") {
+		return p
+	}
+	return strings.TrimRight(strings.TrimRight(p, "0"), ".")
+}
+
+// references returns the ids in an array of objects, which may be expanded.
+func (r reader) references(name string) []string {
+	var ids []string
+	for i, v := range r.array(name).elements() {
+		id, ok := reference(set(v))
+		if !ok {
+			r.warn(name+"["+strconv.Itoa(i)+"]", "not a reference")
+		}
+		if id != "" {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
 func (r reader) moment(name string) time.Time {
 	t, _ := read(r, name, "a time", moment)
 	return t
