@@ -13,8 +13,8 @@ import (
 func items(r reader, billed string) (list []events.Item, truncated bool) {
 	var path string
 	var array value
-	if r.get("items").isObject() {
-		page := r.child("items")
+	if v := r.get("items"); v.isObject() {
+		page := r.inside("items", v)
 		truncated = page.isTrue("has_more")
 		path, array = "items.data", page.array("data")
 	} else {
@@ -57,15 +57,20 @@ func item(r reader) events.Item {
 	it.CurrentPeriodStart = r.moment("current_period_start")
 	it.CurrentPeriodEnd = r.moment("current_period_end")
 	it.CurrentTrial = currentTrial(r)
-	it.BillingThresholds = present(events.ItemBillingThresholds{UsageGTE: r.child("billing_thresholds").integer("usage_gte")})
+	if thresholds := r.child("billing_thresholds"); thresholds.exists() {
+		it.BillingThresholds = present(events.ItemBillingThresholds{UsageGTE: thresholds.integer("usage_gte")})
+	}
 	it.TaxRates = r.references("tax_rates")
-	it.Discounts = discounts(r)
+	it.Discounts = listedDiscounts(r)
 	it.Metadata = metadata(r)
 	return it
 }
 
 func currentTrial(r reader) *events.CurrentTrial {
 	trial := r.child("current_trial")
+	if !trial.exists() {
+		return nil
+	}
 	return present(events.CurrentTrial{
 		TrialOfferID: trial.reference("trial_offer"),
 		Start:        trial.moment("start_date"),
@@ -109,11 +114,15 @@ func terms(price, plan reader) events.Item {
 // expanded returns an object and its id. If there is only the id, the object does
 // not exist.
 func expanded(r reader, name string) (reader, string) {
-	id := r.reference(name)
-	if !r.get(name).isObject() {
+	v := r.get(name)
+	id, ok := reference(v)
+	if !ok {
+		r.warn(name, "not a reference")
+	}
+	if !v.isObject() {
 		return reader{}, id
 	}
-	return r.child(name), id
+	return r.inside(name, v), id
 }
 
 // firstOf reads a member of a, or a member of b if a does not have it.
@@ -134,12 +143,7 @@ func transform(r reader, name string) *events.TransformQuantity {
 // single discount of older ones. Some versions have both: the single discount
 // then replaces its id in the list.
 func discounts(r reader) []events.Discount {
-	var list []events.Discount
-	for i, v := range r.array("discounts").elements() {
-		if d, ok := listedDiscount(r, i, v); ok {
-			list = append(list, d)
-		}
-	}
+	list := listedDiscounts(r)
 	if !r.has("discount") {
 		return list
 	}
@@ -150,6 +154,16 @@ func discounts(r reader) []events.Discount {
 		list[i] = single
 	case list == nil && single != (events.Discount{}):
 		list = []events.Discount{single}
+	}
+	return list
+}
+
+func listedDiscounts(r reader) []events.Discount {
+	var list []events.Discount
+	for i, v := range r.array("discounts").elements() {
+		if d, ok := listedDiscount(r, i, v); ok {
+			list = append(list, d)
+		}
 	}
 	return list
 }

@@ -132,8 +132,11 @@ func (r reader) child(name string) reader {
 	if !ok {
 		return reader{}
 	}
-	return reader{v, r.at(name), r.warnings}
+	return r.inside(name, v)
 }
+
+// inside returns a reader of v, the object called name.
+func (r reader) inside(name string, v value) reader { return reader{v, r.at(name), r.warnings} }
 
 // array returns an array inside this object, or nothing if there is none.
 func (r reader) array(name string) value {
@@ -151,7 +154,7 @@ func (r reader) element(list string, i int, v value) reader {
 		r.warn(name, "not an object")
 		return reader{}
 	}
-	return reader{v, r.at(name), r.warnings}
+	return r.inside(name, v)
 }
 
 // reference accepts an expanded object without an id, such as a discount in old

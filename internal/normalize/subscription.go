@@ -205,7 +205,8 @@ func present[T comparable](t T) *T {
 
 // metadata is an object of strings. PHP encodes an empty one as an array.
 func metadata(r reader) map[string]string {
-	if r.get("metadata").isEmpty() {
+	v := r.get("metadata")
+	if !v.exists() || v.isEmpty() {
 		return nil
 	}
 	pairs := r.child("metadata")
