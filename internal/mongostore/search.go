@@ -43,6 +43,9 @@ func (db database) filter(ctx context.Context, q store.Query) (bson.D, error) {
 	if q.Type != "" {
 		filter = append(filter, equal("type", q.Type))
 	}
+	if q.Ignored {
+		filter = append(filter, isSet("ignored"))
+	}
 	if q.User != "" {
 		condition, err := db.ofUser(ctx, q.User)
 		if err != nil {

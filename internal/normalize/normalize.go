@@ -26,6 +26,11 @@ import (
 	"github.com/billbus/billbus/events"
 )
 
+// Rules is the number of the rules by which JSON is read. Raise it when a change of
+// this package reads JSON differently that is already stored: "subscriber replay
+// --renormalize" then reads that again.
+const Rules = 1
+
 // ErrNotEvent is wrapped by every error of [Normalizer.Event]. The error's text
 // says what is missing and never quotes the body.
 var ErrNotEvent = errors.New("not a Stripe event")

@@ -18,6 +18,9 @@ type Head struct {
 	Revision int64
 	// Rule is the version of the ordering rule that decided the record.
 	Rule int
+	// Reread is true if an event of the record was read again after it had been
+	// stored, see [AuditTrail.Prefer]. Then Known may cover less than it did before.
+	Reread bool
 	// Known are the facts on which a later decision can depend.
 	Known []ordering.Fact
 }
@@ -107,6 +110,9 @@ type Verification interface {
 	Records(ctx context.Context) iter.Seq2[StoredRecord, error]
 	// Trail is that of [AuditTrail].
 	Trail(ctx context.Context, subscription string) iter.Seq2[Audited, error]
+	// Ignored yields the events that were not admitted, in no particular order, as
+	// far as [Query.Ignored] finds them.
+	Ignored(ctx context.Context) iter.Seq2[Audited, error]
 	// Record returns the record of one subscription; Exists is false if there is
 	// none.
 	Record(ctx context.Context, key string) (StoredRecord, error)

@@ -49,6 +49,7 @@ func matches(q store.Query, a store.Audited) bool {
 	return (q.Subscription == "" || q.Subscription == a.SubscriptionID || q.Subscription == subscriptionKey) &&
 		(q.Event == "" || q.Event == a.ID || q.Event == a.Key()) &&
 		(q.Customer == "" || q.Customer == a.CustomerID) &&
+		(!q.Ignored || a.Data.Ignored != "") &&
 		(q.Type == "" || q.Type == cmp.Or(a.StripeType, a.Type)) &&
 		(q.Since.IsZero() || !a.Time.Before(q.Since)) &&
 		(q.Until.IsZero() || !a.Time.After(q.Until))
@@ -113,6 +114,13 @@ func (c *Client) Audit(ctx context.Context) iter.Seq2[store.Audited, error] {
 			}
 		}
 	}
+}
+
+// Ignored implements [store.Verification].
+func (c *Client) Ignored(ctx context.Context) iter.Seq2[store.Audited, error] {
+	return c.audited(ctx, nil, func(doc document) bool {
+		return matches(store.Query{Ignored: true}, doc.audited())
+	})
 }
 
 // AuditSize implements [store.Verification].
