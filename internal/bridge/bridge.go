@@ -188,19 +188,20 @@ func (w webhookEvents) Normalize(body []byte, endpoint string, receivedAt time.T
 }
 
 func (b *Bridge) metrics() handlers.WebhookMetrics {
+	warnings := &ignoredWarnings{WebhookMetrics: b.deps.Metrics, log: b.deps.Log, now: b.deps.Now, reasons: map[string]ignoredEvents{}}
 	if b.deps.Rejected == nil {
-		return b.deps.Metrics
+		return warnings
 	}
-	return rejectionMetrics{b.deps.Metrics, b.deps.Rejected}
+	return rejectionMetrics{warnings, b.deps.Rejected}
 }
 
 // rejectionMetrics also calls a function for each webhook that is rejected.
 type rejectionMetrics struct {
-	*ops.Metrics
+	handlers.WebhookMetrics
 	rejected func(reason fault.Reason)
 }
 
 func (r rejectionMetrics) WebhookRejected(reason fault.Reason) {
-	r.Metrics.WebhookRejected(reason)
+	r.WebhookMetrics.WebhookRejected(reason)
 	r.rejected(reason)
 }

@@ -176,6 +176,17 @@ func (n *Normalizer) ignored(env envelope) string {
 	return ""
 }
 
+// IgnoredBy returns the setting that makes events ignored for a reason, or "".
+func IgnoredBy(reason string) string {
+	switch reason {
+	case events.IgnoredLivemode:
+		return "WEBHOOK_LIVEMODE"
+	case events.IgnoredAccount:
+		return "WEBHOOK_ACCOUNTS"
+	}
+	return ""
+}
+
 // setSubscription sets the subscription as it is after the event and, for an
 // update, what was different before.
 func (n *Normalizer) setSubscription(data *events.Data, env envelope, warnings *notes) {

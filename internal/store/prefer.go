@@ -35,5 +35,5 @@ func rank(preferred bool) int {
 }
 
 // isReread reports whether a message was made from what was stored. Unlike a message
-// that is new, it may contradict what a record knows of its event.
+// that is new, it may contradict the fact that a record has kept.
 func isReread(m events.Message) bool { return !m.Data.RereadAt.IsZero() }

@@ -14,6 +14,7 @@ import (
 	"github.com/billbus/billbus/config"
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/events/ordering"
+	"github.com/billbus/billbus/internal/normalize"
 	"github.com/billbus/billbus/internal/store"
 	"github.com/billbus/billbus/internal/term"
 	"github.com/billbus/billbus/internal/verify"
@@ -93,6 +94,7 @@ type auditEvent struct {
 	Status       string    `json:"status,omitempty"`
 	Changes      []string  `json:"changes,omitempty"`
 	Ignored      string    `json:"ignored,omitempty"`
+	Setting      string    `json:"setting,omitempty"` // that would admit it
 	verify.Outcome
 
 	happened string     // in a few words, for tables
@@ -112,7 +114,7 @@ type auditGap struct {
 // subscriptions: the outcome of an event does not depend on which ones are shown.
 func search(ctx context.Context, db store.Search, a config.Audit, now time.Time) (eventList, error) {
 	found, err := db.Search(ctx, store.Query{
-		Subscription: a.Subscription, Customer: a.Customer, User: a.User, Event: a.Event, Type: a.Type,
+		Subscription: a.Subscription, Customer: a.Customer, User: a.User, Event: a.Event, Type: a.Type, Ignored: a.Ignored,
 		Since: a.Since.Time(now), Until: a.Until.Time(now), Limit: a.Limit + 1,
 	})
 	if err != nil {
@@ -163,7 +165,7 @@ func newAuditEvent(f store.Audited, t trail) auditEvent {
 		Kind: "event", ID: m.ID, Type: cmp.Or(m.StripeType, m.Type),
 		Created: m.Time, ReceivedAt: m.Data.ReceivedAt, StoredAt: f.StoredAt, Sequence: f.StreamSequence,
 		Mode: m.Mode(), Account: m.Account(), Subscription: f.SubscriptionID, Customer: f.CustomerID,
-		Object: f.ObjectID, Request: f.RequestID, Origin: string(m.Data.Origin), Ignored: m.Data.Ignored,
+		Object: f.ObjectID, Request: f.RequestID, Origin: string(m.Data.Origin), Ignored: m.Data.Ignored, Setting: normalize.IgnoredBy(m.Data.Ignored),
 		Outcome: t.outcomes[m.ID], gaps: t.gaps[m.ID],
 	}
 	e.Word = cmp.Or(e.Word, verify.Recorded)
@@ -182,7 +184,7 @@ func (e auditEvent) inWords(f store.Audited) string {
 	case f.Unreadable:
 		return "unreadable"
 	case e.Ignored != "":
-		return "ignored: " + e.Ignored
+		return "ignored: " + e.Ignored + " (" + normalize.IgnoredBy(e.Ignored) + ")"
 	case e.Status != "" && e.Changes != nil:
 		return e.Status + ": " + strings.Join(e.Changes, ", ")
 	case e.Status != "":
