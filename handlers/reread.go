@@ -74,7 +74,7 @@ func (h *Reread) Handle(msg *message.Message) error {
 			return err
 		}
 	}
-	if result.Fields != nil {
+	if len(result.Fields) > 0 {
 		if msg, err = replaced(msg, again); err != nil {
 			return fault.New(fault.Permanent, fault.CannotBeEncoded, err)
 		}
