@@ -122,7 +122,7 @@ func (db database) Audit(ctx context.Context) iter.Seq2[store.Audited, error] {
 	return db.audited(ctx, showsState, options.Find().SetSort(fields("subscription_key", "created")))
 }
 
-// Ignored implements [store.Verification].
+// Ignored implements [store.Admission].
 func (db database) Ignored(ctx context.Context) iter.Seq2[store.Audited, error] {
 	return db.audited(ctx, bson.D{isSet("ignored")}, options.Find())
 }

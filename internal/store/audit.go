@@ -73,6 +73,13 @@ type Search interface {
 	Trail(ctx context.Context, subscription string) iter.Seq2[Audited, error]
 }
 
+// Admission finds events that may be admitted after a setting was corrected.
+type Admission interface {
+	// Ignored yields the events that were not admitted, in no particular order, as
+	// far as [Query.Ignored] finds them.
+	Ignored(ctx context.Context) iter.Seq2[Audited, error]
+}
+
 // Expired is an audit document that is older than the retention period.
 type Expired struct {
 	// ID identifies the document to RemoveExpired.

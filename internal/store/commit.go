@@ -152,6 +152,9 @@ func (c *Committer) decide(ctx context.Context, head Head, fresh []events.Messag
 	if !reread { // else the audit trail has said everything
 		d.all = slices.Concat(known, factsOf(fresh))
 	}
+	if len(d.all) == 0 {
+		return decision{}, false, fault.New(fault.Transient, fault.AuditMissing, errors.New("the audit trail has no event of the subscription"))
+	}
 	verdict := ordering.Fold(d.all)
 	if head.Current() && !reread {
 		if !head.Reread && sameEvents(verdict.Relevant, known) {

@@ -110,9 +110,6 @@ type Verification interface {
 	Records(ctx context.Context) iter.Seq2[StoredRecord, error]
 	// Trail is that of [AuditTrail].
 	Trail(ctx context.Context, subscription string) iter.Seq2[Audited, error]
-	// Ignored yields the events that were not admitted, in no particular order, as
-	// far as [Query.Ignored] finds them.
-	Ignored(ctx context.Context) iter.Seq2[Audited, error]
 	// Record returns the record of one subscription; Exists is false if there is
 	// none.
 	Record(ctx context.Context, key string) (StoredRecord, error)

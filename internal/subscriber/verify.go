@@ -72,6 +72,7 @@ func verifyRecords(ctx context.Context, db verified, settings config.Subscriber,
 // verified is what verify reads and, with --fix, writes.
 type verified interface {
 	store.Verification
+	store.Admission
 	handlers.Store
 }
 

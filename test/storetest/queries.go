@@ -116,7 +116,7 @@ func (c *Client) Audit(ctx context.Context) iter.Seq2[store.Audited, error] {
 	}
 }
 
-// Ignored implements [store.Verification].
+// Ignored implements [store.Admission].
 func (c *Client) Ignored(ctx context.Context) iter.Seq2[store.Audited, error] {
 	return c.audited(ctx, nil, func(doc document) bool {
 		return matches(store.Query{Ignored: true}, doc.audited())
