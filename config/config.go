@@ -102,6 +102,7 @@ type Subscriber struct {
 	Verify          Verify
 	Replay          Replay
 	Audit           Audit
+	Reading         Webhook // how events are read again; Livemode is "" if they are not
 	NATS            NATS
 	Stream          Stream
 	Provision       string // "create" or "check": whether missing streams, consumers and indexes are created
@@ -126,6 +127,7 @@ type Replay struct {
 	FromSequence uint64 // 0 for not by sequence
 	FromTime     Moment // zero for not by time
 	Rate         int    // messages a second; 0 is no limit
+	Renormalize  bool   // read again what Stripe sent
 	Restart      bool   // forget a replay that was interrupted
 	JSON         bool
 }
@@ -135,6 +137,7 @@ type Audit struct {
 	Subscription, Customer, User, Event, Type string
 	Since, Until                              Moment
 	Limit                                     int
+	Ignored                                   bool
 	Payload                                   string // the event whose payload is printed, and nothing else
 	Wide                                      bool   // print whole ids and all columns
 	JSON                                      bool

@@ -12,6 +12,11 @@ import (
 	"github.com/billbus/billbus/internal/secret"
 )
 
+// reading is how events would be read again by default.
+func reading() config.Webhook {
+	return config.Webhook{Accounts: []string{"platform"}, UserIDKeys: []string{"user_id", "userId", "userid", "uid"}, ClientReference: "api"}
+}
+
 func TestVerifyTakesTheDatabaseOnly(t *testing.T) {
 	t.Parallel()
 	got, err := loadSubscriber([]string{"verify", "--fix", "--json"}, env{"NATS_URL": "x:y:z", "MAX_IN_FLIGHT": "x"}.get)
@@ -19,9 +24,9 @@ func TestVerifyTakesTheDatabaseOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := config.Subscriber{
-		Verify: config.Verify{Fix: true, JSON: true},
-		Mongo:  config.Mongo{URI: secret.New("mongodb://127.0.0.1:27017"), Database: "billbus"},
-		Log:    config.Log{Level: slog.LevelInfo},
+		Verify: config.Verify{Fix: true, JSON: true}, Reading: reading(),
+		Mongo: config.Mongo{URI: secret.New("mongodb://127.0.0.1:27017"), Database: "billbus"},
+		Log:   config.Log{Level: slog.LevelInfo},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("subscriber (-want +got):\n%s", diff)
@@ -42,6 +47,7 @@ func TestSubscriberUsageFaults(t *testing.T) {
 			"--rate: must be a whole number from 1 to 1000000, not \"x\"",
 			"--from-sequence, --from-time: give one of the two",
 		}},
+		{"reading again by unknown settings", []string{"replay", "--renormalize"}, []string{"--renormalize: needs WEBHOOK_LIVEMODE, as it is set for the bridge"}},
 		{"payload with a search", []string{"audit", "--payload=evt_1", "--limit=5"}, []string{"--payload: cannot be combined with other options"}},
 		{"settings of another command", []string{"verify", "--nats-url=a", "--mongodb-uri=hunter2"}, []string{`NATS_URL: not taken by "subscriber verify"`, "MONGODB_URI: must begin with mongodb:// or mongodb+srv://"}},
 	} {
@@ -58,7 +64,8 @@ func TestSubscriberUsageFaults(t *testing.T) {
 func TestReplayDefaultsAndOptions(t *testing.T) {
 	t.Parallel()
 	want := config.Subscriber{
-		NATS: config.NATS{URL: "nats://127.0.0.1:4222"}, Stream: config.Stream{Name: "BILLBUS"}, Provision: "create",
+		Reading: reading(),
+		NATS:    config.NATS{URL: "nats://127.0.0.1:4222"}, Stream: config.Stream{Name: "BILLBUS"}, Provision: "create",
 		Mongo:        config.Mongo{URI: secret.New("mongodb://127.0.0.1:27017"), Database: "billbus"},
 		ConsumerName: "billbus-subscriber", MaxInFlight: 256, Log: config.Log{Level: slog.LevelInfo},
 	}

@@ -21,15 +21,12 @@ func webhook(w *Webhook) Settings {
 		signingSecrets(w),
 		Settings{
 			livemode(w),
-			{Env: "WEBHOOK_ACCOUNTS", Default: "platform", Meaning: "accounts whose events are admitted: any, or a list of platform and acct_…", convert: accounts(&w.Accounts)},
+			admittedAccounts(w),
 			tolerance(w),
 			{Env: "WEBHOOK_MAX_BYTES", Default: "1000000", Meaning: "largest body that is accepted", convert: number(&w.MaxBytes, 1, 16<<20)},
 			{Env: "PUBLISH_TIMEOUT", Default: "3s", Meaning: "how long a webhook waits for the stream before it is answered 503", convert: duration(&w.PublishTimeout, positive)},
-			{Env: "USER_ID_METADATA_KEYS", Default: "user_id,userId,userid,uid", Meaning: "metadata keys that can hold the application's user id, in order of preference", convert: list(&w.UserIDKeys)},
-			{
-				Env: "USER_ID_CLIENT_REFERENCE", Default: "api", Words: []string{"api", "all", "off"}, convert: word(&w.ClientReference),
-				Meaning: "use client_reference_id as the user id: of Checkout sessions that the application created (api), of Payment Links too (all), or never (off)",
-			},
+			userIDKeys(w),
+			clientReference(w),
 			{
 				Env: "REDACT_KEYS", Default: "hosted_invoice_url,invoice_pdf,receipt_url", convert: list(&w.RedactKeys), check: w.redactable,
 				Meaning: "keys whose values are redacted, in addition to those that always are",
@@ -53,6 +50,34 @@ func livemode(w *Webhook) Setting {
 		Env: "WEBHOOK_LIVEMODE", Required: "live, test or any", Words: []string{"live", "test", "any"},
 		Meaning: "mode whose events are admitted: live, test or any", convert: word(&w.Livemode),
 	}
+}
+
+func admittedAccounts(w *Webhook) Setting {
+	return Setting{
+		Env: "WEBHOOK_ACCOUNTS", Default: "platform", Meaning: "accounts whose events are admitted: any, or a list of platform and acct_…",
+		convert: accounts(&w.Accounts),
+	}
+}
+
+func userIDKeys(w *Webhook) Setting {
+	return Setting{
+		Env: "USER_ID_METADATA_KEYS", Default: "user_id,userId,userid,uid", Meaning: "metadata keys that can hold the application's user id, in order of preference",
+		convert: list(&w.UserIDKeys),
+	}
+}
+
+func clientReference(w *Webhook) Setting {
+	return Setting{
+		Env: "USER_ID_CLIENT_REFERENCE", Default: "api", Words: []string{"api", "all", "off"}, convert: word(&w.ClientReference),
+		Meaning: "use client_reference_id as the user id: of Checkout sessions that the application created (api), of Payment Links too (all), or never (off)",
+	}
+}
+
+// reading returns the bridge's settings that say how an event is read, for commands
+// that read it again. They take effect only if WEBHOOK_LIVEMODE is set.
+func reading(w *Webhook) Settings {
+	return Settings{livemode(w), admittedAccounts(w), userIDKeys(w), clientReference(w)}.
+		with("WEBHOOK_LIVEMODE", func(s *Setting) { s.Required = "" })
 }
 
 // tolerance is at least a second, since signatures have whole seconds.

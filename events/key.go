@@ -47,8 +47,8 @@ func SafeID(id string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// MessageID returns the Nats-Msg-Id of an event: its id, after the connected account
-// and a colon if there is one.
+// MessageID returns the Nats-Msg-Id of an event that was admitted: its id, after the
+// connected account and a colon if there is one.
 func MessageID(account, id string) string {
 	if account == "" {
 		return SafeID(id)

@@ -86,6 +86,19 @@ func TestMessageID(t *testing.T) {
 	}
 }
 
+// An event that is admitted is no repetition of the same event when it was ignored.
+func TestMessageIDContainsTheAdmission(t *testing.T) {
+	t.Parallel()
+	m := events.Message{ID: "evt_1", StripeAccount: "acct_1"}
+	if got := m.MessageID(); got != "acct_1:evt_1" {
+		t.Errorf("admitted: got %q", got)
+	}
+	m.Data.Ignored = events.IgnoredAccount
+	if got := m.MessageID(); got != "ignored:acct_1:evt_1" {
+		t.Errorf("ignored: got %q", got)
+	}
+}
+
 func TestKeyAndSource(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {

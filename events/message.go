@@ -119,7 +119,14 @@ type Data struct {
 	Warnings []string `json:"warnings,omitempty"`
 	// Ignored says why the event was not admitted to subscription.*.
 	Ignored string `json:"ignored,omitempty"`
-	Origin  Origin `json:"origin"`
+	// Normalizer is the number of the rules by which Event, or the Object of a
+	// snapshot, was read. It grows when a later release reads the same JSON
+	// differently; 0 is a release that did not number its rules.
+	Normalizer int `json:"normalizer,omitempty"`
+	// RereadAt is when Event, or Object, was read again after it had been stored: by
+	// other rules or with other settings. It is in milliseconds.
+	RereadAt time.Time `json:"reread_at,omitzero"`
+	Origin   Origin    `json:"origin"`
 	// Object is the object of a snapshot as Stripe's API returned it, with redacted
 	// values replaced. A snapshot has no Event.
 	Object json.RawMessage `json:"object,omitempty"`
@@ -144,6 +151,17 @@ func (m Message) Account() string { return accountToken(m.StripeAccount) }
 // Key returns the key of the event, in the form of the function [Key]. It is the _id
 // of its audit document.
 func (m Message) Key() string { return Key(m.Livemode, m.StripeAccount, m.ID) }
+
+// MessageID returns the Nats-Msg-Id of the message: that of the function [MessageID],
+// after "ignored:" if the event was not admitted. So the stream does not take an event
+// that is admitted now for a repetition of one that was ignored.
+func (m Message) MessageID() string {
+	id := MessageID(m.StripeAccount, m.ID)
+	if m.Data.Ignored != "" {
+		return "ignored:" + id
+	}
+	return id
+}
 
 // SubscriptionKey returns the key of the subscription in the message, in the form of
 // the function [Key]; "" if the message has no subscription.

@@ -57,6 +57,7 @@ func (c *calls) list() []string {
 }
 
 func (c *calls) WebhookDone(outcome string, d time.Duration) { c.add("done %s %s", outcome, d) }
+func (c *calls) WebhookIgnored(reason string)                { c.add("ignored %s", reason) }
 func (c *calls) WebhookRejected(reason fault.Reason)         { c.add("rejected %s", reason) }
 func (c *calls) SecretVerified(name string)                  { c.add("verified by %s", name) }
 func (c *calls) PublishDone(d time.Duration)                 { c.add("published %s", d) }

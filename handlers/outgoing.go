@@ -26,7 +26,7 @@ func outgoing(msg events.Message, limit int, traceparent string) (subject string
 	if err != nil {
 		return "", nil, err
 	}
-	out = message.NewMessage(events.MessageID(msg.StripeAccount, msg.ID), payload)
+	out = message.NewMessage(msg.MessageID(), payload)
 	setHeaders(out.Metadata, msg, traceparent)
 	return msg.Type, out, nil
 }
@@ -57,6 +57,7 @@ func withoutContent(d events.Data) events.Data {
 	return events.Data{
 		SchemaVersion: d.SchemaVersion, EventOmitted: d.EventOmitted, EventSHA256: d.EventSHA256, Redactions: d.Redactions,
 		Warnings: []string{"object: too large for a message"}, Ignored: d.Ignored, Origin: d.Origin, ReceivedAt: d.ReceivedAt,
+		Normalizer: d.Normalizer, RereadAt: d.RereadAt,
 	}
 }
 

@@ -44,6 +44,9 @@ type Normalizer interface {
 type WebhookMetrics interface {
 	WebhookDone(outcome string, d time.Duration)
 	WebhookRejected(reason fault.Reason)
+	// WebhookIgnored counts an event that was not admitted. The reason is that of
+	// data.ignored.
+	WebhookIgnored(reason string)
 	SecretVerified(name string)
 	PublishDone(d time.Duration)
 }
@@ -238,6 +241,9 @@ func (h *Webhook) report(a answer, took time.Duration) {
 		attrs = append(attrs, "event_id", events.SafeID(a.message.ID), "subject", a.message.Type, "endpoint", a.message.StripeEndpoint)
 	}
 	switch a.outcome {
+	case "ignored":
+		h.cfg.Metrics.WebhookIgnored(a.message.Data.Ignored)
+		h.cfg.Log.Info("webhook", attrs...)
 	case "rejected":
 		h.cfg.Metrics.WebhookRejected(a.reason)
 		h.cfg.Log.Warn("webhook", attrs...)

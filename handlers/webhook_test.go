@@ -113,11 +113,11 @@ func TestWebhookAnswers(t *testing.T) {
 		"largest body":      {request: post(strings.Repeat("x", maxBytes)), status: 200, body: received, counts: stored},
 		"ignored for its mode": {
 			request: post(sent), setup: func(s *webhookTest) { s.normalizes(ignored(events.IgnoredLivemode)) },
-			status: 200, body: `{"received":true,"id":"evt_1","ignored":"livemode"}`, counts: []string{"verified by main", "published 1ms", "done ignored 3ms"},
+			status: 200, body: `{"received":true,"id":"evt_1","ignored":"livemode"}`, counts: []string{"verified by main", "published 1ms", "done ignored 3ms", "ignored livemode"},
 		},
 		"ignored for its account": {
 			request: post(sent), setup: func(s *webhookTest) { s.normalizes(ignored(events.IgnoredAccount)) },
-			status: 200, body: `{"received":true,"id":"evt_1","ignored":"account"}`, counts: []string{"verified by main", "published 1ms", "done ignored 3ms"},
+			status: 200, body: `{"received":true,"id":"evt_1","ignored":"account"}`, counts: []string{"verified by main", "published 1ms", "done ignored 3ms", "ignored account"},
 		},
 		"id that JSON escapes": {
 			request: post(sent), setup: func(s *webhookTest) {

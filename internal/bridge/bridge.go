@@ -96,7 +96,7 @@ func (b *Bridge) assemble() error {
 	b.webhook, err = handlers.NewWebhook(handlers.WebhookConfig{
 		Path: b.cfg.Webhook.Path, MaxBytes: b.cfg.Webhook.MaxBytes, MaxConcurrent: maxConcurrent,
 		Verifier: b.verifier, Normalizer: webhookEvents{b.normalizer, b.warnUnresolved()}, Publisher: b.publisher, MaxMessage: b.bus.MaxMessage,
-		Now: b.deps.Now, Metrics: b.deps.Metrics, Log: b.deps.Log,
+		Now: b.deps.Now, Metrics: b.webhookMetrics(), Log: b.deps.Log,
 	})
 	if err != nil || !b.resolves() {
 		return err
@@ -178,4 +178,8 @@ func (w webhookEvents) Normalize(body []byte, endpoint string, receivedAt time.T
 		w.notice(msg)
 	}
 	return msg, err
+}
+
+func (b *Bridge) webhookMetrics() handlers.WebhookMetrics {
+	return &ignoredWarnings{WebhookMetrics: b.deps.Metrics, log: b.deps.Log, now: b.deps.Now, reasons: map[string]ignoredEvents{}}
 }

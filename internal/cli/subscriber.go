@@ -53,10 +53,10 @@ func subscriberVerify(c *config.Subscriber, run Run) Command {
 		Name:  "verify",
 		Short: "Compare every record with the audit trail",
 		Long: "It decides every record again from the audit trail, and prints what differs. It may run next to live traffic. Exit status 1 " +
-			"means that a record differs.",
+			"means that a record differs. If WEBHOOK_LIVEMODE is set, ignored events that the settings admit are differences, too.",
 		Examples: []Example{
 			{"Print what differs", "subscriber verify"},
-			{"Correct it, and print each finding as JSON", "subscriber verify --fix --json"},
+			{"Correct it, also from events that were ignored", "subscriber verify --fix --webhook-livemode any --webhook-accounts any"},
 		},
 		Settings: config.SubscriberVerify(c),
 		Run:      run,
@@ -71,7 +71,7 @@ func subscriberReplay(c *config.Subscriber, run Run) Command {
 			"If it is interrupted, the same command continues.",
 		Examples: []Example{
 			{"Read the whole stream, at most 500 messages a second", "subscriber replay --rate 500"},
-			{"Read what was stored in the last two days", "subscriber replay --from-time 2d"},
+			{"Read ignored events again after a setting was corrected", "subscriber replay --renormalize --webhook-livemode any"},
 		},
 		Settings: config.SubscriberReplay(c),
 		Run:      run,

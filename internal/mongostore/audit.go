@@ -64,17 +64,52 @@ func bySize(docs []any, limit int) []part {
 	return parts
 }
 
+// maxPrefer bounds how often a document is compared again because it has changed.
+// Each time, another writer has stored a reading that is preferred to the one before.
+const maxPrefer = 20
+
+// Prefer implements [store.AuditTrail]. The message is part of the filter, so the
+// document is replaced only if it is still the one that was compared. On FerretDB, the
+// embedded database, that holds for one process, which commits one batch at a time.
+func (db database) Prefer(ctx context.Context, e store.Entry) (events.Message, bool, error) {
+	for range maxPrefer {
+		doc, err := db.find(ctx, e.Key())
+		if err != nil {
+			return events.Message{}, false, err
+		}
+		stored, err := doc.message()
+		if err != nil || !store.Preferred(e.Message, stored) {
+			return stored, false, err
+		}
+		replacement, err := encodeAudit(e)
+		if err != nil {
+			return events.Message{}, false, err
+		}
+		same := bson.D{equal("_id", doc.Key), equal("message", doc.Message)}
+		res, err := db.events.ReplaceOne(ctx, same, replacement)
+		if err != nil || res.MatchedCount == 1 {
+			return e.Message, err == nil, explain("replacing audit document", single(err))
+		}
+	}
+	return events.Message{}, false, fault.New(fault.Transient, fault.DatabaseContention, errors.New("the audit document keeps changing"))
+}
+
 // Find implements [store.AuditTrail].
 func (db database) Find(ctx context.Context, key string) (events.Message, error) {
-	var doc auditDocument
-	err := db.events.FindOne(ctx, bson.D{equal("_id", key)}).Decode(&doc)
-	switch {
-	case errors.Is(err, mongo.ErrNoDocuments):
-		return events.Message{}, fault.New(fault.Transient, fault.AuditMissing, errors.New("there is no such audit document"))
-	case err != nil:
-		return events.Message{}, explain("reading audit document", err)
+	doc, err := db.find(ctx, key)
+	if err != nil {
+		return events.Message{}, err
 	}
 	return doc.message()
+}
+
+func (db database) find(ctx context.Context, key string) (auditDocument, error) {
+	var doc auditDocument
+	err := db.events.FindOne(ctx, bson.D{equal("_id", key)}).Decode(&doc)
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		return doc, fault.New(fault.Transient, fault.AuditMissing, errors.New("there is no such audit document"))
+	}
+	return doc, explain("reading audit document", err)
 }
 
 // Trail implements [store.AuditTrail].
@@ -87,6 +122,11 @@ func (db database) Audit(ctx context.Context) iter.Seq2[store.Audited, error] {
 	return db.audited(ctx, showsState, options.Find().SetSort(fields("subscription_key", "created")))
 }
 
+// Ignored implements [store.Admission].
+func (db database) Ignored(ctx context.Context) iter.Seq2[store.Audited, error] {
+	return db.audited(ctx, bson.D{isSet("ignored")}, options.Find())
+}
+
 // AuditSize implements [store.Verification].
 func (db database) AuditSize(ctx context.Context) (int64, error) {
 	n, err := db.events.CountDocuments(ctx, showsState)
@@ -94,7 +134,7 @@ func (db database) AuditSize(ctx context.Context) (int64, error) {
 }
 
 // showsState finds the events that show the state of a subscription.
-var showsState = bson.D{{Key: "subscription_key", Value: bson.D{{Key: "$gt", Value: ""}}}}
+var showsState = bson.D{isSet("subscription_key")}
 
 func (db database) audited(ctx context.Context, filter bson.D, opts *options.FindOptionsBuilder) iter.Seq2[store.Audited, error] {
 	return converted(ctx, query{db.events, filter, opts, "reading the audit trail"}, auditDocument.audited)
@@ -131,6 +171,8 @@ type auditDocument struct {
 	EventSHA256       string    `bson:"event_sha256,omitempty"`
 	Redactions        []string  `bson:"redactions,omitempty"`
 	Origin            string    `bson:"origin"`
+	Ignored           string    `bson:"ignored,omitempty"`
+	Normalizer        int       `bson:"normalizer,omitempty"`
 	SubscriptionKey   string    `bson:"subscription_key,omitempty"`
 	Terminal          bool      `bson:"terminal"`
 }
@@ -151,7 +193,7 @@ func encodeAudit(e store.Entry) (bson.Raw, error) {
 		ReceivedAt: e.Data.ReceivedAt, StoredAt: e.StoredAt, StreamSequence: int64(e.StreamSequence),
 		Payload: payload(e.Data), Message: message,
 		EventSHA256: e.Data.EventSHA256, Redactions: e.Data.Redactions, Origin: string(e.Data.Origin),
-		Terminal: fact.Terminal,
+		Ignored: e.Data.Ignored, Normalizer: e.Data.Normalizer, Terminal: fact.Terminal,
 	}
 	if hasState {
 		doc.SubscriptionKey = e.SubscriptionKey()

@@ -2,7 +2,8 @@
 // collection webhook_events, the records in the collection subscriptions.
 //
 // It relies on two operations: an insert with a unique _id, and the replacement of
-// one document by a filter on _id and version.n. Both must be atomic, and durable
+// one document by a filter on _id and what was read: version.n of a record, message of
+// an audit document. Both must be atomic, and durable
 // once acknowledged with majority write concern. MongoDB 5 and later does this, as
 // a standalone server or as a replica set. No other package imports the driver.
 package mongostore

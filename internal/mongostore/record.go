@@ -35,9 +35,11 @@ type version struct {
 	EventCreated time.Time `bson:"event_created"`
 	Terminal     bool      `bson:"terminal"`
 	// N is the revision.
-	N     int64       `bson:"n"`
-	Rule  int         `bson:"rule"`
-	Known []knownFact `bson:"known"`
+	N    int64 `bson:"n"`
+	Rule int   `bson:"rule"`
+	// Reread is true if an event was read again after it had been stored.
+	Reread bool        `bson:"reread,omitempty"`
+	Known  []knownFact `bson:"known"`
 }
 
 type knownFact struct {
@@ -77,7 +79,7 @@ func (d headDocument) head() store.Head {
 	for i, k := range d.Version.Known {
 		facts[i] = k.fact()
 	}
-	return store.Head{Key: d.Key, FirstSeenAt: d.FirstSeenAt, Revision: d.Version.N, Rule: d.Version.Rule, Known: facts}
+	return store.Head{Key: d.Key, FirstSeenAt: d.FirstSeenAt, Revision: d.Version.N, Rule: d.Version.Rule, Reread: d.Version.Reread, Known: facts}
 }
 
 func (k knownFact) fact() ordering.Fact {
@@ -165,7 +167,7 @@ func versionOf(r store.Record) version {
 	}
 	return version{
 		EventID: r.Winner.ID, EventType: typeOf(r.Winner), EventCreated: r.Winner.Time,
-		Terminal: r.Terminal, N: r.Revision, Rule: r.Rule, Known: known,
+		Terminal: r.Terminal, N: r.Revision, Rule: r.Rule, Reread: r.Reread, Known: known,
 	}
 }
 

@@ -39,6 +39,9 @@ func (db database) filter(ctx context.Context, q store.Query) (bson.D, error) {
 	if q.Type != "" {
 		filter = append(filter, equal("type", q.Type))
 	}
+	if q.Ignored {
+		filter = append(filter, isSet("ignored"))
+	}
 	if q.Event != "" {
 		condition, err := db.ofEvent(ctx, q.Event)
 		if err != nil {

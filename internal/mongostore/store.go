@@ -176,6 +176,11 @@ func converted[Document, T any](ctx context.Context, q query, convert func(Docum
 // equal is a condition on one field.
 func equal(field string, value any) bson.E { return bson.E{Key: field, Value: value} }
 
+// isSet is the condition that a text is there and not empty.
+func isSet(field string) bson.E {
+	return bson.E{Key: field, Value: bson.D{{Key: "$gt", Value: ""}}}
+}
+
 // anyOf is the condition that a field has one of several values.
 func anyOf[T any](field string, values []T) bson.E {
 	return bson.E{Key: field, Value: bson.D{{Key: "$in", Value: append([]T{}, values...)}}} // null is not a list

@@ -78,6 +78,7 @@ func readableHead(key string, raw bson.Raw) store.Head {
 	if n, ok := raw.Lookup("version", "n").AsInt64OK(); ok {
 		head.Revision = max(n, 0)
 	}
+	head.Reread, _ = raw.Lookup("version", "reread").BooleanOK()
 	return head
 }
 
@@ -90,9 +91,9 @@ func storedRecord(raw bson.Raw) store.StoredRecord {
 
 func revisionOf(raw bson.Raw) string { return text(raw.Lookup("version", "n")) }
 
-// notCompared are the key, and the fields that say when and how often a document was
-// written.
-var notCompared = map[string]bool{"_id": true, "first_seen_at": true, "updated_at": true, "version.n": true}
+// notCompared are the key, and the fields that say when, how often and after what a
+// document was written.
+var notCompared = map[string]bool{"_id": true, "first_seen_at": true, "updated_at": true, "version.n": true, "version.reread": true}
 
 // texts returns the fields of a record, those of version one by one.
 func texts(raw bson.Raw) map[string]string {

@@ -139,6 +139,7 @@ func (e *envelope) message(r Receipt) events.Message {
 		Livemode:         e.livemode,
 		Data: events.Data{
 			SchemaVersion: events.SchemaVersion,
+			Normalizer:    Rules,
 			Origin:        r.Origin,
 			ReceivedAt:    r.ReceivedAt.UTC().Truncate(time.Millisecond),
 		},

@@ -14,10 +14,11 @@ const (
 )
 
 // userID returns the value of the first configured metadata key that is not
-// blank.
+// blank. A value that was redacted, before its key was configured, would make all
+// users one.
 func (n *Normalizer) userID(metadata map[string]string) string {
 	for _, key := range n.userIDKeys {
-		if id := metadata[key]; strings.TrimSpace(id) != "" {
+		if id := metadata[key]; strings.TrimSpace(id) != "" && id != strings.Trim(redacted, `"`) {
 			return id
 		}
 	}

@@ -26,6 +26,11 @@ import (
 	"github.com/billbus/billbus/events"
 )
 
+// Rules is the number of the rules by which JSON is read. Raise it when a change of
+// this package reads JSON differently that is already stored: "subscriber replay
+// --renormalize" then reads that again.
+const Rules = 1
+
 // ErrNotEvent is wrapped by every error of [Normalizer.Event]. The error's text
 // says what is missing and never quotes the body.
 var ErrNotEvent = errors.New("not a Stripe event")
@@ -179,6 +184,17 @@ func (n *Normalizer) ignored(env envelope) string {
 		return events.IgnoredLivemode
 	case !slices.Contains(n.accounts, Any) && !slices.Contains(n.accounts, account):
 		return events.IgnoredAccount
+	}
+	return ""
+}
+
+// IgnoredBy returns the setting that makes events ignored for a reason, or "".
+func IgnoredBy(reason string) string {
+	switch reason {
+	case events.IgnoredLivemode:
+		return "WEBHOOK_LIVEMODE"
+	case events.IgnoredAccount:
+		return "WEBHOOK_ACCOUNTS"
 	}
 	return ""
 }

@@ -293,12 +293,12 @@ func TestEnvelope(t *testing.T) {
 			}
 			tt.want.SpecVersion, tt.want.DataContentType, tt.want.StripeEndpoint = "1.0", "application/json", "main"
 			tt.want.Data = events.Data{
-				SchemaVersion: 1,
-				EventSHA256:   hex.EncodeToString(sum[:]),
-				Origin:        events.OriginWebhook,
-				ReceivedAt:    time.Date(2026, 1, 2, 3, 4, 5, 678_000_000, time.UTC),
-				Event:         json.RawMessage(tt.raw),
-				Warnings:      got.Data.Warnings, // tested separately
+				SchemaVersion: 1, Normalizer: normalize.Rules,
+				EventSHA256: hex.EncodeToString(sum[:]),
+				Origin:      events.OriginWebhook,
+				ReceivedAt:  time.Date(2026, 1, 2, 3, 4, 5, 678_000_000, time.UTC),
+				Event:       json.RawMessage(tt.raw),
+				Warnings:    got.Data.Warnings, // tested separately
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Error(diff)

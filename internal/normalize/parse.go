@@ -20,12 +20,14 @@ var (
 	errDepth  = errors.New("nested too deeply")
 )
 
+const invalidUTF8 = "body: invalid UTF-8, replaced by U+FFFD"
+
 // validUTF8 replaces invalid UTF-8, which neither JSON nor MongoDB accepts.
 func validUTF8(raw []byte, warnings *notes) []byte {
 	if utf8.Valid(raw) {
 		return raw
 	}
-	warnings.add("body: invalid UTF-8, replaced by U+FFFD")
+	warnings.add(invalidUTF8)
 	return bytes.ToValidUTF8(raw, []byte("\uFFFD"))
 }
 

@@ -47,7 +47,7 @@ func TestSnapshotMessage(t *testing.T) {
 		SpecVersion: events.SpecVersion, ID: got.ID, Source: "/stripe/platform/test", Type: "subscription.snapshot", Subject: "sub_1",
 		Time: at, DataContentType: events.DataContentType, StripeAPIVersion: "2025-09-30.clover",
 		Data: events.Data{
-			SchemaVersion: events.SchemaVersion, Origin: "thin", Reason: "thin", ReadAt: at,
+			SchemaVersion: events.SchemaVersion, Normalizer: normalize.Rules, Origin: "thin", Reason: "thin", ReadAt: at,
 			EventSHA256: hex.EncodeToString(sum[:]), Redactions: []string{"latest_invoice.hosted_invoice_url"},
 			ReceivedAt: time.Date(2026, 1, 2, 3, 4, 6, 678_000_000, time.UTC),
 			Object: json.RawMessage(`{"id":"sub_1","object":"subscription","livemode":false,"status":"active","customer":"cus_1",` +

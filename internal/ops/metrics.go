@@ -22,6 +22,7 @@ type Metrics struct {
 	webhooks      *prometheus.CounterVec
 	webhookTime   prometheus.Histogram
 	rejections    *prometheus.CounterVec
+	ignored       *prometheus.CounterVec
 	verifications *prometheus.CounterVec
 	publishTime   prometheus.Histogram
 	resolutions   *prometheus.CounterVec
@@ -41,6 +42,7 @@ func NewMetrics() *Metrics {
 		webhooks:      counters("billbus_webhooks_total", "Webhooks answered.", "outcome"),
 		webhookTime:   histogram("billbus_webhook_duration_seconds", "From a webhook's arrival to its answer.", requestBuckets()),
 		rejections:    counters("billbus_webhook_rejections_total", "Webhooks refused.", "reason"),
+		ignored:       counters("billbus_webhooks_ignored_total", "Events stored and not admitted.", "reason"),
 		verifications: counters("billbus_secret_verifications_total", "Webhooks verified, by name of the secret.", "secret"),
 		publishTime:   histogram("billbus_publish_duration_seconds", "From publishing a message to the stream's answer.", requestBuckets()),
 		resolutions:   counters("billbus_resolutions_total", "Messages for which Stripe's API was to be asked.", "outcome"),
@@ -55,7 +57,7 @@ func NewMetrics() *Metrics {
 	}
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		m.webhooks, m.webhookTime, m.rejections, m.verifications, m.publishTime, m.resolutions,
+		m.webhooks, m.webhookTime, m.rejections, m.ignored, m.verifications, m.publishTime, m.resolutions,
 		m.messages, m.applyTime, m.lag, m.redeliveries, m.userIDs,
 	)
 	return m
@@ -79,6 +81,9 @@ func (m *Metrics) WebhookRejected(reason fault.Reason) {
 		m.OnRejection(reason)
 	}
 }
+
+// WebhookIgnored counts an event that was not admitted.
+func (m *Metrics) WebhookIgnored(reason string) { m.ignored.WithLabelValues(reason).Inc() }
 
 // SecretVerified counts a webhook that this secret verified. An old secret can be removed once its
 // count no longer grows.

@@ -20,14 +20,21 @@ type Audited struct {
 	Unreadable bool
 }
 
-// AuditTrail keeps all events, one document for each. A document is never changed.
+// AuditTrail keeps all events, one document for each. A document is changed only by
+// Prefer.
 type AuditTrail interface {
 	// Insert inserts a document for each entry under its key and returns the
 	// outcome of each, at the same index. An entry that fails does not keep the
 	// others from being inserted. If two entries have the same key, the first is
 	// inserted and the second gets [ErrExists].
 	Insert(ctx context.Context, entries []Entry) []error
-	// Find returns the message that was inserted under a key. If there is none, the
+	// Prefer decides between the document under an entry's key and the entry, by
+	// [Preferred], and returns the message of the one that counts. If that is the
+	// entry, it replaces the document: comparing and replacing are one atomic step, so
+	// whichever order entries come in, the preferred one stays. replaced is true if it
+	// did. If there is no document, or it is damaged, the error is that of Find.
+	Prefer(ctx context.Context, entry Entry) (m events.Message, replaced bool, err error)
+	// Find returns the message that is stored under a key. If there is none, the
 	// error is transient, for [fault.AuditMissing]; if the document is damaged, it
 	// is permanent.
 	Find(ctx context.Context, key string) (events.Message, error)
@@ -55,6 +62,9 @@ type Query struct {
 	Type string
 	// Since and Until limit when Stripe created the event. Both are inclusive.
 	Since, Until time.Time
+	// Ignored selects the events that were not admitted. A document that a release
+	// without this field has stored is found once it is read again.
+	Ignored bool
 	// Limit selects the newest events; 0 means all.
 	Limit int
 }
@@ -69,6 +79,13 @@ type Search interface {
 	Payload(ctx context.Context, event string) (payload string, found bool, err error)
 	// Trail is that of [AuditTrail].
 	Trail(ctx context.Context, subscription string) iter.Seq2[Audited, error]
+}
+
+// Admission finds events that may be admitted after a setting was corrected.
+type Admission interface {
+	// Ignored yields the events that were not admitted, in no particular order, as
+	// far as [Query.Ignored] finds them.
+	Ignored(ctx context.Context) iter.Seq2[Audited, error]
 }
 
 // Expired is an audit document that is older than the retention period.

@@ -59,9 +59,12 @@ func (c *Committer) audited(ctx context.Context, e Entry, failure error) (events
 	case failure == nil:
 		return e.Message, Result{Effect: Recorded}
 	case errors.Is(failure, ErrExists):
-		// If an event came in two renderings, the one that was stored first counts,
-		// so a duplicate's own message is not used.
-		m, err := c.db.Find(ctx, e.Key())
+		// If an event came in two readings, the audit trail decides which one counts.
+		// The other one is not used.
+		m, replaced, err := c.db.Prefer(ctx, e)
+		if replaced {
+			return m, Result{Effect: Recorded, Err: err}
+		}
 		return m, Result{Effect: Duplicate, Err: err}
 	}
 	return events.Message{}, Result{Err: failure}
@@ -95,7 +98,7 @@ func (b *batch) groups() groups {
 }
 
 // tryUpdate reads, decides and replaces the records of the groups. It returns the
-// groups for which another writer was first.
+// groups that are not finished: another writer was first, or the record was marked.
 func (c *Committer) tryUpdate(ctx context.Context, b *batch, pending groups) groups {
 	keys := slices.Sorted(maps.Keys(pending))
 	heads, err := c.db.Heads(ctx, keys)
@@ -121,22 +124,40 @@ func (c *Committer) tryUpdate(ctx context.Context, b *batch, pending groups) gro
 // decision is a record that is to replace another.
 type decision struct {
 	record Record
+	// marks is true if the record is to be decided only after this.
+	marks bool
 	// before are the facts that the record already knew. all are those that it was
 	// decided from.
 	before, all []ordering.Fact
 }
 
 // decide merges new messages into what is known of a subscription. It reports false
-// if nothing needs to be written: every event is known, or too old to matter.
+// if nothing needs to be written: every event is known, or too old to matter. A record
+// whose events were read again is always written, see [Head.Reread].
 func (c *Committer) decide(ctx context.Context, head Head, fresh []events.Message) (decision, bool, error) {
-	known, err := c.known(ctx, head)
+	fresh, err := c.current(ctx, head, fresh)
 	if err != nil {
 		return decision{}, false, err
 	}
-	d := decision{all: slices.Concat(known, factsOf(fresh))}
+	reread := slices.ContainsFunc(fresh, isReread)
+	if reread && !head.Reread && head.Current() && len(head.Known) > 0 {
+		return c.mark(ctx, head, fresh)
+	}
+	head.Reread = head.Reread || reread
+	known, err := c.known(ctx, head, reread)
+	if err != nil {
+		return decision{}, false, err
+	}
+	d := decision{all: known}
+	if !reread { // else the audit trail has said everything
+		d.all = slices.Concat(known, factsOf(fresh))
+	}
+	if len(d.all) == 0 {
+		return decision{}, false, fault.New(fault.Transient, fault.AuditMissing, errors.New("the audit trail has no event of the subscription"))
+	}
 	verdict := ordering.Fold(d.all)
-	if head.Current() {
-		if sameEvents(verdict.Relevant, known) {
+	if head.Current() && !reread {
+		if !head.Reread && sameEvents(verdict.Relevant, known) {
 			return decision{}, false, nil
 		}
 		d.before = known
@@ -146,13 +167,41 @@ func (c *Committer) decide(ctx context.Context, head Head, fresh []events.Messag
 	return d, true, err
 }
 
+// mark makes a record say that its events are read again, and nothing else. After
+// that, every writer replaces the record, so none can take an event for covered that
+// the audit trail did not have when it was read for the new decision.
+func (c *Committer) mark(ctx context.Context, head Head, fresh []events.Message) (decision, bool, error) {
+	head.Reread = true
+	verdict := ordering.Fold(head.Known)
+	winner, err := c.message(ctx, head.Key, verdict.Winner.EventID, fresh)
+	return decision{record: head.Next(winner, verdict, c.now()), marks: true}, true, err
+}
+
+// current returns what the audit trail holds of the messages now. A record whose
+// events were read again may be newer than a message that was found before, and must
+// not go back to it. A batch can have several readings of one event.
+func (c *Committer) current(ctx context.Context, head Head, fresh []events.Message) ([]events.Message, error) {
+	if !head.Reread && !slices.ContainsFunc(fresh, isReread) {
+		return fresh, nil
+	}
+	found := make([]events.Message, len(fresh))
+	for i, m := range fresh {
+		var err error
+		if found[i], err = c.db.Find(ctx, m.Key()); err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
 // known returns the facts to decide from. A record that an older rule decided is
-// decided again, from the whole audit trail.
-func (c *Committer) known(ctx context.Context, head Head) ([]ordering.Fact, error) {
+// decided again, from the whole audit trail. So is one that may know an earlier
+// reading of an event: what that has left out can matter now.
+func (c *Committer) known(ctx context.Context, head Head, reread bool) ([]ordering.Fact, error) {
 	switch {
 	case head.Rule > ordering.Rule:
 		return nil, fault.New(fault.Transient, fault.NewerRule, ErrNewerRule)
-	case head.Revision > 0 && head.Rule < ordering.Rule:
+	case head.Revision > 0 && head.Rule < ordering.Rule, reread:
 		return c.history(ctx, head.Key)
 	}
 	return head.Known, nil
@@ -189,8 +238,8 @@ func (c *Committer) message(ctx context.Context, subscription, eventID string, f
 	return m, err
 }
 
-// replace writes the records and returns the groups whose revision has changed
-// since it was read.
+// replace writes the records and returns the groups that must be read and decided
+// again: those whose revision has changed since, and those that were only marked.
 func (c *Committer) replace(ctx context.Context, b *batch, pending groups, decisions []decision) groups {
 	records := make([]Record, len(decisions))
 	for i, d := range decisions {
@@ -200,9 +249,9 @@ func (c *Committer) replace(ctx context.Context, b *batch, pending groups, decis
 	for i, failure := range c.db.Replace(ctx, records) {
 		key := records[i].Key
 		switch {
-		case failure == nil:
+		case failure == nil && !decisions[i].marks:
 			b.markApplied(pending[key], decisions[i])
-		case errors.Is(failure, ErrExists):
+		case failure == nil, errors.Is(failure, ErrExists):
 			again[key] = pending[key]
 		default:
 			b.fail(pending[key], failure)

@@ -365,6 +365,103 @@ func TestFirstRenderingCountsInEveryOrder(t *testing.T) {
 	})
 }
 
+// An event that was ignored comes again after the setting was corrected, or the other
+// way round.
+func TestAdmittedReadingCountsInEveryOrder(t *testing.T) {
+	t.Parallel()
+	admitted := storetest.Entry("sub_1", "evt_1", "updated", 1, "active")
+	interleave(t, []store.Entry{storetest.Ignored(admitted)}, []store.Entry{admitted}, func(server *storetest.Memory) {
+		if got := record(server, "sub_1").Winner.ID; got != "evt_1" {
+			t.Errorf("got a record of %q, want evt_1", got)
+		}
+		expect(t, server, "sub_1", "evt_1")
+	})
+}
+
+// ended returns an event that ended the subscription, and the same event read again:
+// then it did not.
+func ended() (first, again store.Entry) {
+	first, again = storetest.Entry("sub_1", "evt_1", "updated", 1, "canceled"), storetest.Entry("sub_1", "evt_1", "updated", 1, "active")
+	again.Data.Normalizer, again.Data.RereadAt = 1, now()
+	return first, again
+}
+
+func TestReadingAgainCountsInEveryOrder(t *testing.T) {
+	t.Parallel()
+	first, again := ended()
+	interleave(t, []store.Entry{first}, []store.Entry{again}, func(server *storetest.Memory) {
+		expect(t, server, "sub_1", "evt_1")
+	})
+}
+
+// An event that ended the subscription is read again, and did not. What it had left out
+// counts again, also if it is stored at that moment and does not change the record.
+func TestReadingAgainBringsBackWhatWasLeftOut(t *testing.T) {
+	t.Parallel()
+	for at := range 3 {
+		server := storetest.NewMemory()
+		first, again := ended()
+		other := storetest.Entry("sub_1", "evt_0", "updated", 9, "unpaid")
+		commit(t, server, first)
+		replacements := 0
+		hooks := storetest.Hooks{Before: func(_ context.Context, op storetest.Operation) error {
+			if op == storetest.Replace {
+				if replacements++; replacements == at {
+					commit(t, server, other)
+				}
+			}
+			return nil
+		}}
+		if at == 0 {
+			commit(t, server, other)
+		}
+		if result := committer(server, hooks).Commit(t.Context(), []store.Entry{again})[0]; result.Err != nil {
+			t.Fatal(result.Err)
+		}
+		expect(t, server, "sub_1", "evt_0")
+		commit(t, server, again, first, other)
+		expect(t, server, "sub_1", "evt_0")
+	}
+}
+
+// A record does not go back to a message that was found before its event was read again.
+func TestNoRecordGoesBackToAnEarlierReading(t *testing.T) {
+	t.Parallel()
+	server := storetest.NewMemory()
+	first, again := ended()
+	hooks := interposed(storetest.Heads, func() { commit(t, server, again) })
+	if result := committer(server, hooks).Commit(t.Context(), []store.Entry{first})[0]; result.Err != nil {
+		t.Fatal(result.Err)
+	}
+	expect(t, server, "sub_1", "evt_1")
+}
+
+// A setting that is tightened removes nothing.
+func TestPreferred(t *testing.T) {
+	t.Parallel()
+	entry := storetest.Entry("sub_1", "evt_1", "updated", 1, "active")
+	again := func(rules int, at time.Duration) events.Message {
+		m := entry.Message
+		m.Data.Normalizer, m.Data.RereadAt = rules, now().Add(at)
+		return m
+	}
+	ignoredAgain := again(9, time.Hour)
+	ignoredAgain.Data.Ignored = events.IgnoredAccount
+	later := entry.Message
+	later.Data.Normalizer = 9
+	ascending := []events.Message{storetest.Ignored(entry).Message, ignoredAgain, entry.Message, again(1, 0), again(1, 1), again(2, 0)}
+	for i, a := range ascending {
+		for k, b := range ascending {
+			if got, want := store.Preferred(a, b), i > k; got != want {
+				t.Errorf("%d instead of %d: got %v, want %v", i, k, got, want)
+			}
+		}
+	}
+	if store.Preferred(later, entry.Message) || store.Preferred(entry.Message, later) {
+		t.Error("of two webhooks of one event, the first that is stored counts")
+	}
+}
+
 func TestTwoWorkersAgreeInEveryOrder(t *testing.T) {
 	t.Parallel()
 	for name, pair := range map[string][2]store.Entry{

@@ -40,6 +40,7 @@ type Store interface {
 	Search
 	States
 	Verification
+	Admission
 	Retention
 
 	// Commit commits one entry, as [Queue.Commit] does.

@@ -18,6 +18,9 @@ type Head struct {
 	Revision int64
 	// Rule is the version of the ordering rule that decided the record.
 	Rule int
+	// Reread is true if an event of the record was read again after it had been
+	// stored, see [AuditTrail.Prefer]. Then Known may cover less than it did before.
+	Reread bool
 	// Known are the facts on which a later decision can depend.
 	Known []ordering.Fact
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/billbus/billbus/config"
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/events/ordering"
+	"github.com/billbus/billbus/internal/normalize"
 	"github.com/billbus/billbus/internal/store"
 	"github.com/billbus/billbus/internal/term"
 	"github.com/billbus/billbus/internal/verify"
@@ -94,6 +95,7 @@ type auditEvent struct {
 	Status          string    `json:"status,omitempty"`
 	Changes         []string  `json:"changes,omitempty"`
 	Ignored         string    `json:"ignored,omitempty"`
+	Setting         string    `json:"setting,omitempty"` // that would admit it
 	verify.Outcome
 
 	happened string     // in a few words, for tables
@@ -113,7 +115,7 @@ type auditGap struct {
 // subscriptions: the outcome of an event does not depend on which ones are shown.
 func search(ctx context.Context, db store.Search, a config.Audit, now time.Time) (eventList, error) {
 	found, err := db.Search(ctx, store.Query{
-		Subscription: a.Subscription, Customer: a.Customer, User: a.User, Event: a.Event, Type: a.Type,
+		Subscription: a.Subscription, Customer: a.Customer, User: a.User, Event: a.Event, Type: a.Type, Ignored: a.Ignored,
 		Since: a.Since.Time(now), Until: a.Until.Time(now), Limit: a.Limit + 1,
 	})
 	if err != nil {
@@ -165,6 +167,7 @@ func newAuditEvent(f store.Audited, t trail) auditEvent {
 		Created: m.Time, ReceivedAt: m.Data.ReceivedAt, StoredAt: f.StoredAt, Sequence: f.StreamSequence,
 		Mode: m.Mode(), Account: m.Account(), Subscription: f.SubscriptionID, Customer: f.CustomerID,
 		CustomerAccount: f.CustomerAccountID, Object: f.ObjectID, Request: f.RequestID, Origin: string(m.Data.Origin), Ignored: m.Data.Ignored,
+		Setting: normalize.IgnoredBy(m.Data.Ignored),
 		Outcome: t.outcomes[m.ID], gaps: t.gaps[m.ID],
 	}
 	e.Word = cmp.Or(e.Word, verify.Recorded)
@@ -183,7 +186,7 @@ func (e auditEvent) inWords(f store.Audited) string {
 	case f.Unreadable:
 		return "unreadable"
 	case e.Ignored != "":
-		return "ignored: " + e.Ignored
+		return "ignored: " + e.Ignored + " (" + normalize.IgnoredBy(e.Ignored) + ")"
 	case e.Status != "" && e.Changes != nil:
 		return e.Status + ": " + strings.Join(e.Changes, ", ")
 	case e.Status != "":

@@ -80,7 +80,7 @@ func canceled(infix string) trails {
 		invoice(sub, "evt_"+infix+"3", 30*day),
 		changed(kit.Update(sub, "evt_"+infix+"4", 37*day, "past_due", "unpaid"), events.ChangeUnpaid),
 		changed(kit.Event(sub, "evt_"+infix+"5", "deleted", 44*day, "canceled"), events.ChangeCanceled),
-		kit.Update(sub, "evt_"+infix+"6", 44*day+60, "unpaid", "unpaid"),
+		kit.Update(sub, "evt_"+infix+"6", 44*day+60, "paused", "unpaid"),
 	}}
 }
 

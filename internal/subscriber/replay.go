@@ -53,7 +53,7 @@ func Replay(ctx context.Context, cfg config.Subscriber, out, status io.Writer, l
 		if err := r.run(ctx); err != nil {
 			return fmt.Errorf("replaying: %w; run the same command again to continue", err)
 		}
-		return errors.Join(r.stream.Remove(ctx), printReplay(out, r.summary(), cfg))
+		return errors.Join(r.stream.Remove(ctx), r.reread.print(out, cfg.Replay), printReplay(out, r.summary(), cfg))
 	})
 }
 
@@ -64,10 +64,11 @@ type replay struct {
 	stream *natsbus.Replay
 	handle message.NoPublishHandlerFunc
 	tally  tally
+	reread rereadings
 	start  time.Time
 }
 
-func (r *replay) prepare(ctx context.Context, bus *natsbus.Bus, db handlers.Store) error {
+func (r *replay) prepare(ctx context.Context, bus *natsbus.Bus, db store.Store) error {
 	commit, err := handlers.NewCommit(handlers.CommitConfig{
 		Store: db, Position: position, References: normalize.References,
 		Now: time.Now, Metrics: &r.tally, Log: slog.New(onlyWarnings{r.log.Handler()}),
@@ -75,7 +76,13 @@ func (r *replay) prepare(ctx context.Context, bus *natsbus.Bus, db handlers.Stor
 	if err != nil {
 		return err
 	}
-	r.handle = natsbus.Outcome(commit.Handle) // which turns a panic into an error
+	handle := commit.Handle
+	if r.cfg.Replay.Renormalize {
+		if handle, err = r.rereader(bus, db, commit.Handle); err != nil {
+			return err
+		}
+	}
+	r.handle = natsbus.Outcome(handle) // which turns a panic into an error
 	r.stream, err = openReplay(ctx, bus, r.cfg)
 	return err
 }
@@ -89,12 +96,20 @@ func openReplay(ctx context.Context, bus *natsbus.Bus, cfg config.Subscriber) (*
 	stream, err := bus.OpenReplay(ctx, natsbus.ReplayConfig{
 		Stream: cfg.Stream.Name, Consumer: cfg.ConsumerName + replaySuffix,
 		Sequence: cfg.Replay.FromSequence, Time: cfg.Replay.FromTime.Time(time.Now()),
-		From: startText(cfg.Replay), Restart: cfg.Replay.Restart,
+		From: fromText(cfg.Replay), Restart: cfg.Replay.Restart,
 	})
 	if errors.Is(err, natsbus.ErrOtherReplay) {
 		err = fmt.Errorf("%w: give the same start to continue it, or --restart to forget it", err)
 	}
 	return stream, err
+}
+
+// fromText says what a replay does. Only one that does the same continues it.
+func fromText(r config.Replay) string {
+	if r.Renormalize {
+		return startText(r) + ", reading again"
+	}
+	return startText(r)
 }
 
 func startText(r config.Replay) string {

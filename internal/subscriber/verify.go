@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/billbus/billbus/config"
+	"github.com/billbus/billbus/handlers"
 	"github.com/billbus/billbus/internal/store"
 	"github.com/billbus/billbus/internal/term"
 	"github.com/billbus/billbus/internal/verify"
@@ -36,16 +37,21 @@ func Verify(ctx context.Context, cfg config.Subscriber, out, status io.Writer, l
 				return err
 			}
 		}
-		return verifyRecords(ctx, db, cfg.Verify, out, term.NewProgress(status, "verifying events", size))
+		return verifyRecords(ctx, db, cfg, out, term.NewProgress(status, "verifying events", size))
 	})
 }
 
-func verifyRecords(ctx context.Context, db store.Verification, cfg config.Verify, out io.Writer, progress *term.Progress) error {
+func verifyRecords(ctx context.Context, db verified, settings config.Subscriber, out io.Writer, progress *term.Progress) error {
 	defer progress.Stop()
+	cfg := settings.Verify
 	report := func(f verify.Finding) error { return progress.Line(out, findingText(f)) }
 	if cfg.JSON {
 		line := term.JSONLines(out)
 		report = func(f verify.Finding) error { return line(f) }
+	}
+	ignored, err := admitIgnored(ctx, db, settings, report)
+	if err != nil {
+		return fmt.Errorf("verifying ignored events: %w", err)
 	}
 	v := verify.Verifier{
 		Store: db, Fix: cfg.Fix, Settle: settleTime, Now: time.Now,
@@ -55,11 +61,54 @@ func verifyRecords(ctx context.Context, db store.Verification, cfg config.Verify
 	if err != nil {
 		return fmt.Errorf("verifying: %w", err)
 	}
+	summary.Differing, summary.Fixed = summary.Differing+ignored.differing, summary.Fixed+ignored.fixed
 	progress.Stop()
 	if err := printSummary(out, summary, cfg.JSON); err != nil || summary.Differing == 0 {
 		return err
 	}
 	return ErrDiffers
+}
+
+// verified is what verify reads and, with --fix, writes.
+type verified interface {
+	store.Verification
+	store.Admission
+	handlers.Store
+}
+
+type ignoredCounts struct{ differing, fixed int }
+
+// admitIgnored reports the ignored events that the settings admit and, with --fix,
+// commits them. It does nothing if no settings are given.
+func admitIgnored(ctx context.Context, db verified, cfg config.Subscriber, report func(verify.Finding) error) (n ignoredCounts, err error) {
+	if cfg.Reading.Livemode == "" {
+		return n, nil
+	}
+	read, err := readAgain(cfg.Reading)
+	if err != nil {
+		return n, err
+	}
+	for found, err := range db.Ignored(ctx) {
+		if err != nil {
+			return n, err
+		}
+		again, err := read(found.Message)
+		if err != nil || again.Data.Ignored != "" {
+			continue // it cannot be read, or stays ignored
+		}
+		f := verify.Finding{Kind: verify.Difference, Key: found.Key(), Field: "ignored", Have: found.Data.Ignored, Fixed: cfg.Verify.Fix}
+		if n.differing++; cfg.Verify.Fix {
+			found.Message = again
+			if _, err := db.Commit(ctx, found.Entry); err != nil {
+				return n, err
+			}
+			n = ignoredCounts{n.differing - 1, n.fixed + 1}
+		}
+		if err := report(f); err != nil {
+			return n, err
+		}
+	}
+	return n, nil
 }
 
 func printSummary(out io.Writer, s verify.Summary, asJSON bool) error {

@@ -101,7 +101,7 @@ func headersOf(t *testing.T, raw []byte) map[string]any {
 		t.Fatal(err)
 	}
 	headers := map[string]any{
-		"Nats-Msg-Id": events.MessageID(m.StripeAccount, m.ID), handlers.HeaderContentType: events.ContentType,
+		"Nats-Msg-Id": m.MessageID(), handlers.HeaderContentType: events.ContentType,
 		handlers.HeaderLivemode: map[bool]string{true: "true", false: "false"}[m.Livemode],
 	}
 	if m.StripeAccount != "" {

@@ -17,6 +17,7 @@ type Operation string
 // The operations of a database.
 const (
 	Insert  Operation = "insert"
+	Prefer  Operation = "prefer"
 	Find    Operation = "find"
 	Trail   Operation = "trail"
 	Heads   Operation = "heads"
@@ -61,6 +62,24 @@ func (c *Client) Insert(ctx context.Context, entries []store.Entry) []error {
 		return slices.Repeat([]error{err}, len(entries))
 	}
 	return failures
+}
+
+// Prefer reads the document and then replaces it, which fails if it has changed.
+func (c *Client) Prefer(ctx context.Context, e store.Entry) (events.Message, bool, error) {
+	for {
+		stored, err := c.Find(ctx, e.Key())
+		if err != nil || !store.Preferred(e.Message, stored) {
+			return stored, false, err
+		}
+		term := c.server.begin()
+		if err := call(ctx, c.hooks.Before, Prefer); err != nil {
+			return events.Message{}, false, err
+		}
+		replaced := c.server.prefer(e, stored)
+		if err := c.confirm(ctx, Prefer, term); err != nil || replaced {
+			return e.Message, err == nil, err
+		}
+	}
 }
 
 // Replace is one command for each record, all at the same time.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"time"
 
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/internal/store"
@@ -111,5 +112,24 @@ func Rendered(e store.Entry) store.Entry {
 	sub.Metadata = maps.Clone(sub.Metadata)
 	sub.Description = "another rendering"
 	e.Data.Subscription, e.StripeAPIVersion = &sub, "2026-06-24.dahlia"
+	return e
+}
+
+// Ignored returns an event as it is stored if it is not admitted.
+func Ignored(e store.Entry) store.Entry {
+	e.Data.Ignored = events.IgnoredLivemode
+	e.Type, e.Data.Subscription, e.Data.Previous = events.StripeSubject(e.StripeType), nil, nil
+	return e
+}
+
+// Reread returns an event as it is when it is read again after it was stored, by rules
+// that find another status. It then can be an end that it was not before, or no longer
+// be one.
+func Reread(random *rand.Rand, e store.Entry) store.Entry {
+	sub := *e.Data.Subscription
+	sub.Status = []string{"active", "paused", "canceled", sub.Status}[random.IntN(4)]
+	sub.Description = fmt.Sprintf("read again, %d", random.Uint32())
+	e.Data.Subscription, e.Data.Normalizer = &sub, 1+random.IntN(2)
+	e.Data.RereadAt = e.Time.Add(time.Duration(1+random.Uint32()) * time.Millisecond)
 	return e
 }

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -119,13 +120,28 @@ func (m *Memory) insert(e store.Entry) error {
 	if _, taken := m.audit.written[e.Key()]; taken {
 		return store.ErrExists
 	}
+	m.writeAudit(e)
+	return nil
+}
+
+// prefer replaces an audit document, if it is still the one that was read.
+func (m *Memory) prefer(e store.Entry, read events.Message) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !bytes.Equal(m.audit.written[e.Key()].raw, encode(read)) {
+		return false
+	}
+	m.writeAudit(e)
+	return true
+}
+
+func (m *Memory) writeAudit(e store.Entry) {
 	doc := document{raw: encode(inMilliseconds(e.Message)), entry: &store.Entry{References: e.References, Position: e.Position}}
 	if _, ok := ordering.FactOf(e.Message); ok {
 		doc.subscription = e.SubscriptionKey()
 	}
 	m.count(&m.counts.DocumentsWritten, &m.counts.BytesWritten, doc)
 	m.audit.write(e.Key(), doc)
-	return nil
 }
 
 // inMilliseconds rounds as MongoDB's dates do.

@@ -127,6 +127,7 @@ func belongs(trail []store.Audited, to func(store.Audited) relation) func(store.
 
 func matches(q store.Query, a store.Audited) bool {
 	return (q.Event == "" || q.Event == a.ID || q.Event == a.Key()) &&
+		(!q.Ignored || a.Data.Ignored != "") &&
 		(q.Type == "" || q.Type == cmp.Or(a.StripeType, a.Type)) &&
 		(q.Since.IsZero() || !a.Time.Before(q.Since)) &&
 		(q.Until.IsZero() || !a.Time.After(q.Until))
@@ -191,6 +192,13 @@ func (c *Client) Audit(ctx context.Context) iter.Seq2[store.Audited, error] {
 			}
 		}
 	}
+}
+
+// Ignored implements [store.Admission].
+func (c *Client) Ignored(ctx context.Context) iter.Seq2[store.Audited, error] {
+	return c.audited(ctx, nil, func(doc document) bool {
+		return matches(store.Query{Ignored: true}, doc.audited())
+	})
 }
 
 // AuditSize implements [store.Verification].

@@ -22,7 +22,8 @@ const maxSteps = 1_000_000
 
 // Simulate plays one schedule and returns what went wrong. One to eight workers in one
 // to three processes take batches of events of a few subscriptions from a stream, in any
-// order, some more than once and some in two renderings. One worker runs at a time, up
+// order, some more than once, some in two renderings, and some in several readings: not
+// admitted, admitted, and read again with another result. One worker runs at a time, up
 // to its next operation on the database. Operations fail, with and without effect. The
 // server loses what is not durable. Workers die, and acknowledgements get lost. The seed
 // determines all of it.
@@ -77,11 +78,18 @@ func (s *simulation) publish(entries []store.Entry) {
 	for _, e := range entries {
 		s.keys[e.Key()] = true
 		s.stream = append(s.stream, e)
-		switch s.random.IntN(6) {
+		switch s.random.IntN(8) {
 		case 0:
 			s.stream = append(s.stream, e)
 		case 1:
 			s.stream = append(s.stream, Rendered(e))
+		case 2:
+			s.stream = append(s.stream, Ignored(e), Reread(s.random, e))
+		case 3:
+			s.stream = append(s.stream, Reread(s.random, e), Reread(s.random, e))
+		case 4:
+			s.stream[len(s.stream)-1] = Ignored(e)
+			s.stream = append(s.stream, e)
 		}
 	}
 }
@@ -162,17 +170,18 @@ func (s *simulation) check(err error) {
 }
 
 // stored returns an error if an event must not be acknowledged yet: the audit trail has
-// to hold it, and the record has to know it, unless it is too old to matter.
+// to hold it, and the record has to know it, unless it is too old to matter. If the audit
+// trail holds a reading that is preferred, that is for the delivery which brought it.
 func (s *simulation) stored(e store.Entry) error {
 	m, ok := s.server.Message(e.Key())
 	if !ok {
 		return fmt.Errorf("%s was acknowledged and is not audited", e.ID)
 	}
 	fact, ok := ordering.FactOf(m)
-	if !ok {
+	if !ok || store.Preferred(m, e.Message) {
 		return nil
 	}
-	record, _ := s.server.Record(e.SubscriptionKey())
+	record, _ := s.server.Record(m.SubscriptionKey())
 	needed := ordering.Fold(append(slices.Clone(record.Known), fact)).Relevant
 	if same := func(a, b ordering.Fact) bool { return a.EventID == b.EventID }; !slices.EqualFunc(record.Known, needed, same) {
 		return fmt.Errorf("%s was acknowledged and the record does not know it (-known +needed):\n%s", e.ID, cmp.Diff(record.Known, needed))

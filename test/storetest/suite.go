@@ -22,6 +22,7 @@ type Store interface {
 	store.Search
 	store.States
 	store.Verification
+	store.Admission
 	store.Retention
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/events/ordering"
@@ -18,6 +19,8 @@ var auditTests = map[string]func(*testing.T, Backend){
 	"insert reports each taken key":                     testInsert,
 	"find returns what was inserted first":              testFind,
 	"find returns a snapshot":                           testFindSnapshot,
+	"the preferred of two readings stays":               testPrefer,
+	"one of many concurrent readings stays":             testConcurrentPrefer,
 	"nothing is found in an empty database":             testNotFound,
 	"a damaged document does not hide the others":       testDamaged,
 	"a trail holds the events of one subscription":      testTrail,
@@ -63,6 +66,65 @@ func testFindSnapshot(t *testing.T, b Backend) {
 	equal(t, "object", string(entry.Data.Object), string(got.Data.Object))
 	equal(t, "event", "", string(got.Data.Event))
 	equal(t, "fact", factOf(t, entry.Message), factOf(t, got))
+}
+
+func testPrefer(t *testing.T, b Backend) {
+	db := b.Connect()
+	admitted := Entry("sub_1", "evt_1", "updated", 1, "active")
+	admitted.StreamSequence, admitted.CustomerID = 9, "cus_1"
+	ignored := Ignored(admitted)
+	again := Rendered(admitted)
+	again.Data.Normalizer, again.Data.RereadAt = 1, noon()
+	_, _, err := db.Prefer(t.Context(), ignored)
+	equal(t, "nothing to replace", fault.AuditMissing, fault.ReasonOf(err))
+	db.Insert(t.Context(), []store.Entry{ignored})
+	equal(t, "trail of an ignored event", 0, len(collect(t, db, kit.Key("sub_1"))))
+	for _, step := range []struct {
+		name     string
+		entry    store.Entry
+		replaced bool
+		want     store.Entry
+	}{
+		{"the same", ignored, false, ignored},
+		{"admitted", admitted, true, admitted},
+		{"admitted again", Rendered(admitted), false, admitted},
+		{"ignored after that", ignored, false, admitted},
+		{"read again", again, true, again},
+		{"a webhook after that", admitted, false, again},
+	} {
+		m, replaced, err := b.Connect().Prefer(t.Context(), step.entry)
+		equal(t, step.name+": error", nil, err)
+		equal(t, step.name+": replaced", step.replaced, replaced)
+		equal(t, step.name, step.want.Data.Subscription, m.Data.Subscription)
+		found, err := db.Find(t.Context(), admitted.Key())
+		equal(t, step.name+": stored", step.want.Data, found.Data)
+		equal(t, step.name+": error", nil, err)
+	}
+	trail := collect(t, db, kit.Key("sub_1"))
+	equal(t, "trail", 1, len(trail))
+	equal(t, "references", again.References, trail[0].References)
+	equal(t, "position", again.Position, trail[0].Position)
+}
+
+func testConcurrentPrefer(t *testing.T, b Backend) {
+	if b.OneProcess {
+		t.Skip("this database's replacements are not atomic across connections")
+	}
+	first := Entry("sub_1", "evt_1", "updated", 1, "active")
+	b.Connect().Insert(t.Context(), []store.Entry{Ignored(first)})
+	const readings = 8
+	race(b, readings, func(db Store, client int) error {
+		e := first
+		if client > 0 {
+			e = Rendered(e)
+			e.Data.Normalizer, e.Data.RereadAt = 1, noon().Add(time.Duration(client)*time.Second)
+		}
+		_, _, err := db.Prefer(t.Context(), e)
+		return err
+	})
+	found, err := b.Connect().Find(t.Context(), first.Key())
+	equal(t, "the reading that stays", noon().Add((readings-1)*time.Second), found.Data.RereadAt)
+	equal(t, "error", nil, err)
 }
 
 // A winner that is not there, yet or any more, is looked for again later.

@@ -43,7 +43,7 @@ func testSearch(t *testing.T, b Backend) {
 	}
 	connected := of(Entry("sub_1", "evt_5", "updated", 5, "active"), "cus_5", "")
 	connected.StripeAccount, connected.Source = "acct_1", events.Source(false, "acct_1")
-	paid := of(invoice("sub_1", "evt_3", 3), "cus_1", "")
+	paid := of(Ignored(invoice("sub_1", "evt_3", 3)), "cus_1", "")
 	commit(t, db, of(Entry("sub_1", "evt_1", "created", 1, "active"), "cus_1", "u_1"), of(Entry("sub_2", "evt_2", "created", 2, "active"), "cus_2", "u_2"), paid,
 		of(Entry("sub_1", "evt_4", "updated", 4, "unpaid"), "cus_1", "u_1"), connected)
 	at := paid.Time
@@ -61,6 +61,8 @@ func testSearch(t *testing.T, b Backend) {
 		"the other mode":             {store.Query{Subscription: "live:platform:sub_1"}, nil},
 		"customer":                   {store.Query{Customer: "cus_1"}, []string{"evt_1", "evt_3", "evt_4"}},
 		"type":                       {store.Query{Type: "customer.subscription.created"}, []string{"evt_1", "evt_2"}},
+		"ignored":                    {store.Query{Ignored: true}, []string{"evt_3"}},
+		"ignored of a customer":      {store.Query{Ignored: true, Customer: "cus_2"}, nil},
 		"customer and type":          {store.Query{Customer: "cus_1", Type: "invoice.paid"}, []string{"evt_3"}},
 		"user, including invoices":   {store.Query{User: "u_1"}, []string{"evt_1", "evt_3", "evt_4", "evt_5"}},
 		"user and type":              {store.Query{User: "u_1", Type: "invoice.paid"}, []string{"evt_3"}},
@@ -77,6 +79,9 @@ func testSearch(t *testing.T, b Backend) {
 		found, err := db.Search(t.Context(), tt.query)
 		equal(t, name, tt.want, idsOf(found))
 		equal(t, name+": error", nil, err)
+	}
+	for ignored, err := range db.Ignored(t.Context()) {
+		equal(t, "ignored", []any{"evt_3", paid.Data.Event, nil}, []any{ignored.ID, ignored.Data.Event, err})
 	}
 }
 

@@ -1,0 +1,109 @@
+package handlers_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/handlers"
+	"github.com/billbus/billbus/internal/fault"
+	normalizing "github.com/billbus/billbus/internal/normalize"
+)
+
+// rereading is a handler whose collaborators write down what they are asked to do.
+type rereading struct {
+	stored *events.Message // nil if the database does not have the event
+	again  events.Message
+	failed string // what fails: "publish" or "commit"
+	done   []string
+}
+
+func (r *rereading) step(name string) error {
+	if r.failed == name {
+		return errors.New("failed on purpose")
+	}
+	r.done = append(r.done, name)
+	return nil
+}
+
+func (r *rereading) Publish(subject string, messages ...*message.Message) error {
+	r.done = append(r.done, subject+" "+messages[0].UUID)
+	return r.step("publish")
+}
+
+func (r *rereading) Close() error { return nil }
+
+func (r *rereading) handle(t *testing.T, was events.Message) error {
+	t.Helper()
+	h, err := handlers.NewReread(handlers.RereadConfig{
+		Read:        func(events.Message) (events.Message, error) { return r.again, nil },
+		Differences: normalizing.Differences,
+		Find: func(context.Context, string) (events.Message, error) {
+			if r.stored == nil {
+				return events.Message{}, fault.New(fault.Transient, fault.AuditMissing, errors.New("none"))
+			}
+			return *r.stored, nil
+		},
+		Commit: func(msg *message.Message) error {
+			m, err := events.Decode(msg.Payload)
+			if err != nil {
+				t.Error(err)
+			}
+			if err := r.step("commit"); err != nil {
+				return err
+			}
+			r.done = append(r.done, "of "+m.Type)
+			return nil
+		},
+		Publisher: r, MaxMessage: func() int { return 0 },
+		Report: func(result handlers.Rereading) {
+			if result.Admitted {
+				r.done = append(r.done, "admitted")
+			}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	payload, err := events.Encode(was)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h.Handle(message.NewMessage("id", payload))
+}
+
+func TestReread(t *testing.T) {
+	t.Parallel()
+	admitted, ignored := subscriptionMessage(), ignored(events.IgnoredLivemode)
+	published := []string{"subscription.updated evt_1", "publish"}
+	for name, tt := range map[string]struct {
+		was, again events.Message
+		stored     *events.Message
+		failed     string
+		want       []string
+	}{
+		"admitted now":                            {ignored, admitted, &ignored, "", append(published, "commit", "of "+admitted.Type, "admitted")},
+		"admitted now, and not stored yet":        {ignored, admitted, nil, "", append(published, "commit", "of "+admitted.Type, "admitted")},
+		"stored as admitted before":               {ignored, admitted, &admitted, "", append(published, "commit", "of "+ignored.Type)},
+		"ignored still":                           {ignored, ignored, &ignored, "", []string{"commit", "of " + ignored.Type}},
+		"would be ignored now":                    {admitted, ignored, &admitted, "", []string{"commit", "of " + admitted.Type}},
+		"read as before":                          {admitted, admitted, &admitted, "", []string{"commit", "of " + admitted.Type}},
+		"nothing is stored that is not published": {ignored, admitted, &ignored, "publish", published[:1]},
+		"nothing is reported that is not stored":  {ignored, admitted, &ignored, "commit", published},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := &rereading{stored: tt.stored, again: tt.again, failed: tt.failed}
+			if err := r.handle(t, tt.was); (err != nil) != (tt.failed != "") {
+				t.Errorf("got %v", err)
+			}
+			if diff := cmp.Diff(tt.want, r.done); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
