@@ -64,6 +64,7 @@ const (
 	RateLimited       Reason = "rate_limited"
 	KeyRefused        Reason = "key_refused"
 	NoPermission      Reason = "no_permission"
+	KeyMissing        Reason = "no_key"
 	WrongMode         Reason = "wrong_mode"
 	BadID             Reason = "bad_id"
 	NotAtStripe       Reason = "not_found"
@@ -80,6 +81,6 @@ func Reasons() []Reason {
 		DatabaseUnreachable, DatabaseFailed, DatabaseRefused, DatabaseBusy, DatabaseTimeout, DatabaseContention, Closing,
 		NewerRule, AuditMissing, AuditMismatch, AuditUnreadable,
 		StripeUnreachable, StripeTimeout, StripeFailed, StripeRefused, UnexpectedAnswer, Redirected, RateLimited, KeyRefused,
-		NoPermission, WrongMode, BadID, NotAtStripe, Canceled,
+		NoPermission, KeyMissing, WrongMode, BadID, NotAtStripe, Canceled,
 	}
 }

@@ -54,34 +54,39 @@ func (v *Verifier) Replace(keys []Key) error {
 	return nil
 }
 
-// Verify returns the name of the key that signed the payload. An error is marked as [fault.Rejected], with a
-// reason, and quotes neither the header nor a key.
-func (v *Verifier) Verify(payload []byte, header string) (string, error) {
+// Names reports whether one of the keys has this account.
+func (v *Verifier) Names(account string) bool {
+	return account != "" && slices.ContainsFunc(*v.keys.Load(), func(k Key) bool { return k.Account == account })
+}
+
+// Verify returns the name and the account of the key that signed the payload. An error is marked as
+// [fault.Rejected], with a reason, and quotes neither the header nor a key.
+func (v *Verifier) Verify(payload []byte, header string) (name, account string, err error) {
 	if header == "" {
-		return "", reject(fault.SignatureMissing, "no signature header")
+		return "", "", reject(fault.SignatureMissing, "no signature header")
 	}
 	stamp, ok := SignedAt(header)
 	if !ok {
-		return "", reject(fault.Malformed, "malformed signature header")
+		return "", "", reject(fault.Malformed, "malformed signature header")
 	}
-	name, ok := match(*v.keys.Load(), payload, header)
+	key, ok := match(*v.keys.Load(), payload, header)
 	if !ok {
-		return "", reject(fault.NoMatchingSecret, "no signature by a known key")
+		return "", "", reject(fault.NoMatchingSecret, "no signature by a known key")
 	}
 	if err := v.checkClock(stamp); err != nil {
-		return "", err
+		return "", "", err
 	}
-	return name, nil
+	return key.Name, key.Account, nil
 }
 
-// match returns the name of the key that signed the payload, at any time.
-func match(keys []Key, payload []byte, header string) (string, bool) {
+// match returns the key that signed the payload, at any time.
+func match(keys []Key, payload []byte, header string) (Key, bool) {
 	for _, key := range keys {
 		if webhook.ValidatePayloadIgnoringTolerance(payload, header, key.Secret) == nil {
-			return key.Name, true
+			return key, true
 		}
 	}
-	return "", false
+	return Key{}, false
 }
 
 func (v *Verifier) checkClock(stamp time.Time) error {
