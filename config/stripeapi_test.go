@@ -114,7 +114,8 @@ func TestStripeAPIFaults(t *testing.T) {
 			"STRIPE_API_KEYS: entry 1: the key of an organization is not that of one account",
 		},
 		{
-			"key in both settings", env{"STRIPE_API_KEYS": "acct_1=rk_live_a,acct_2=rk_live_hunter2", "STRIPE_API_KEY": "rk_live_hunter2"},
+			"key in both settings",
+			env{"STRIPE_API_KEYS": "acct_1=rk_live_a,acct_2=rk_live_hunter2", "STRIPE_API_KEY": "rk_live_hunter2"},
 			"STRIPE_API_KEYS: entry 2: the same key as STRIPE_API_KEY",
 		},
 		{"key of an organization without a version", env{"STRIPE_API_KEY": "sk_org_live_hunter2"}, "STRIPE_API_VERSION: required"},

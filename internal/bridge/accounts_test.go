@@ -187,7 +187,7 @@ func TestAccountsSideBySideDoNotMeet(t *testing.T) {
 			t.Errorf("got %+v under %s", m, id)
 		}
 		if m.Type == events.SubjectSnapshot {
-			items[m.StripeAccount] += string(m.Data.Subscription.Status) + " " + m.Data.Subscription.Items[0].ID
+			items[m.StripeAccount] += m.Data.Subscription.Status + " " + m.Data.Subscription.Items[0].ID
 		}
 	}
 	if got := r.stored(t); got != 11 || items["acct_1"] != "active si_one" || items["acct_2"] != "past_due si_two" {
