@@ -102,7 +102,7 @@ func SubscriberAudit(c *Subscriber) Settings {
 	a := &c.Audit
 	return slices.Concat(Settings{
 		{Flag: "subscription", Value: "ID", Meaning: "events of a subscription, including its invoices; an id of Stripe, or the _id of a record", convert: text(&a.Subscription)},
-		{Flag: "customer", Value: "ID", Meaning: "events of a customer", convert: text(&a.Customer)},
+		{Flag: "customer", Value: "ID", Meaning: "events of a customer, or of the account that represents it", convert: text(&a.Customer)},
 		{Flag: "user", Value: "ID", Meaning: "events of the subscriptions and customers of one of your users", convert: text(&a.User)},
 		{Flag: "event", Value: "ID", Meaning: "one event", convert: text(&a.Event)},
 		{Flag: "type", Value: "TYPE", Meaning: "events of a Stripe type like invoice.paid; subscription.snapshot for snapshots", convert: text(&a.Type)},

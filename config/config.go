@@ -142,25 +142,18 @@ type Audit struct {
 }
 
 // Standalone configures the program that runs everything in one process. Webhook.Secrets is empty
-// if none is set.
+// if none is set. What both parts need is in Bridge.
 type Standalone struct {
-	Webhook         Webhook
-	StripeAPI       StripeAPI
-	Stream          Stream
-	Provision       string
-	Database        string
-	ConsumerName    string
-	AuditRetention  time.Duration // 0 keeps everything
-	MaxInFlight     int
-	DataDir         string
-	NATSAddr        string
-	MongoAddr       string
-	AdminAddr       string
-	Log             Log
-	Simulate        int  // subscriptions to simulate; 0 for none
-	Once            bool // stop after the simulation
-	ShutdownTimeout time.Duration
-	Warnings        []string
+	Bridge
+	Database       string
+	ConsumerName   string
+	AuditRetention time.Duration // 0 keeps everything
+	MaxInFlight    int
+	DataDir        string
+	NATSAddr       string
+	MongoAddr      string
+	Simulate       int  // subscriptions to simulate; 0 for none
+	Once           bool // stop after the simulation
 }
 
 // Stripesim configures the simulator.

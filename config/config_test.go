@@ -141,17 +141,19 @@ func TestStandaloneDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := config.Standalone{
-		Webhook: config.Webhook{
-			Addr: ":8080", Path: "/webhooks/stripe",
-			Tolerance: 5 * time.Minute, MaxBytes: 1_000_000, Livemode: "any", Accounts: []string{"platform"},
-			RedactKeys: []string{"hosted_invoice_url", "invoice_pdf", "receipt_url"},
-			UserIDKeys: []string{"user_id", "userId", "userid", "uid"}, ClientReference: "api", PublishTimeout: 3 * time.Second,
+		Bridge: config.Bridge{
+			Webhook: config.Webhook{
+				Addr: ":8080", Path: "/webhooks/stripe",
+				Tolerance: 5 * time.Minute, MaxBytes: 1_000_000, Livemode: "any", Accounts: []string{"platform"},
+				RedactKeys: []string{"hosted_invoice_url", "invoice_pdf", "receipt_url"},
+				UserIDKeys: []string{"user_id", "userId", "userid", "uid"}, ClientReference: "api", PublishTimeout: 3 * time.Second,
+			},
+			StripeAPI: config.StripeAPI{Base: "https://api.stripe.com"},
+			Stream:    config.Stream{Name: "BILLBUS", Replicas: 1, MaxBytes: -1, DuplicateWindow: 72 * time.Hour}, Provision: "create",
+			AdminAddr: "127.0.0.1:9090", Log: config.Log{Level: slog.LevelInfo}, ShutdownTimeout: 20 * time.Second,
 		},
-		StripeAPI: config.StripeAPI{Base: "https://api.stripe.com"},
-		Stream:    config.Stream{Name: "BILLBUS", Replicas: 1, MaxBytes: -1, DuplicateWindow: 72 * time.Hour}, Provision: "create",
 		Database: "billbus", ConsumerName: "billbus-subscriber", MaxInFlight: 256, DataDir: "./data",
-		NATSAddr: "127.0.0.1:4222", MongoAddr: "127.0.0.1:27017", AdminAddr: "127.0.0.1:9090",
-		Log: config.Log{Level: slog.LevelInfo}, ShutdownTimeout: 20 * time.Second,
+		NATSAddr: "127.0.0.1:4222", MongoAddr: "127.0.0.1:27017",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("standalone (-want +got):\n%s", diff)

@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/billbus/billbus/internal/secret"
 )
 
 // StripesimSend returns the settings of stripesim, bound to c. Their variables begin with the
@@ -20,11 +22,7 @@ func StripesimSend(c *Stripesim) Settings {
 	}
 	all := Settings{
 		{Env: "STRIPESIM_URL", Default: "http://localhost:8080/webhooks/stripe", Meaning: "webhook endpoint to send to", convert: endpointURL(&c.URL)},
-		{Env: "STRIPESIM_SECRET", Required: "the receiver's signing secret, whsec_…", Meaning: "signing secret, whsec_…", convert: func(v value) {
-			if secretText(&c.Secret)(v); !matches(`whsec_[!-~]+`, v.text) {
-				v.fault("must be whsec_…")
-			}
-		}},
+		{Env: "STRIPESIM_SECRET", Required: "the receiver's signing secret, whsec_…", Meaning: "signing secret, whsec_…", convert: senderSecret(&c.Secret)},
 		{Env: "STRIPESIM_SECRET_FILE", Value: "FILE", Meaning: "file with the signing secret"},
 		{Env: "STRIPESIM_SUBSCRIPTIONS", Default: "25", Meaning: "subscriptions to simulate", convert: number(&c.Subscriptions, 1, 100_000)},
 		{Env: "STRIPESIM_RATE", Default: "0", Meaning: "events a second, 0 for no limit", convert: fraction(&c.Rate, 1_000_000)},
@@ -59,6 +57,14 @@ func (c *Stripesim) together(r *reader) {
 	}
 	if c.DryRun && c.JSON {
 		r.fault("STRIPESIM_DRY_RUN, STRIPESIM_JSON", "there is no report when nothing is sent: set one of the two")
+	}
+}
+
+func senderSecret(field *secret.Text) func(value) {
+	return func(v value) {
+		if *field = secret.New(v.text); !matches(`whsec_[!-~]+`, v.text) {
+			v.fault("must be whsec_…")
+		}
 	}
 }
 

@@ -43,7 +43,7 @@ func message() events.Message {
 func fullMessage() events.Message {
 	day := func(n int) time.Time { return at("2026-01-01T00:00:00Z").AddDate(0, 0, n) }
 	sub := &events.Subscription{
-		ID: "sub_1", UserID: "user 7", CustomerID: "cus_1", AccountID: "acct_1", Livemode: true,
+		ID: "sub_1", UserID: "user 7", CustomerID: "cus_1", CustomerAccountID: "acct_c", AccountID: "acct_1", Livemode: true,
 		Status: "active", Access: "granted", EndsAt: day(30), Currency: "eur", CollectionMethod: "charge_automatically",
 		Created: day(-40), StartDate: day(-39), CurrentPeriodStart: day(0), CurrentPeriodEnd: day(30), BillingCycleAnchor: day(1),
 		BillingMode: &events.BillingMode{
@@ -81,15 +81,15 @@ func fullMessage() events.Message {
 			SchemaVersion: events.SchemaVersion, Subscription: sub,
 			Changes:  []events.Change{events.ChangeRenewed},
 			Previous: &events.Previous{Fields: []string{"status", "cancel_at", "items"}, Values: events.Subscription{Status: "past_due", Items: sub.Items}},
-			Identity: &events.Identity{UserID: "user 7", Source: events.IdentitySubscriptionMetadata, CustomerID: "cus_1", SubscriptionID: "sub_1"},
+			Identity: &events.Identity{UserID: "user 7", Source: events.IdentitySubscriptionMetadata, CustomerID: "cus_1", CustomerAccountID: "acct_c", SubscriptionID: "sub_1"},
 			Invoice:  fullInvoice(day), CheckoutSession: fullSession(day), Customer: fullCustomer(day),
-			Discount: &events.CustomerDiscount{Discount: sub.Discounts[0], CustomerID: "cus_1", SubscriptionID: "sub_1"},
+			Discount: &events.CustomerDiscount{Discount: sub.Discounts[0], CustomerID: "cus_1", CustomerAccountID: "acct_c", SubscriptionID: "sub_1"},
 			Product:  fullProduct(day), Price: fullPrice(day),
 			Event:        json.RawMessage(`{"id":"evt_1","big":12345678901234567890.10,"text":"<&>\u00e9\ud83d\ude00"}`),
 			EventOmitted: events.OmittedSize, EventSHA256: strings.Repeat("ab", 32),
 			Redactions: []string{"data.object.client_secret"}, Warnings: []string{"items.data[0].quantity: not an integer"},
 			Ignored: events.IgnoredLivemode, Origin: events.OriginWebhook,
-			Object: json.RawMessage(`{"id":"sub_1"}`), ReadAt: day(12), Reason: events.ReasonThin,
+			Object: json.RawMessage(`{"id":"sub_1"}`), ReadAt: day(12), Reason: events.ReasonThin, BecauseOf: "evt_2",
 			ReceivedAt: at("2026-01-01T00:00:00.123Z"),
 		},
 	}
@@ -97,7 +97,7 @@ func fullMessage() events.Message {
 
 func fullInvoice(day func(int) time.Time) *events.Invoice {
 	return &events.Invoice{
-		ID: "in_1", Number: "A-1", AccountID: "acct_1", Livemode: true, CustomerID: "cus_1", CustomerEmail: "a@example.com",
+		ID: "in_1", Number: "A-1", AccountID: "acct_1", Livemode: true, CustomerID: "cus_1", CustomerAccountID: "acct_c", CustomerEmail: "a@example.com",
 		SubscriptionID: "sub_1", Status: "open", BillingReason: "subscription_cycle", CollectionMethod: "send_invoice", Currency: "eur",
 		AmountDue: new(int64(900)), AmountPaid: new(int64(0)), AmountRemaining: new(int64(900)), Subtotal: new(int64(800)), Total: new(int64(900)),
 		AttemptCount: new(int64(2)), NextPaymentAttempt: day(1), DueDate: day(2), PeriodStart: day(-30), PeriodEnd: day(0), Created: day(0),
@@ -109,14 +109,14 @@ func fullInvoice(day func(int) time.Time) *events.Invoice {
 func fullSession(day func(int) time.Time) *events.CheckoutSession {
 	return &events.CheckoutSession{
 		ID: "cs_1", AccountID: "acct_1", Livemode: true, Mode: "subscription", Status: "complete", PaymentStatus: "paid",
-		CustomerID: "cus_1", CustomerEmail: "a@example.com", SubscriptionID: "sub_1", ClientReferenceID: "user 7",
+		CustomerID: "cus_1", CustomerAccountID: "acct_c", CustomerEmail: "a@example.com", SubscriptionID: "sub_1", ClientReferenceID: "user 7",
 		PaymentLinkID: "plink_1", Created: day(0), Metadata: map[string]string{"k": "v"},
 	}
 }
 
 func fullCustomer(day func(int) time.Time) *events.Customer {
 	return &events.Customer{
-		ID: "cus_1", AccountID: "acct_1", Livemode: true, Email: "a@example.com", Name: "A", Deleted: true, Created: day(0),
+		ID: "cus_1", CustomerAccountID: "acct_c", AccountID: "acct_1", Livemode: true, Email: "a@example.com", Name: "A", Deleted: true, Created: day(0),
 		Metadata: map[string]string{"k": "v"},
 	}
 }

@@ -17,8 +17,10 @@ const (
 type Identity struct {
 	// UserID is the application's own id of the user. It is absent if a customer's
 	// metadata no longer name a user: then older events of the customer do not count.
-	UserID         string         `json:"user_id,omitempty"`
-	Source         IdentitySource `json:"source"`
-	CustomerID     string         `json:"customer_id,omitempty"`
-	SubscriptionID string         `json:"subscription_id,omitempty"`
+	UserID     string         `json:"user_id,omitempty"`
+	Source     IdentitySource `json:"source"`
+	CustomerID string         `json:"customer_id,omitempty"`
+	// CustomerAccountID is the account that represents the customer, in Accounts v2.
+	CustomerAccountID string `json:"customer_account_id,omitempty"`
+	SubscriptionID    string `json:"subscription_id,omitempty"`
 }

@@ -116,7 +116,7 @@ type Data struct {
 	EventSHA256 string `json:"event_sha256,omitempty"`
 	// Redactions are the paths of the values that were replaced.
 	Redactions []string `json:"redactions,omitempty"`
-	// Warnings name what could not be read and was left out.
+	// Warnings name what could not be read and was left out, and lists that Stripe cut off.
 	Warnings []string `json:"warnings,omitempty"`
 	// Ignored says why the event was not admitted to subscription.*.
 	Ignored string `json:"ignored,omitempty"`
@@ -128,6 +128,9 @@ type Data struct {
 	ReadAt time.Time `json:"read_at,omitzero"`
 	// Reason says why a snapshot was taken.
 	Reason Reason `json:"reason,omitempty"`
+	// BecauseOf is the id of the event because of which a snapshot was taken, if there
+	// was one. The snapshot shows the subscription as it was after that event.
+	BecauseOf string `json:"because_of,omitempty"`
 	// ReceivedAt is when the bridge received the event, in milliseconds.
 	ReceivedAt time.Time `json:"received_at"`
 }

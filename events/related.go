@@ -10,10 +10,12 @@ type Invoice struct {
 	ID     string `json:"id,omitempty"`
 	Number string `json:"number,omitempty"`
 	// AccountID is the connected account; absent for the platform.
-	AccountID     string `json:"account_id,omitempty"`
-	Livemode      bool   `json:"livemode"`
-	CustomerID    string `json:"customer_id,omitempty"`
-	CustomerEmail string `json:"customer_email,omitempty"`
+	AccountID  string `json:"account_id,omitempty"`
+	Livemode   bool   `json:"livemode"`
+	CustomerID string `json:"customer_id,omitempty"`
+	// CustomerAccountID is the account that represents the customer, in Accounts v2.
+	CustomerAccountID string `json:"customer_account_id,omitempty"`
+	CustomerEmail     string `json:"customer_email,omitempty"`
 	// SubscriptionID is absent for an invoice that belongs to no subscription, or to
 	// several.
 	SubscriptionID string `json:"subscription_id,omitempty"`
@@ -57,6 +59,8 @@ type CheckoutSession struct {
 	Status        string `json:"status,omitempty"`
 	PaymentStatus string `json:"payment_status,omitempty"`
 	CustomerID    string `json:"customer_id,omitempty"`
+	// CustomerAccountID is the account that represents the customer, in Accounts v2.
+	CustomerAccountID string `json:"customer_account_id,omitempty"`
 	// CustomerEmail is what the application prefilled, or else what the customer
 	// entered.
 	CustomerEmail     string `json:"customer_email,omitempty"`
@@ -73,11 +77,13 @@ type CheckoutSession struct {
 // about a customer.
 // See https://docs.stripe.com/api/customers/object
 type Customer struct {
-	ID        string `json:"id,omitempty"`
-	AccountID string `json:"account_id,omitempty"`
-	Livemode  bool   `json:"livemode"`
-	Email     string `json:"email,omitempty"`
-	Name      string `json:"name,omitempty"`
+	ID string `json:"id,omitempty"`
+	// CustomerAccountID is the account that represents the customer, in Accounts v2.
+	CustomerAccountID string `json:"customer_account_id,omitempty"`
+	AccountID         string `json:"account_id,omitempty"`
+	Livemode          bool   `json:"livemode"`
+	Email             string `json:"email,omitempty"`
+	Name              string `json:"name,omitempty"`
 	// Deleted is true if the customer was deleted.
 	Deleted  bool              `json:"deleted,omitempty"`
 	Created  time.Time         `json:"created,omitzero"`
@@ -90,6 +96,8 @@ type Customer struct {
 type CustomerDiscount struct {
 	Discount
 	CustomerID string `json:"customer_id,omitempty"`
+	// CustomerAccountID is the account that represents the customer, in Accounts v2.
+	CustomerAccountID string `json:"customer_account_id,omitempty"`
 	// SubscriptionID is absent if the discount applies to everything that the customer
 	// buys.
 	SubscriptionID string `json:"subscription_id,omitempty"`

@@ -1,6 +1,9 @@
 package events
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
 // Subjects of the stream. [StreamSubjects] lists what the stream captures.
 const (
@@ -42,7 +45,7 @@ func StreamSubjects() []string {
 // belong on stripe.>.
 func SubscriptionSubject(stripeType string) (string, bool) {
 	word, ok := strings.CutPrefix(stripeType, stripeSubscription)
-	if !ok || strings.Contains(word, ".") || word == "canceled" || word == "snapshot" {
+	if !ok || strings.ContainsAny(word, ".[") || word == "canceled" || word == "snapshot" {
 		return "", false
 	}
 	if word == "deleted" {
@@ -65,20 +68,16 @@ func StripeSubject(stripeType string) string {
 	return subject
 }
 
-// isSubject reports whether a message can be published on s.
-func isSubject(s string) bool {
-	if len(s) > maxSubject {
-		return false
-	}
-	for token := range strings.SplitSeq(s, ".") {
-		if !isToken(token) {
-			return false
-		}
-	}
-	return true
-}
+// A subject is words with dots between them. A word may be followed by other words in
+// brackets, as in v2.core.account[configuration.customer].updated. This is stricter than
+// NATS: it accepts only characters that Stripe uses in types.
+const (
+	wordPattern    = `[A-Za-z0-9_-]+`
+	partPattern    = wordPattern + `(\[` + wordPattern + `(\.` + wordPattern + `)*\])?`
+	subjectPattern = `^` + partPattern + `(\.` + partPattern + `)*$`
+)
 
-// isToken is stricter than NATS: it accepts only characters that Stripe uses in types.
-func isToken(s string) bool {
-	return s != "" && strings.IndexFunc(s, func(r rune) bool { return notID(r) && r != '-' }) < 0
-}
+var validSubject = regexp.MustCompile(subjectPattern)
+
+// isSubject reports whether a message can be published on s.
+func isSubject(s string) bool { return len(s) <= maxSubject && validSubject.MatchString(s) }

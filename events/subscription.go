@@ -31,6 +31,8 @@ type Subscription struct {
 	// UserID is the application's user, if the subscription's own metadata names it.
 	UserID     string `json:"user_id,omitempty"`
 	CustomerID string `json:"customer_id,omitempty"`
+	// CustomerAccountID is the account that represents the customer, in Accounts v2.
+	CustomerAccountID string `json:"customer_account_id,omitempty"`
 	// AccountID is the connected account; absent for the platform.
 	AccountID string `json:"account_id,omitempty"`
 	Livemode  bool   `json:"livemode"`

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -89,8 +90,19 @@ func (h *Commit) references(data events.Data) events.References {
 		refs.ObjectID = cmp.Or(refs.ObjectID, sub.ID)
 		refs.SubscriptionID = cmp.Or(refs.SubscriptionID, sub.ID)
 		refs.CustomerID = cmp.Or(refs.CustomerID, sub.CustomerID)
+		refs.CustomerAccountID = cmp.Or(refs.CustomerAccountID, sub.CustomerAccountID)
+		refs.RelatedIDs = withIDs(refs.RelatedIDs, sub.LatestInvoiceID, sub.ScheduleID)
 	}
 	return refs
+}
+
+func withIDs(list []string, ids ...string) []string {
+	for _, id := range ids {
+		if id != "" && !slices.Contains(list, id) {
+			list = append(list, id)
+		}
+	}
+	return list
 }
 
 // report logs and counts a message.

@@ -117,10 +117,14 @@ func TestCommitReports(t *testing.T) {
 func TestCommitPassesTheEntryToTheStore(t *testing.T) {
 	t.Parallel()
 	withSubscription := subscriptionMessage()
-	withSubscription.Data.Subscription.CustomerID = "cus_1"
+	sub := withSubscription.Data.Subscription
+	sub.CustomerID, sub.CustomerAccountID, sub.LatestInvoiceID, sub.ScheduleID = "cus_1", "acct_1", "in_1", "sched_1"
 	without := subscriptionMessage()
 	without.Type, without.Data.Subscription = "stripe.invoice.paid", nil
-	full := events.References{ObjectID: "in_2", SubscriptionID: "sub_2", CustomerID: "cus_2", RequestID: "req_2", IdempotencyKey: "key_2"}
+	full := events.References{
+		ObjectID: "in_2", SubscriptionID: "sub_2", CustomerID: "cus_2", CustomerAccountID: "acct_2",
+		RelatedIDs: []string{"sched_1", "in_1"}, RequestID: "req_2", IdempotencyKey: "key_2",
+	}
 	cases := map[string]struct {
 		message    events.Message
 		referenced events.References
@@ -130,7 +134,7 @@ func TestCommitPassesTheEntryToTheStore(t *testing.T) {
 		"event omitted": {
 			withSubscription,
 			events.References{},
-			events.References{ObjectID: "sub_1", SubscriptionID: "sub_1", CustomerID: "cus_1"},
+			events.References{ObjectID: "sub_1", SubscriptionID: "sub_1", CustomerID: "cus_1", CustomerAccountID: "acct_1", RelatedIDs: []string{"in_1", "sched_1"}},
 		},
 		"no ids": {without, events.References{}, events.References{}},
 	}

@@ -32,11 +32,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 }
 
 func logger(cfg config.Bridge, stderr io.Writer) *slog.Logger {
-	log := ops.NewLogger(stderr, cfg.Log.Level, cfg.Log.Format)
-	for _, warning := range cfg.Warnings {
-		log.Warn("settings", "warning", warning)
-	}
-	return log
+	return ops.NewLogger(stderr, cfg.Log.Level, cfg.Log.Format, cfg.Warnings...)
 }
 
 func serve(ctx context.Context, cfg config.Bridge, log *slog.Logger) error {
@@ -46,13 +42,13 @@ func serve(ctx context.Context, cfg config.Bridge, log *slog.Logger) error {
 	}
 	hup, ignore := ops.Hangup()
 	defer ignore()
-	health, metrics := ops.NewHealth(), ops.NewMetrics()
-	b, err := bridge.Open(cfg, bridge.Deps{Log: log, Metrics: metrics, Health: health, Now: time.Now, Hangup: hup})
+	deps := ops.NewDeps(log)
+	b, err := bridge.Open(cfg, bridge.Deps{Deps: deps, Hangup: hup})
 	if err != nil {
 		return errors.Join(err, admin.Close())
 	}
 	log.Info("bridge listens", "version", cli.Version("bridge"), "addr", b.Addr().String(), "path", cfg.Webhook.Path, "admin", admin.Addr().String())
-	err = ops.WithAdmin(ctx, admin, health, metrics, log, b.Run)
+	err = ops.WithAdmin(ctx, admin, deps, b.Run)
 	log.Info("bridge stopped")
 	return err
 }

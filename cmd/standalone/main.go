@@ -20,10 +20,6 @@ func main() {
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
 	var cfg config.Standalone
 	return cli.Execute(ctx, cli.Standalone(&cfg, func(ctx context.Context) error {
-		log := ops.NewLogger(stderr, cfg.Log.Level, cfg.Log.Format)
-		for _, warning := range cfg.Warnings {
-			log.Warn("settings", "warning", warning)
-		}
-		return standalone.Run(ctx, cfg, stdout, log)
+		return standalone.Run(ctx, cfg, stdout, ops.NewLogger(stderr, cfg.Log.Level, cfg.Log.Format, cfg.Warnings...))
 	}), args, getenv, stdout, stderr)
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -26,9 +25,9 @@ func simulate(ctx context.Context, cfg config.Stripesim, h stripesim.History, st
 	}
 	progress := term.NewProgress(stderr, "sending", int64(len(stripesim.Schedule(h, send))))
 	complain := complainer(stderr)
-	send.Progress = func(p stripesim.Progress) {
-		progress.Set(int64(p.Done))
-		complain(p.Last)
+	send.Progress = func(done int, last stripesim.Answer) {
+		progress.Set(int64(done))
+		complain(last)
 	}
 	report, err := stripesim.Send(ctx, h, send)
 	progress.Stop()
@@ -70,7 +69,7 @@ func sendFile(ctx context.Context, cfg config.Stripesim, stdout io.Writer) error
 		return fmt.Errorf("no answer: %w", answer.Err)
 	}
 	if cfg.JSON {
-		err = encode(stdout, map[string]any{"url": cfg.URL, "status": answer.Status, "body": answer.Body})
+		err = term.JSONLines(stdout)(map[string]any{"url": cfg.URL, "status": answer.Status, "body": answer.Body})
 	} else {
 		_, err = fmt.Fprintf(stdout, "%d\n%s\n", answer.Status, strings.TrimRight(answer.Body, "\n"))
 	}
@@ -111,10 +110,4 @@ func writeTruth(path string, h stripesim.History) error {
 		return fmt.Errorf("writing the final states: %w", err)
 	}
 	return errors.Join(h.WriteTruth(file), file.Close())
-}
-
-func encode(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	return enc.Encode(v)
 }

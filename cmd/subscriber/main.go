@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"time"
 
 	"github.com/billbus/billbus/config"
 	"github.com/billbus/billbus/internal/cli"
@@ -34,11 +33,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 }
 
 func logger(cfg config.Subscriber, stderr io.Writer) *slog.Logger {
-	log := ops.NewLogger(stderr, cfg.Log.Level, cfg.Log.Format)
-	for _, warning := range cfg.Warnings {
-		log.Warn("settings", "warning", warning)
-	}
-	return log
+	return ops.NewLogger(stderr, cfg.Log.Level, cfg.Log.Format, cfg.Warnings...)
 }
 
 func consume(ctx context.Context, cfg config.Subscriber, log *slog.Logger) error {
@@ -46,13 +41,13 @@ func consume(ctx context.Context, cfg config.Subscriber, log *slog.Logger) error
 	if err != nil {
 		return err
 	}
-	health, metrics := ops.NewHealth(), ops.NewMetrics()
-	s, err := subscriber.Open(cfg, subscriber.Deps{Log: log, Metrics: metrics, Health: health, Now: time.Now})
+	deps := ops.NewDeps(log)
+	s, err := subscriber.Open(cfg, deps)
 	if err != nil {
 		return errors.Join(err, admin.Close())
 	}
 	log.Info("subscriber runs", "version", cli.Version("subscriber"), "stream", cfg.Stream.Name, "consumer", cfg.ConsumerName, "admin", admin.Addr().String())
-	err = ops.WithAdmin(ctx, admin, health, metrics, log, s.Run)
+	err = ops.WithAdmin(ctx, admin, deps, s.Run)
 	log.Info("subscriber stopped")
 	return err
 }

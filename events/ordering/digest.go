@@ -18,24 +18,13 @@ type Digest struct {
 	Full string
 	// Core covers only what every API version renders.
 	Core string
-}
-
-// comparison picks the part of a digest by which states are compared.
-type comparison func(Digest) string
-
-// comparisonOf compares states in full if all events are of one API version, and
-// otherwise by what every version renders.
-func comparisonOf(facts []Fact) comparison {
-	for _, f := range facts {
-		if f.APIVersion != facts[0].APIVersion {
-			return func(d Digest) string { return d.Core }
-		}
-	}
-	return func(d Digest) string { return d.Full }
+	// Fields has a short hash of each field; see [fieldsOf]. It is "" in facts that an
+	// earlier release stored.
+	Fields string
 }
 
 func digestOf(s *events.Subscription) Digest {
-	return Digest{Full: hash(full(*s)), Core: hash(core(s))}
+	return Digest{Full: hash(full(*s)), Core: hash(core(s)), Fields: fieldsOf(s)}
 }
 
 // hash returns the first half of a SHA-256, which is enough to tell a few states

@@ -31,6 +31,23 @@ type Fact struct {
 	Before, After Digest
 	// First is true for the event that created the subscription.
 	First bool
+	// Because is the id of the event because of which a snapshot was read, if one was.
+	Because string
+}
+
+func (f Fact) isSnapshot() bool { return f.Type == events.SubjectSnapshot }
+
+// isAnnouncement reports whether an event shows a state and says nothing about a change.
+// What it shows can be older than its stamp.
+func (f Fact) isAnnouncement() bool {
+	return !f.First && f.Before == (Digest{}) && !f.isSnapshot() && f.Type != events.StripeTypeDeleted
+}
+
+// isTruncated reports whether the event does not have all items.
+func (f Fact) isTruncated() bool { return f.After.isTruncated() || f.Before.isTruncated() }
+
+func (f Fact) hasFields() bool {
+	return f.After.hasFields() && (f.Before == (Digest{}) || f.Before.hasFields())
 }
 
 // FactOf extracts the fact from a message. It reports false for a message without
@@ -50,7 +67,7 @@ func FactOf(m events.Message) (Fact, bool) {
 		Moment:   momentOf(m).UTC().Truncate(time.Millisecond),
 		Terminal: sub.Terminal() || m.StripeType == events.StripeTypeDeleted,
 		After:    digestOf(sub),
-		First:    m.StripeType == events.StripeTypeCreated,
+		First:    m.StripeType == events.StripeTypeCreated, Because: m.Data.BecauseOf,
 	}
 	if m.StripeType == events.StripeTypeUpdated && m.Data.Previous != nil {
 		f.Before = digestOf(m.Data.Previous.Before(sub))
@@ -92,10 +109,10 @@ func unlessRedacted(s string) string {
 	return s
 }
 
-// compareAge orders facts by moment, then created before all others and deleted
-// after them, then by id.
+// compareAge orders facts by moment, then created before all others, deleted after them
+// and snapshots last, then by id.
 func compareAge(a, b Fact) int {
-	return cmp.Or(compareMoments(a, b), cmp.Compare(lifecycle(a.Type), lifecycle(b.Type)), compareIDs(a, b))
+	return cmp.Or(compareMoments(a, b), cmp.Compare(lifecycle(a), lifecycle(b)), compareIDs(a, b))
 }
 
 func compareMoments(a, b Fact) int { return a.Moment.Compare(b.Moment) }
@@ -113,12 +130,14 @@ func compareCreated(a, b Fact) int {
 
 func compareIDs(a, b Fact) int { return strings.Compare(a.EventID, b.EventID) }
 
-func lifecycle(stripeType string) int {
-	switch stripeType {
+func lifecycle(f Fact) int {
+	switch f.Type {
 	case events.StripeTypeCreated:
 		return 0
 	case events.StripeTypeDeleted:
 		return 2
+	case events.SubjectSnapshot:
+		return 3
 	}
 	return 1
 }

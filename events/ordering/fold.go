@@ -60,20 +60,6 @@ func Fold(facts []Fact) Verdict {
 	return v
 }
 
-func decide(facts []Fact) Verdict {
-	competing := lastSeconds(facts)
-	if len(competing) == 1 {
-		return determined(competing[0], explainOnly(competing[0]))
-	}
-	ends := lastStates(competing)
-	if len(ends) == 0 {
-		if ends = exitsOfLoop(facts); len(ends) > 1 {
-			return greatestID(ends, len(competing))
-		}
-	}
-	return latestEnd(ends, len(competing))
-}
-
 func determined(f Fact, why string) Verdict {
 	return Verdict{Winner: f, Ordering: Determined, Explanation: why}
 }

@@ -114,12 +114,12 @@ func TestFold(t *testing.T) {
 			[]events.Message{event("evt_9", "created", 7, "active"), update("evt_1", 1, "active", "paused"), update("evt_2", 1, "paused", "active")},
 			"evt_2", determined, "evt_2 is where the changes of these seconds end (3 events).",
 		},
-		"created in an older second does not say how a loop was entered": {
+		"created in an older second says how a loop was entered": {
 			[]events.Message{
 				event("evt_9", "created", 0, "active"), update("evt_7", 0, "active", "paused"), update("evt_8", 0, "paused", "active"),
 				update("evt_1", 9, "active", "paused"), update("evt_2", 9, "paused", "active"),
 			},
-			"evt_2", ambiguous, "2 events lead round in a circle, and evt_2 has the greatest id.",
+			"evt_2", determined, "evt_2 is where the changes of these seconds end (5 events).",
 		},
 		"two created events without any other": {
 			[]events.Message{event("evt_2", "created", 1, "incomplete"), event("evt_1", "created", 9, "active")},
@@ -159,7 +159,7 @@ func TestFold(t *testing.T) {
 		},
 		"a loop after a state that is not on it": {
 			[]events.Message{update("evt_9", -5, "incomplete", "unpaid"), update("evt_1", 1, "active", "paused"), update("evt_2", 1, "paused", "active")},
-			"evt_2", ambiguous, "2 events lead round in a circle, and evt_2 has the greatest id.",
+			"evt_2", ambiguous, "3 events lead round in a circle, and evt_2 has the greatest id.",
 		},
 		"a loop over two seconds": {
 			[]events.Message{update("evt_2", 1, "active", "paused"), update("evt_1", 2, "paused", "active")},
@@ -189,11 +189,11 @@ func TestFold(t *testing.T) {
 		},
 		"a loop after a marker of another state": {
 			[]events.Message{event("evt_9", "resumed", 0, "trialing"), update("evt_1", 1, "active", "paused"), update("evt_2", 1, "paused", "active")},
-			"evt_2", ambiguous, "2 events of 2026-01-01T00:00:01Z do not follow each other; evt_2 was taken by its type and id.",
+			"evt_2", ambiguous, "3 events lead round in a circle, and evt_2 has the greatest id.",
 		},
 		"a marker later than all changes": {
 			[]events.Message{update("evt_9", 1, "trialing", "active"), event("evt_1", "trial_will_end", 2, "trialing")},
-			"evt_1", determined, "evt_1 has the latest moment, 2026-01-01T00:00:02Z, of 2 events that do not follow each other.",
+			"evt_9", determined, "evt_9 is where the changes of these seconds end (2 events).",
 		},
 		"one change sent twice for one request": {
 			[]events.Message{withKey(update("evt_1", 1, "active", "past_due"), "k"), withKey(update("evt_2", 1, "active", "past_due"), "k"), update("evt_0", 1, "past_due", "active")},
@@ -312,7 +312,7 @@ func genFact(n int) *rapid.Generator[ordering.Fact] {
 			Request:    rapid.SampledFrom([]string{"", "", "r"}).Draw(t, "request"),
 			EventID:    fmt.Sprintf("evt_%02d", n),
 			Type:       "customer.subscription." + word,
-			Moment:     kit.At(0).Add(time.Duration(rapid.IntRange(0, 6).Draw(t, "second")) * time.Second),
+			Moment:     kit.At(0).Add(time.Duration(rapid.SampledFrom([]int{0, 1, 2, 3, 4, 6, 20, 31, 32, 40, 61}).Draw(t, "second")) * time.Second),
 			Terminal:   word == "deleted" || rapid.IntRange(0, 4).Draw(t, "end") == 0,
 		}
 	})
@@ -386,7 +386,7 @@ func TestFoldNeverLeavesTheEnd(t *testing.T) {
 			t.Fatalf("got a winner with terminal %v, want %v", got.Winner.Terminal, ended)
 		}
 		for _, f := range set {
-			if f.Terminal == ended && !f.First && f.Moment.Sub(got.Winner.Moment) >= 2*time.Second {
+			if f.Terminal == ended && !f.First && f.Moment.Sub(got.Winner.Moment) >= 30*time.Second {
 				t.Fatalf("%s is much later than the winner %s", f.EventID, got.Winner.EventID)
 			}
 		}

@@ -32,8 +32,8 @@ type Gap struct {
 // continues from those all the same.
 func Gaps(facts []Fact) []Gap {
 	var s gapSearch
-	for _, cluster := range clusters(facts) {
-		s.add(cluster)
+	for _, near := range clusters(facts, horizon) {
+		s = s.after(near)
 	}
 	s.confirm(len(s.suspicions))
 	slices.SortFunc(s.gaps, func(a, b Gap) int {
@@ -42,18 +42,16 @@ func Gaps(facts []Fact) []Gap {
 	return s.gaps
 }
 
-// clusters sorts the facts by time, the event that created the subscription first,
-// and splits them where nothing happened for as
-// long as [Fold] looks back. Stamps order the clusters, states the events within
-// one. Each change occurs once.
-func clusters(facts []Fact) [][]Fact {
+// clusters sorts the facts by time, the event that created the subscription first, and
+// splits them where nothing happened for some time. Each change occurs once.
+func clusters(facts []Fact, gap time.Duration) [][]Fact {
 	facts = slices.SortedFunc(slices.Values(createdFirst(facts)), func(a, b Fact) int {
 		return cmp.Or(compareMoments(a, b), compareCreated(a, b), compareIDs(a, b))
 	})
 	var list [][]Fact
 	for _, f := range distinctChanges(facts) {
 		last := len(list) - 1
-		if last < 0 || f.Moment.Sub(newest(list[last])) >= window {
+		if last < 0 || f.Moment.Sub(list[last][len(list[last])-1].Moment) >= gap {
 			list, last = append(list, nil), last+1
 		}
 		list[last] = append(list[last], f)
@@ -98,6 +96,29 @@ type suspicion struct {
 	event Fact
 	gap   Gap
 }
+
+// after searches events that are close to each other. Stamps order them as far as they
+// are apart. If that leaves gaps, stamps may be wrong, and the events are searched at once.
+func (s gapSearch) after(near []Fact) gapSearch {
+	byStamps, atOnce := s.clone(), s.clone()
+	for _, cluster := range clusters(near, window) {
+		byStamps.add(cluster)
+	}
+	if byStamps.open() <= s.open() {
+		return byStamps
+	}
+	if atOnce.add(near); atOnce.open() < byStamps.open() {
+		return atOnce
+	}
+	return byStamps
+}
+
+func (s gapSearch) clone() gapSearch {
+	s.gaps, s.suspicions = slices.Clone(s.gaps), slices.Clone(s.suspicions)
+	return s
+}
+
+func (s gapSearch) open() int { return len(s.gaps) + len(s.suspicions) }
 
 // add searches the next cluster.
 func (s *gapSearch) add(cluster []Fact) {
@@ -209,7 +230,8 @@ func (s *gapSearch) gapBefore(f Fact, cluster []Fact) Gap {
 func (s *gapSearch) addSuspicions(cluster []Fact, g graph, name comparison) {
 	for _, f := range cluster {
 		same := func(other Fact) bool { return name(other.After) == name(f.After) }
-		if !g.visited[name(f.After)] && !slices.ContainsFunc(s.known(), same) {
+		isHalfWay := slices.ContainsFunc(cluster, func(change Fact) bool { return isBetween(f, change) })
+		if !g.visited[name(f.After)] && !isHalfWay && !slices.ContainsFunc(s.known(), same) {
 			s.suspicions = append(s.suspicions, suspicion{f, s.gapBefore(f, cluster)})
 		}
 	}

@@ -47,7 +47,7 @@ func genState(t *rapid.T) ordering.Digest {
 
 // next adds a change, a change with two events, or a marker.
 func (h *history) next() {
-	h.second += rapid.SampledFrom([]int{0, 0, 0, 0, 0, 0, 1, 1, 2, 9}).Draw(h.t, "later")
+	h.second += rapid.SampledFrom([]int{0, 0, 0, 0, 0, 0, 1, 1, 2, 9, 31}).Draw(h.t, "later")
 	what := rapid.SampledFrom([]string{"change", "change", "change", "twice", "marker"}).Draw(h.t, "what")
 	if what == "marker" {
 		h.add(ordering.Fact{Type: "customer.subscription.trial_will_end"})
@@ -72,10 +72,11 @@ func (h *history) add(f ordering.Fact) {
 // possibleEnds tries all orders in which the events can have happened, and returns the
 // states in which they can end. The created event is first, the other stamps do not go
 // back, every event begins in the state in which the one before ended, and a change with
-// two events counts once.
+// two events counts once. What markers show can be older than their stamps, so they count
+// only before the first change.
 func possibleEnds(facts []ordering.Fact) []string {
 	var changes []ordering.Fact
-	for _, f := range facts {
+	for _, f := range withoutLateMarkers(facts) {
 		again := func(o ordering.Fact) bool {
 			return f.Request != "" && f.Request == o.Request && f.Before == o.Before && f.After == o.After
 		}
@@ -90,6 +91,17 @@ func possibleEnds(facts []ordering.Fact) []string {
 		states = append(states, state)
 	}
 	return slices.Sorted(slices.Values(states))
+}
+
+func withoutLateMarkers(facts []ordering.Fact) []ordering.Fact {
+	isMarker := func(f ordering.Fact) bool { return f.Before == (ordering.Digest{}) && !f.First }
+	newest := slices.MaxFunc(facts, func(a, b ordering.Fact) int { return a.Moment.Compare(b.Moment) }).Moment
+	changes := slices.DeleteFunc(slices.Clone(facts), func(f ordering.Fact) bool { return isMarker(f) || newest.Sub(f.Moment) >= 30*time.Second })
+	if len(changes) == 0 {
+		return facts
+	}
+	first := slices.MinFunc(changes, func(a, b ordering.Fact) int { return a.Moment.Compare(b.Moment) })
+	return slices.DeleteFunc(slices.Clone(facts), func(f ordering.Fact) bool { return isMarker(f) && !f.Moment.Before(first.Moment) })
 }
 
 func walk(rest []ordering.Fact, last *ordering.Fact, ends map[string]bool) {

@@ -26,6 +26,13 @@ func stepOf(f Fact, name comparison) (step, bool) {
 	return s, s.from != s.to
 }
 
+// visitOf is stepOf, but also returns the step of a change of something that is not
+// compared, which leads from a state to itself.
+func visitOf(f Fact, name comparison) (step, bool) {
+	s, _ := stepOf(f, name)
+	return s, s != step{}
+}
+
 // graph holds events as steps between states.
 type graph struct {
 	steps []step
@@ -67,31 +74,104 @@ func (g *graph) add(s step, moment time.Time) {
 	}
 }
 
-// path returns the steps. If they do not form one path, a change may have been sent
+// path returns the steps, each once if it may have been sent twice.
+func (g graph) path() []step { return distinct(g.steps) }
+
+// distinct returns the steps if they form one path. If not, a change may have been sent
 // twice without a request to recognize it by, so equal steps count once.
-func (g graph) path() []step {
-	if isPath(g.steps) {
-		return g.steps
+func distinct(steps []step) []step {
+	if isPath(steps) {
+		return steps
 	}
-	steps := slices.SortedFunc(slices.Values(g.steps), func(a, b step) int {
-		return cmp.Or(cmp.Compare(a.from, b.from), cmp.Compare(a.to, b.to))
-	})
-	return slices.Compact(steps)
+	return compact(steps)
 }
 
-// pathEnds returns the states in which paths end, and the states of loops to which
-// no path leads.
-func (g graph) pathEnds() (ends, onLoops []string) {
-	for _, part := range connected(g.path()) {
-		n := balance(part)
-		states := slices.Sorted(maps.Keys(n))
-		partEnds := slices.DeleteFunc(slices.Clone(states), func(state string) bool { return n[state] <= 0 })
-		if ends = append(ends, partEnds...); len(partEnds) == 0 {
-			onLoops = append(onLoops, states...)
+// compact counts equal steps once.
+func compact(steps []step) []step {
+	return slices.Compact(slices.SortedFunc(slices.Values(steps), func(a, b step) int {
+		return cmp.Or(cmp.Compare(a.from, b.from), cmp.Compare(a.to, b.to))
+	}))
+}
+
+// walk is a way that takes every step once.
+type walk struct {
+	start, end string // equal for a loop
+	states     []string
+}
+
+// walkOf reports false if there is no way that takes every step once.
+func walkOf(steps []step) (walk, bool) {
+	if len(steps) == 0 || !isPath(steps) {
+		return walk{}, false
+	}
+	n := balance(steps)
+	w := walk{states: slices.Sorted(maps.Keys(n))}
+	for state, entered := range n {
+		if entered < 0 {
+			w.start = state
+		} else if entered > 0 {
+			w.end = state
 		}
 	}
-	slices.Sort(onLoops)
-	return ends, onLoops
+	return w, true
+}
+
+func (w walk) isLoop() bool { return w.start == w.end }
+
+// leave returns the states in which the walk ends if it begins in one of some states, or
+// anywhere if they are nil. It reports false if it cannot.
+func (w walk) leave(entry []string) (ends []string, ok bool) {
+	if !w.isLoop() {
+		return []string{w.end}, entry == nil || slices.Contains(entry, w.start)
+	}
+	if entry == nil {
+		return w.states, true
+	}
+	ends = slices.DeleteFunc(slices.Clone(entry), func(state string) bool { return !slices.Contains(w.states, state) })
+	return ends, len(ends) > 0
+}
+
+// leave returns the states in which a walk over all steps ends, if there is one.
+func leave(steps []step, entry []string) (ends []string, ok bool) {
+	w, ok := walkOf(steps)
+	if !ok {
+		return nil, false
+	}
+	return w.leave(entry)
+}
+
+// endsOfParts returns the states in which paths end, and the states of loops that are
+// not part of a path.
+func endsOfParts(steps []step) []string {
+	var ends []string
+	for _, part := range connected(steps) {
+		n := balance(distinct(part))
+		states := slices.Sorted(maps.Keys(n))
+		partEnds := slices.DeleteFunc(slices.Clone(states), func(state string) bool { return n[state] <= 0 })
+		if len(partEnds) == 0 {
+			partEnds = states
+		}
+		ends = append(ends, partEnds...)
+	}
+	return ends
+}
+
+func isOnWay(steps []step, state string) bool {
+	return slices.ContainsFunc(steps, func(s step) bool { return s.from == state || s.to == state })
+}
+
+// leads reports whether steps lead from one state to another, or the states are one.
+func leads(steps []step, from, to string) bool {
+	reached := map[string]bool{from: true}
+	for grown := true; grown; {
+		grown = false
+		for _, s := range steps {
+			if reached[s.from] && !reached[s.to] {
+				reached[s.to], grown = true, true
+			}
+		}
+	}
+	return reached[to]
 }
 
 // balance returns how much more often each state is entered than left. In the path
@@ -119,27 +199,29 @@ func isPath(steps []step) bool {
 
 // connected splits steps into parts that have no state in common.
 func connected(steps []step) [][]step {
+	group := map[string]string{} // a state that stands for all that are connected with it
+	var find func(state string) string
+	find = func(state string) string {
+		parent, ok := group[state]
+		if !ok || parent == state {
+			return state
+		}
+		group[state] = find(parent)
+		return group[state]
+	}
+	for _, s := range steps {
+		group[find(s.from)] = find(s.to)
+	}
 	var parts [][]step
-	for len(steps) > 0 {
-		reached := reachable(steps)
-		isApart := func(s step) bool { return !reached[s.from] }
-		parts = append(parts, slices.DeleteFunc(slices.Clone(steps), isApart))
-		steps = slices.DeleteFunc(slices.Clone(steps), func(s step) bool { return !isApart(s) })
+	places := map[string]int{}
+	for _, s := range steps {
+		i, ok := places[find(s.from)]
+		if !ok {
+			i = len(parts)
+			places[find(s.from)] = i
+			parts = append(parts, nil)
+		}
+		parts[i] = append(parts[i], s)
 	}
 	return parts
-}
-
-// reachable returns the states that are connected to the first step, in either
-// direction.
-func reachable(steps []step) map[string]bool {
-	reached := map[string]bool{steps[0].from: true}
-	for grown := true; grown; {
-		grown = false
-		for _, s := range steps {
-			if reached[s.from] != reached[s.to] {
-				reached[s.from], reached[s.to], grown = true, true, true
-			}
-		}
-	}
-	return reached
 }

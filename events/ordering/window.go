@@ -1,33 +1,50 @@
 package ordering
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
 
-// window is how far apart events can be that are ordered by their states and not
-// by their stamps.
-const window = 2 * time.Second
+const (
+	// window is how far apart events can be whose stamps do not order them.
+	window = 2 * time.Second
+	// horizon is how far apart events can be that states order if stamps do not.
+	horizon = 30 * time.Second
+	// maxRelevant bounds the size of a record. It is far more than Stripe sends about one
+	// subscription within the horizon.
+	maxRelevant = 1000
+)
 
 // relevantTo returns the facts that a verdict, now or later, can depend on: those
-// that compete, and those of the last second before them, which can say where a loop
-// among the competing ones was entered. A fact that is left out would be left out
-// as well if more events were known.
+// within the horizon, and those of the last second before it, which can say where the
+// changes began. A fact that is left out would be left out as well if more events
+// were known.
 //
 // The event that created the subscription is older than all others, whatever its
 // stamp. So it matters only while no event is known from before the window.
 func relevantTo(facts []Fact) []Fact {
-	created, kept := splitCreated(terminalOnly(facts))
+	created, kept := splitCreated(distinctByID(terminalOnly(facts)))
 	if len(kept) == 0 {
-		return distinctByID(created)
+		return created
 	}
-	start := newest(kept).Add(-window)
-	if before := notAfter(kept, start); len(before) > 0 {
+	kept = latest(kept, maxRelevant)
+	if before := notAfter(kept, newest(kept).Add(-horizon)); len(before) > 0 {
 		kept = after(kept, newest(before).Add(-time.Second))
-	} else {
+	} else if len(kept) < maxRelevant {
 		kept = append(kept, created...)
 	}
 	return distinctByID(kept)
+}
+
+// latest returns the n facts with the latest moments, of one moment those with the
+// greatest ids.
+func latest(facts []Fact, n int) []Fact {
+	if len(facts) <= n {
+		return facts
+	}
+	sorted := slices.SortedFunc(slices.Values(facts), func(a, b Fact) int { return cmp.Or(compareMoments(b, a), compareIDs(b, a)) })
+	return sorted[:n]
 }
 
 // splitCreated parts the events that created the subscription from the others.
@@ -60,7 +77,7 @@ func createdFirst(facts []Fact) []Fact {
 }
 
 func distinctByID(facts []Fact) []Fact {
-	slices.SortFunc(facts, compareIDs)
+	facts = slices.SortedFunc(slices.Values(facts), compareIDs)
 	return slices.CompactFunc(facts, func(a, b Fact) bool { return a.EventID == b.EventID })
 }
 
@@ -72,7 +89,7 @@ func terminalOnly(facts []Fact) []Fact {
 	return filter(facts, func(f Fact) bool { return f.Terminal })
 }
 
-// lastSeconds returns the facts that compete.
+// lastSeconds returns the facts whose stamps do not order them.
 func lastSeconds(facts []Fact) []Fact { return after(facts, newest(facts).Add(-window)) }
 
 func newest(facts []Fact) time.Time { return slices.MaxFunc(facts, compareMoments).Moment }
@@ -86,5 +103,11 @@ func notAfter(facts []Fact, t time.Time) []Fact {
 }
 
 func filter(facts []Fact, keep func(Fact) bool) []Fact {
-	return slices.DeleteFunc(slices.Clone(facts), func(f Fact) bool { return !keep(f) })
+	var kept []Fact
+	for _, f := range facts {
+		if keep(f) {
+			kept = append(kept, f)
+		}
+	}
+	return kept
 }

@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"os"
 	"time"
@@ -18,7 +17,6 @@ import (
 	"github.com/billbus/billbus/config"
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/handlers"
-	"github.com/billbus/billbus/internal/fault"
 	"github.com/billbus/billbus/internal/natsbus"
 	"github.com/billbus/billbus/internal/normalize"
 	"github.com/billbus/billbus/internal/ops"
@@ -32,15 +30,10 @@ const (
 	reloadEvery   = time.Second
 )
 
-// Deps are what the parts of the process share.
+// Deps are what it shares with other parts of the process, and how they reach it.
 type Deps struct {
-	Log     *slog.Logger
-	Metrics *ops.Metrics
-	Health  *ops.Health
-	Now     func() time.Time
-	Hangup  <-chan os.Signal // a signal makes it read the secrets again
-	// Rejected, if not nil, is called for each webhook that is rejected.
-	Rejected func(reason fault.Reason)
+	ops.Deps
+	Hangup <-chan os.Signal // a signal makes it read the secrets again
 }
 
 // Bridge is an ingress that listens, and serves when Run is called.
@@ -103,7 +96,7 @@ func (b *Bridge) assemble() error {
 	b.webhook, err = handlers.NewWebhook(handlers.WebhookConfig{
 		Path: b.cfg.Webhook.Path, MaxBytes: b.cfg.Webhook.MaxBytes, MaxConcurrent: maxConcurrent,
 		Verifier: b.verifier, Normalizer: webhookEvents{b.normalizer, b.warnUnresolved()}, Publisher: b.publisher, MaxMessage: b.bus.MaxMessage,
-		Now: b.deps.Now, Metrics: b.metrics(), Log: b.deps.Log,
+		Now: b.deps.Now, Metrics: b.deps.Metrics, Log: b.deps.Log,
 	})
 	if err != nil || !b.resolves() {
 		return err
@@ -185,22 +178,4 @@ func (w webhookEvents) Normalize(body []byte, endpoint, account string, received
 		w.notice(msg)
 	}
 	return msg, err
-}
-
-func (b *Bridge) metrics() handlers.WebhookMetrics {
-	if b.deps.Rejected == nil {
-		return b.deps.Metrics
-	}
-	return rejectionMetrics{b.deps.Metrics, b.deps.Rejected}
-}
-
-// rejectionMetrics also calls a function for each webhook that is rejected.
-type rejectionMetrics struct {
-	*ops.Metrics
-	rejected func(reason fault.Reason)
-}
-
-func (r rejectionMetrics) WebhookRejected(reason fault.Reason) {
-	r.Metrics.WebhookRejected(reason)
-	r.rejected(reason)
 }

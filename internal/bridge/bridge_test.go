@@ -410,7 +410,7 @@ func TestPortInUseNamesItsSetting(t *testing.T) {
 	}
 	defer func() { _ = taken.Close() }()
 	cfg := settings(t, "nats://127.0.0.1:1", "LISTEN_ADDR="+taken.Addr().String())
-	_, err = bridge.Open(cfg, bridge.Deps{Log: nil, Metrics: ops.NewMetrics(), Health: ops.NewHealth(), Now: time.Now})
+	_, err = bridge.Open(cfg, bridge.Deps{Deps: ops.NewDeps(nil)})
 	if err == nil || !strings.Contains(err.Error(), "LISTEN_ADDR") {
 		t.Errorf("got %v, want an error that names LISTEN_ADDR", err)
 	}

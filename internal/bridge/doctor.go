@@ -29,9 +29,9 @@ func Doctor(cfg config.Bridge, stdin io.Reader, out io.Writer, now func() time.T
 		return fmt.Errorf("STRIPE_WEBHOOK_SECRETS: %w", err)
 	}
 	if opts.JSON {
-		err = report.WriteJSON(out)
+		err = term.JSONLines(out)(report)
 	} else {
-		err = report.WriteText(out, term.IsTerminal(out))
+		err = report.WriteText(term.NewPrinter(out))
 	}
 	if err != nil {
 		return fmt.Errorf("printing the verdict: %w", err)

@@ -59,10 +59,10 @@ func settings(t *testing.T, natsURL string, more ...string) config.Bridge {
 
 func run(t *testing.T, cfg config.Bridge) *running {
 	t.Helper()
-	r := &running{natsURL: cfg.NATS.URL, health: ops.NewHealth(), metrics: ops.NewMetrics(), log: &kit.Buffer{}, hangup: make(chan os.Signal, 1)}
-	b, err := bridge.Open(cfg, bridge.Deps{
-		Log: slog.New(slog.NewJSONHandler(r.log, nil)), Metrics: r.metrics, Health: r.health, Now: time.Now, Hangup: r.hangup,
-	})
+	r := &running{natsURL: cfg.NATS.URL, log: &kit.Buffer{}, hangup: make(chan os.Signal, 1)}
+	deps := ops.NewDeps(slog.New(slog.NewJSONHandler(r.log, nil)))
+	r.health, r.metrics = deps.Health, deps.Metrics
+	b, err := bridge.Open(cfg, bridge.Deps{Deps: deps, Hangup: r.hangup})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -202,7 +202,7 @@ func (p *program) completion() Command {
 	shell := func(shell, load, install string, script func(io.Writer) error) Command {
 		return Command{
 			Name: shell, Short: "Print the completion script for " + shell,
-			Examples: []Example{{"Load completion into the current shell", load}, {"Load completion in every new shell", install}},
+			Examples: []Example{{"Load completion into the " + shell + " that is running", load}, {"Load completion in every new " + shell, install}},
 			Run:      func(context.Context) error { return script(p.root.OutOrStdout()) },
 		}
 	}

@@ -7,10 +7,10 @@ import (
 	"github.com/billbus/billbus/config"
 )
 
-// width is how many columns help takes at most.
-const width = 100
+// width is how many columns help takes at most, except for a command line.
+const width = 80
 
-const flagOrVariable = ", as a flag or an environment variable (the flag wins):\n"
+const flagOrVariable = " (a flag wins over its variable):\n"
 
 // helpText returns what --help prints. It shows defaults and never values, which may be secret.
 func (p *program) helpText(c Command, path string) string {
@@ -31,7 +31,7 @@ func (p *program) helpText(c Command, path string) string {
 	if c.Name == p.def.Name {
 		b.WriteString("  --version\n        print version, commit and Go version\n")
 	}
-	fmt.Fprintf(&b, "\nExit status: 0 success or clean stop, 1 failure, 2 wrong usage or configuration.\n"+
+	fmt.Fprintf(&b, "\nExit status: 0 success or clean stop, 1 failure, 2 wrong usage or settings.\n"+
 		"More: %[1]s help settings, %[1]s help exit-codes.\n", p.def.Name)
 	return b.String()
 }
@@ -77,7 +77,7 @@ func (p *program) writeCommands(b *strings.Builder, c Command) {
 func (p *program) writeSettings(b *strings.Builder, c Command) {
 	of := ""
 	if c.Name == p.def.Name && p.hasDefault() {
-		of = " of " + p.def.Commands[0].Name + ", the default command"
+		of = " of " + p.def.Commands[0].Name + ", which runs by default"
 	}
 	writeRows(b, "\nOptions"+of+":\n", c.Settings, true)
 	writeRows(b, "\nSettings"+of+flagOrVariable, c.Settings, false)
@@ -97,10 +97,11 @@ func writeRows(b *strings.Builder, heading string, all config.Settings, options 
 		} else if s.Value != "" {
 			head += " " + s.Value
 		}
+		meaning := s.Meaning
 		if shown := s.DefaultText(); shown != "" {
-			head += " (" + shown + ")"
+			meaning += " (" + shown + ")"
 		}
-		fmt.Fprintf(b, "  %s\n%s", head, wrap(s.Meaning, "        "))
+		fmt.Fprintf(b, "  %s\n%s", head, wrap(meaning, "        "))
 	}
 }
 
@@ -138,10 +139,11 @@ func (p *program) settingsText() string {
 // exitCodes is the help topic of the exit status.
 func exitCodes() string {
 	return `Exit status:
-  0  The command succeeded, or the program was stopped with SIGINT or SIGTERM and stopped cleanly.
-  1  The operation failed, or a command that compares or checks something found a difference.
-     The last line on standard error says what it was.
-  2  Wrong usage or configuration. All faults are listed on standard error, and nothing was
-     connected to or changed. The same call fails again until they are corrected.
+  0  The command succeeded, or the program got SIGINT or SIGTERM and stopped cleanly.
+  1  The operation failed, or a command that compares or checks something found a
+     difference. The last line on standard error says what it was.
+  2  Wrong usage or configuration. All faults are listed on standard error, and
+     nothing was connected to or changed. The same call fails again until they are
+     corrected.
 `
 }

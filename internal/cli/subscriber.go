@@ -11,53 +11,69 @@ func Subscriber(c *config.Subscriber, run SubscriberRuns) Command {
 		Name:  "subscriber",
 		Short: "Keep a record of each subscription and an audit trail in MongoDB, from the messages of the stream",
 		Commands: []Command{
-			{
-				Name:  "run",
-				Short: "Store messages until stopped",
-				Long:  "It starts without NATS and MongoDB, and waits for them.",
-				Examples: []Example{
-					{"Store messages", "subscriber --nats-url nats://nats:4222 --mongodb-uri mongodb://mongo:27017"},
-					{"Remove events from the audit trail after 90 days", "subscriber run --audit-retention 90d"},
-				},
-				Settings: config.SubscriberRun(c),
-				Run:      run.Run,
-			},
-			{
-				Name:  "audit",
-				Short: "Search the audit trail",
-				Long: "It prints matching events, what each of them changed, whether it decided the subscription's state, and where events are " +
-					"missing. An event must match all options; without options the newest events are printed.",
-				Examples: []Example{
-					{"Show what happened to a subscription", "subscriber audit --subscription sub_1MowQVLkdIwHu7ixeRlqHVzs"},
-					{"Show failed payments of the last week, for jq", "subscriber audit --type invoice.payment_failed --since 7d --json"},
-				},
-				Settings: config.SubscriberAudit(c),
-				Run:      run.Audit,
-			},
-			{
-				Name:  "verify",
-				Short: "Compare every record with the audit trail",
-				Long: "It decides every record again from the audit trail, and prints what differs. It may run next to live traffic. Exit status 1 " +
-					"means that a record differs.",
-				Examples: []Example{
-					{"Print what differs", "subscriber verify"},
-					{"Correct it, and print each finding as JSON", "subscriber verify --fix --json"},
-				},
-				Settings: config.SubscriberVerify(c),
-				Run:      run.Verify,
-			},
-			{
-				Name:  "replay",
-				Short: "Read the stream again into the database",
-				Long: "It may run onto an empty database or one with data, and next to live subscribers: what is stored already does not change. " +
-					"If it is interrupted, the same command continues.",
-				Examples: []Example{
-					{"Read the whole stream, at most 500 messages a second", "subscriber replay --rate 500"},
-					{"Read what was stored in the last two days", "subscriber replay --from-time 2d"},
-				},
-				Settings: config.SubscriberReplay(c),
-				Run:      run.Replay,
-			},
+			subscriberRun(c, run.Run),
+			subscriberAudit(c, run.Audit),
+			subscriberVerify(c, run.Verify),
+			subscriberReplay(c, run.Replay),
 		},
+	}
+}
+
+func subscriberRun(c *config.Subscriber, run Run) Command {
+	return Command{
+		Name:  "run",
+		Short: "Store messages until stopped",
+		Long:  "It starts without NATS and MongoDB, and waits for them.",
+		Examples: []Example{
+			{"Store messages", "subscriber --nats-url nats://nats:4222 --mongodb-uri mongodb://mongo:27017"},
+			{"Remove events from the audit trail after 90 days", "subscriber run --audit-retention 90d"},
+		},
+		Settings: config.SubscriberRun(c),
+		Run:      run,
+	}
+}
+
+func subscriberAudit(c *config.Subscriber, run Run) Command {
+	return Command{
+		Name:  "audit",
+		Short: "Search the audit trail",
+		Long: "It prints matching events, what each of them changed, whether it decided the subscription's state, and where events are " +
+			"missing. An event must match all options; without options the newest events are printed.",
+		Examples: []Example{
+			{"Show what happened to a subscription", "subscriber audit --subscription sub_1MowQVLkdIwHu7ixeRlqHVzs"},
+			{"Show failed payments of the last week, for jq", "subscriber audit --type invoice.payment_failed --since 7d --json"},
+		},
+		Settings: config.SubscriberAudit(c),
+		Run:      run,
+	}
+}
+
+func subscriberVerify(c *config.Subscriber, run Run) Command {
+	return Command{
+		Name:  "verify",
+		Short: "Compare every record with the audit trail",
+		Long: "It decides every record again from the audit trail, and prints what differs. It may run next to live traffic. Exit status 1 " +
+			"means that a record differs.",
+		Examples: []Example{
+			{"Print what differs", "subscriber verify"},
+			{"Correct it, and print each finding as JSON", "subscriber verify --fix --json"},
+		},
+		Settings: config.SubscriberVerify(c),
+		Run:      run,
+	}
+}
+
+func subscriberReplay(c *config.Subscriber, run Run) Command {
+	return Command{
+		Name:  "replay",
+		Short: "Read the stream again into the database",
+		Long: "It may run onto an empty database or one with data, and next to live subscribers: what is stored already does not change. " +
+			"If it is interrupted, the same command continues.",
+		Examples: []Example{
+			{"Read the whole stream, at most 500 messages a second", "subscriber replay --rate 500"},
+			{"Read what was stored in the last two days", "subscriber replay --from-time 2d"},
+		},
+		Settings: config.SubscriberReplay(c),
+		Run:      run,
 	}
 }

@@ -54,13 +54,14 @@ func Examine(request Request, settings Settings) (Report, error) {
 	}
 	r := describe(request, settings)
 	header := request.Header.Get(signatureHeader)
+	read, _ := stripehook.ReadHeader(header)
 	r.Secret, _, err = verifier.Verify(request.Body, header)
 	switch r.Cause = fault.ReasonOf(err); {
 	case err == nil:
 		r.Cause, r.Verifies = Verified, true
 	case r.Cause == fault.Stale || r.Cause == fault.FromTheFuture:
 		r.Secret, _, _ = anyTime.Verify(request.Body, header)
-	case r.Cause == fault.NoMatchingSecret && v1Signature.MatchString(header):
+	case r.Cause == fault.NoMatchingSecret && read.Signed():
 		r.findChange(request.Body, header, anyTime)
 	case r.Cause == fault.NoMatchingSecret:
 		r.Cause = fault.Malformed // without a signature that can be read, it is not about secrets
@@ -93,8 +94,8 @@ func describe(request Request, settings Settings) Report {
 			r.SimilarHeaders = append(r.SimilarHeaders, name)
 		}
 	}
-	if at, ok := stripehook.SignedAt(request.Header.Get(signatureHeader)); ok {
-		r.setClock(at)
+	if header, ok := stripehook.ReadHeader(request.Header.Get(signatureHeader)); ok {
+		r.setClock(header.SignedAt())
 	}
 	return r
 }

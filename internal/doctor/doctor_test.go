@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math"
 	"net/http"
 	"net/url"
@@ -25,6 +24,7 @@ import (
 	"github.com/billbus/billbus/internal/doctor"
 	"github.com/billbus/billbus/internal/fault"
 	"github.com/billbus/billbus/internal/stripehook"
+	"github.com/billbus/billbus/internal/term"
 )
 
 // event is indented as Stripe does, and contains characters that encoders write
@@ -136,7 +136,7 @@ func TestExamineClockOfExtremeTimes(t *testing.T) {
 		if r.Cause != want || r.Clock != want {
 			t.Errorf("t=%d: got %s, clock %s, want %s", seconds, r.Cause, r.Clock, want)
 		}
-		if err := r.WriteJSON(io.Discard); err != nil {
+		if _, err := json.Marshal(r); err != nil {
 			t.Errorf("t=%d: %v", seconds, err)
 		}
 	}
@@ -158,16 +158,15 @@ func TestExamineHeader(t *testing.T) {
 		"only v0":              {strings.Replace(good, "v1=", "v0=", 1), malformed, "only v0"},
 		"empty t":              {"t=," + v1, malformed, "has no t"},
 		"t too large":          {"t=99999999999999999999," + v1, malformed, "has no t"},
-		"two commas":           {strings.Replace(good, ",", ",,", 1), malformed, "name=value"},
 		"cut off":              {good[:len(good)-8], malformed, "64 hexadecimal digits"},
 		"masked":               {stamp + ",v1=***", malformed, "masked"},
-		"space after comma":    {strings.Replace(good, ",", ", ", 1), malformed, "white space"},
 		"quoted":               {`"` + good + `"`, malformed, "quotation marks"},
 		"semicolon":            {strings.Replace(good, ",", ";", 1), malformed, "it contains ;"},
 		"URL-encoded":          {url.QueryEscape(good), malformed, "URL-encoded"},
-		"trailing comma":       {good + ",", malformed, "ends with a comma"},
-		"base64 padding in v1": {stamp + ",v1=abc=", malformed, "name=value"},
-		"no pairs":             {"nonsense", malformed, "name=value"},
+		"base64 padding in v1": {stamp + ",v1=abc=", malformed, "64 hexadecimal digits"},
+		"nothing that counts":  {"nonsense,v2=x", malformed, "has no t"},
+		"t with a sign inside": {"t=12-3," + v1, malformed, "has no t"},
+		"space in v1":          {strings.Replace(good, "v1=", "v1= ", 1), malformed, "64 hexadecimal digits"},
 		"longer than any":      {good + strings.Repeat(",v1=00", 22_000), malformed, "longer than"},
 		"absent":               {"", missing, ""},
 	} {
@@ -241,14 +240,14 @@ func TestWriteText(t *testing.T) {
 		"no match": examine(t, "hello", sign(main, now, event)), "malformed": examine(t, event, "t=1, v1=ab"),
 	} {
 		var plain, terminal strings.Builder
-		if r.WriteText(&plain, false) != nil || r.WriteText(&terminal, true) != nil {
+		if r.WriteText(term.Printer{Out: &plain}) != nil || r.WriteText(term.Printer{Out: &terminal, Width: 80, Color: true}) != nil {
 			t.Fatal("cannot write to memory")
 		}
 		if strings.Contains(plain.String(), "\x1b") || !strings.HasPrefix(plain.String(), r.Verdict+"\n") {
 			t.Errorf("%s: got %q, want plain text that starts with the verdict", name, plain.String())
 		}
 		styles := regexp.MustCompile("\x1b\\[[0-9;]*m")
-		if color := map[bool]string{true: "32", false: "31"}[r.Verifies]; !strings.HasPrefix(terminal.String(), "\x1b[1;"+color+"m") {
+		if color := map[bool]string{true: "32", false: "31"}[r.Verifies]; !strings.HasPrefix(terminal.String(), "\x1b["+color+"m") {
 			t.Errorf("%s: got %q, want a verdict in color", name, terminal.String())
 		}
 		shown := styles.ReplaceAllString(terminal.String(), "")
@@ -534,7 +533,7 @@ func TestExamineAgreesWithTheVerifier(t *testing.T) {
 		}).Draw(t, "change")
 		key := rapid.SampledFrom([]stripehook.Key{main, next, {Secret: "whsec_x"}}).Draw(t, "key")
 		at := now.Add(time.Duration(rapid.IntRange(-400, 400).Draw(t, "seconds")) * time.Second)
-		header := sign(key, at, original) + rapid.SampledFrom([]string{"", "", ",v0=1", ",", ",t=1", ",v1=00"}).Draw(t, "more")
+		header := sign(key, at, original) + rapid.SampledFrom([]string{"", "", ",v0=1", ",", ",t=1", ",v1=00", ",v2=YQ==", ", t=1", " ,\tv3", ",v1=YQ=="}).Draw(t, "more")
 		checkAgreement(t, []byte(change(original)), header, settings(main, next))
 	})
 }

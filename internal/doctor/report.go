@@ -1,14 +1,12 @@
 package doctor
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/billbus/billbus/internal/fault"
+	"github.com/billbus/billbus/internal/term"
 )
 
 // Report says why a request does not verify, or that it does. The names of its JSON fields do not change:
@@ -39,89 +37,37 @@ type Report struct {
 	repeated, encoded, fromStripe bool
 }
 
-// WriteJSON writes the report as one line.
-func (r Report) WriteJSON(w io.Writer) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	return encoder.Encode(r)
-}
-
 // WriteText writes the report for a person. On a terminal it wraps lines and highlights the verdict;
 // otherwise each item is one line.
-func (r Report) WriteText(w io.Writer, terminal bool) error {
-	p := &printer{terminal: terminal}
-	color := map[bool]string{true: green, false: red}[r.Verifies]
-	p.line(p.style(color, p.wrap("", r.Verdict)) + "\n")
-	p.row("event", r.Event.String())
-	p.row("body", fmt.Sprintf("%d bytes, %s", r.Body.Bytes, r.Body.Layout))
+func (r Report) WriteText(out term.Printer) error {
+	color := map[bool]term.Color{true: term.Green, false: term.Red}[r.Verifies]
+	rows := []term.Row{{Text: r.Verdict, Color: color}, {}}
+	rows = append(rows, row("event", r.Event.String()), row("body", fmt.Sprintf("%d bytes, %s", r.Body.Bytes, r.Body.Layout)))
 	if r.SignedAt != "" {
-		p.row("signed at", r.SignedAt+", "+r.ageText()+" (WEBHOOK_TOLERANCE is "+r.settings.Tolerance.String()+")")
+		rows = append(rows, row("signed at", r.SignedAt+", "+r.ageText()+" (WEBHOOK_TOLERANCE is "+r.settings.Tolerance.String()+")"))
 	}
-	p.row("signed with", r.Secret)
-	p.row("secrets tried", strings.Join(r.SecretsTried, ", "))
-	p.row("headers", strings.Join(r.Headers, ", "))
-	p.section("What to do", r.Advice)
-	p.section("How the request was read", r.Notes)
-	_, err := io.WriteString(w, p.String())
-	return err
+	if r.Secret != "" {
+		rows = append(rows, row("signed with", r.Secret))
+	}
+	rows = append(rows, row("secrets tried", strings.Join(r.SecretsTried, ", ")))
+	if len(r.Headers) > 0 {
+		rows = append(rows, row("headers", strings.Join(r.Headers, ", ")))
+	}
+	rows = append(rows, section("What to do", r.Advice)...)
+	return out.Table(nil, append(rows, section("How the request was read", r.Notes)...))
 }
 
-// width is that of a usual terminal, and the length of a line that reads well.
-const width = 80
-
-const (
-	bold  = "\x1b[1m"
-	red   = "\x1b[1;31m"
-	green = "\x1b[1;32m"
-	reset = "\x1b[0m"
-)
-
-type printer struct {
-	strings.Builder
-	terminal bool
+func row(name, value string) term.Row {
+	return term.Row{Prefix: fmt.Sprintf("  %-15s", name), Text: value}
 }
 
-func (p *printer) line(text string) { p.WriteString(text + "\n") }
-
-func (p *printer) style(style, text string) string {
-	if !p.terminal {
-		return text
+func section(heading string, items []string) []term.Row {
+	if len(items) == 0 {
+		return nil
 	}
-	return style + text + reset
-}
-
-func (p *printer) row(name, value string) {
-	if value != "" {
-		p.line(p.wrap(fmt.Sprintf("  %-15s", name), value))
-	}
-}
-
-func (p *printer) section(heading string, items []string) {
-	if len(items) > 0 {
-		p.line("\n" + p.style(bold, heading+":"))
-	}
+	rows := []term.Row{{}, {Text: heading + ":", Color: term.Bold}}
 	for _, item := range items {
-		p.line(p.wrap("  - ", item))
+		rows = append(rows, term.Row{Prefix: "  - ", Text: item})
 	}
-}
-
-// wrap puts a prefix before a text. Further lines are indented as far.
-func (p *printer) wrap(prefix, text string) string {
-	if !p.terminal {
-		return prefix + text
-	}
-	var lines []string
-	line := prefix
-	for i, word := range strings.Fields(text) {
-		if i > 0 && utf8.RuneCountInString(line+" "+word) > width {
-			lines = append(lines, line)
-			line = strings.Repeat(" ", len(prefix)) + word
-			continue
-		}
-		if i > 0 {
-			line += " "
-		}
-		line += word
-	}
-	return strings.Join(append(lines, line), "\n")
+	return rows
 }

@@ -70,17 +70,3 @@ const (
 	NotAtStripe       Reason = "not_found"
 	Canceled          Reason = "canceled"
 )
-
-// Reasons returns all reasons.
-func Reasons() []Reason {
-	return []Reason{
-		Other, TooLarge, CannotBeEncoded, MessageUnreadable, Panicked,
-		WrongPath, WrongMethod, WrongEncoding, BodyUnreadable, SignatureMissing, Malformed, NoMatchingSecret, Stale,
-		FromTheFuture, NotAnEvent,
-		TooManyWebhooks, NATSUnreachable, NATSTimeout, StreamMissing, StreamFull, PublishFailed,
-		DatabaseUnreachable, DatabaseFailed, DatabaseRefused, DatabaseBusy, DatabaseTimeout, DatabaseContention, Closing,
-		NewerRule, AuditMissing, AuditMismatch, AuditUnreadable,
-		StripeUnreachable, StripeTimeout, StripeFailed, StripeRefused, UnexpectedAnswer, Redirected, RateLimited, KeyRefused,
-		NoPermission, KeyMissing, WrongMode, BadID, NotAtStripe, Canceled,
-	}
-}

@@ -45,15 +45,12 @@ func declared(t *testing.T) []fault.Reason {
 	return values
 }
 
-func TestReasonsListsEveryConstantOnce(t *testing.T) {
+func TestReasonsAreDifferent(t *testing.T) {
 	t.Parallel()
-	want := declared(t)
-	if diff := cmp.Diff(want, fault.Reasons()); diff != "" {
-		t.Errorf("reasons (-declared +listed):\n%s", diff)
-	}
-	slices.Sort(want)
-	if unique := len(slices.Compact(slices.Clone(want))); unique != len(want) {
-		t.Errorf("got %d different values of %d constants", unique, len(want))
+	reasons := declared(t)
+	slices.Sort(reasons)
+	if unique := len(slices.Compact(slices.Clone(reasons))); unique != len(reasons) || unique == 0 {
+		t.Errorf("got %d different values of %d constants", unique, len(reasons))
 	}
 }
 
@@ -78,11 +75,11 @@ func TestEveryReasonIsDocumented(t *testing.T) {
 			documented = append(documented, fault.Reason(match[1]))
 		}
 	}
-	want := fault.Reasons()
+	want := declared(t)
 	slices.Sort(want)
 	slices.Sort(documented)
 	if diff := cmp.Diff(want, documented); diff != "" {
-		t.Errorf("docs/operating.md (-reasons +documented):\n%s", diff)
+		t.Errorf("docs/operating.md (-declared +documented):\n%s", diff)
 	}
 }
 

@@ -107,29 +107,32 @@ const maxDocument = 16<<20 - 16<<10
 // stream. Payload and message are strings: MongoDB does not return every field name
 // with dots and dollars as it was written, but it does so with every string.
 type auditDocument struct {
-	Key             string    `bson:"_id"`
-	EventID         string    `bson:"event_id"`
-	Type            string    `bson:"type"`
-	Created         time.Time `bson:"created"`
-	APIVersion      string    `bson:"api_version,omitempty"`
-	Livemode        bool      `bson:"livemode"`
-	AccountID       string    `bson:"account_id,omitempty"`
-	Endpoint        string    `bson:"endpoint,omitempty"`
-	ObjectID        string    `bson:"object_id,omitempty"`
-	SubscriptionID  string    `bson:"subscription_id,omitempty"`
-	CustomerID      string    `bson:"customer_id,omitempty"`
-	RequestID       string    `bson:"request_id,omitempty"`
-	IdempotencyKey  string    `bson:"idempotency_key,omitempty"`
-	ReceivedAt      time.Time `bson:"received_at"`
-	StoredAt        time.Time `bson:"stored_at"`
-	StreamSequence  int64     `bson:"stream_sequence"`
-	Payload         string    `bson:"payload,omitempty"`
-	Message         string    `bson:"message"`
-	EventSHA256     string    `bson:"event_sha256,omitempty"`
-	Redactions      []string  `bson:"redactions,omitempty"`
-	Origin          string    `bson:"origin"`
-	SubscriptionKey string    `bson:"subscription_key,omitempty"`
-	Terminal        bool      `bson:"terminal"`
+	Key               string    `bson:"_id"`
+	EventID           string    `bson:"event_id"`
+	Type              string    `bson:"type"`
+	Created           time.Time `bson:"created"`
+	APIVersion        string    `bson:"api_version,omitempty"`
+	Livemode          bool      `bson:"livemode"`
+	AccountID         string    `bson:"account_id,omitempty"`
+	Endpoint          string    `bson:"endpoint,omitempty"`
+	ObjectID          string    `bson:"object_id,omitempty"`
+	SubscriptionID    string    `bson:"subscription_id,omitempty"`
+	CustomerID        string    `bson:"customer_id,omitempty"`
+	CustomerAccountID string    `bson:"customer_account_id,omitempty"`
+	NamedIDs          []string  `bson:"named_ids,omitempty"`
+	RelatedIDs        []string  `bson:"related_ids,omitempty"`
+	RequestID         string    `bson:"request_id,omitempty"`
+	IdempotencyKey    string    `bson:"idempotency_key,omitempty"`
+	ReceivedAt        time.Time `bson:"received_at"`
+	StoredAt          time.Time `bson:"stored_at"`
+	StreamSequence    int64     `bson:"stream_sequence"`
+	Payload           string    `bson:"payload,omitempty"`
+	Message           string    `bson:"message"`
+	EventSHA256       string    `bson:"event_sha256,omitempty"`
+	Redactions        []string  `bson:"redactions,omitempty"`
+	Origin            string    `bson:"origin"`
+	SubscriptionKey   string    `bson:"subscription_key,omitempty"`
+	Terminal          bool      `bson:"terminal"`
 }
 
 // encodeAudit encodes the audit document of an entry. It fails only for an entry that
@@ -143,8 +146,8 @@ func encodeAudit(e store.Entry) (bson.Raw, error) {
 	doc := auditDocument{
 		Key: e.Key(), EventID: e.ID, Type: typeOf(e.Message), Created: e.Time,
 		APIVersion: e.StripeAPIVersion, Livemode: e.Livemode, AccountID: e.StripeAccount, Endpoint: e.StripeEndpoint,
-		ObjectID: e.ObjectID, SubscriptionID: e.SubscriptionID, CustomerID: e.CustomerID,
-		RequestID: e.RequestID, IdempotencyKey: e.IdempotencyKey,
+		ObjectID: e.ObjectID, SubscriptionID: e.SubscriptionID, CustomerID: e.CustomerID, CustomerAccountID: e.CustomerAccountID,
+		NamedIDs: e.NamedIDs, RelatedIDs: e.RelatedIDs, RequestID: e.RequestID, IdempotencyKey: e.IdempotencyKey,
 		ReceivedAt: e.Data.ReceivedAt, StoredAt: e.StoredAt, StreamSequence: int64(e.StreamSequence),
 		Payload: payload(e.Data), Message: message,
 		EventSHA256: e.Data.EventSHA256, Redactions: e.Data.Redactions, Origin: string(e.Data.Origin),
@@ -228,8 +231,8 @@ func (d auditDocument) audited() store.Audited {
 		Entry: store.Entry{
 			Message: m,
 			References: events.References{
-				ObjectID: d.ObjectID, SubscriptionID: d.SubscriptionID, CustomerID: d.CustomerID,
-				RequestID: d.RequestID, IdempotencyKey: d.IdempotencyKey,
+				ObjectID: d.ObjectID, SubscriptionID: d.SubscriptionID, CustomerID: d.CustomerID, CustomerAccountID: d.CustomerAccountID,
+				NamedIDs: d.NamedIDs, RelatedIDs: d.RelatedIDs, RequestID: d.RequestID, IdempotencyKey: d.IdempotencyKey,
 			},
 			Position: store.Position{StreamSequence: uint64(d.StreamSequence), StoredAt: d.StoredAt.UTC()},
 		},

@@ -25,7 +25,8 @@ func fullEntry(t *testing.T) store.Entry {
 	return store.Entry{
 		Message: storetest.FullMessage(t),
 		References: events.References{
-			ObjectID: "sub_1", SubscriptionID: "sub_1", CustomerID: "cus_1", RequestID: "req_1", IdempotencyKey: "key_1",
+			ObjectID: "sub_1", SubscriptionID: "sub_1", CustomerID: "cus_1", CustomerAccountID: "acct_c",
+			NamedIDs: []string{"sub_2"}, RelatedIDs: []string{"in_1"}, RequestID: "req_1", IdempotencyKey: "key_1",
 		},
 		Position: store.Position{StreamSequence: 1 << 40, StoredAt: now()},
 	}
@@ -40,7 +41,7 @@ func TestCommitWritesEveryField(t *testing.T) {
 		record := db.raw(t, mongostore.Subscriptions, "live:acct_1:sub_1")
 		golden(t, "record.golden.json", record)
 		has(t, record, "_id",
-			"subscription_id", "user_id", "customer_id", "account_id", "livemode", "status", "access", "ends_at",
+			"subscription_id", "user_id", "customer_id", "customer_account_id", "account_id", "livemode", "status", "access", "ends_at",
 			"currency", "collection_method", "created", "start_date", "current_period_start", "current_period_end", "billing_cycle_anchor",
 			"billing_mode", "trial_start", "trial_end", "trial_end_behavior", "cancel_at", "cancel_at_period_end", "canceled_at", "ended_at",
 			"cancellation_details.reason", "cancellation_details.feedback", "cancellation_details.comment",
@@ -72,7 +73,7 @@ func TestCommitWritesEveryField(t *testing.T) {
 		audit := db.raw(t, mongostore.WebhookEvents, "live:acct_1:evt_1")
 		golden(t, "audit.golden.json", audit)
 		has(t, audit, "_id", "event_id", "type", "created", "api_version", "livemode", "account_id", "endpoint", "object_id", "subscription_id",
-			"customer_id", "request_id", "idempotency_key", "received_at", "stored_at", "stream_sequence", "payload", "message", "event_sha256",
+			"customer_id", "customer_account_id", "named_ids.0", "related_ids.0", "request_id", "idempotency_key", "received_at", "stored_at", "stream_sequence", "payload", "message", "event_sha256",
 			"redactions", "origin", "subscription_key", "terminal")
 		isDate(t, audit, "created", "received_at", "stored_at")
 		if got, want := audit.Lookup("payload").StringValue(), string(entry.Data.Event); got != want {

@@ -33,6 +33,9 @@ func indexes(collection string) []index {
 		{"subscription_created", fields("subscription_key", "created")},
 		{"subscription_id_created", fields("subscription_id", "created")},
 		{"customer_created", fields("customer_id", "created")},
+		{"customer_account_created", fields("customer_account_id", "created")},
+		{"named_created", fields("named_ids", "created")},
+		{"related_created", fields("related_ids", "created")},
 		{"type_created", fields("type", "created")},
 		{"created", fields("created")},
 	}

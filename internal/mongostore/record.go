@@ -48,13 +48,15 @@ type knownFact struct {
 	Terminal   bool      `bson:"terminal"`
 	Request    string    `bson:"request,omitempty"`
 	First      bool      `bson:"first,omitempty"`
+	Because    string    `bson:"because,omitempty"`
 	Before     digest    `bson:"before,omitempty"`
 	After      digest    `bson:"after"`
 }
 
 type digest struct {
-	Full string `bson:"full"`
-	Core string `bson:"core"`
+	Full   string `bson:"full"`
+	Core   string `bson:"core"`
+	Fields string `bson:"fields,omitempty"`
 }
 
 // Heads implements [store.Records].
@@ -81,7 +83,7 @@ func (d headDocument) head() store.Head {
 func (k knownFact) fact() ordering.Fact {
 	return ordering.Fact{
 		EventID: k.EventID, Type: k.Type, APIVersion: k.APIVersion, Moment: k.Moment.UTC(), Terminal: k.Terminal,
-		Request: k.Request, First: k.First, Before: ordering.Digest(k.Before), After: ordering.Digest(k.After),
+		Request: k.Request, First: k.First, Because: k.Because, Before: ordering.Digest(k.Before), After: ordering.Digest(k.After),
 	}
 }
 
@@ -158,7 +160,7 @@ func versionOf(r store.Record) version {
 	for i, f := range r.Known {
 		known[i] = knownFact{
 			EventID: f.EventID, Type: f.Type, APIVersion: f.APIVersion, Moment: f.Moment, Terminal: f.Terminal,
-			Request: f.Request, First: f.First, Before: digest(f.Before), After: digest(f.After),
+			Request: f.Request, First: f.First, Because: f.Because, Before: digest(f.Before), After: digest(f.After),
 		}
 	}
 	return version{

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -36,19 +35,9 @@ func (db database) Search(ctx context.Context, q store.Query) ([]store.Audited, 
 }
 
 func (db database) filter(ctx context.Context, q store.Query) (bson.D, error) {
-	filter := ofSubscription(q.Subscription)
-	if q.Customer != "" {
-		filter = append(filter, equal("customer_id", q.Customer))
-	}
+	filter := between(q.Since, q.Until)
 	if q.Type != "" {
 		filter = append(filter, equal("type", q.Type))
-	}
-	if q.User != "" {
-		condition, err := db.ofUser(ctx, q.User)
-		if err != nil {
-			return nil, err
-		}
-		filter = append(filter, condition)
 	}
 	if q.Event != "" {
 		condition, err := db.ofEvent(ctx, q.Event)
@@ -57,7 +46,19 @@ func (db database) filter(ctx context.Context, q store.Query) (bson.D, error) {
 		}
 		filter = append(filter, condition)
 	}
-	return append(filter, between(q.Since, q.Until)...), nil
+	owners, err := db.owners(ctx, q)
+	if err != nil || len(owners) == 0 {
+		return filter, err
+	}
+	var belongs bson.A
+	for _, owner := range owners {
+		condition, err := db.ofOwner(ctx, owner)
+		if err != nil {
+			return nil, err
+		}
+		belongs = append(belongs, condition)
+	}
+	return append(filter, equal("$and", belongs)), nil
 }
 
 func between(since, until time.Time) bson.D {
@@ -69,26 +70,9 @@ func between(since, until time.Time) bson.D {
 		limits = append(limits, equal("$lte", until))
 	}
 	if limits == nil {
-		return nil
+		return bson.D{}
 	}
 	return bson.D{equal("created", limits)}
-}
-
-// ofSubscription accepts an id, or the key of a record.
-func ofSubscription(id string) bson.D {
-	mode, rest, _ := strings.Cut(id, ":")
-	account, plain, isKey := strings.Cut(rest, ":")
-	switch {
-	case id == "":
-		return bson.D{}
-	case !isKey:
-		return bson.D{equal("subscription_id", id)}
-	}
-	var accountID any // nil: the platform's documents have no account
-	if account != events.Platform {
-		accountID = account
-	}
-	return bson.D{equal("subscription_id", plain), equal("livemode", mode == events.Mode(true)), equal("account_id", accountID)}
 }
 
 // ofEvent accepts an id or a key. It finds an event of the platform by its key, and
@@ -103,26 +87,6 @@ func (db database) ofEvent(ctx context.Context, id string) (bson.E, error) {
 		return equal("event_id", id), nil
 	}
 	return byKey, nil
-}
-
-// ofUser selects the events of the subscriptions and customers in the user's records.
-func (db database) ofUser(ctx context.Context, user string) (bson.E, error) {
-	type record struct {
-		SubscriptionID string `bson:"subscription_id"`
-		CustomerID     string `bson:"customer_id"`
-	}
-	var subscriptions, customers []string
-	opts := options.Find().SetProjection(fields("subscription_id", "customer_id"))
-	for r, err := range each[record](ctx, query{db.subscriptions, bson.D{equal("user_id", user)}, opts, "searching for a user"}) {
-		if err != nil {
-			return bson.E{}, err
-		}
-		subscriptions = append(subscriptions, r.SubscriptionID)
-		if r.CustomerID != "" {
-			customers = append(customers, r.CustomerID)
-		}
-	}
-	return equal("$or", bson.A{bson.D{anyOf("subscription_id", subscriptions)}, bson.D{anyOf("customer_id", customers)}}), nil
 }
 
 // Payload implements [store.Search].

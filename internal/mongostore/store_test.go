@@ -98,8 +98,11 @@ func TestProvisionCreatesTheIndexes(t *testing.T) {
 			slices.Sort(got[collection])
 		}
 		want := map[string][]string{
-			"subscriptions":  {"_id", "customer_id", "status current_period_end", "user_id access"},
-			"webhook_events": {"_id", "created", "customer_id created", "subscription_id created", "subscription_key created", "type created"},
+			"subscriptions": {"_id", "customer_id", "status current_period_end", "user_id access"},
+			"webhook_events": {
+				"_id", "created", "customer_account_id created", "customer_id created", "named_ids created", "related_ids created",
+				"subscription_id created", "subscription_key created", "type created",
+			},
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("indexes (-want +got):\n%s", diff)

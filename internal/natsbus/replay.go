@@ -39,13 +39,14 @@ var ErrOtherReplay = errors.New("another replay was interrupted")
 // Replay reads the stream in order, from a start to what was its end when the
 // replay began.
 type Replay struct {
+	Total   uint64 // messages to read when it was opened
+	Until   uint64 // sequence of the last message to read
+	Resumed uint64 // sequence after which it continues; 0 for a new replay
+
 	bus      *Bus
 	cfg      ReplayConfig
 	consumer jetstream.Consumer
-	until    uint64
-	total    uint64
 	pending  uint64 // after last
-	resumed  uint64
 	last     jetstream.Msg
 	ended    bool
 	// delivered counts the messages that arrived since the consumer was created. torn
@@ -60,18 +61,9 @@ func (b *Bus) OpenReplay(ctx context.Context, cfg ReplayConfig) (*Replay, error)
 	if err := r.open(ctx); err != nil {
 		return nil, err
 	}
-	r.total = r.pending
+	r.Total = r.pending
 	return r, nil
 }
-
-// Total returns the number of messages to read when it was opened.
-func (r *Replay) Total() uint64 { return r.total }
-
-// Until returns the sequence of the last message to read.
-func (r *Replay) Until() uint64 { return r.until }
-
-// Resumed returns the sequence after which it continues, or 0 for a new replay.
-func (r *Replay) Resumed() uint64 { return r.resumed }
 
 // Next returns the next messages, at most n, or none at the end. [Replay.Done]
 // acknowledges them together.
@@ -106,7 +98,7 @@ func (r *Replay) Done(ctx context.Context) error {
 		return fmt.Errorf("reading the metadata of a message: %w", err)
 	}
 	r.pending = meta.NumPending
-	r.ended = meta.Sequence.Stream >= r.until || r.pending == 0
+	r.ended = meta.Sequence.Stream >= r.Until || r.pending == 0
 	return nil
 }
 
@@ -180,10 +172,10 @@ func (r *Replay) rewind(ctx context.Context) error {
 	if _, err := r.consumer.Info(ctx); errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return r.errGone()
 	}
-	resumed := r.resumed
+	resumed := r.Resumed
 	r.cfg.Restart = false
 	err := r.open(ctx)
-	r.resumed = resumed
+	r.Resumed = resumed
 	return err
 }
 
@@ -237,13 +229,13 @@ func (r *Replay) newConsumer(ctx context.Context) (jetstream.ConsumerConfig, err
 	if err != nil {
 		return jetstream.ConsumerConfig{}, fmt.Errorf("looking up stream %s: %w", r.cfg.Stream, err)
 	}
-	r.until = stream.CachedInfo().State.LastSeq
+	r.Until = stream.CachedInfo().State.LastSeq
 	config := jetstream.ConsumerConfig{
 		Durable:     r.cfg.Consumer,
 		Description: "reads the stream again; removed at the end",
 		AckPolicy:   jetstream.AckAllPolicy,
 		AckWait:     ackWait, MaxDeliver: -1, MaxAckPending: -1,
-		Metadata: map[string]string{replayFrom: r.cfg.From, replayUntil: strconv.FormatUint(r.until, 10)},
+		Metadata: map[string]string{replayFrom: r.cfg.From, replayUntil: strconv.FormatUint(r.Until, 10)},
 	}
 	switch {
 	case r.cfg.Sequence > 0:
@@ -264,7 +256,7 @@ func (r *Replay) resume(old *jetstream.ConsumerInfo, config *jetstream.ConsumerC
 	if err != nil {
 		return fmt.Errorf("%w: its end is unknown", ErrOtherReplay)
 	}
-	r.until, r.resumed = until, acknowledged
+	r.Until, r.Resumed = until, acknowledged
 	config.Metadata[replayUntil] = metadata[replayUntil]
 	config.DeliverPolicy, config.OptStartSeq, config.OptStartTime = old.Config.DeliverPolicy, old.Config.OptStartSeq, old.Config.OptStartTime
 	if acknowledged > 0 {

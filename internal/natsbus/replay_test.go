@@ -53,8 +53,8 @@ func TestReplayReadsInOrderUpToTheEndAtItsStart(t *testing.T) {
 	rig := newRig(t)
 	rig.publish(t, 5)
 	r := openReplay(t, rig.bus, replayConfig("the beginning"))
-	if got := next(t, r, 3); !cmp.Equal(got, []uint64{1, 2, 3}) || r.Total() != 5 {
-		t.Errorf("got %v of %d", got, r.Total())
+	if got := next(t, r, 3); !cmp.Equal(got, []uint64{1, 2, 3}) || r.Total != 5 {
+		t.Errorf("got %v of %d", got, r.Total)
 	}
 	done(t, r)
 	rig.publish(t, 6) // of these, only the sixth is new
@@ -83,8 +83,8 @@ func TestReplayContinuesAfterAKill(t *testing.T) {
 	next(t, r, 2) // killed before it acknowledges these
 	rig.publish(t, 8)
 	r = openReplay(t, rig.bus, replayConfig("2"))
-	if got := next(t, r, 2); !cmp.Equal(got, []uint64{3, 4}) || r.Resumed() != 2 || r.Until() != 6 {
-		t.Errorf("got %v after %d, up to %d; want 3 and 4 after 2, up to 6", got, r.Resumed(), r.Until())
+	if got := next(t, r, 2); !cmp.Equal(got, []uint64{3, 4}) || r.Resumed != 2 || r.Until != 6 {
+		t.Errorf("got %v after %d, up to %d; want 3 and 4 after 2, up to 6", got, r.Resumed, r.Until)
 	}
 	if _, err := rig.bus.OpenReplay(t.Context(), replayConfig("3")); !errors.Is(err, natsbus.ErrOtherReplay) {
 		t.Errorf("got %v for another start, want ErrOtherReplay", err)
@@ -102,8 +102,8 @@ func TestReplayFromATime(t *testing.T) {
 	rig.publish(t, 2)
 	cfg := replayConfig("later")
 	cfg.Time = time.Now().Add(time.Hour)
-	if r := openReplay(t, rig.bus, cfg); next(t, r, 9) != nil || r.Total() != 0 {
-		t.Errorf("got %d messages from the future", r.Total())
+	if r := openReplay(t, rig.bus, cfg); next(t, r, 9) != nil || r.Total != 0 {
+		t.Errorf("got %d messages from the future", r.Total)
 	}
 	cfg.Time, cfg.Restart = time.Now().Add(-time.Hour), true
 	if got := next(t, openReplay(t, rig.bus, cfg), 9); !cmp.Equal(got, []uint64{1, 2}) {

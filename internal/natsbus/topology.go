@@ -48,17 +48,11 @@ func (s StreamSettings) config() jetstream.StreamConfig {
 }
 
 func (s StreamSettings) deadLetters() jetstream.StreamConfig {
-	return jetstream.StreamConfig{
-		Name:        DeadLetterStream,
-		Description: "messages that a consumer can never process",
-		Subjects:    []string{deadLetterPrefix + ">"},
-		Storage:     jetstream.FileStorage,
-		Retention:   jetstream.LimitsPolicy,
-		Discard:     jetstream.DiscardNew,
-		Replicas:    s.Replicas,
-		MaxBytes:    -1,
-		Duplicates:  72 * time.Hour,
-	}
+	c := s.config()
+	c.Name, c.Description = DeadLetterStream, "messages that a consumer can never process"
+	c.Subjects = []string{deadLetterPrefix + ">"}
+	c.MaxAge, c.MaxBytes, c.Duplicates = 0, -1, 72*time.Hour
+	return c
 }
 
 // streams returns the configuration of both streams.

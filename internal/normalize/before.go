@@ -6,20 +6,14 @@ import (
 	"strings"
 )
 
-// sparseBefore is the first API version whose previous_attributes contain whole
-// arrays. Older versions list only what changed in an array's elements. An event
-// without a version is older than versions in events.
-// See https://docs.stripe.com/upgrades#2017-05-25
-const sparseBefore = "2017-05-25"
-
 // objectBefore returns a subscription object as it was before an event, by merging
 // the previous attributes into it. Some versions have the plan and the quantity
 // of the only item at the top too, and list previous values only there.
-func objectBefore(object, previous value, version string) value {
+func objectBefore(object, previous value) value {
 	if !previous.isObject() || previous.isEmpty() {
 		return object
 	}
-	merged := merge(object, previous, version < sparseBefore)
+	merged := merge(object, previous, false)
 	items, plan, quantity := object.get("items"), set(previous.get("plan")), set(previous.get("quantity"))
 	if !items.exists() || previous.get("items").exists() || !plan.exists() && !quantity.exists() {
 		return merged
@@ -56,8 +50,8 @@ func onlyItemBefore(items, plan, quantity value) value {
 }
 
 // merge returns v with previous merged into it. Objects are merged; everything
-// else is replaced; null means that a member was not set. If sparse, arrays are
-// merged element by element.
+// else is replaced; null means that a member was not set. Arrays are merged
+// element by element if sparse, or if previous has parts of their elements.
 func merge(v, previous value, sparse bool) value {
 	m := merger{sparse: sparse}
 	m.out.Grow(len(v.raw()) + len(previous.raw()))
@@ -74,11 +68,30 @@ func (m *merger) merge(v, previous value) {
 	switch {
 	case v.isObject() && previous.isObject():
 		m.object(v, previous)
-	case m.sparse && v.isArray() && previous.isArray():
+	case v.isArray() && previous.isArray() && (m.sparse || hasParts(v, previous)):
 		m.array(v, previous)
 	default:
 		m.out.WriteString(previous.raw())
 	}
+}
+
+// hasParts reports whether previous has only parts of elements. Until 2017-05-25
+// it lists of each element what was different, and null if nothing was.
+// See https://docs.stripe.com/upgrades#2017-05-25
+func hasParts(now, previous value) bool {
+	before := slices.Collect(previous.inside())
+	for i, v := range now.elements() {
+		if i < len(before) && isPart(v, before[i]) {
+			return true
+		}
+	}
+	return false
+}
+
+// isPart goes by the type of an object, which never changes: a whole element has it.
+func isPart(now, before value) bool {
+	return now.isObject() && (before.isNull() ||
+		before.isObject() && !before.get("object").exists() && now.get("object").exists())
 }
 
 // object writes the members of now in their order, and then those that only
@@ -112,10 +125,13 @@ func (m *merger) array(now, previous value) {
 	before := slices.Collect(previous.inside())
 	for i, v := range now.elements() {
 		next(v)
-		if i < len(before) && !before[i].isNull() {
-			m.merge(v, before[i])
-		} else {
+		switch {
+		case i >= len(before) || before[i].isNull():
 			m.out.WriteString(v.raw())
+		case m.sparse || isPart(v, before[i]):
+			m.merge(v, before[i])
+		default:
+			m.out.WriteString(before[i].raw())
 		}
 	}
 	for _, v := range before[min(count(now), len(before)):] {

@@ -30,7 +30,7 @@ func subscriptionIdentity(sub *events.Subscription) *events.Identity {
 	}
 	return &events.Identity{
 		UserID: sub.UserID, Source: events.IdentitySubscriptionMetadata,
-		CustomerID: sub.CustomerID, SubscriptionID: sub.ID,
+		CustomerID: sub.CustomerID, CustomerAccountID: sub.CustomerAccountID, SubscriptionID: sub.ID,
 	}
 }
 
@@ -44,12 +44,12 @@ func (n *Normalizer) sessionIdentity(s *events.CheckoutSession) *events.Identity
 	if strings.TrimSpace(user) == "" {
 		user = n.userID(s.Metadata)
 	}
-	if user == "" || s.CustomerID == "" && s.SubscriptionID == "" {
+	if user == "" || s.CustomerID == "" && s.CustomerAccountID == "" && s.SubscriptionID == "" {
 		return nil
 	}
 	return &events.Identity{
 		UserID: user, Source: events.IdentityCheckoutSession,
-		CustomerID: s.CustomerID, SubscriptionID: s.SubscriptionID,
+		CustomerID: s.CustomerID, CustomerAccountID: s.CustomerAccountID, SubscriptionID: s.SubscriptionID,
 	}
 }
 
@@ -64,6 +64,6 @@ func (n *Normalizer) customerIdentity(c *events.Customer) *events.Identity {
 		return nil
 	}
 	return &events.Identity{
-		UserID: n.userID(c.Metadata), Source: events.IdentityCustomerMetadata, CustomerID: c.ID,
+		UserID: n.userID(c.Metadata), Source: events.IdentityCustomerMetadata, CustomerID: c.ID, CustomerAccountID: c.CustomerAccountID,
 	}
 }

@@ -154,6 +154,10 @@ func (n *Normalizer) setObject(msg *events.Message, env envelope, warnings *note
 	msg.Data.Ignored = n.ignored(env)
 	subject, ok := events.SubscriptionSubject(env.kind)
 	ok = ok && !env.thin && msg.Data.Ignored == ""
+	if ok && !isSubscription(env.object) {
+		ok = false
+		warnings.add("data.object.object: not subscription, so it is not read as one")
+	}
 	if ok && env.subject == "" {
 		warnings.add("data.object.id: missing, so the subscription is unknown")
 	}
@@ -165,7 +169,15 @@ func (n *Normalizer) setObject(msg *events.Message, env envelope, warnings *note
 	msg.Type = events.StripeSubject(env.kind)
 	if msg.Data.Ignored == "" && !env.thin {
 		n.setRelated(msg, env, warnings)
+		warnCutOff(env.object, value{}, warnings)
 	}
+}
+
+// isSubscription accepts an object without a type, as some tools send it.
+func isSubscription(object value) bool {
+	kind := set(object.get("object"))
+	text, _ := kind.text()
+	return !kind.exists() || text == "subscription"
 }
 
 // ignored says why the event is not admitted, or "".
@@ -184,6 +196,7 @@ func (n *Normalizer) ignored(env envelope) string {
 // update, what was different before.
 func (n *Normalizer) setSubscription(data *events.Data, env envelope, warnings *notes) {
 	after := n.subscription(env.object, env, warnings)
+	warnCutOff(env.object, env.object.get("items"), warnings)
 	before := after
 	if env.kind == "customer.subscription.updated" {
 		before = n.before(after, env, warnings)
@@ -197,7 +210,7 @@ func (n *Normalizer) setSubscription(data *events.Data, env envelope, warnings *
 // before merges the previous attributes into the object and reads the result
 // like the object itself. Only warnings that the object did not cause are added.
 func (n *Normalizer) before(after *events.Subscription, env envelope, warnings *notes) *events.Subscription {
-	object := objectBefore(env.object, env.previous, env.version)
+	object := objectBefore(env.object, env.previous)
 	if object == env.object {
 		return after
 	}

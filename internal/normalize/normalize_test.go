@@ -488,3 +488,27 @@ func TestNewRequiresOptions(t *testing.T) {
 		}
 	}
 }
+
+// An item, an event of another API or something new can have a type like those of
+// subscriptions.
+func TestOnlySubscriptionsAreSubscriptions(t *testing.T) {
+	t.Parallel()
+	for kind, want := range map[string]string{
+		`"subscription"`:      "subscription.updated",
+		`null`:                "subscription.updated",
+		`"subscription_item"`: "stripe.customer.subscription.updated",
+		`""`:                  "stripe.customer.subscription.updated",
+		`7`:                   "stripe.customer.subscription.updated",
+	} {
+		m := message(t, event("customer.subscription.updated", `{"id":"si_1","object":`+kind+`,"status":"active","metadata":{"user_id":"u_1"}}`))
+		isOne := want == "subscription.updated"
+		if m.Type != want || (m.Data.Subscription != nil) != isOne || (m.Data.Identity != nil) != isOne || (m.Data.Warnings == nil) != isOne {
+			t.Errorf("object %s: got %s with %+v, want %s", kind, m.Type, m.Data, want)
+		}
+		roundTrip(t, m)
+	}
+	m := message(t, event("customer.subscription.updated", `{"id":"sub_1"}`))
+	if m.Type != "subscription.updated" {
+		t.Errorf("no type: got %s, want subscription.updated", m.Type)
+	}
+}

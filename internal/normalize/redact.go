@@ -141,7 +141,7 @@ func isSessionType(v value) bool {
 func (r *redactor) replace(i uint32) {
 	e := edit{node: i}
 	if len(r.edits) <= maxNotes {
-		e.path = pathOf(r.steps(i))
+		e.path = pathOf(r.doc.steps(i))
 	}
 	r.edits = append(r.edits, e)
 }
@@ -153,8 +153,8 @@ type step struct {
 }
 
 // steps returns the way from the root to a node.
-func (r *redactor) steps(i uint32) []step {
-	nodes := r.doc.nodes
+func (d *document) steps(i uint32) []step {
+	nodes := d.nodes
 	steps := make([]step, 0, 16)
 	for at := uint32(0); at != i; {
 		var s step
@@ -162,7 +162,7 @@ func (r *redactor) steps(i uint32) []step {
 			s.index++
 		}
 		if nodes[at].nameEnd > 0 {
-			s.member = value{r.doc, at}
+			s.member = value{d, at}
 		}
 		steps = append(steps, s)
 	}

@@ -3,6 +3,7 @@ package normalize
 import (
 	"cmp"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/billbus/billbus/events"
@@ -18,64 +19,134 @@ func References(event json.RawMessage) events.References {
 	r := reader{object: body, warnings: new(notes)}
 	var refs events.References
 	if form, _ := r.object.get("object").text(); form == "v2.core.event" {
-		refs = relatedReferences(r.child("related_object"))
+		refs = thinReferences(r.child("related_object"))
 	} else {
-		refs = objectReferences(r.child("data").child("object"), r.text("type"))
+		refs = objectReferences(r.child("data"), r.text("type"))
 	}
 	refs.RequestID, refs.IdempotencyKey = request(r)
 	return refs
 }
 
-func relatedReferences(related reader) events.References {
+func thinReferences(related reader) events.References {
 	refs := events.References{ObjectID: related.text("id")}
-	switch related.text("type") {
-	case "subscription":
+	switch kind := related.text("type"); {
+	case kind == "subscription":
 		refs.SubscriptionID = refs.ObjectID
-	case "customer":
+	case kind == "customer":
 		refs.CustomerID = refs.ObjectID
+	case kind == "v2.core.account":
+		refs.CustomerAccountID = refs.ObjectID
+	case connects(kind):
+		refs.RelatedIDs = ids{}.add(refs.ObjectID)
 	}
 	return refs
 }
 
-func objectReferences(obj reader, eventType string) events.References {
-	refs := events.References{
-		ObjectID:       obj.text("id"),
-		SubscriptionID: subscriptionOf(obj),
-		CustomerID:     obj.reference("customer"),
-	}
-	kind := obj.text("object")
-	switch {
-	case kind == "subscription", kind == "" && strings.HasPrefix(eventType, "customer.subscription."):
+// objectReferences reads the object, and what it was before the event: a payment
+// method that was detached names its customer there only.
+func objectReferences(data reader, eventType string) events.References {
+	obj, previous := data.child("object"), data.child("previous_attributes")
+	refs := events.References{ObjectID: obj.text("id")}
+	switch kind := obj.text("object"); {
+	case kind == "subscription", strings.HasPrefix(eventType, "customer.subscription.") && isSubscription(obj.object):
 		refs.SubscriptionID = refs.ObjectID
 	case kind == "customer":
 		refs.CustomerID = refs.ObjectID
 	}
+	var named, related ids
+	for _, o := range []reader{obj, previous} {
+		subscription := cmp.Or(subscriptionOf(o), o.reference("released_subscription"))
+		customer, account := o.reference("customer"), o.reference("customer_account")
+		refs.SubscriptionID = cmp.Or(refs.SubscriptionID, subscription)
+		refs.CustomerID = cmp.Or(refs.CustomerID, customer)
+		refs.CustomerAccountID = cmp.Or(refs.CustomerAccountID, account)
+		named = named.add(subscription, customer, account).add(subscriptionsOfLines(o)...)
+		related = related.add(relatedIDs(o)...)
+	}
+	if connects(obj.text("object")) {
+		related = related.add(refs.ObjectID)
+	}
+	refs.NamedIDs, refs.RelatedIDs = named.without(refs.SubscriptionID, refs.CustomerID, refs.CustomerAccountID), related
 	return refs
 }
 
+// connects reports whether other objects name one of this type instead of the
+// subscription or the customer: a dispute names its charge.
+func connects(kind string) bool {
+	switch kind {
+	case "invoice", "payment_intent", "charge", "subscription_schedule":
+		return true
+	}
+	return false
+}
+
+// relatedIDs returns the ids of such objects that an object names. Since 2025, the
+// payment of an invoice is an object of its own.
+func relatedIDs(obj reader) []string {
+	var found ids
+	for _, name := range []string{"invoice", "latest_invoice", "payment_intent", "charge", "latest_charge", "schedule", "subscription_schedule"} {
+		found = found.add(obj.reference(name))
+	}
+	found = found.add(paymentIDs(obj)...)
+	page := obj.child("payments")
+	for i, v := range page.array("data").elements() {
+		found = found.add(paymentIDs(page.element("data", i, v))...)
+	}
+	return found
+}
+
+func paymentIDs(obj reader) []string {
+	payment := obj.child("payment")
+	return []string{payment.reference("payment_intent"), payment.reference("charge")}
+}
+
+// maxIDs bounds what a hostile event can add to the indexes of the audit trail.
+const maxIDs = 100
+
+// ids are different ids, in the order in which they were found.
+type ids []string
+
+func (list ids) add(more ...string) ids {
+	for _, id := range more {
+		if id != "" && len(list) < maxIDs && !slices.Contains(list, id) {
+			list = append(list, id)
+		}
+	}
+	return list
+}
+
+func (list ids) without(known ...string) ids {
+	var rest ids
+	for _, id := range list {
+		if !slices.Contains(known, id) {
+			rest = append(rest, id)
+		}
+	}
+	return rest
+}
+
 // subscriptionOf returns the subscription that an object belongs to. Since 2025,
-// invoices have it in parent.
+// invoices have it in parent. An invoice whose lines name several subscriptions
+// belongs to none of them.
 func subscriptionOf(obj reader) string {
 	inParent := obj.child("parent").child("subscription_details")
 	details := obj.child("subscription_details")
 	id := cmp.Or(obj.reference("subscription"), inParent.reference("subscription"), details.reference("subscription"))
-	if id == "" {
-		return subscriptionOfLines(obj)
+	if id != "" {
+		return id
 	}
-	return id
+	if all := subscriptionsOfLines(obj); len(all) == 1 {
+		return all[0]
+	}
+	return ""
 }
 
-// subscriptionOfLines returns the only subscription that an invoice's lines
-// name. An invoice for several subscriptions belongs to none of them.
-func subscriptionOfLines(obj reader) string {
+// subscriptionsOfLines returns the subscriptions that an invoice's lines name.
+func subscriptionsOfLines(obj reader) ids {
 	page := obj.child("lines")
-	found := ""
+	var found ids
 	for i, v := range page.array("data").elements() {
-		id := subscriptionOfLine(page.element("data", i, v))
-		if found != "" && id != "" && id != found {
-			return ""
-		}
-		found = cmp.Or(found, id)
+		found = found.add(subscriptionOfLine(page.element("data", i, v)))
 	}
 	return found
 }

@@ -54,6 +54,7 @@ func invoice(r reader, env envelope) *events.Invoice {
 		AccountID:            env.account,
 		Livemode:             env.livemode,
 		CustomerID:           r.reference("customer"),
+		CustomerAccountID:    r.reference("customer_account"),
 		CustomerEmail:        r.text("customer_email"),
 		SubscriptionID:       subscriptionOf(r),
 		Status:               invoiceStatus(r),
@@ -109,6 +110,7 @@ func checkoutSession(r reader, env envelope) *events.CheckoutSession {
 		Status:            r.text("status"),
 		PaymentStatus:     r.text("payment_status"),
 		CustomerID:        r.reference("customer"),
+		CustomerAccountID: r.reference("customer_account"),
 		CustomerEmail:     cmp.Or(r.text("customer_email"), details.text("email")),
 		SubscriptionID:    r.reference("subscription"),
 		ClientReferenceID: r.text("client_reference_id"),
@@ -120,22 +122,24 @@ func checkoutSession(r reader, env envelope) *events.CheckoutSession {
 
 func customer(r reader, env envelope, deleted bool) *events.Customer {
 	return &events.Customer{
-		ID:        r.text("id"),
-		AccountID: env.account,
-		Livemode:  env.livemode,
-		Email:     r.text("email"),
-		Name:      r.text("name"),
-		Deleted:   deleted || r.isTrue("deleted"),
-		Created:   r.moment("created"),
-		Metadata:  metadata(r),
+		ID:                r.text("id"),
+		CustomerAccountID: r.reference("customer_account"),
+		AccountID:         env.account,
+		Livemode:          env.livemode,
+		Email:             r.text("email"),
+		Name:              r.text("name"),
+		Deleted:           deleted || r.isTrue("deleted"),
+		Created:           r.moment("created"),
+		Metadata:          metadata(r),
 	}
 }
 
 func customerDiscount(r reader) *events.CustomerDiscount {
 	return &events.CustomerDiscount{
-		Discount:       discount(r),
-		CustomerID:     r.reference("customer"),
-		SubscriptionID: r.reference("subscription"),
+		Discount:          discount(r),
+		CustomerID:        r.reference("customer"),
+		CustomerAccountID: r.reference("customer_account"),
+		SubscriptionID:    r.reference("subscription"),
 	}
 }
 

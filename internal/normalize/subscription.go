@@ -15,6 +15,7 @@ func (n *Normalizer) subscription(obj value, env envelope, warnings *notes) *eve
 	s := &events.Subscription{
 		ID:                     r.text("id"),
 		CustomerID:             r.reference("customer"),
+		CustomerAccountID:      r.reference("customer_account"),
 		AccountID:              env.account,
 		Livemode:               env.livemode,
 		Status:                 r.text("status"),

@@ -30,8 +30,8 @@ func TestSubscription(t *testing.T) {
 		"keys in capitals":     {`,"Status":"active","CUSTOMER":"cus_1"`, events.Subscription{}, nil},
 		"unknown status":       {`,"status":"dormant"`, events.Subscription{Status: "dormant"}, nil},
 		"references by id": {
-			`,"customer":"cus_1","default_payment_method":"pm_1","default_source":"src_1","latest_invoice":"in_1","schedule":"sub_sched_1","test_clock":"clock_1"`,
-			events.Subscription{CustomerID: "cus_1", DefaultPaymentMethodID: "pm_1", DefaultSourceID: "src_1", LatestInvoiceID: "in_1", ScheduleID: "sub_sched_1", TestClockID: "clock_1"},
+			`,"customer":"cus_1","customer_account":"acct_c","default_payment_method":"pm_1","default_source":"src_1","latest_invoice":"in_1","schedule":"sub_sched_1","test_clock":"clock_1"`,
+			events.Subscription{CustomerID: "cus_1", CustomerAccountID: "acct_c", DefaultPaymentMethodID: "pm_1", DefaultSourceID: "src_1", LatestInvoiceID: "in_1", ScheduleID: "sub_sched_1", TestClockID: "clock_1"},
 			nil,
 		},
 		"references expanded": {

@@ -6,21 +6,23 @@ package ops
 import (
 	"io"
 	"log/slog"
-	"os"
 
-	"golang.org/x/term"
+	"github.com/billbus/billbus/internal/term"
 )
 
 // NewLogger returns a logger in the format "json" or "text". If format is "", a
 // terminal gets text and everything else JSON. Times are in UTC, so that the lines of
-// several machines can be sorted.
-func NewLogger(w io.Writer, level slog.Level, format string) *slog.Logger {
+// several machines can be sorted. It logs the warnings about the settings first.
+func NewLogger(w io.Writer, level slog.Level, format string, warnings ...string) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level, ReplaceAttr: utc}
-	file, ok := w.(*os.File)
-	if format == "text" || format == "" && ok && term.IsTerminal(int(file.Fd())) {
-		return slog.New(slog.NewTextHandler(w, options))
+	log := slog.New(slog.NewJSONHandler(w, options))
+	if format == "text" || format == "" && term.IsTerminal(w) {
+		log = slog.New(slog.NewTextHandler(w, options))
 	}
-	return slog.New(slog.NewJSONHandler(w, options))
+	for _, warning := range warnings {
+		log.Warn("settings", "warning", warning)
+	}
+	return log
 }
 
 // utc converts the time of the line and all times among its attributes.

@@ -2,7 +2,6 @@ package ops
 
 import (
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,6 +14,9 @@ import (
 // Metrics counts what one program does. Labels are outcomes, reasons and names from the
 // configuration, never customers or texts of errors, whose number has no limit.
 type Metrics struct {
+	// OnRejection, if not nil, is called for each webhook that is rejected.
+	OnRejection func(reason fault.Reason)
+
 	registry *prometheus.Registry
 
 	webhooks      *prometheus.CounterVec
@@ -29,9 +31,8 @@ type Metrics struct {
 	lag           prometheus.Histogram
 	redeliveries  prometheus.Counter
 	userIDs       *prometheus.CounterVec
-	pending       lateGauge
-	deadLetters   lateGauge
-	gaps          lateGauge
+	// The gauges appear when they are first set. Before that, a value of 0 would say that all is well.
+	pending, deadLetters, gaps prometheus.Gauge
 }
 
 // NewMetrics returns metrics in their own registry, which also has those of Go and the process.
@@ -78,6 +79,9 @@ func (m *Metrics) WebhookDone(outcome string, d time.Duration) {
 // WebhookRejected counts a rejected webhook.
 func (m *Metrics) WebhookRejected(reason fault.Reason) {
 	m.rejections.WithLabelValues(string(reason)).Inc()
+	if m.OnRejection != nil {
+		m.OnRejection(reason)
+	}
 }
 
 // SecretVerified counts a webhook that this secret verified. An old secret can be removed once its
@@ -107,13 +111,13 @@ func (m *Metrics) EventLag(d time.Duration) { m.lag.Observe(max(d, 0).Seconds())
 func (m *Metrics) Redelivered() { m.redeliveries.Inc() }
 
 // SetConsumerPending sets how many messages wait in the stream.
-func (m *Metrics) SetConsumerPending(n uint64) { m.pending.set(m.registry, n) }
+func (m *Metrics) SetConsumerPending(n uint64) { m.set(m.pending, n) }
 
 // SetDeadLetters sets how many dead letters there are.
-func (m *Metrics) SetDeadLetters(n uint64) { m.deadLetters.set(m.registry, n) }
+func (m *Metrics) SetDeadLetters(n uint64) { m.set(m.deadLetters, n) }
 
 // SetGaps sets in how many places events are missing.
-func (m *Metrics) SetGaps(n uint64) { m.gaps.set(m.registry, n) }
+func (m *Metrics) SetGaps(n uint64) { m.set(m.gaps, n) }
 
 // UserID counts a user id by its source.
 func (m *Metrics) UserID(source string) { m.userIDs.WithLabelValues(source).Inc() }
@@ -139,18 +143,11 @@ func histogram(name, help string, buckets []float64) prometheus.Histogram {
 	return prometheus.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets})
 }
 
-// lateGauge is a gauge that appears when it is first set. Before that, a value of 0 would say that all
-// is well.
-type lateGauge struct {
-	once  *sync.Once
-	gauge prometheus.Gauge
+func gauge(name, help string) prometheus.Gauge {
+	return prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
 }
 
-func gauge(name, help string) lateGauge {
-	return lateGauge{once: new(sync.Once), gauge: prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})}
-}
-
-func (g lateGauge) set(registry *prometheus.Registry, n uint64) {
-	g.gauge.Set(float64(n))
-	g.once.Do(func() { registry.MustRegister(g.gauge) })
+func (m *Metrics) set(g prometheus.Gauge, n uint64) {
+	g.Set(float64(n))
+	_ = m.registry.Register(g) // fails if it is registered already
 }

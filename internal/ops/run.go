@@ -32,13 +32,26 @@ func Hangup() (<-chan os.Signal, func()) {
 	return hup, func() { signal.Stop(hup) }
 }
 
+// Deps are what the parts of a process share.
+type Deps struct {
+	Log     *slog.Logger
+	Metrics *Metrics
+	Health  *Health
+	Now     func() time.Time
+}
+
+// NewDeps returns the shared parts of a process that begins.
+func NewDeps(log *slog.Logger) Deps {
+	return Deps{Log: log, Metrics: NewMetrics(), Health: NewHealth(), Now: time.Now}
+}
+
 // WithAdmin serves the admin address until run returns. After ctx is done, while run
 // drains, the program is not ready but alive.
-func WithAdmin(ctx context.Context, ln net.Listener, health *Health, metrics *Metrics, log *slog.Logger, run func(context.Context) error) error {
+func WithAdmin(ctx context.Context, ln net.Listener, deps Deps, run func(context.Context) error) error {
 	adminCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	served := make(chan error, 1)
-	go func() { served <- Serve(adminCtx, ln, AdminHandler(health, metrics), time.Second, log) }()
-	unready := context.AfterFunc(ctx, health.Shutdown)
+	go func() { served <- Serve(adminCtx, ln, AdminHandler(deps.Health, deps.Metrics), time.Second, deps.Log) }()
+	unready := context.AfterFunc(ctx, deps.Health.Shutdown)
 	defer unready()
 	err := run(ctx)
 	stop()

@@ -47,7 +47,7 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, grace time.Dura
 }
 
 func newServer(h http.Handler, log *slog.Logger) (*http.Server, *busyConns) {
-	busy := &busyConns{conns: map[net.Conn]struct{}{}}
+	busy := &busyConns{}
 	srv := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -90,23 +90,19 @@ func stop(ctx context.Context, srv *http.Server, busy *busyConns, grace time.Dur
 
 // busyConns are the connections with a request in flight, from its first byte until its answer has
 // been written.
-type busyConns struct {
-	mu    sync.Mutex
-	conns map[net.Conn]struct{}
-}
+type busyConns struct{ conns sync.Map }
 
 func (b *busyConns) note(conn net.Conn, state http.ConnState) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	if state == http.StateActive {
-		b.conns[conn] = struct{}{}
+		b.conns.Store(conn, nil)
 		return
 	}
-	delete(b.conns, conn)
+	b.conns.Delete(conn)
 }
 
 func (b *busyConns) none() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return len(b.conns) == 0
+	for range b.conns.Range {
+		return false
+	}
+	return true
 }

@@ -3,7 +3,6 @@ package secret
 
 import (
 	"crypto/subtle"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -51,17 +50,11 @@ func (t Text) String() string {
 	return redacted
 }
 
-// GoString never returns the text.
-func (t Text) GoString() string { return t.String() }
-
-// Format prints the result of String for every verb.
+// Format prints the result of String for every verb, and so for %#v.
 func (t Text) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, t.String()) }
 
 // LogValue never returns the text.
 func (t Text) LogValue() slog.Value { return slog.StringValue(t.String()) }
 
-// MarshalText never returns the text.
+// MarshalText never returns the text, nor does JSON, which calls it.
 func (t Text) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
-
-// MarshalJSON never returns the text.
-func (t Text) MarshalJSON() ([]byte, error) { return json.Marshal(t.String()) }

@@ -58,7 +58,7 @@ func TestSecretForms(t *testing.T) {
 			text := secret.New(tt.plain)
 			marshaled, _ := text.MarshalText()
 			for _, got := range []string{
-				text.String(), text.GoString(), text.LogValue().String(), string(marshaled),
+				text.String(), text.LogValue().String(), string(marshaled),
 				fmt.Sprint(text), fmt.Sprintf("%#v", text),
 			} {
 				if got != tt.want {

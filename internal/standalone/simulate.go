@@ -15,11 +15,12 @@ import (
 	"github.com/billbus/billbus/config"
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/events/ordering"
-	"github.com/billbus/billbus/internal/mongostore"
 	"github.com/billbus/billbus/internal/normalize"
 	"github.com/billbus/billbus/internal/ops"
+	"github.com/billbus/billbus/internal/secret"
 	"github.com/billbus/billbus/internal/store"
 	"github.com/billbus/billbus/internal/stripesim"
+	"github.com/billbus/billbus/internal/subscriber"
 	"github.com/billbus/billbus/internal/term"
 )
 
@@ -38,16 +39,11 @@ const (
 // simulate plays lifecycles. With --once, everything stops afterwards and the program
 // ends with the result. Otherwise a failure is printed, and everything goes on.
 func (s *servers) simulate(ctx context.Context, stop func(), cfg config.Standalone, url string, health *ops.Health, out io.Writer, log *slog.Logger) error {
-	db, err := mongostore.Open(mongostore.Config{
-		URI: s.docs.URI(), Database: cfg.Database, MaxBatch: 1, Now: time.Now, Log: log,
+	mongo := config.Mongo{URI: secret.New(s.docs.URI()), Database: cfg.Database}
+	err := subscriber.WithStore(ctx, mongo, 1, log, func(db store.Store) error {
+		play := &simulation{cfg: cfg, url: url, store: db, health: health, out: out, now: time.Now}
+		return play.run(ctx)
 	})
-	if err != nil {
-		stop()
-		return err
-	}
-	defer func() { _ = db.Close(context.WithoutCancel(ctx)) }()
-	play := &simulation{cfg: cfg, url: url, store: db, health: health, out: out, now: time.Now}
-	err = play.run(ctx)
 	if cfg.Once {
 		stop()
 		return err
@@ -96,7 +92,15 @@ func (s *simulation) run(ctx context.Context) error {
 func (s *simulation) livemode() bool { return s.cfg.Webhook.Livemode == normalize.Live }
 
 func (s *simulation) waitReady(ctx context.Context) error {
-	return poll(ctx, readyTimeout, func() (bool, error) { return s.health.Ready(ctx).Ready, nil })
+	ready := false
+	err := poll(ctx, readyTimeout, func() (bool, error) {
+		ready = s.health.Ready(ctx).Ready
+		return ready, nil
+	})
+	if err == nil && !ready {
+		err = fmt.Errorf("not ready within %s: see /readyz", readyTimeout)
+	}
+	return err
 }
 
 func (s *simulation) send(ctx context.Context) error {
@@ -105,7 +109,7 @@ func (s *simulation) send(ctx context.Context) error {
 		Duplicates: 0.2, Disorder: true, Now: s.now,
 	}
 	shown := term.NewProgress(s.out, "sending", int64(len(stripesim.Schedule(s.history, sending))))
-	sending.Progress = func(p stripesim.Progress) { shown.Set(int64(p.Done)) }
+	sending.Progress = func(done int, _ stripesim.Answer) { shown.Set(int64(done)) }
 	report, err := stripesim.Send(ctx, s.history, sending)
 	shown.Stop()
 	if err != nil {
@@ -130,7 +134,7 @@ func (s *simulation) waitAudited(ctx context.Context) error {
 	shown := term.NewProgress(s.out, "storing", int64(len(s.history.Deliveries)))
 	defer shown.Stop()
 	audited := 0
-	return ignoreTimeout(poll(ctx, auditTimeout, func() (bool, error) {
+	return poll(ctx, auditTimeout, func() (bool, error) {
 		for ; audited < len(s.history.Deliveries); audited++ {
 			key := events.Key(s.livemode(), "", s.history.Deliveries[audited].ID)
 			if _, err := s.store.Find(ctx, key); err != nil {
@@ -139,18 +143,18 @@ func (s *simulation) waitAudited(ctx context.Context) error {
 			shown.Set(int64(audited + 1))
 		}
 		return true, nil
-	}))
+	})
 }
 
 // report prints the records. It fails if one is wrong, or if an event is not in the
 // audit trail exactly once.
 func (s *simulation) report(ctx context.Context) error {
-	var rows [][]string
+	var rows []term.Row
 	var wrong int
-	err := ignoreTimeout(poll(ctx, recordTimeout, func() (ok bool, err error) {
+	err := poll(ctx, recordTimeout, func() (ok bool, err error) {
 		rows, wrong, err = s.rows(ctx)
 		return wrong == 0, err
-	}))
+	})
 	if err != nil {
 		return err
 	}
@@ -158,15 +162,16 @@ func (s *simulation) report(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := term.Table(s.out, []string{"subscription", "user", "status", "access", "plan", "ends at", "correct"}, rows); err != nil {
+	out := term.NewPrinter(s.out)
+	if err := out.Table([]string{"subscription", "user", "status", "access", "plan", "ends at", "correct"}, rows); err != nil {
 		return err
 	}
 	open := ""
 	if n := s.history.Open(); n > 0 {
 		open = fmt.Sprintf(" (%d of them ambiguous, as expected)", n)
 	}
-	_, err = fmt.Fprintf(s.out, "\n%d of %d records are correct%s; %d of %d events are in the audit trail exactly once.\n",
-		len(rows)-wrong, len(rows), open, audited, len(s.history.Deliveries))
+	err = errors.Join(out.Text(""), out.Text(fmt.Sprintf("%d of %d records are correct%s; %d of %d events are in the audit trail exactly once.",
+		len(rows)-wrong, len(rows), open, audited, len(s.history.Deliveries))))
 	if wrong > 0 || audited < len(s.history.Deliveries) {
 		err = errors.Join(err, errSimulation)
 	}
@@ -192,7 +197,7 @@ func (s *simulation) auditedOnce(ctx context.Context) (int, error) {
 	return once, nil
 }
 
-func (s *simulation) rows(ctx context.Context) (rows [][]string, wrong int, err error) {
+func (s *simulation) rows(ctx context.Context) (rows []term.Row, wrong int, err error) {
 	for _, key := range slices.Sorted(maps.Keys(s.history.Truth)) {
 		truth := s.history.Truth[key]
 		state, found, err := s.store.State(ctx, key)
@@ -206,7 +211,7 @@ func (s *simulation) rows(ctx context.Context) (rows [][]string, wrong int, err 
 		if !correct {
 			wrong++
 		}
-		rows = append(rows, row(truth.Subscription.ID, state, verdict))
+		rows = append(rows, term.Row{Cells: cells(truth.Subscription.ID, state, verdict)})
 	}
 	return rows, wrong, nil
 }
@@ -242,7 +247,7 @@ func differing(truth stripesim.Truth, have *events.Subscription) []string {
 	return diff.Fields
 }
 
-func row(id string, state store.State, verdict string) []string {
+func cells(id string, state store.State, verdict string) []string {
 	sub, endsAt := state.Subscription, ""
 	if !sub.EndsAt.IsZero() {
 		endsAt = sub.EndsAt.UTC().Format(time.DateOnly)
@@ -261,17 +266,7 @@ func plan(items []events.Item) string {
 	return strings.Join(parts, ", ")
 }
 
-var errTimeout = errors.New("timeout")
-
-// ignoreTimeout turns a timeout of poll into success, where a report follows.
-func ignoreTimeout(err error) error {
-	if errors.Is(err, errTimeout) {
-		return nil
-	}
-	return err
-}
-
-// poll calls ok until it reports true or fails, or returns errTimeout.
+// poll calls ok until it reports true or fails, or the time is over.
 func poll(ctx context.Context, timeout time.Duration, ok func() (bool, error)) error {
 	limit := time.NewTimer(timeout)
 	defer limit.Stop()
@@ -285,7 +280,7 @@ func poll(ctx context.Context, timeout time.Duration, ok func() (bool, error)) e
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-limit.C:
-			return errTimeout
+			return nil
 		case <-tick.C:
 		}
 	}

@@ -11,7 +11,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/gofrs/flock"
 
@@ -92,7 +91,7 @@ func start(cfg config.Standalone) (*servers, error) {
 }
 
 // free returns an error that names the setting if its port is in use. The embedded
-// servers do not know the settings.
+// servers do not know the settings, and NATS reports a port in use only in its own log.
 func free(setting, addr string) error {
 	ln, err := ops.Listen(setting, addr)
 	if err != nil {
@@ -111,19 +110,21 @@ func (s *servers) close() {
 func (s *servers) run(ctx context.Context, cfg config.Standalone, admin net.Listener, made bool, out io.Writer, log *slog.Logger) error {
 	hup, ignore := ops.Hangup()
 	defer ignore()
-	health, metrics := ops.NewHealth(), ops.NewMetrics()
-	b, err := bridge.Open(s.bridgeConfig(cfg), bridge.Deps{Log: log, Metrics: metrics, Health: health, Now: time.Now, Hangup: hup, Rejected: hintOnce(out, cfg)})
+	deps := ops.NewDeps(log)
+	deps.Metrics.OnRejection = hintOnce(out, cfg)
+	cfg.NATS.URL = s.nats.URL()
+	b, err := bridge.Open(cfg.Bridge, bridge.Deps{Deps: deps, Hangup: hup})
 	if err != nil {
 		return errors.Join(err, admin.Close())
 	}
-	sub, err := subscriber.Open(s.subscriberConfig(cfg), subscriber.Deps{Log: log, Metrics: metrics, Health: health, Now: time.Now})
+	sub, err := subscriber.Open(s.subscriberConfig(cfg), deps)
 	if err != nil {
 		return errors.Join(err, admin.Close(), b.Close())
 	}
 	if err := s.greet(out, cfg, b.Addr(), admin.Addr(), made); err != nil {
 		return errors.Join(err, admin.Close(), b.Close(), sub.Close())
 	}
-	return ops.WithAdmin(ctx, admin, health, metrics, log, func(ctx context.Context) error {
+	return ops.WithAdmin(ctx, admin, deps, func(ctx context.Context) error {
 		if cfg.Simulate == 0 {
 			return inOrder(ctx, b.Run, sub.Run)
 		}
@@ -131,7 +132,7 @@ func (s *servers) run(ctx context.Context, cfg config.Standalone, admin net.List
 		defer stop()
 		played := make(chan error, 1)
 		go func() {
-			played <- s.simulate(ctx, stop, cfg, "http://"+reachable(b.Addr())+cfg.Webhook.Path, health, out, log)
+			played <- s.simulate(ctx, stop, cfg, "http://"+reachable(b.Addr())+cfg.Webhook.Path, deps.Health, out, log)
 		}()
 		err := inOrder(ctx, b.Run, sub.Run)
 		stop()
@@ -156,17 +157,9 @@ func inOrder(ctx context.Context, first, second func(context.Context) error) err
 	return errors.Join(err, <-ended)
 }
 
-func (s *servers) bridgeConfig(cfg config.Standalone) config.Bridge {
-	return config.Bridge{
-		Webhook: cfg.Webhook, StripeAPI: cfg.StripeAPI, Stream: cfg.Stream, Provision: cfg.Provision,
-		NATS: config.NATS{URL: s.nats.URL()}, ShutdownTimeout: cfg.ShutdownTimeout,
-	}
-}
-
 func (s *servers) subscriberConfig(cfg config.Standalone) config.Subscriber {
 	return config.Subscriber{
-		Stream: cfg.Stream, Provision: cfg.Provision,
-		NATS:         config.NATS{URL: s.nats.URL()},
+		Stream: cfg.Stream, Provision: cfg.Provision, NATS: cfg.NATS,
 		Mongo:        config.Mongo{URI: secret.New(s.docs.URI()), Database: cfg.Database},
 		ConsumerName: cfg.ConsumerName, MaxInFlight: cfg.MaxInFlight, ShutdownTimeout: cfg.ShutdownTimeout,
 		AuditRetention: cfg.AuditRetention,

@@ -39,12 +39,20 @@ type AuditTrail interface {
 // Query selects events of the audit trail: those that match every field that is
 // set.
 type Query struct {
-	// Subscription and Event are ids, or keys, which include mode and account.
-	Subscription, Event string
-	Customer, Type      string
+	// Event is an id, or a key, which includes mode and account.
+	Event string
+	// Subscription, an id or a key, selects the events that name the subscription.
+	// It also selects those that name no subscription but an invoice, a payment
+	// intent, a charge or a schedule that an event of the subscription names, or
+	// that is found from there in the same way.
+	Subscription string
+	// Customer is the id of a customer, or of the account that represents it. It
+	// selects events in the same way.
+	Customer string
 	// User selects the events of the subscriptions and customers that belong to a
 	// user of the application, as the records say.
 	User string
+	Type string
 	// Since and Until limit when Stripe created the event. Both are inclusive.
 	Since, Until time.Time
 	// Limit selects the newest events; 0 means all.

@@ -1,7 +1,7 @@
 // Package stripehook decides whether Stripe signed a webhook, and with which of our signing secrets.
 //
 // It adds what the check in Stripe's SDK lacks. The SDK accepts an empty secret and any time in the future,
-// takes one secret at a time, and reports that a request is too old before it knows whether the sender
+// takes one secret at a time, refuses a header for an entry that does not count, and reports that a request is too old before it knows whether the sender
 // holds the secret. Here the signature is checked first, against every secret, and then the clock, in both
 // directions.
 package stripehook
@@ -10,8 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -19,9 +17,6 @@ import (
 
 	"github.com/billbus/billbus/internal/fault"
 )
-
-// maxHeader is the size of the longest header that is read. A thousand signatures are 69 KB.
-const maxHeader = 128 << 10
 
 // Verifier checks signatures. Its methods are safe for concurrent use.
 type Verifier struct {
@@ -65,24 +60,28 @@ func (v *Verifier) Verify(payload []byte, header string) (name, account string, 
 	if header == "" {
 		return "", "", reject(fault.SignatureMissing, "no signature header")
 	}
-	stamp, ok := SignedAt(header)
+	h, ok := ReadHeader(header)
 	if !ok {
 		return "", "", reject(fault.Malformed, "malformed signature header")
 	}
-	key, ok := match(*v.keys.Load(), payload, header)
+	key, ok := match(*v.keys.Load(), payload, h)
 	if !ok {
 		return "", "", reject(fault.NoMatchingSecret, "no signature by a known key")
 	}
-	if err := v.checkClock(stamp); err != nil {
+	if err := v.checkClock(h.SignedAt()); err != nil {
 		return "", "", err
 	}
 	return key.Name, key.Account, nil
 }
 
 // match returns the key that signed the payload, at any time.
-func match(keys []Key, payload []byte, header string) (Key, bool) {
+func match(keys []Key, payload []byte, h Header) (Key, bool) {
+	if !h.Signed() {
+		return Key{}, false
+	}
+	plain := h.String()
 	for _, key := range keys {
-		if webhook.ValidatePayloadIgnoringTolerance(payload, header, key.Secret) == nil {
+		if webhook.ValidatePayloadIgnoringTolerance(payload, plain, key.Secret) == nil {
 			return key, true
 		}
 	}
@@ -98,38 +97,6 @@ func (v *Verifier) checkClock(stamp time.Time) error {
 		return reject(fault.FromTheFuture, "signature is from the future")
 	}
 	return nil
-}
-
-// SignedAt returns the time in a signature header. It reports false if the header is malformed or has two
-// different times: the SDK uses the last one, and another reader could use the first.
-func SignedAt(header string) (time.Time, bool) {
-	if len(header) > maxHeader {
-		return time.Time{}, false
-	}
-	var seconds int64
-	found := false
-	for pair := range strings.SplitSeq(header, ",") {
-		name, text, ok := strings.Cut(pair, "=")
-		if !ok || strings.Contains(text, "=") {
-			return time.Time{}, false
-		}
-		if name != "t" {
-			continue
-		}
-		n, err := strconv.ParseInt(text, 10, 64)
-		if err != nil || found && n != seconds {
-			return time.Time{}, false
-		}
-		seconds, found = n, true
-	}
-	return clamp(seconds), found
-}
-
-// clamp prevents an overflow in the arithmetic of package time, which would turn the distant future into the
-// past. It does not change any time that could be accepted.
-func clamp(seconds int64) time.Time {
-	const farAway = 1 << 40 // about 35,000 years
-	return time.Unix(max(-farAway, min(seconds, farAway)), 0)
 }
 
 func reject(reason fault.Reason, text string) error {

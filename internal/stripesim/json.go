@@ -26,49 +26,34 @@ func (o object) merge(more object) object {
 // render writes o as Stripe does: indented by two spaces, with id and object first and
 // the other keys in alphabetical order.
 func render(o object) []byte {
-	w := writer{}
-	w.encoder = json.NewEncoder(&w.compact)
-	w.encoder.SetEscapeHTML(false)
-	w.write(o)
 	var indented bytes.Buffer
-	if err := json.Indent(&indented, w.compact.Bytes(), "", "  "); err != nil {
-		panic(fmt.Sprintf("stripesim: rendering invalid JSON: %v", err))
+	encoder := json.NewEncoder(&indented)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(o); err != nil {
+		panic(fmt.Sprintf("stripesim: rendering: %v", err))
 	}
-	return indented.Bytes()
+	return bytes.TrimSuffix(indented.Bytes(), []byte("\n"))
 }
 
-type writer struct {
-	compact bytes.Buffer
-	encoder *json.Encoder
-}
-
-func (w *writer) write(v any) {
-	switch v := v.(type) {
-	case object:
-		w.compact.WriteByte('{')
-		for i, key := range slices.SortedFunc(maps.Keys(v), compareKeys) {
-			if i > 0 {
-				w.compact.WriteByte(',')
-			}
-			w.write(key)
-			w.compact.WriteByte(':')
-			w.write(v[key])
+// MarshalJSON writes the keys in Stripe's order.
+func (o object) MarshalJSON() ([]byte, error) {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	b.WriteByte('{')
+	for i, key := range slices.SortedFunc(maps.Keys(o), compareKeys) {
+		if i > 0 {
+			b.WriteByte(',')
 		}
-		w.compact.WriteByte('}')
-	case list:
-		w.compact.WriteByte('[')
-		for i, element := range v {
-			if i > 0 {
-				w.compact.WriteByte(',')
-			}
-			w.write(element)
-		}
-		w.compact.WriteByte(']')
-	default:
-		if err := w.encoder.Encode(v); err != nil {
-			panic(fmt.Sprintf("stripesim: rendering a %T: %v", v, err))
+		_ = encoder.Encode(key) // strings always encode
+		b.WriteByte(':')
+		if err := encoder.Encode(o[key]); err != nil {
+			return nil, err
 		}
 	}
+	b.WriteByte('}')
+	return b.Bytes(), nil
 }
 
 func compareKeys(a, b string) int {

@@ -10,8 +10,8 @@ import (
 // within a second or two, and more.
 type Kind string
 
-// The kinds of histories. Except in the last five, nothing is missing, and each change
-// has one event.
+// The kinds of histories. Except in the doubled and lost ones, nothing is missing, and each
+// change has one event.
 const (
 	// Chain is two to five changes, which may undo each other.
 	Chain Kind = "chain"
@@ -53,13 +53,69 @@ const (
 	LostSnapshot Kind = "lost-snapshot"
 	// Lost lacks the event of a change between two others.
 	Lost Kind = "lost"
+
+	// The following are traits. Alone they are chains; joined to another kind or to each
+	// other by "+", such as "toggle+late", they change how its events come.
+
+	// Announced has events that announce something. They show the subscription before or
+	// half way through a change, and are stamped like the change or a little later.
+	Announced Kind = "announced"
+	// Late has stamps that are up to 12 s late.
+	Late Kind = "late"
+	// TwoVersions has each event in one of two API versions. Some changes are not visible
+	// in both.
+	TwoVersions Kind = "two-versions"
+	// StaleSnapshot has snapshots that were read before a change and stamped after it, and
+	// snapshots that were read because of an event, in its second.
+	StaleSnapshot Kind = "stale-snapshot"
+	// Truncated has twelve items, of which events list ten. In the end, the subscription
+	// is read because of its last event.
+	Truncated Kind = "truncated"
 )
+
+// traits are the kinds that can be joined to others.
+func traits() []Kind { return []Kind{Announced, Late, TwoVersions, StaleSnapshot, Truncated} }
+
+// parts splits a kind into a kind without traits, [Chain] if there is none, and traits.
+func (k Kind) parts() (base Kind, with []Kind) {
+	base = Chain
+	for part := range strings.SplitSeq(string(k), "+") {
+		if slices.Contains(traits(), Kind(part)) {
+			with = append(with, Kind(part))
+		} else {
+			base = Kind(part)
+		}
+	}
+	return base, with
+}
+
+func (k Kind) has(trait Kind) bool {
+	_, with := k.parts()
+	return slices.Contains(with, trait)
+}
 
 // Kinds returns all kinds.
 func Kinds() []Kind {
 	var kinds []Kind
 	for _, k := range endings() {
 		kinds = append(kinds, k.kind)
+	}
+	return append(kinds, traits()...)
+}
+
+// Combinations returns the kinds of complete histories with each trait, and with all.
+func Combinations() []Kind {
+	var kinds []Kind
+	for _, base := range Kinds()[:slices.Index(Kinds(), DoubledSilently)] {
+		if base == OpenCircle {
+			continue
+		}
+		all := base
+		for _, trait := range traits() {
+			kinds = append(kinds, base+"+"+trait)
+			all += "+" + trait
+		}
+		kinds = append(kinds, all)
 	}
 	return kinds
 }
@@ -68,7 +124,7 @@ func Kinds() []Kind {
 // known to be open.
 func SentKinds() []Kind {
 	return slices.DeleteFunc(Kinds(), func(k Kind) bool {
-		return slices.Contains([]Kind{DoubledSilently, LostMarker, LostSnapshot, Lost}, k)
+		return slices.Contains([]Kind{DoubledSilently, LostMarker, LostSnapshot, Lost, StaleSnapshot, Truncated}, k)
 	})
 }
 
@@ -117,10 +173,17 @@ func usual() []story {
 }
 
 func endingOf(kind Kind) ending {
+	base, _ := kind.parts()
 	for _, k := range endings() {
-		if k.kind == kind {
-			return k
+		if k.kind != base {
+			continue
 		}
+		k.kind = kind
+		if kind.has(TwoVersions) || kind.has(Truncated) {
+			needs := k.needs
+			k.needs = func(s shape) bool { return s.modern() && (needs == nil || needs(s)) }
+		}
+		return k
 	}
 	panic(fmt.Sprintf("stripesim: unknown kind of history %q, want one of %v", kind, Kinds()))
 }
@@ -134,6 +197,7 @@ func (l *life) playToEnding(k ending) {
 	}
 	able := slices.DeleteFunc(slices.Clone(l.shapes), func(s shape) bool { return k.needs != nil && !k.needs(s) })
 	l.shape = pick(l, able...)
+	l.takeTraits(able)
 	l.arrive()
 	for _, next := range pick(l, before...).steps {
 		next(l)
@@ -141,6 +205,7 @@ func (l *life) playToEnding(k ending) {
 	l.wait(hour, day)
 	l.frozen = true
 	k.end(l)
+	l.finish()
 	l.frozen = false
 }
 
@@ -289,7 +354,7 @@ func double(l *life) {
 // doubledRequest returns the request of a change that has two events.
 func (l *life) doubledRequest() any {
 	id := any(l.id("req_", 14))
-	if l.kind == DoubledSilently {
+	if base, _ := l.kind.parts(); base == DoubledSilently {
 		id = nil
 	}
 	if l.shape.era == era2015 {
@@ -300,7 +365,7 @@ func (l *life) doubledRequest() any {
 
 // again repeats the last event with another id.
 func (l *life) again() {
-	d := l.deliveries[len(l.deliveries)-1]
+	d := l.deliveries[slices.IndexFunc(l.deliveries, func(d Delivery) bool { return d.ID == l.lastID })]
 	id := l.id("evt_1", 23)
 	d.Body = []byte(strings.Replace(string(d.Body), d.ID, id, 1))
 	d.ID, l.lastID = id, id
@@ -333,7 +398,7 @@ func (l *life) changeThenLose() {
 // lose makes a change and loses its event.
 func (l *life) lose() {
 	known := len(l.deliveries)
-	if l.kind == Lost {
+	if base, _ := l.kind.parts(); base == Lost {
 		l.change()
 	} else {
 		// If it led back, the marker would show a known state.
@@ -350,10 +415,15 @@ func loseBetween(l *life) {
 
 // readFromAPI adds a snapshot.
 func (l *life) readFromAPI() {
+	l.addSnapshot(&l.sub, "")
+	l.lastID = ""
+	l.was, l.state = l.sub, l.shape.complete().normalized(&l.sub, l.livemode)
+}
+
+// addSnapshot adds a snapshot that shows some state.
+func (l *life) addSnapshot(shown *subscription, because string) {
 	l.deliveries = append(l.deliveries, Delivery{
 		Type: Snapshot, Created: l.stamped(l.now), SubscriptionID: l.sub.id, APIVersion: l.shape.version, at: l.now,
-		Body: render(l.shape.subscription(&l.sub, l.livemode)),
+		Body: render(l.shape.complete().subscription(shown, l.livemode)), Because: because,
 	})
-	l.lastID = ""
-	l.was, l.state = l.sub, l.shape.normalized(&l.sub, l.livemode)
 }

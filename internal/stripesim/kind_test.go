@@ -3,6 +3,7 @@ package stripesim_test
 import (
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/billbus/billbus/events/ordering"
@@ -29,6 +30,13 @@ func TestKindsHaveTheirSigns(t *testing.T) {
 		stripesim.LostMarker:      func(_ []stripesim.Delivery, f []ordering.Fact) bool { return gap(f) },
 		stripesim.LostSnapshot: func(d []stripesim.Delivery, f []ordering.Fact) bool {
 			return gap(f) && d[len(d)-1].Type == stripesim.Snapshot
+		},
+		stripesim.Announced:     func(_ []stripesim.Delivery, f []ordering.Fact) bool { return hasMarker(f) },
+		stripesim.Late:          func(_ []stripesim.Delivery, f []ordering.Fact) bool { return stampsGoBack(f) },
+		stripesim.TwoVersions:   func(d []stripesim.Delivery, _ []ordering.Fact) bool { return versions(d) == 2 },
+		stripesim.StaleSnapshot: func(d []stripesim.Delivery, _ []ordering.Fact) bool { return slices.ContainsFunc(d, isSnapshot) },
+		stripesim.Truncated: func(d []stripesim.Delivery, _ []ordering.Fact) bool {
+			return strings.Contains(string(d[0].Body), `"has_more": true`) && d[len(d)-1].Because == d[len(d)-2].ID
 		},
 		stripesim.Lost: func(_ []stripesim.Delivery, f []ordering.Fact) bool { return gap(f) },
 	}
@@ -57,6 +65,13 @@ func circular(f []ordering.Fact) bool {
 	last := f[len(f)-1]
 	i := slices.IndexFunc(f, func(o ordering.Fact) bool { return o.Moment.Equal(last.Moment) })
 	return f[i].Before == last.After
+}
+
+func isSnapshot(d stripesim.Delivery) bool { return d.Type == stripesim.Snapshot }
+
+// stampsGoBack reports whether an event is stamped later than the next change.
+func stampsGoBack(f []ordering.Fact) bool {
+	return slices.ContainsFunc(f[len(f)-2:], func(o ordering.Fact) bool { return o.Moment.Before(f[len(f)-3].Moment) }) || f[len(f)-1].Moment.Before(f[len(f)-2].Moment)
 }
 
 func hasMarker(f []ordering.Fact) bool {

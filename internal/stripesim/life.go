@@ -29,6 +29,7 @@ type life struct {
 	shapes   []shape // the renderings to choose from
 	kind     Kind    // "" for an ordinary story
 	open     bool    // the events allow two final states
+	versions []shape // the renderings in which its events come, if not in one
 
 	// now is when the next thing happens.
 	now int64
@@ -114,6 +115,20 @@ func (l *life) begin(delay int64) {
 
 // update adds an updated event if this rendering shows a difference.
 func (l *life) update() bool {
+	l.beforeChange()
+	if l.render() {
+		return true
+	}
+	for _, s := range l.versions {
+		l.shape = s
+		if l.render() {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *life) render() bool {
 	after := l.shape.subscription(&l.sub, l.livemode)
 	changed := previous(l.shape.before(&l.was, after, l.livemode), after, l.shape.elementwise())
 	if len(changed) == 0 {
@@ -129,13 +144,20 @@ func (l *life) report(word string, stamp int64, sub, changed object) {
 		data["previous_attributes"] = changed
 	}
 	id := l.id("evt_1", 23)
+	stamp += l.lateness()
 	l.deliver(id, subscriptionType+word, stamp, data)
-	if l.kind == Renderings {
+	if base, _ := l.kind.parts(); base == Renderings {
 		l.renderAgain(id, word, stamp)
 	}
 	l.lastID = id
 	l.was, l.state = l.sub, l.shape.normalized(&l.sub, l.livemode)
+	for _, s := range l.versions {
+		if s != l.shape {
+			l.otherState = new(s.normalized(&l.sub, l.livemode))
+		}
+	}
 	l.quiet = stamp + 3
+	l.afterChange()
 }
 
 // renderAgain adds the same event as an endpoint of another version gets it.

@@ -142,13 +142,21 @@ func pauseCollection(p *pause) any {
 
 func (s shape) items(m *subscription, livemode bool) object {
 	data := list{}
-	for _, it := range m.items {
+	for _, it := range s.shown(m.items) {
 		data = append(data, s.item(it, m, livemode))
 	}
 	return object{
-		"object": "list", "data": data, "has_more": false, "total_count": int64(len(data)),
+		"object": "list", "data": data, "has_more": s.isCutOff(m.items), "total_count": int64(len(m.items)),
 		"url": "/v1/subscription_items?subscription=" + m.id,
 	}
+}
+
+// shown returns the items that are listed.
+func (s shape) shown(items []item) []item {
+	if s.isCutOff(items) {
+		return items[:s.listed]
+	}
+	return items
 }
 
 func (s shape) item(it item, m *subscription, livemode bool) object {

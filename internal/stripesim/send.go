@@ -40,25 +40,16 @@ type SendConfig struct {
 	Disorder bool
 	// Workers is how many requests are sent at once; 8 by default.
 	Workers int
-	// Client sends the requests. The default one follows no redirects, like Stripe.
-	Client *http.Client
 	// Now returns the time for signatures; time.Now by default.
 	Now func() time.Time
 	// Pause is how long to wait before the first retry of an event; 100 ms by default.
 	// It doubles with each retry, up to 50 times that.
 	Pause time.Duration
 	// Progress is called after every answer, by one goroutine at a time.
-	Progress func(Progress)
-}
+	// It gets the number of events and repetitions that were answered 2xx.
+	Progress func(done int, last Answer)
 
-// Progress is how far [Send] is.
-type Progress struct {
-	// Total is the number of events to send, including repetitions.
-	Total int
-	// Done is the number of them that were answered 2xx.
-	Done int
-	// Last is the last answer.
-	Last Answer
+	client *http.Client
 }
 
 // Answer is the answer to one request.
@@ -184,8 +175,8 @@ func Post(ctx context.Context, cfg SendConfig, body []byte) Answer {
 	return cfg.post(ctx, body)
 }
 
+// withDefaults also makes the client, which follows no redirects, like Stripe.
 func (cfg SendConfig) withDefaults() (_ SendConfig, closeIdle func()) {
-	closeIdle = func() {}
 	if cfg.Workers <= 0 {
 		cfg.Workers = 8
 	}
@@ -196,17 +187,14 @@ func (cfg SendConfig) withDefaults() (_ SendConfig, closeIdle func()) {
 		cfg.Pause = firstPause
 	}
 	if cfg.Progress == nil {
-		cfg.Progress = func(Progress) {}
+		cfg.Progress = func(int, Answer) {}
 	}
-	if cfg.Client == nil {
-		transport := http.DefaultTransport.(*http.Transport).Clone()
-		transport.MaxIdleConnsPerHost = cfg.Workers
-		closeIdle = transport.CloseIdleConnections
-		cfg.Client = &http.Client{Transport: transport, Timeout: timeout, CheckRedirect: func(*http.Request, []*http.Request) error {
-			return http.ErrUseLastResponse
-		}}
-	}
-	return cfg, closeIdle
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = cfg.Workers
+	cfg.client = &http.Client{Transport: transport, Timeout: timeout, CheckRedirect: func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse
+	}}
+	return cfg, transport.CloseIdleConnections
 }
 
 func (cfg SendConfig) post(ctx context.Context, body []byte) Answer {
@@ -217,7 +205,7 @@ func (cfg SendConfig) post(ctx context.Context, body []byte) Answer {
 	req.Header.Set("Content-Type", "application/json; charset=utf-8")
 	req.Header.Set("User-Agent", "Stripe/1.0 (+https://stripe.com/docs/webhooks)")
 	req.Header.Set("Stripe-Signature", Sign(body, cfg.Secret, cfg.Now()))
-	resp, err := cfg.Client.Do(req)
+	resp, err := cfg.client.Do(req)
 	if err != nil {
 		return Answer{Err: err}
 	}
@@ -321,7 +309,7 @@ func (s *sender) count(a Answer) {
 	if s.refused++; a.Status != http.StatusBadRequest {
 		s.refused = 0
 	}
-	s.cfg.Progress(Progress{Total: s.total, Done: s.report.Done, Last: a})
+	s.cfg.Progress(s.report.Done, a)
 	if s.refused >= maxRefusals {
 		s.stop(ErrRefused)
 	}

@@ -24,7 +24,18 @@ type shape struct {
 	// withoutItems is true for renderings from before subscriptions had items, which lack
 	// the fields that came with them. The other shape of that version is from years later.
 	withoutItems bool
+	// listed is how many items an event lists; 0 for all.
+	listed int
 }
+
+// complete is the shape of what is read from the API, with all items.
+func (s shape) complete() shape {
+	s.listed = 0
+	return s
+}
+
+// isCutOff reports whether a list of items is cut off.
+func (s shape) isCutOff(items []item) bool { return s.listed > 0 && len(items) > s.listed }
 
 func shapes() []shape {
 	return []shape{

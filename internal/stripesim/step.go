@@ -19,7 +19,7 @@ func (l *life) arrive() {
 		id: l.id("sub_1", 23), customer: l.customer.id, method: "charge_automatically", trialEndBehavior: "create_invoice",
 		metadata: map[string]string{"plan_code": pick(l, "basic", "pro", "team")},
 	}
-	if l.kind == TestClock {
+	if base, _ := l.kind.parts(); base == TestClock {
 		l.sub.testClock = l.id("clock_1", 24)
 	}
 	l.placeUserID()
@@ -52,6 +52,7 @@ func (l *life) initialize(status string) {
 	if l.shape.modern() && l.chance(0.2) {
 		s.items = append(s.items, item{id: l.id("si_", 14), price: meteredPrice(), created: l.now})
 	}
+	l.addItems()
 	if l.chance(0.2) {
 		s.description = "Größe XL – \"special\" <order> & more"
 	}

@@ -91,5 +91,11 @@ func (l *life) smallChanges() []step {
 	if l.sub.status == "active" && l.frozen && !l.sub.scheduled() {
 		steps = append(steps, toggleSchedule)
 	}
+	if l.kind.has(TwoVersions) {
+		steps = append(steps, describe, describe)
+	}
+	if l.kind.has(Announced) && l.sub.status == "trialing" && l.frozen {
+		steps = append(steps, endTrialNow, endTrialNow)
+	}
 	return slices.Clip(steps)
 }

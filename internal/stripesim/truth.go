@@ -31,7 +31,8 @@ func (s shape) normalized(m *subscription, livemode bool) events.Subscription {
 	if len(m.metadata) > 0 {
 		n.Metadata = maps.Clone(m.metadata)
 	}
-	for _, it := range m.items {
+	n.ItemsTruncated = s.isCutOff(m.items)
+	for _, it := range s.shown(m.items) {
 		n.Items = append(n.Items, s.normalizedItem(it, m))
 	}
 	if !s.withoutItems {

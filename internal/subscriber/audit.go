@@ -22,7 +22,7 @@ import (
 // Audit prints events of the audit trail, the outcome of each, and where events
 // are missing.
 func Audit(ctx context.Context, cfg config.Subscriber, out io.Writer, log *slog.Logger) error {
-	return withStore(ctx, cfg.Mongo, 1, log, func(db store.Store) error {
+	return WithStore(ctx, cfg.Mongo, 1, log, func(db store.Store) error {
 		return audit(ctx, db, cfg.Audit, term.NewPrinter(out), time.Now())
 	})
 }
@@ -76,23 +76,24 @@ type eventList struct {
 
 // auditEvent is an event as JSON shows it.
 type auditEvent struct {
-	Kind         string    `json:"kind"`
-	ID           string    `json:"id"`
-	Type         string    `json:"type"`
-	Created      time.Time `json:"created"`
-	ReceivedAt   time.Time `json:"received_at"`
-	StoredAt     time.Time `json:"stored_at"`
-	Sequence     uint64    `json:"stream_sequence"`
-	Mode         string    `json:"mode"`
-	Account      string    `json:"account"`
-	Subscription string    `json:"subscription_id,omitempty"`
-	Customer     string    `json:"customer_id,omitempty"`
-	Object       string    `json:"object_id,omitempty"`
-	Request      string    `json:"request_id,omitempty"`
-	Origin       string    `json:"origin,omitempty"`
-	Status       string    `json:"status,omitempty"`
-	Changes      []string  `json:"changes,omitempty"`
-	Ignored      string    `json:"ignored,omitempty"`
+	Kind            string    `json:"kind"`
+	ID              string    `json:"id"`
+	Type            string    `json:"type"`
+	Created         time.Time `json:"created"`
+	ReceivedAt      time.Time `json:"received_at"`
+	StoredAt        time.Time `json:"stored_at"`
+	Sequence        uint64    `json:"stream_sequence"`
+	Mode            string    `json:"mode"`
+	Account         string    `json:"account"`
+	Subscription    string    `json:"subscription_id,omitempty"`
+	Customer        string    `json:"customer_id,omitempty"`
+	CustomerAccount string    `json:"customer_account_id,omitempty"`
+	Object          string    `json:"object_id,omitempty"`
+	Request         string    `json:"request_id,omitempty"`
+	Origin          string    `json:"origin,omitempty"`
+	Status          string    `json:"status,omitempty"`
+	Changes         []string  `json:"changes,omitempty"`
+	Ignored         string    `json:"ignored,omitempty"`
 	verify.Outcome
 
 	happened string     // in a few words, for tables
@@ -163,7 +164,7 @@ func newAuditEvent(f store.Audited, t trail) auditEvent {
 		Kind: "event", ID: m.ID, Type: cmp.Or(m.StripeType, m.Type),
 		Created: m.Time, ReceivedAt: m.Data.ReceivedAt, StoredAt: f.StoredAt, Sequence: f.StreamSequence,
 		Mode: m.Mode(), Account: m.Account(), Subscription: f.SubscriptionID, Customer: f.CustomerID,
-		Object: f.ObjectID, Request: f.RequestID, Origin: string(m.Data.Origin), Ignored: m.Data.Ignored,
+		CustomerAccount: f.CustomerAccountID, Object: f.ObjectID, Request: f.RequestID, Origin: string(m.Data.Origin), Ignored: m.Data.Ignored,
 		Outcome: t.outcomes[m.ID], gaps: t.gaps[m.ID],
 	}
 	e.Word = cmp.Or(e.Word, verify.Recorded)
@@ -178,7 +179,7 @@ func newAuditEvent(f store.Audited, t trail) auditEvent {
 }
 
 func (e auditEvent) inWords(f store.Audited) string {
-	switch invoice := f.Message.Data.Invoice; {
+	switch invoice := f.Data.Invoice; {
 	case f.Unreadable:
 		return "unreadable"
 	case e.Ignored != "":

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -66,7 +65,7 @@ func wideHeader() []string {
 func (l eventList) wideRows() []term.Row {
 	var rows []term.Row
 	for _, e := range l.events {
-		rows = append(rows, gapRows(e.gaps, 1)...)
+		rows = append(rows, gapRows(e.gaps, " ")...)
 		outcome := string(e.Word)
 		if e.By != "" {
 			outcome += " by " + e.By
@@ -79,7 +78,7 @@ func (l eventList) wideRows() []term.Row {
 }
 
 // noteIndent puts a note below the event's id.
-const noteIndent = len(" " + time.TimeOnly + "  ")
+const noteIndent = "           "
 
 func narrowHeader() []string { return []string{"UTC", "event", "type", "what happened", "outcome"} }
 
@@ -87,10 +86,10 @@ func narrowHeader() []string { return []string{"UTC", "event", "type", "what hap
 func (l eventList) narrowRows(id func(string) string) []term.Row {
 	var rows []term.Row
 	heading, unexpected := "", l.unexpected()
-	several := slices.ContainsFunc(l.events, func(e auditEvent) bool { return e.Subscription != l.events[0].Subscription })
+	several := l.several()
 	for i, e := range l.events {
 		day := e.Created.UTC().Format(time.DateOnly)
-		if several {
+		if several && e.Subscription != "" {
 			day += " " + e.Subscription
 		}
 		if day != heading {
@@ -103,10 +102,20 @@ func (l eventList) narrowRows(id func(string) string) []term.Row {
 			id(e.happened), string(e.Word),
 		}})
 		if unexpected[i] {
-			rows = append(rows, term.Row{Text: e.Why, Indent: noteIndent})
+			rows = append(rows, term.Row{Text: e.Why, Prefix: noteIndent})
 		}
 	}
 	return rows
+}
+
+// several reports whether the events name several subscriptions.
+func (l eventList) several() bool {
+	names := map[string]bool{}
+	for _, e := range l.events {
+		names[e.Subscription] = true
+	}
+	delete(names, "")
+	return len(names) > 1
 }
 
 // unexpected reports for each event whether its outcome needs an explanation. It needs
@@ -125,10 +134,10 @@ func (l eventList) unexpected() []bool {
 	return unexpected
 }
 
-func gapRows(gaps []auditGap, indent int) []term.Row {
+func gapRows(gaps []auditGap, indent string) []term.Row {
 	rows := make([]term.Row, len(gaps))
 	for i, g := range gaps {
-		rows[i] = term.Row{Text: fmt.Sprintf("gap: events are missing between %s and %s", g.After, g.Before), Indent: indent, Color: term.Yellow}
+		rows[i] = term.Row{Text: fmt.Sprintf("gap: events are missing between %s and %s", g.After, g.Before), Prefix: indent, Color: term.Yellow}
 	}
 	return rows
 }
@@ -145,8 +154,9 @@ func color(word verify.Word) term.Color {
 
 func complete(text string) string { return text }
 
-// longID matches an id of Stripe's, with its prefix and its end.
-var longID = regexp.MustCompile(`\b([a-z]+_)[A-Za-z0-9]{3,}([A-Za-z0-9]{6})\b`)
+// longID matches an id of Stripe's, with its prefix and its end. What follows the prefix
+// is longer than any word that a change is named with.
+var longID = regexp.MustCompile(`\b((?:[a-z]+_)+)[A-Za-z0-9]{8,}([A-Za-z0-9]{6})\b`)
 
 // shortID shortens the ids in a text: evt_1MowQVLkdIwHu7ixeraBm864 to evt_…aBm864.
 func shortID(text string) string { return longID.ReplaceAllString(text, "$1…$2") }

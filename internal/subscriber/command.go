@@ -13,9 +13,9 @@ import (
 
 const closeTimeout = 5 * time.Second
 
-// withStore runs a command on the store. Unlike the subscriber, a command fails if
+// WithStore runs a command on the store. Unlike the subscriber, a command fails if
 // the database cannot be reached.
-func withStore(ctx context.Context, cfg config.Mongo, batch int, log *slog.Logger, command func(store.Store) error) (err error) {
+func WithStore(ctx context.Context, cfg config.Mongo, batch int, log *slog.Logger, command func(store.Store) error) (err error) {
 	db, err := mongostore.Open(mongostore.Config{
 		URI: cfg.URI.Reveal(), Database: cfg.Database, MaxBatch: batch, Now: time.Now, Log: log,
 	})

@@ -107,3 +107,17 @@ func TestEveryCallsAtOnceAndAtEachInterval(t *testing.T) {
 		}
 	})
 }
+
+func TestShortIDLeavesWordsAlone(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"evt_1MowQVLkdIwHu7ixeraBm864":        "evt_…aBm864",
+		"in_1avYtk3g2CjtsicjwF5XyYEm paid":    "in_…5XyYEm paid",
+		"cs_test_VsG0vtKsPQzyAbCdEf":          "cs_test_…AbCdEf",
+		"active: cancel_scheduled, activated": "active: cancel_scheduled, activated",
+	} {
+		if got := shortID(text); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}

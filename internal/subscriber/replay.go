@@ -37,7 +37,7 @@ const (
 // Replay reads the stream again into the database, through the same code as live
 // messages, and prints the outcomes.
 func Replay(ctx context.Context, cfg config.Subscriber, out, status io.Writer, log *slog.Logger) error {
-	return withStore(ctx, cfg.Mongo, max(cfg.MaxInFlight/2, 1), log, func(db store.Store) error {
+	return WithStore(ctx, cfg.Mongo, max(cfg.MaxInFlight/2, 1), log, func(db store.Store) error {
 		if natsbus.ProvisionMode(cfg.Provision) == natsbus.ProvisionCreate {
 			db.Provision(ctx, true)
 		}
@@ -110,7 +110,7 @@ func startText(r config.Replay) string {
 // run reads and handles batch after batch. Each is acknowledged as a whole, so the
 // order of the stream holds between batches.
 func (r *replay) run(ctx context.Context) error {
-	progress := term.NewProgress(r.status, "replaying messages", int64(r.stream.Total()))
+	progress := term.NewProgress(r.status, "replaying messages", int64(r.stream.Total))
 	defer progress.Stop()
 	limit, size := rate.NewLimiter(rate.Inf, 0), r.cfg.MaxInFlight
 	if r.cfg.Replay.Rate > 0 {
@@ -140,8 +140,8 @@ func (r *replay) run(ctx context.Context) error {
 
 func (r *replay) logProgress(n int) {
 	perSecond := float64(n) / time.Since(r.start).Seconds()
-	left := time.Duration(float64(int(r.stream.Total())-n) / perSecond * float64(time.Second))
-	r.log.Info("replaying", "done", n, "total", r.stream.Total(), "per_second", int(perSecond), "left", max(left, 0).Round(time.Second).String())
+	left := time.Duration(float64(int(r.stream.Total)-n) / perSecond * float64(time.Second))
+	r.log.Info("replaying", "done", n, "total", r.stream.Total, "per_second", int(perSecond), "left", max(left, 0).Round(time.Second).String())
 }
 
 // handleBatch handles a batch concurrently and acknowledges it. Messages with the
@@ -211,7 +211,7 @@ type replaySummary struct {
 
 func (r *replay) summary() replaySummary {
 	s := replaySummary{
-		Kind: "summary", Until: r.stream.Until(), Resumed: r.stream.Resumed(),
+		Kind: "summary", Until: r.stream.Until, Resumed: r.stream.Resumed,
 		Outcomes: r.tally.settled(), Seconds: time.Since(r.start).Seconds(),
 	}
 	for _, n := range s.Outcomes {

@@ -8,7 +8,6 @@ package subscriber
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -29,18 +28,10 @@ const (
 	gapTimeout    = 30 * time.Second
 )
 
-// Deps are what the parts of the process share.
-type Deps struct {
-	Log     *slog.Logger
-	Metrics *ops.Metrics
-	Health  *ops.Health
-	Now     func() time.Time
-}
-
 // Subscriber consumes the stream once Run is called.
 type Subscriber struct {
 	cfg     config.Subscriber
-	deps    Deps
+	deps    ops.Deps
 	store   store.Store
 	bus     *natsbus.Bus
 	streams *natsbus.Provisioner
@@ -52,7 +43,7 @@ type Subscriber struct {
 // Open checks the configuration and starts to connect to MongoDB and NATS, without
 // waiting for them. Call Run, or Close if Run is never called, to close the
 // connections.
-func Open(cfg config.Subscriber, deps Deps) (*Subscriber, error) {
+func Open(cfg config.Subscriber, deps ops.Deps) (*Subscriber, error) {
 	store, err := mongostore.Open(mongostore.Config{
 		URI: cfg.Mongo.URI.Reveal(), Database: cfg.Mongo.Database,
 		// Half of the messages in flight gather while the other half is written.

@@ -28,7 +28,7 @@ var ErrDiffers = errors.New("some records differ from the audit trail")
 // Verify compares every record with the audit trail and prints what it finds. It
 // returns nil only if no record differs in the end.
 func Verify(ctx context.Context, cfg config.Subscriber, out, status io.Writer, log *slog.Logger) error {
-	return withStore(ctx, cfg.Mongo, 1, log, func(db store.Store) error {
+	return WithStore(ctx, cfg.Mongo, 1, log, func(db store.Store) error {
 		size := int64(0)
 		if term.IsTerminal(status) { // else no progress is shown
 			var err error

@@ -19,24 +19,17 @@ const (
 type Row struct {
 	Cells []string
 	Text  string
-	// Indent is how far Text is indented.
-	Indent int
+	// Prefix is before Text. Further lines are indented as far.
+	Prefix string
 	Color  Color
 }
 
-// Table prints rows under a header, in columns.
-func Table(w io.Writer, header []string, rows [][]string) error {
-	table := make([]Row, len(rows))
-	for i, cells := range rows {
-		table[i].Cells = cells
-	}
-	return NewPrinter(w).Table(header, table)
-}
-
 // Table prints rows under a header, in columns. If they do not fit, it shortens the
-// widest columns.
+// widest columns. Rows without cells need no header.
 func (p Printer) Table(header []string, rows []Row) error {
-	rows = append([]Row{{Cells: header, Color: Bold}}, rows...)
+	if header != nil {
+		rows = append([]Row{{Cells: header, Color: Bold}}, rows...)
+	}
 	widths := columns(rows)
 	for p.Width > 0 && total(widths) > p.Width && slices.Max(widths) > minColumn {
 		widths[slices.Index(widths, slices.Max(widths))]--
@@ -44,7 +37,7 @@ func (p Printer) Table(header []string, rows []Row) error {
 	var out strings.Builder
 	for _, row := range rows {
 		if row.Cells == nil {
-			out.WriteString(p.lines(row.Text, row.Indent, row.Color))
+			out.WriteString(p.lines(row))
 			continue
 		}
 		out.WriteString(p.paint(text.Snip(aligned(row.Cells, widths), p.Width, "…"), row.Color))

@@ -37,6 +37,7 @@ type Color text.Color
 // Colors of lines.
 const (
 	Bold   = Color(text.Bold)
+	Red    = Color(text.FgRed)
 	Green  = Color(text.FgGreen)
 	Yellow = Color(text.FgYellow)
 )
@@ -66,21 +67,21 @@ func NewPrinter(out io.Writer) Printer {
 
 // Text prints text, wrapped between words.
 func (p Printer) Text(s string) error {
-	_, err := io.WriteString(p.Out, p.lines(s, 0, 0))
-	return err
+	return p.Table(nil, []Row{{Text: s}})
 }
 
-// lines returns the lines of a text, each indented, and with a line end.
-func (p Printer) lines(s string, indent int, color Color) string {
-	s = printable(s)
+// lines returns the lines of a row's text, each with a line end.
+func (p Printer) lines(row Row) string {
+	s, prefix := printable(row.Text), row.Prefix
 	if p.Width > 0 {
-		indent = min(indent, p.Width/2)
+		prefix = prefix[:min(len(prefix), p.Width/2)]
 		// WrapSoft can exceed its width by half of a wide character.
-		s = text.WrapSoft(s, p.Width-indent-1)
+		s = text.WrapSoft(s, p.Width-len(prefix)-1)
 	}
 	var b strings.Builder
 	for line := range strings.SplitSeq(s, "\n") {
-		b.WriteString(p.paint(strings.Repeat(" ", indent)+line, color))
+		b.WriteString(p.paint(prefix+line, row.Color))
+		prefix = strings.Repeat(" ", len(prefix))
 	}
 	return b.String()
 }

@@ -16,7 +16,7 @@ func TestTableOffATerminalIsCompletePlainText(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	long := strings.Repeat("long ", 40) + "end"
-	if err := term.Table(&out, []string{"name", "status"}, [][]string{{"sub_1", "active"}, {"sub_long", long}}); err != nil {
+	if err := term.NewPrinter(&out).Table([]string{"name", "status"}, []term.Row{{Cells: []string{"sub_1", "active"}}, {Cells: []string{"sub_long", long}}}); err != nil {
 		t.Fatal(err)
 	}
 	want := " name      status\n sub_1     active\n sub_long  " + long + "\n"
@@ -42,7 +42,7 @@ func TestTableFitsTheWidth(t *testing.T) {
 			var out bytes.Buffer
 			p := term.Printer{Out: &out, Width: width}
 			rows := []term.Row{
-				{Text: "2026-01-31"}, {Cells: cells}, {Text: strings.Join(cells, " and "), Indent: 11}, {Cells: cells},
+				{Text: "2026-01-31"}, {Cells: cells}, {Text: strings.Join(cells, " and "), Prefix: strings.Repeat(" ", 11)}, {Cells: cells},
 			}
 			if err := p.Table([]string{"first", "second", "third"}, rows); err != nil {
 				t.Fatal(err)
@@ -68,7 +68,7 @@ func TestTableShortensItsWidestColumn(t *testing.T) {
 	rows := []term.Row{
 		{Text: "2026-01-31"},
 		{Cells: []string{"12:00:00", "customer.subscription.updated"}},
-		{Text: "because it is later", Indent: 11},
+		{Text: "because it is later", Prefix: strings.Repeat(" ", 11)},
 	}
 	if p.Fits(header, rows) || !p.Fits(header, rows[:1]) {
 		t.Error("want only the table without the event to fit")

@@ -63,10 +63,10 @@ func trailOf(rule int, messages ...events.Message) *expiring {
 func TestRemoveExpiredKeepsWhatARecordDependsOn(t *testing.T) {
 	t.Parallel()
 	life := []events.Message{
-		kit.Event("sub_1", "evt_1", "created", 0, "incomplete"), kit.Update("sub_1", "evt_2", 10, "incomplete", "active"),
-		kit.Update("sub_1", "evt_3", 20, "active", "past_due"), kit.Update("sub_1", "evt_4", 20, "past_due", "unpaid"),
+		kit.Event("sub_1", "evt_1", "created", 0, "incomplete"), kit.Update("sub_1", "evt_2", 100, "incomplete", "active"),
+		kit.Update("sub_1", "evt_3", 200, "active", "past_due"), kit.Update("sub_1", "evt_4", 200, "past_due", "unpaid"),
 	}
-	end := kit.Event("sub_1", "evt_5", "deleted", 30, "canceled")
+	end := kit.Event("sub_1", "evt_5", "deleted", 300, "canceled")
 	replaying := trailOf(ordering.Rule, life[:2]...)
 	replaying.documents = trailOf(ordering.Rule, life...).documents
 	invoice := trailOf(ordering.Rule, life[0])

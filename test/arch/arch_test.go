@@ -56,11 +56,11 @@ var table = map[string][]string{
 	"internal/fault":  {},
 	"internal/secret": {},
 	"internal/cli":    {"config", cobra, pflag},
-	"internal/ops":    {"internal/fault", prometheus, terminal},
+	"internal/ops":    {"internal/fault", "internal/term", prometheus},
 	"internal/term":   {goPretty, terminal},
 
 	"internal/stripehook": {"internal/fault", stripe},
-	"internal/doctor":     {"internal/fault", "internal/stripehook", shell, charmap},
+	"internal/doctor":     {"internal/fault", "internal/stripehook", "internal/term", shell, charmap},
 	"internal/stripeapi":  {"events", "internal/fault", stripe, rateLimit},
 	"internal/normalize":  {"events"},
 	"internal/stripesim":  {"events"},
@@ -84,7 +84,7 @@ var table = map[string][]string{
 	},
 	"internal/standalone": {
 		"config", "events", "events/ordering", "internal/bridge", "internal/subscriber", "internal/embedded", "internal/fault",
-		"internal/mongostore", "internal/normalize", "internal/ops", "internal/secret", "internal/store", "internal/stripesim", "internal/term",
+		"internal/normalize", "internal/ops", "internal/secret", "internal/store", "internal/stripesim", "internal/term",
 		flock,
 	},
 

@@ -75,7 +75,7 @@ func (p properties) MarshalJSON() ([]byte, error) {
 var bounds = map[string]schema{
 	"Message.ID":         {MinLength: 1},
 	"Message.Source":     {Pattern: `^/stripe/[A-Za-z0-9_]{1,255}/(live|test)$`},
-	"Message.Type":       {Pattern: `^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`, MaxLength: 255},
+	"Message.Type":       {Pattern: `^[A-Za-z0-9_-]+(\[[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\])?(\.[A-Za-z0-9_-]+(\[[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\])?)*$`, MaxLength: 255},
 	"Message.Time":       {Not: &schema{Const: "0001-01-01T00:00:00Z"}},
 	"Data.SchemaVersion": {Minimum: 1, Maximum: events.SchemaVersion},
 	"Data.EventSHA256":   {Pattern: `^[0-9a-f]{64}$`},

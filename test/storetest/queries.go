@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/billbus/billbus/events"
@@ -19,18 +20,26 @@ func all(document) bool { return true }
 
 // Search implements [store.Search].
 func (c *Client) Search(ctx context.Context, q store.Query) ([]store.Audited, error) {
-	subscriptions, customers := map[string]bool{}, map[string]bool{"": false}
-	for _, key := range c.server.keys(&c.server.records, all) {
-		if state, _, _ := c.State(ctx, key); q.User != "" && state.Subscription.UserID == q.User {
-			subscriptions[state.Subscription.ID], customers[state.Subscription.CustomerID] = true, state.Subscription.CustomerID != ""
-		}
-	}
-	var found []store.Audited
+	var trail []store.Audited
 	for a, err := range c.audited(ctx, nil, all) {
 		if err != nil {
 			return nil, err
 		}
-		if matches(q, a) && (q.User == "" || subscriptions[a.SubscriptionID] || customers[a.CustomerID]) {
+		trail = append(trail, a)
+	}
+	owners := []func(store.Audited) bool{}
+	if q.Subscription != "" {
+		owners = append(owners, belongs(trail, ofSubscription(q.Subscription)))
+	}
+	if q.Customer != "" {
+		owners = append(owners, belongs(trail, ofCustomers(nil, map[string]bool{q.Customer: true})))
+	}
+	if q.User != "" {
+		owners = append(owners, belongs(trail, ofCustomers(c.ofUser(ctx, q.User))))
+	}
+	var found []store.Audited
+	for _, a := range trail {
+		if matches(q, a) && !slices.ContainsFunc(owners, func(owns func(store.Audited) bool) bool { return !owns(a) }) {
 			a.Data.Event, a.Data.Object = nil, nil
 			found = append(found, a)
 		}
@@ -44,11 +53,80 @@ func (c *Client) Search(ctx context.Context, q store.Query) ([]store.Audited, er
 	return found, nil
 }
 
+// ofUser returns the subscriptions and customers in the records of a user.
+func (c *Client) ofUser(ctx context.Context, user string) (subscriptions, customers map[string]bool) {
+	subscriptions, customers = map[string]bool{}, map[string]bool{}
+	for _, key := range c.server.keys(&c.server.records, all) {
+		state, _, _ := c.State(ctx, key)
+		if sub := state.Subscription; sub.UserID == user {
+			subscriptions[sub.ID], customers[sub.CustomerID], customers[sub.CustomerAccountID] = true, true, true
+		}
+	}
+	delete(customers, "")
+	return subscriptions, customers
+}
+
+// relation is what an event is to an owner.
+type relation int
+
+const (
+	foreign relation = iota // it names another one, or is out of scope
+	unnamed                 // it names none
+	named
+)
+
+func ofSubscription(id string) func(store.Audited) relation {
+	return func(a store.Audited) relation {
+		key := func(sub string) string {
+			if !strings.Contains(id, ":") {
+				return sub
+			}
+			return events.Key(a.Livemode, a.StripeAccount, sub)
+		}
+		switch {
+		case key(a.SubscriptionID) == id, slices.ContainsFunc(a.NamedIDs, func(sub string) bool { return key(sub) == id }):
+			return named
+		case a.SubscriptionID == "" && strings.HasPrefix(id, strings.TrimSuffix(key("x"), "x")):
+			return unnamed
+		}
+		return foreign
+	}
+}
+
+func ofCustomers(subscriptions, customers map[string]bool) func(store.Audited) relation {
+	return func(a store.Audited) relation {
+		switch {
+		case subscriptions[a.SubscriptionID], customers[a.CustomerID], customers[a.CustomerAccountID],
+			slices.ContainsFunc(a.NamedIDs, func(id string) bool { return subscriptions[id] || customers[id] }):
+			return named
+		case a.CustomerID == "" && a.CustomerAccountID == "" && (subscriptions == nil || a.SubscriptionID == ""):
+			return unnamed
+		}
+		return foreign
+	}
+}
+
+// belongs adds the events that are related to one that names the owner, and to those.
+func belongs(trail []store.Audited, to func(store.Audited) relation) func(store.Audited) bool {
+	related := map[string]bool{}
+	owns := func(a store.Audited) bool {
+		return to(a) == named || to(a) == unnamed && slices.ContainsFunc(a.RelatedIDs, func(id string) bool { return related[id] })
+	}
+	for before := -1; before < len(related); {
+		before = len(related)
+		for _, a := range trail {
+			if owns(a) {
+				for _, id := range a.RelatedIDs {
+					related[id] = true
+				}
+			}
+		}
+	}
+	return owns
+}
+
 func matches(q store.Query, a store.Audited) bool {
-	subscriptionKey := events.Key(a.Livemode, a.StripeAccount, a.SubscriptionID)
-	return (q.Subscription == "" || q.Subscription == a.SubscriptionID || q.Subscription == subscriptionKey) &&
-		(q.Event == "" || q.Event == a.ID || q.Event == a.Key()) &&
-		(q.Customer == "" || q.Customer == a.CustomerID) &&
+	return (q.Event == "" || q.Event == a.ID || q.Event == a.Key()) &&
 		(q.Type == "" || q.Type == cmp.Or(a.StripeType, a.Type)) &&
 		(q.Since.IsZero() || !a.Time.Before(q.Since)) &&
 		(q.Until.IsZero() || !a.Time.After(q.Until))

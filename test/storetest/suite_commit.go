@@ -210,7 +210,7 @@ func testEndlessCollision(t *testing.T, b Backend) {
 		equal(t, "another writer", "written", outcomes(db.Replace(t.Context(), []store.Record{recordAt(t, "sub_1", int64(100*attempts), "active")})))
 		return noon()
 	}
-	err := store.NewCommitter(db, clock).Commit(t.Context(), []store.Entry{Entry("sub_1", "evt_2", "updated", 2, "active")})[0].Err
+	err := store.NewCommitter(db, clock).Commit(t.Context(), []store.Entry{Entry("sub_1", "evt_2", "updated", 2, "paused")})[0].Err
 	if fault.KindOf(err) != fault.Transient || fault.ReasonOf(err) != fault.DatabaseContention {
 		t.Errorf("got %v for %s, want transient for database_contention", err, fault.ReasonOf(err))
 	}

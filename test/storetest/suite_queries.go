@@ -13,10 +13,12 @@ import (
 )
 
 var searchTests = map[string]func(*testing.T, Backend){
-	"a search finds what matches the query":  testSearch,
-	"a search returns all but the payload":   testFound,
-	"events of one moment are in the stream": testSearchOrder,
-	"a payload is what Stripe sent":          testPayload,
+	"a search finds what matches the query":        testSearch,
+	"a search finds what names an owner otherwise": testSearchNamed,
+	"a search follows payments":                    testSearchRelated,
+	"a search returns all but the payload":         testFound,
+	"events of one moment are in the stream":       testSearchOrder,
+	"a payload is what Stripe sent":                testPayload,
 }
 
 var verificationTests = map[string]func(*testing.T, Backend){
@@ -78,10 +80,90 @@ func testSearch(t *testing.T, b Backend) {
 	}
 }
 
+// event returns an entry of an event that shows no subscription.
+func event(id string, second int, refs events.References) store.Entry {
+	e := invoice("sub_x", id, second)
+	e.References = refs
+	return e
+}
+
+func expectFound(t *testing.T, db store.Search, want map[string]struct {
+	query store.Query
+	ids   []string
+},
+) {
+	t.Helper()
+	for name, tt := range want {
+		found, err := db.Search(t.Context(), tt.query)
+		equal(t, name, tt.ids, idsOf(found))
+		equal(t, name+": error", nil, err)
+	}
+}
+
+func testSearchNamed(t *testing.T, b Backend) {
+	db := b.Connect()
+	sub := Entry("sub_1", "evt_1", "created", 1, "active")
+	sub.CustomerID, sub.CustomerAccountID = "cus_1", "acct_c1"
+	sub.Data.Subscription.CustomerID, sub.Data.Subscription.CustomerAccountID, sub.Data.Subscription.UserID = "cus_1", "acct_c1", "u_1"
+	commit(t, db, sub,
+		event("evt_2", 2, events.References{NamedIDs: []string{"sub_2", "sub_1"}}),
+		event("evt_3", 3, events.References{SubscriptionID: "sub_2", NamedIDs: []string{"cus_1"}}),
+		event("evt_4", 4, events.References{CustomerAccountID: "acct_c1"}),
+		event("evt_5", 5, events.References{SubscriptionID: "sub_2", CustomerID: "cus_2", CustomerAccountID: "acct_c2"}),
+		event("evt_6", 6, events.References{}))
+	expectFound(t, db, map[string]struct {
+		query store.Query
+		ids   []string
+	}{
+		"subscription":            {store.Query{Subscription: "sub_1"}, []string{"evt_1", "evt_2"}},
+		"the other subscription":  {store.Query{Subscription: "test:platform:sub_2"}, []string{"evt_2", "evt_3", "evt_5"}},
+		"customer":                {store.Query{Customer: "cus_1"}, []string{"evt_1", "evt_3"}},
+		"account":                 {store.Query{Customer: "acct_c1"}, []string{"evt_1", "evt_4"}},
+		"user":                    {store.Query{User: "u_1"}, []string{"evt_1", "evt_2", "evt_3", "evt_4"}},
+		"subscription of account": {store.Query{Subscription: "sub_1", Customer: "acct_c1"}, []string{"evt_1"}},
+	})
+}
+
+// A dispute names a charge, the charge a payment intent, and the payment of the invoice
+// both the payment intent and the invoice.
+func testSearchRelated(t *testing.T, b Backend) {
+	db := b.Connect()
+	related := func(ids ...string) events.References { return events.References{RelatedIDs: ids} }
+	of := func(subscription, customer string, ids ...string) events.References {
+		return events.References{SubscriptionID: subscription, CustomerID: customer, RelatedIDs: ids}
+	}
+	sub := Entry("sub_1", "evt_01", "created", 1, "active")
+	sub.References = of("sub_1", "cus_1", "in_1", "sched_1")
+	sub.Data.Subscription.CustomerID, sub.Data.Subscription.UserID = "cus_1", "u_1"
+	elsewhere := event("evt_09", 9, related("in_1"))
+	elsewhere.StripeAccount, elsewhere.Source = "acct_1", events.Source(false, "acct_1")
+	commit(t, db, sub,
+		event("evt_02", 2, related("ch_1", "dispute")), event("evt_03", 3, of("", "cus_1", "pi_1", "ch_1")), event("evt_04", 4, related("in_1", "pi_1")),
+		event("evt_05", 5, of("sub_1", "cus_1", "in_1")), event("evt_06", 6, of("", "cus_1", "sched_1")),
+		event("evt_07", 7, of("sub_2", "cus_1", "in_1", "in_2")), event("evt_08", 8, related("in_2")), elsewhere,
+		event("evt_10", 10, of("", "cus_2", "ch_1")), event("evt_11", 11, related("in_9")))
+	whole := []string{"evt_01", "evt_02", "evt_03", "evt_04", "evt_05", "evt_06", "evt_09", "evt_10"}
+	expectFound(t, db, map[string]struct {
+		query store.Query
+		ids   []string
+	}{
+		"subscription":           {store.Query{Subscription: "sub_1"}, whole},
+		"subscription by key":    {store.Query{Subscription: "test:platform:sub_1"}, slices.DeleteFunc(slices.Clone(whole), func(id string) bool { return id == "evt_09" })},
+		"subscription, in time":  {store.Query{Subscription: "sub_1", Since: event("", 2, related()).Time, Until: event("", 3, related()).Time}, []string{"evt_02", "evt_03"}},
+		"subscription, limited":  {store.Query{Subscription: "sub_1", Limit: 2}, []string{"evt_09", "evt_10"}},
+		"the other subscription": {store.Query{Subscription: "sub_2"}, append([]string{"evt_02", "evt_03", "evt_04", "evt_07", "evt_08", "evt_09"}, "evt_10")},
+		"customer":               {store.Query{Customer: "cus_1"}, []string{"evt_01", "evt_02", "evt_03", "evt_04", "evt_05", "evt_06", "evt_07", "evt_08", "evt_09"}},
+		"another customer":       {store.Query{Customer: "cus_2"}, []string{"evt_02", "evt_10"}},
+		"user":                   {store.Query{User: "u_1"}, []string{"evt_01", "evt_02", "evt_03", "evt_04", "evt_05", "evt_06", "evt_07", "evt_08", "evt_09"}},
+		"both":                   {store.Query{Subscription: "sub_1", Customer: "cus_2"}, []string{"evt_02", "evt_10"}},
+		"unknown":                {store.Query{Subscription: "sub_9"}, nil},
+	})
+}
+
 func testFound(t *testing.T, b Backend) {
 	db := b.Connect()
 	entry := Entry("sub_1", "evt_1", "updated", 1, "active")
-	entry.References = events.References{ObjectID: "sub_1", SubscriptionID: "sub_1", CustomerID: "cus_1", RequestID: "req_1", IdempotencyKey: "key_1"}
+	entry.References = events.References{ObjectID: "sub_1", SubscriptionID: "sub_1", CustomerID: "cus_1", CustomerAccountID: "acct_c", NamedIDs: []string{"sub_2"}, RelatedIDs: []string{"in_1", "ch_1"}, RequestID: "req_1", IdempotencyKey: "key_1"}
 	entry.Position = store.Position{StreamSequence: 1 << 40, StoredAt: kit.At(3)}
 	db.Insert(t.Context(), []store.Entry{entry, invoice("sub_1", "evt_2", 2)})
 	found, err := db.Search(t.Context(), store.Query{})

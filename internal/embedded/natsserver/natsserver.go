@@ -40,10 +40,6 @@ func Start(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The server reports a port in use only in its own log.
-	if err := tryListen(cfg.Addr); err != nil {
-		return nil, err
-	}
 	srv, err := server.NewServer(opts)
 	if err != nil {
 		return nil, fmt.Errorf("configuring embedded NATS server: %w", err)
@@ -51,7 +47,7 @@ func Start(cfg Config) (*Server, error) {
 	srv.Start()
 	if !srv.ReadyForConnections(readyTimeout) {
 		srv.Shutdown()
-		return nil, errors.New("embedded NATS server did not become ready: is its data folder writable?")
+		return nil, errors.New("embedded NATS server did not become ready: is its port free, and its data folder writable?")
 	}
 	return &Server{srv: srv}, nil
 }
@@ -79,14 +75,6 @@ func (cfg Config) options() (*server.Options, error) {
 		opts.Username, opts.Password = "billbus", cfg.Password
 	}
 	return opts, nil
-}
-
-func tryListen(addr string) error {
-	ln, err := net.Listen("tcp", addr)
-	if err != nil {
-		return fmt.Errorf("starting embedded NATS server: %w", err)
-	}
-	return ln.Close()
 }
 
 // URL returns the address for clients.

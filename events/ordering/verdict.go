@@ -1,0 +1,227 @@
+package ordering
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// This file chooses the event that holds the state in which the changes end, and asks
+// whether events that only show a state know of a later one.
+
+// decide compares states in full first. Where that does not give one path, the events
+// are of several versions, or lack items, and are compared by what they have in common.
+func decide(facts []Fact) Verdict {
+	var v Verdict
+	for i, name := range comparisons(facts) {
+		h := newHistory(facts, name, i == 0)
+		var isClear bool
+		if v, isClear = h.verdict(); isClear {
+			break
+		}
+	}
+	return v
+}
+
+// verdict reports whether the events follow each other, next to the verdict.
+func (h history) verdict() (v Verdict, isClear bool) {
+	others := h.unexplained()
+	if !slices.ContainsFunc(h.changes, func(f Fact) bool { return !f.First }) && len(others) > 0 {
+		return h.latestOf(h.eventsAt(h.statesOf(others)))
+	}
+	if len(h.changes) == 0 {
+		return h.latestOf(h.eventsAt(statesAfter(lastSeconds(h.facts), h.name)))
+	}
+	c := h.conclude()
+	v = h.verdictOn(c)
+	if later := h.laterThanChanges(others, c); len(later) > 0 {
+		return h.verdictWithout(later, c, v), false
+	}
+	return v, c.isClear && v.Ordering == Determined
+}
+
+// verdictOn is the verdict if all events are part of the changes.
+func (h history) verdictOn(c conclusion) Verdict {
+	ends := h.eventsAt(c.ends)
+	switch {
+	case c.apart:
+		v, _ := h.latestOf(ends)
+		return v
+	case len(ends) > 1:
+		return greatestID(ends, len(h.facts))
+	case c.isDoubtful:
+		return ambiguous(ends[0], fmt.Sprintf("The changes end in %s if only stamps are wrong, and maybe elsewhere if an event is missing.", ends[0].EventID))
+	}
+	winner, isSure := h.refine(ends[0])
+	switch {
+	case !isSure:
+		return ambiguous(winner, "Events of several API versions show the last state, and it is not clear which of them is the last.")
+	case h.isOnlyOneLately(winner):
+		return determined(winner, explainOnly(winner))
+	}
+	return determined(winner, fmt.Sprintf("%s is where the changes of these seconds end (%d events).", winner.EventID, len(h.facts)))
+}
+
+func (h history) isOnlyOneLately(f Fact) bool {
+	last := lastSeconds(h.facts)
+	return len(last) == 1 && last[0].EventID == f.EventID
+}
+
+// latestOf chooses between events that do not follow each other. If there is more than
+// one, an event is missing. It never reports that they are clear.
+func (h history) latestOf(ends []Fact) (Verdict, bool) {
+	ends = candidates(ends)
+	winner := slices.MaxFunc(ends, compareAge)
+	ties := len(filter(ends, func(f Fact) bool { return f.Moment.Equal(winner.Moment) }))
+	switch {
+	case h.isOnlyOneLately(winner):
+		return determined(winner, explainOnly(winner)), len(ends) == 1
+	case len(ends) == 1:
+		return determined(winner, fmt.Sprintf("%s is where the changes of these seconds end (%d events).", winner.EventID, len(h.facts))), true
+	case ties == 1:
+		return determined(winner, fmt.Sprintf("%s has the latest moment, %s, of %d events that do not follow each other.",
+			winner.EventID, stamp(winner), len(ends))), false
+	}
+	return ambiguous(winner, fmt.Sprintf("%d events of %s do not follow each other; %s was taken by its type and id.", ties, stamp(winner), winner.EventID)), false
+}
+
+func greatestID(ends []Fact, events int) Verdict {
+	winner := slices.MaxFunc(ends, compareIDs)
+	return ambiguous(winner, fmt.Sprintf("%d events lead round in a circle, and %s has the greatest id.", events, winner.EventID))
+}
+
+// candidates drops the event that created the subscription if there is another, and
+// events because of which another was read, which therefore comes after them.
+func candidates(facts []Fact) []Fact {
+	causes := map[string]bool{}
+	for _, f := range facts {
+		causes[f.Because] = true
+	}
+	dropped := func(f Fact) bool { return f.First || causes[f.EventID] }
+	if others := filter(facts, func(f Fact) bool { return !dropped(f) }); len(others) > 0 {
+		return others
+	}
+	return facts
+}
+
+// unexplained returns the events that show a state that the changes do not explain.
+func (h history) unexplained() []Fact {
+	return filter(h.facts, func(f Fact) bool {
+		_, isChange := visitOf(f, h.name)
+		return !isChange && !h.explains(f)
+	})
+}
+
+// explains reports whether an event shows a state on the path of the changes, or half
+// way through one of them. What a snapshot shows was not left before the event because
+// of which it was read.
+func (h history) explains(f Fact) bool {
+	if isOnWay(h.steps, h.name(f.After)) {
+		cause := slices.IndexFunc(h.changes, func(o Fact) bool { return o.EventID == f.Because })
+		return cause < 0 || leads(h.steps, h.name(h.changes[cause].After), h.name(f.After))
+	}
+	return slices.ContainsFunc(h.changes, func(change Fact) bool { return isBetween(f, change) })
+}
+
+// laterThanChanges returns the events, of those that the changes do not explain, that
+// can be later than all changes: by their stamps, or because a snapshot was read because
+// of the last change.
+func (h history) laterThanChanges(unexplained []Fact, c conclusion) []Fact {
+	last := newest(h.changes)
+	return filter(unexplained, func(f Fact) bool { return !f.Moment.Before(last) || h.isReadAfter(f, c) })
+}
+
+func (h history) isReadAfter(f Fact, c conclusion) bool {
+	cause := slices.IndexFunc(h.facts, func(o Fact) bool { return o.EventID == f.Because })
+	return cause >= 0 && len(c.ends) == 1 && h.name(h.facts[cause].After) == c.ends[0]
+}
+
+// verdictWithout is the verdict if some events show states that the changes do not
+// explain. The latest wins. An announcement is no evidence of a change.
+func (h history) verdictWithout(later []Fact, c conclusion, of Verdict) Verdict {
+	ends := h.eventsAt(h.statesOf(later))
+	if !slices.ContainsFunc(later, func(f Fact) bool { return h.isReadAfter(f, c) }) {
+		ends = append(ends, of.Winner)
+	}
+	v, _ := h.latestOf(ends)
+	if v.Ordering == Determined && v.Winner.isAnnouncement() {
+		return ambiguous(v.Winner, v.Winner.EventID+" shows a state to which no known change leads.")
+	}
+	return v
+}
+
+func (h history) statesOf(facts []Fact) []string {
+	var states []string
+	for _, f := range facts {
+		if state := h.name(f.After); !slices.Contains(states, state) {
+			states = append(states, state)
+		}
+	}
+	return states
+}
+
+// eventsAt returns the latest event of each state.
+func (h history) eventsAt(states []string) []Fact {
+	showing := map[string][]Fact{}
+	for _, state := range states {
+		showing[state] = nil
+	}
+	for _, f := range h.facts {
+		state := h.name(f.After)
+		if _, ok := showing[state]; ok {
+			showing[state] = append(showing[state], f)
+		}
+	}
+	var found []Fact
+	for _, state := range states {
+		if len(showing[state]) > 0 {
+			found = append(found, slices.MaxFunc(candidates(showing[state]), compareAge))
+		}
+	}
+	return found
+}
+
+// refine chooses one of several events that show the last state as far as all versions
+// go. It compares those of the newest version in full, and reports whether that leaves
+// one state.
+func (h history) refine(end Fact) (winner Fact, isSure bool) {
+	state := h.name(end.After)
+	same := candidates(filter(h.facts, func(f Fact) bool { return h.name(f.After) == state }))
+	newer := slices.MaxFunc(same, func(a, b Fact) int { return strings.Compare(a.APIVersion, b.APIVersion) })
+	isNewer := func(f Fact) bool { return f.isSnapshot() || f.isOfSameVersion(newer) }
+	if w, ok := walkOf(stepsOf(distinctSteps(filter(h.facts, isNewer), inFull), inFull)); ok && !w.isLoop() {
+		if last := filter(same, func(f Fact) bool { return f.After.Full == w.end }); len(last) > 0 {
+			return slices.MaxFunc(append(last, filter(same, Fact.isSnapshot)...), compareAge), true
+		}
+	}
+	cameBack := slices.ContainsFunc(h.steps, func(s step) bool { return s.from == state && s.to != state })
+	if cameBack && !alikeOtherwise(filter(h.changes, isNewer), h.name) {
+		// An earlier visit to the state can have differed in what is not compared.
+		return end, end.isSnapshot() || !slices.ContainsFunc(same, func(f Fact) bool {
+			return f.Moment.Equal(end.Moment) && f.After != end.After
+		})
+	}
+	same = filter(same, isNewer)
+	if w, ok := walkOf(distinct(stepsOf(distinctSteps(same, inFull), inFull))); ok && !w.isLoop() {
+		same = filter(same, func(f Fact) bool { return f.isSnapshot() || f.After.Full == w.end })
+	}
+	winner = slices.MaxFunc(same, compareAge)
+	return winner, winner.isSnapshot() || !slices.ContainsFunc(same, func(f Fact) bool {
+		return f.Moment.Equal(winner.Moment) && f.After.Full != winner.After.Full
+	})
+}
+
+// alikeOtherwise reports whether no change is about anything but what is compared.
+func alikeOtherwise(changes []Fact, name comparison) bool {
+	full := map[string]string{}
+	for _, f := range changes {
+		for _, d := range []Digest{f.Before, f.After} {
+			known, ok := full[name(d)]
+			if ok && d != (Digest{}) && known != d.Full {
+				return false
+			}
+			full[name(d)] = d.Full
+		}
+	}
+	return true
+}
