@@ -12,7 +12,6 @@ import (
 
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/test/kit"
-	"github.com/billbus/billbus/test/kit/natstest"
 )
 
 const (
@@ -77,13 +76,10 @@ func TestEndpointsOfOneAccountShareItsSubscriptions(t *testing.T) {
 			t.Errorf("message %d on %s: got key %q", i+1, m.Type, got)
 		}
 	}
-	// The same event through two endpoints, in one API version, is one message.
+	// The same event through two endpoints is one message.
 	r.acceptBy(t, secretOrg, with(event("evt_1"), `"context": "acct_1"`))
 	if got := r.stored(t); got != 4 {
 		t.Errorf("got %d messages, want 4", got)
-	}
-	if r.metric(t, "billbus_endpoint_overlap_total 1") {
-		t.Error("one API version counts as an overlap")
 	}
 }
 
@@ -247,58 +243,6 @@ func TestKeyOfAnOrganizationReadsItsMembers(t *testing.T) {
 	}
 }
 
-// rendered returns an event in an API version.
-func rendered(id, version string) []byte {
-	return bytes.Replace(event(id), []byte("2025-09-30.clover"), []byte(version), 1)
-}
-
-// Two endpoints in two API versions: whatever the order, the newer rendering is in the
-// stream, and so is an event that one of them missed.
-func TestNewerOfTwoRenderingsIsAlwaysStored(t *testing.T) {
-	t.Parallel()
-	const older, newer = "2020-08-27", "2026-07-29.dahlia"
-	srv := natstest.Start(t)
-	secrets := "STRIPE_WEBHOOK_SECRETS=old=" + secretOne + ",new=" + secretTwo
-	r := startedOn(t, srv.URL(), secrets)
-	type delivery struct{ id, secret, version string }
-	for _, d := range []delivery{
-		{"evt_1", secretOne, older}, {"evt_1", secretTwo, newer}, // the older one first
-		{"evt_2", secretTwo, newer}, {"evt_2", secretOne, older}, // the newer one first
-		{"evt_3", secretOne, older}, {"evt_4", secretTwo, newer}, // one of them missed it
-	} {
-		r.acceptBy(t, d.secret, rendered(d.id, d.version))
-	}
-	if !r.metric(t, "billbus_endpoint_overlap_total 2") {
-		t.Error("the metric does not say that two events came in two versions")
-	}
-	want := []string{"evt_1 " + older, "evt_1@2026-07-29.dahlia " + newer, "evt_2 " + newer, "evt_3 " + older, "evt_4 " + newer}
-	check := func(r *running) {
-		t.Helper()
-		var got []string
-		for sequence := uint64(1); sequence <= r.stored(t); sequence++ {
-			m, id := r.message(t, sequence)
-			if m.Type != "subscription.updated" || !strings.HasPrefix(id, m.ID) {
-				t.Errorf("got %s of %s under %s", m.Type, m.ID, id)
-			}
-			got = append(got, id+" "+m.StripeAPIVersion)
-		}
-		if !slices.Equal(got, want) {
-			t.Errorf("got %q, want %q", got, want)
-		}
-	}
-	check(r)
-	// Repetitions add nothing, also to another bridge.
-	again := startedOn(t, srv.URL(), secrets)
-	for i := range 4 {
-		id := fmt.Sprintf("evt_%d", i+1)
-		for _, b := range []*running{r, again} {
-			b.acceptBy(t, secretTwo, rendered(id, []string{newer, newer, older, newer}[i]))
-			b.acceptBy(t, secretOne, rendered(id, []string{older, older, older, newer}[i]))
-		}
-	}
-	check(again)
-}
-
 // During a rotation, one endpoint signs with two secrets.
 func TestRotatedSecretDoesNotDoubleEvents(t *testing.T) {
 	t.Parallel()
@@ -310,25 +254,7 @@ func TestRotatedSecretDoesNotDoubleEvents(t *testing.T) {
 			t.Errorf("got %d %s", got.Status, got.Body)
 		}
 	}
-	if got := r.stored(t); got != 1 || !r.metric(t, "billbus_endpoint_overlap_total 0") {
-		t.Errorf("got %d messages, want one, and no overlap", got)
-	}
-}
-
-// An event that the bridge has read from Stripe comes in the account's version.
-func TestRenderingFromTheAPIIsNoOverlapOfEndpoints(t *testing.T) {
-	t.Parallel()
-	a := kit.NewStripeAPI(t)
-	a.On("/v1/events/evt_full", kit.StripeObject(string(rendered("evt_full", "2026-07-29.dahlia"))))
-	r := resolving(t, a)
-	r.accept(t, event("evt_full"))
-	r.accept(t, thin("evt_thin", "sub_1", `,"snapshot_event":"evt_full"`))
-	r.resolved(t, "event", 1)
-	r.settled(t)
-	if m, id := r.message(t, 3); id != "evt_full@2026-07-29.dahlia" || m.Data.Origin != events.OriginThin {
-		t.Errorf("got %s under %s", m.Data.Origin, id)
-	}
-	if !r.metric(t, "billbus_endpoint_overlap_total 0") {
-		t.Error("got an overlap of endpoints")
+	if got := r.stored(t); got != 1 {
+		t.Errorf("got %d messages, want one", got)
 	}
 }

@@ -92,7 +92,7 @@ func (b *Bridge) assemble() error {
 	if err != nil {
 		return err
 	}
-	b.publisher = &watchedPublisher{next: renderings{publisher, b.deps.Metrics.EndpointOverlap}, now: b.deps.Now, missing: b.streams.Wake}
+	b.publisher = &watchedPublisher{next: publisher, now: b.deps.Now, missing: b.streams.Wake}
 	b.webhook, err = handlers.NewWebhook(handlers.WebhookConfig{
 		Path: b.cfg.Webhook.Path, MaxBytes: b.cfg.Webhook.MaxBytes, MaxConcurrent: maxConcurrent,
 		Verifier: b.verifier, Normalizer: webhookEvents{b.normalizer, b.warnUnresolved()}, Publisher: b.publisher, MaxMessage: b.bus.MaxMessage,

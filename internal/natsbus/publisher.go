@@ -6,76 +6,62 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ThreeDotsLabs/watermill"
+	wmnats "github.com/ThreeDotsLabs/watermill-nats/v2/pkg/nats"
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/nats-io/nats.go"
 
 	"github.com/billbus/billbus/internal/fault"
 )
 
-// Publisher publishes to one stream. It calls nats.go itself: the publisher of
-// watermill-nats does not say whether the stream had the message already.
+// Publisher publishes to one stream. Publish returns nil only when the stream has
+// acknowledged the message. After an error the message may be in the stream or not;
+// it is safe to publish it again under the same UUID.
 type Publisher struct {
-	bus    *Bus
-	js     nats.JetStreamContext
-	stream string
+	bus *Bus
+	pub *wmnats.Publisher
 }
 
-// NewPublisher returns a publisher to a stream. Each call of the server takes at most
-// timeout.
+// NewPublisher returns a publisher to a stream. Each publish takes at most timeout:
+// watermill-nats ignores the message's context.
 func (b *Bus) NewPublisher(stream string, timeout time.Duration) (*Publisher, error) {
-	js, err := b.nc.JetStream(nats.MaxWait(timeout))
+	pub, err := wmnats.NewPublisherWithNatsConn(b.nc, wmnats.PublisherPublishConfig{
+		Marshaler:         marshaler{stream: stream},
+		SubjectCalculator: wmnats.DefaultSubjectCalculator,
+		JetStream: wmnats.JetStreamConfig{
+			// AutoProvision would name the stream after the topic. TrackMsgId and
+			// PublishOptions share one slice between concurrent publishes, which
+			// swaps their message ids.
+			ConnectOptions: []nats.JSOpt{nats.MaxWait(timeout)},
+		},
+	}, watermill.NopLogger{})
 	if err != nil {
 		return nil, err
 	}
-	return &Publisher{bus: b, js: js, stream: stream}, nil
+	return &Publisher{bus: b, pub: pub}, nil
 }
 
 // Publish publishes messages to the subject topic. The UUID of a message becomes
-// its Nats-Msg-Id, and its metadata become headers. It returns nil only when the
-// stream has acknowledged all of them. After an error a message may be in the stream
-// or not; it is safe to publish it again under the same UUID.
+// its Nats-Msg-Id, and its metadata become headers.
 func (p *Publisher) Publish(topic string, messages ...*message.Message) error {
-	for _, msg := range messages {
-		if _, err := p.publish(topic, msg); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Store is Publish for one message. It also reports whether the stream had a message
-// with this UUID, and returns that message's payload: nil if it was removed since.
-func (p *Publisher) Store(topic string, msg *message.Message) (earlier []byte, duplicate bool, err error) {
-	ack, err := p.publish(topic, msg)
-	if err != nil || !ack.Duplicate {
-		return nil, false, err
-	}
-	raw, err := p.js.GetMsg(p.stream, ack.Sequence)
-	if errors.Is(err, nats.ErrMsgNotFound) {
-		return nil, true, nil
-	}
-	if err != nil {
-		return nil, true, explainPublish(err)
-	}
-	return raw.Data, true, nil
-}
-
-func (p *Publisher) publish(topic string, msg *message.Message) (*nats.PubAck, error) {
 	// Before the first connection nats.go would say that the server does not
 	// support headers.
 	if err := p.bus.Check(context.Background()); err != nil {
-		return nil, fault.New(fault.Transient, fault.NATSUnreachable, err)
+		return fault.New(fault.Transient, fault.NATSUnreachable, err)
 	}
-	ack, err := p.js.PublishMsg(p.outgoing(topic, msg))
-	return ack, explainPublish(err)
+	return explainPublish(p.pub.Publish(topic, messages...))
 }
 
 // Close does nothing. The caller of [Open] closes the connection.
 func (p *Publisher) Close() error { return nil }
 
-// outgoing sets the headers that the server uses to drop duplicates and to check the
-// stream.
-func (p *Publisher) outgoing(topic string, msg *message.Message) *nats.Msg {
+// marshaler is watermill-nats' Marshaler. It sets the headers that the server uses
+// to drop duplicates and to check the stream.
+type marshaler struct {
+	stream string
+}
+
+func (m marshaler) Marshal(topic string, msg *message.Message) (*nats.Msg, error) {
 	header := make(nats.Header, len(msg.Metadata)+2)
 	for key, value := range msg.Metadata {
 		// Nats-* headers are commands to the server (rollup, TTL, expectations).
@@ -88,8 +74,8 @@ func (p *Publisher) outgoing(topic string, msg *message.Message) *nats.Msg {
 	}
 	// Without this header, an ack of another stream on this subject would be taken
 	// for ours.
-	header.Set(nats.ExpectedStreamHdr, p.stream)
-	return &nats.Msg{Subject: topic, Header: header, Data: msg.Payload}
+	header.Set(nats.ExpectedStreamHdr, m.stream)
+	return &nats.Msg{Subject: topic, Header: header, Data: msg.Payload}, nil
 }
 
 func isServerHeader(key string) bool {

@@ -42,34 +42,6 @@ func TestPublishStoresEachIDOnce(t *testing.T) {
 	}
 }
 
-func TestStoreReturnsTheEarlierMessage(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	store := func(topic, payload string) (string, bool) {
-		t.Helper()
-		earlier, duplicate, err := r.pub.Store(topic, newMessage("evt_1", payload))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(earlier), duplicate
-	}
-	if earlier, duplicate := store("stripe.x", "first"); duplicate || earlier != "" {
-		t.Errorf("got %q, %v for a new message", earlier, duplicate)
-	}
-	if earlier, duplicate := store("stripe.y", "second"); !duplicate || earlier != "first" {
-		t.Errorf("got %q, %v, want the first message", earlier, duplicate)
-	}
-	if err := natstest.Stream(t, r.js, "BILLBUS").DeleteMsg(t.Context(), 1); err != nil {
-		t.Fatal(err)
-	}
-	if earlier, duplicate := store("stripe.x", "third"); !duplicate || earlier != "" {
-		t.Errorf("got %q, %v for a message that was removed", earlier, duplicate)
-	}
-	if got := natstest.Count(t, r.js, "BILLBUS"); got != 0 {
-		t.Errorf("got %d messages, want none", got)
-	}
-}
-
 func TestPublishIgnoresMetadataThatTheServerWouldObey(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

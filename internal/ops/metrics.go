@@ -23,7 +23,6 @@ type Metrics struct {
 	webhookTime   prometheus.Histogram
 	rejections    *prometheus.CounterVec
 	verifications *prometheus.CounterVec
-	overlaps      prometheus.Counter
 	publishTime   prometheus.Histogram
 	resolutions   *prometheus.CounterVec
 	messages      *prometheus.CounterVec
@@ -43,23 +42,20 @@ func NewMetrics() *Metrics {
 		webhookTime:   histogram("billbus_webhook_duration_seconds", "From a webhook's arrival to its answer.", requestBuckets()),
 		rejections:    counters("billbus_webhook_rejections_total", "Webhooks refused.", "reason"),
 		verifications: counters("billbus_secret_verifications_total", "Webhooks verified, by name of the secret.", "secret"),
-		overlaps: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "billbus_endpoint_overlap_total", Help: "Webhooks of events that another endpoint received in another API version.",
-		}),
-		publishTime:  histogram("billbus_publish_duration_seconds", "From publishing a message to the stream's answer.", requestBuckets()),
-		resolutions:  counters("billbus_resolutions_total", "Messages for which Stripe's API was to be asked.", "outcome"),
-		messages:     counters("billbus_messages_total", "Messages worked on.", "outcome"),
-		applyTime:    histogram("billbus_apply_duration_seconds", "Storing one message.", requestBuckets()),
-		lag:          histogram("billbus_event_lag_seconds", "From an event's creation at Stripe to its state being stored.", lagBuckets()),
-		redeliveries: prometheus.NewCounter(prometheus.CounterOpts{Name: "billbus_consumer_redeliveries_total", Help: "Messages delivered again."}),
-		userIDs:      counters("billbus_user_id_total", "User ids resolved, by where they were found.", "source"),
-		pending:      gauge("billbus_consumer_pending", "Messages of the stream that the consumer has not acknowledged yet."),
-		deadLetters:  gauge("billbus_dead_letters", "Dead letters now in their stream."),
-		gaps:         gauge("billbus_gaps", "Places where events of a subscription are missing, for 15 minutes or more."),
+		publishTime:   histogram("billbus_publish_duration_seconds", "From publishing a message to the stream's answer.", requestBuckets()),
+		resolutions:   counters("billbus_resolutions_total", "Messages for which Stripe's API was to be asked.", "outcome"),
+		messages:      counters("billbus_messages_total", "Messages worked on.", "outcome"),
+		applyTime:     histogram("billbus_apply_duration_seconds", "Storing one message.", requestBuckets()),
+		lag:           histogram("billbus_event_lag_seconds", "From an event's creation at Stripe to its state being stored.", lagBuckets()),
+		redeliveries:  prometheus.NewCounter(prometheus.CounterOpts{Name: "billbus_consumer_redeliveries_total", Help: "Messages delivered again."}),
+		userIDs:       counters("billbus_user_id_total", "User ids resolved, by where they were found.", "source"),
+		pending:       gauge("billbus_consumer_pending", "Messages of the stream that the consumer has not acknowledged yet."),
+		deadLetters:   gauge("billbus_dead_letters", "Dead letters now in their stream."),
+		gaps:          gauge("billbus_gaps", "Places where events of a subscription are missing, for 15 minutes or more."),
 	}
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		m.webhooks, m.webhookTime, m.rejections, m.verifications, m.overlaps, m.publishTime, m.resolutions,
+		m.webhooks, m.webhookTime, m.rejections, m.verifications, m.publishTime, m.resolutions,
 		m.messages, m.applyTime, m.lag, m.redeliveries, m.userIDs,
 	)
 	return m
@@ -87,9 +83,6 @@ func (m *Metrics) WebhookRejected(reason fault.Reason) {
 // SecretVerified counts a webhook that this secret verified. An old secret can be removed once its
 // count no longer grows.
 func (m *Metrics) SecretVerified(name string) { m.verifications.WithLabelValues(name).Inc() }
-
-// EndpointOverlap counts a webhook whose event another endpoint received in another API version.
-func (m *Metrics) EndpointOverlap() { m.overlaps.Inc() }
 
 // PublishDone observes how long the stream took to answer.
 func (m *Metrics) PublishDone(d time.Duration) { m.publishTime.Observe(d.Seconds()) }

@@ -64,7 +64,7 @@ var table = map[string][]string{
 	"internal/stripeapi":  {"events", "internal/fault", stripe, rateLimit},
 	"internal/normalize":  {"events"},
 	"internal/stripesim":  {"events"},
-	"internal/natsbus":    {"events", "internal/fault", "internal/secret", watermill, natsClient},
+	"internal/natsbus":    {"events", "internal/fault", "internal/secret", watermill, watermillNATS, natsClient},
 	"internal/store":      {"events", "events/ordering", "internal/fault"},
 	"internal/mongostore": {"events", "events/ordering", "internal/fault", "internal/store", mongoDriver, errgroup},
 	"internal/verify":     {"events", "events/ordering", "internal/store"},
