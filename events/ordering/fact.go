@@ -32,7 +32,7 @@ type Fact struct {
 	Before, After Digest
 	// First is true for the event that created the subscription.
 	First bool
-	// Because is the id of the event because of which a snapshot was read, if one was.
+	// Because is the id of the event that a snapshot was read for, if there was one.
 	Because string
 }
 

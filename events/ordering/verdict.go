@@ -91,7 +91,7 @@ func greatestID(ends []Fact, events int) Verdict {
 }
 
 // candidates drops the event that created the subscription if there is another, and
-// events because of which another was read, which therefore comes after them.
+// events that a snapshot was read for, since the snapshot comes after them.
 func candidates(facts []Fact) []Fact {
 	causes := map[string]bool{}
 	for _, f := range facts {
@@ -113,8 +113,8 @@ func (h history) unexplained() []Fact {
 }
 
 // explains reports whether an event shows a state on the path of the changes, or half
-// way through one of them. What a snapshot shows was not left before the event because
-// of which it was read.
+// way through one of them. What a snapshot shows was not left before the event that it
+// was read for.
 func (h history) explains(f Fact) bool {
 	if isOnWay(h.steps, h.name(f.After)) {
 		cause := slices.IndexFunc(h.changes, func(o Fact) bool { return o.EventID == f.Because })
