@@ -128,8 +128,8 @@ type Data struct {
 	ReadAt time.Time `json:"read_at,omitzero"`
 	// Reason says why a snapshot was taken.
 	Reason Reason `json:"reason,omitempty"`
-	// BecauseOf is the id of the event that a snapshot was taken for, if there was
-	// one. The snapshot shows the subscription as it was after that event.
+	// BecauseOf is the id of the event that caused a snapshot to be taken, if there
+	// was one. The snapshot shows the subscription as it was after that event.
 	BecauseOf string `json:"because_of,omitempty"`
 	// ReceivedAt is when the bridge received the event, in milliseconds.
 	ReceivedAt time.Time `json:"received_at"`

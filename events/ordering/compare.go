@@ -66,7 +66,7 @@ func fieldsSince(version string, facts []Fact) (places []int, ok bool) {
 	if !slices.ContainsFunc(facts, func(f Fact) bool { return !f.hasFields() }) {
 		isPartial := slices.ContainsFunc(facts, Fact.isTruncated)
 		for i, f := range fields {
-			if f.since <= version && !(isPartial && f.isOfItems()) {
+			if f.since <= version && (!isPartial || !f.isOfItems()) {
 				places = append(places, i)
 			}
 		}

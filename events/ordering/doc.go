@@ -10,11 +10,12 @@
 //
 //   - fold.go: the rule ([Fold])
 //   - window.go: which events compete, and which a later decision can need
-//   - same_second.go: which of several events within two seconds is the last
+//   - verdict.go: which event holds the last state
+//   - history.go: in which state changes end, if stamps can lie
 //   - path.go: events as steps between states
 //   - gaps.go: where events are missing ([Gaps])
 //   - fact.go: what the rule needs of one event ([FactOf])
-//   - digest.go: when two states are the same
+//   - compare.go, digest.go, fields.go: when two states are the same
 //
 // Both [Fold] and [Gaps] are functions of a set: the order in which events arrive,
 // and how often, changes nothing.

@@ -32,7 +32,7 @@ type Fact struct {
 	Before, After Digest
 	// First is true for the event that created the subscription.
 	First bool
-	// Because is the id of the event that a snapshot was read for, if there was one.
+	// Because is the id of the event that caused a snapshot to be read, if one did.
 	Because string
 }
 

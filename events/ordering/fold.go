@@ -30,7 +30,7 @@ type Verdict struct {
 	Explanation string
 	// Relevant are the facts that a later verdict can depend on, by event id:
 	// Fold(Relevant ∪ new) equals Fold(all ∪ new). There are as many as
-	// Stripe sends within a few seconds, however long the history is.
+	// Stripe sends within half a minute, however long the history is.
 	Relevant []Fact
 }
 
@@ -39,14 +39,12 @@ type Verdict struct {
 //
 // A subscription that has ended stays ended: if any event is terminal, only
 // terminal ones compete. The event that created it never wins against another,
-// whatever the stamps. Of the rest, the events of the last two seconds compete.
-// Stripe stamps whole seconds and says not to order by them, so within these
-// seconds the states decide: an updated event is a step from one state to another,
-// and the state in which the steps end is the current one. An event that only shows
-// a state is part of that path if a step touches its state. It is an end of its own
-// if none does, or if it is later than all steps. If there are several ends, an
-// event is missing or was sent twice under two ids. Then the later moment wins; if
-// the moments are equal, the result is ambiguous.
+// whatever the stamps. The rest of the last 30 seconds is one history: an updated event
+// is a step from one state to another, and the state in which the steps end is the
+// current one. If stamps and steps contradict each other, the steps count. An event that
+// only shows a state does not win over a step that leads away from that state. If there
+// are several ends, an event is missing or was sent twice under two ids. Then the later
+// moment wins; if the moments are equal, the result is ambiguous.
 // See https://docs.stripe.com/webhooks#event-ordering
 //
 // Fold panics if facts is empty.

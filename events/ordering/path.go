@@ -199,7 +199,7 @@ func isPath(steps []step) bool {
 
 // connected splits steps into parts that have no state in common.
 func connected(steps []step) [][]step {
-	group := map[string]string{} // one state of each part, by the states in it
+	group := map[string]string{} // a state that represents all that are connected with it
 	var find func(state string) string
 	find = func(state string) string {
 		parent, ok := group[state]

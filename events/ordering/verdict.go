@@ -91,7 +91,7 @@ func greatestID(ends []Fact, events int) Verdict {
 }
 
 // candidates drops the event that created the subscription if there is another, and
-// events that a snapshot was read for, since the snapshot comes after them.
+// events that caused another to be read, which therefore comes after them.
 func candidates(facts []Fact) []Fact {
 	causes := map[string]bool{}
 	for _, f := range facts {
@@ -113,8 +113,8 @@ func (h history) unexplained() []Fact {
 }
 
 // explains reports whether an event shows a state on the path of the changes, or half
-// way through one of them. What a snapshot shows was not left before the event that it
-// was read for.
+// way through one of them. What a snapshot shows was not left before the event that
+// caused it.
 func (h history) explains(f Fact) bool {
 	if isOnWay(h.steps, h.name(f.After)) {
 		cause := slices.IndexFunc(h.changes, func(o Fact) bool { return o.EventID == f.Because })
@@ -186,28 +186,55 @@ func (h history) eventsAt(states []string) []Fact {
 // one state.
 func (h history) refine(end Fact) (winner Fact, isSure bool) {
 	state := h.name(end.After)
-	same := candidates(filter(h.facts, func(f Fact) bool { return h.name(f.After) == state }))
+	same := filter(h.facts, func(f Fact) bool { return h.name(f.After) == state })
+	if others := filter(same, func(f Fact) bool { return !f.First }); len(others) > 0 {
+		same = others
+	}
 	newer := slices.MaxFunc(same, func(a, b Fact) int { return strings.Compare(a.APIVersion, b.APIVersion) })
 	isNewer := func(f Fact) bool { return f.isSnapshot() || f.isOfSameVersion(newer) }
 	if w, ok := walkOf(stepsOf(distinctSteps(filter(h.facts, isNewer), inFull), inFull)); ok && !w.isLoop() {
-		if last := filter(same, func(f Fact) bool { return f.After.Full == w.end }); len(last) > 0 {
-			return slices.MaxFunc(append(last, filter(same, Fact.isSnapshot)...), compareAge), true
+		if last := showingLast(same, w.end); len(last) > 0 {
+			return latestSnapshot(last)
 		}
 	}
 	cameBack := slices.ContainsFunc(h.steps, func(s step) bool { return s.from == state && s.to != state })
 	if cameBack && !alikeOtherwise(filter(h.changes, isNewer), h.name) {
 		// An earlier visit to the state can have differed in what is not compared.
-		return end, end.isSnapshot() || !slices.ContainsFunc(same, func(f Fact) bool {
-			return f.Moment.Equal(end.Moment) && f.After != end.After
-		})
+		winner, isSure = latestSnapshot(same)
+		return winner, isSure && (winner.isSnapshot() || !hasTie(same, winner))
 	}
 	same = filter(same, isNewer)
 	if w, ok := walkOf(distinct(stepsOf(distinctSteps(same, inFull), inFull))); ok && !w.isLoop() {
-		same = filter(same, func(f Fact) bool { return f.isSnapshot() || f.After.Full == w.end })
+		return latestSnapshot(showingLast(same, w.end))
 	}
-	winner = slices.MaxFunc(same, compareAge)
-	return winner, winner.isSnapshot() || !slices.ContainsFunc(same, func(f Fact) bool {
+	winner, isSure = latestSnapshot(same)
+	return winner, isSure && (winner.isSnapshot() || !hasTie(same, winner))
+}
+
+// latestSnapshot returns the latest event, and reports whether no other snapshot of its
+// moment shows another state.
+func latestSnapshot(facts []Fact) (winner Fact, isSure bool) {
+	winner = slices.MaxFunc(facts, compareAge)
+	return winner, !winner.isSnapshot() || !hasTie(filter(facts, Fact.isSnapshot), winner)
+}
+
+func hasTie(facts []Fact, winner Fact) bool {
+	return slices.ContainsFunc(facts, func(f Fact) bool {
 		return f.Moment.Equal(winner.Moment) && f.After.Full != winner.After.Full
+	})
+}
+
+// showingLast returns the events that show a last state in full, and the snapshots that
+// were read because of them or later.
+func showingLast(facts []Fact, state string) []Fact {
+	last := filter(facts, func(f Fact) bool { return f.After.Full == state })
+	if len(last) == 0 {
+		return nil
+	}
+	moment := newest(last)
+	return filter(facts, func(f Fact) bool {
+		isCause := func(o Fact) bool { return o.EventID == f.Because }
+		return f.After.Full == state || f.isSnapshot() && (f.Moment.After(moment) || slices.ContainsFunc(last, isCause))
 	})
 }
 

@@ -417,7 +417,7 @@ func TestCostDoesNotGrowWithTheHistory(t *testing.T) {
 	history := func(length int) {
 		var batch []store.Entry
 		for ; committed < length; committed++ {
-			batch = append(batch, storetest.Entry("sub_1", fmt.Sprintf("evt_%05d", committed), "updated", 5*committed, "active"))
+			batch = append(batch, storetest.Entry("sub_1", fmt.Sprintf("evt_%05d", committed), "updated", 10*committed, "active"))
 		}
 		for some := range slices.Chunk(batch, 100) {
 			commit(t, server, some...)
@@ -444,7 +444,7 @@ func TestCostDoesNotGrowWithTheHistory(t *testing.T) {
 // old to matter. The bytes are not exactly the same, so they are only checked.
 func costs(t *testing.T, server *storetest.Memory, committed int) map[string]storetest.Counts {
 	t.Helper()
-	latest := storetest.Entry("sub_1", fmt.Sprintf("evt_x%05d", committed), "updated", 5*committed+1, "active")
+	latest := storetest.Entry("sub_1", fmt.Sprintf("evt_x%05d", committed), "updated", 10*committed+1, "active")
 	late := storetest.Entry("sub_1", fmt.Sprintf("evt_y%05d", committed), "updated", -100, "active")
 	found := map[string]storetest.Counts{}
 	for _, one := range []struct {

@@ -68,7 +68,7 @@ const (
 	// StaleSnapshot has snapshots that were read before a change and stamped after it, and
 	// snapshots that were read because of an event, in its second.
 	StaleSnapshot Kind = "stale-snapshot"
-	// Truncated has twelve items, and events list ten of them. In the end, the subscription
+	// Truncated has twelve items, but events list ten. In the end, the subscription
 	// is read because of its last event.
 	Truncated Kind = "truncated"
 )

@@ -69,7 +69,7 @@ type Delivery struct {
 	APIVersion     string
 	// Body is the event as Stripe renders it; of a [Snapshot] the subscription.
 	Body []byte
-	// Because is the id of the event that a [Snapshot] was read for, if there was one.
+	// Because is the id of the event that caused a [Snapshot] to be read, if one did.
 	Because string
 
 	at int64 // when it happened

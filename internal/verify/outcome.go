@@ -65,7 +65,7 @@ func why(f ordering.Fact, v ordering.Verdict) string {
 	return v.Explanation
 }
 
-// apart is the least distance of two moments at which the later one always wins.
+// apart is the least distance of two moments at which they are worth mentioning.
 const apart = 2 * time.Second
 
 func winning(v ordering.Verdict) Word {
