@@ -131,12 +131,12 @@ func compareCreated(a, b Fact) int {
 
 func compareIDs(a, b Fact) int { return strings.Compare(a.EventID, b.EventID) }
 
-// compareRenderings orders the facts of one event by API version. Renderings of one
-// version should be equal; if they are not, their order means nothing but is always the
-// same.
+// compareRenderings orders the facts of one event by API version. Facts of one version
+// should be equal, except that a snapshot can be read because of two events. Their order
+// means nothing, but is always the same.
 func compareRenderings(a, b Fact) int {
 	return cmp.Or(strings.Compare(a.APIVersion, b.APIVersion), compareDigests(a.After, b.After), compareDigests(a.Before, b.Before),
-		compareMoments(a, b), strings.Compare(a.Request, b.Request))
+		compareMoments(a, b), strings.Compare(a.Request, b.Request), strings.Compare(a.Because, b.Because))
 }
 
 func lifecycle(f Fact) int {
