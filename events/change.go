@@ -37,6 +37,9 @@ const (
 	ChangeSchedule            Change = "schedule_changed"
 	ChangePaymentMethod       Change = "payment_method_changed"
 	ChangeDiscount            Change = "discount_changed"
+	ChangeTax                 Change = "tax_changed"
+	ChangeTransfer            Change = "transfer_changed"
+	ChangePendingUpdate       Change = "pending_update_changed"
 	ChangeMetadata            Change = "metadata_changed"
 	ChangeUser                Change = "user_changed"
 	ChangeOther               Change = "other"
@@ -82,38 +85,48 @@ func (w *words) add(word Change, holds bool) {
 
 func updatedChanges(b, a *Subscription) []Change {
 	var w words
-	w.statusChanges(b, a)
-	w.itemChanges(b, a)
+	p := pairItems(b.Items, a.Items)
+	w.statusChanges(b, a, p)
+	w.itemChanges(b, a, p)
 	w.cancellationChanges(b, a)
 	w.paymentChanges(b, a)
-	w.fieldChanges(b, a)
+	w.fieldChanges(b, a, p)
 	if w == nil {
 		return []Change{ChangeOther}
 	}
 	return w
 }
 
-func (w *words) statusChanges(b, a *Subscription) {
+func (w *words) statusChanges(b, a *Subscription, p pairs) {
 	wasTrial, isTrial := b.Status == StatusTrialing, a.Status == StatusTrialing
 	w.add(ChangeActivated, a.Status == StatusActive && (b.Status == StatusIncomplete || wasTrial))
-	w.add(ChangeTrialStarted, isTrial && !wasTrial)
-	w.add(ChangeTrialEnded, wasTrial && !isTrial)
-	w.add(ChangeTrialChanged, wasTrial && isTrial && !a.TrialEnd.Equal(b.TrialEnd))
+	w.add(ChangeTrialStarted, isTrial && !wasTrial || p.any(func(b, a *Item) bool { return b.CurrentTrial == nil && a.CurrentTrial != nil }))
+	w.add(ChangeTrialEnded, wasTrial && !isTrial || p.any(func(b, a *Item) bool { return b.CurrentTrial != nil && a.CurrentTrial == nil }))
+	w.add(ChangeTrialChanged, wasTrial && isTrial && !a.TrialEnd.Equal(b.TrialEnd) || p.any(otherTrial))
 }
 
-func (w *words) itemChanges(b, a *Subscription) {
-	p := pairItems(b.Items, a.Items)
-	paying := b.Status != StatusTrialing && b.Status != StatusIncomplete
-	w.add(ChangeRenewed, paying && p.renewed(b, a))
-	w.add(ChangePlan, p.any(func(b, a *Item) bool { return a.PriceID != b.PriceID }))
+// otherTrial reports whether an item stays on trial, but not on the same terms.
+func otherTrial(b, a *Item) bool {
+	return b.CurrentTrial != nil && a.CurrentTrial != nil && !equal(a.CurrentTrial, b.CurrentTrial)
+}
+
+func (w *words) itemChanges(b, a *Subscription, p pairs) {
+	w.add(ChangeRenewed, renews(b.Status) && p.renewed(b, a))
+	w.add(ChangePlan, p.any(func(b, a *Item) bool { return a.PriceID != b.PriceID }) || p.replaced())
 	w.add(ChangeQuantity, p.any(func(b, a *Item) bool { return !equal(&a.Quantity, &b.Quantity) }))
-	w.add(ChangeItems, p.unpaired)
+	w.add(ChangeItems, len(p.added)+len(p.removed) > 0)
+}
+
+// renews reports whether a new period of a subscription with that status is its next
+// one. After a trial, an incomplete start or a pause, it is the first.
+func renews(status string) bool {
+	return status != StatusTrialing && status != StatusIncomplete && status != StatusPaused
 }
 
 func (w *words) cancellationChanges(b, a *Subscription) {
 	continues := !a.Terminal()
 	wasScheduled, isScheduled := cancelScheduled(b), cancelScheduled(a)
-	scheduled := continues && isScheduled && (!wasScheduled || cancelMoved(b, a))
+	scheduled := continues && isScheduled && (!wasScheduled || !EndsAt(a).Equal(EndsAt(b)))
 	unscheduled := continues && wasScheduled && !isScheduled
 	canceled := becomes(StatusCanceled, b, a)
 	w.add(ChangeCancelScheduled, scheduled)
@@ -136,45 +149,38 @@ func (w *words) paymentChanges(b, a *Subscription) {
 	w.add(ChangeCollectionResumed, altered && a.PauseCollection == nil)
 }
 
-func (w *words) fieldChanges(b, a *Subscription) {
+func (w *words) fieldChanges(b, a *Subscription, p pairs) {
 	w.add(ChangeBillingCycle, !a.BillingCycleAnchor.Equal(b.BillingCycleAnchor))
 	w.add(ChangeCollectionMethod, a.CollectionMethod != b.CollectionMethod)
 	w.add(ChangeSchedule, a.ScheduleID != b.ScheduleID)
 	w.add(ChangePaymentMethod, a.DefaultPaymentMethodID != b.DefaultPaymentMethodID || a.DefaultSourceID != b.DefaultSourceID)
-	w.add(ChangeDiscount, !equal(&a.Discounts, &b.Discounts))
+	w.add(ChangeDiscount, !equal(&a.Discounts, &b.Discounts) || p.any(func(b, a *Item) bool { return !equal(&a.Discounts, &b.Discounts) }))
+	w.add(ChangeTax, !equal(&a.DefaultTaxRates, &b.DefaultTaxRates) || p.any(func(b, a *Item) bool { return !equal(&a.TaxRates, &b.TaxRates) }))
+	w.add(ChangeTransfer, otherTransfer(b, a))
+	w.add(ChangePendingUpdate, !equal(&a.PendingUpdate, &b.PendingUpdate))
 	w.add(ChangeMetadata, !equal(&a.Metadata, &b.Metadata))
 	w.add(ChangeUser, a.UserID != b.UserID)
 }
 
 func becomes(status string, b, a *Subscription) bool { return a.Status == status && b.Status != status }
 
-func cancelScheduled(s *Subscription) bool { return !s.CancelAt.IsZero() || atPeriodEnd(s) }
-
-func atPeriodEnd(s *Subscription) bool { return s.CancelAtPeriodEnd != nil && *s.CancelAtPeriodEnd }
-
-// cancelMoved reports whether the cancellation is scheduled for another date. A
-// different cancel_at is not enough: cancel_at_period_end alone can mean the same date.
-func cancelMoved(b, a *Subscription) bool {
-	return !a.CancelAt.Equal(b.CancelAt) && !cancelMoment(a).Equal(cancelMoment(b))
+func otherTransfer(b, a *Subscription) bool {
+	return a.OnBehalfOfID != b.OnBehalfOfID || a.ApplicationFeePercent != b.ApplicationFeePercent || !equal(&a.TransferData, &b.TransferData)
 }
 
-// cancelMoment returns the date for which a cancellation is scheduled. Older renderings
-// of a cancellation at the period's end have no cancel_at.
-func cancelMoment(s *Subscription) time.Time {
-	if s.CancelAt.IsZero() && atPeriodEnd(s) {
-		return s.CurrentPeriodEnd
-	}
-	return s.CancelAt
+func cancelScheduled(s *Subscription) bool {
+	return !s.CancelAt.IsZero() || s.CancelAtPeriodEnd != nil && *s.CancelAtPeriodEnd
 }
 
-// pairs are the same items before and after a change.
+// pairs are the same items before and after a change, and those without a counterpart.
 type pairs struct {
-	before, after []*Item
-	unpaired      bool // some items have no counterpart
+	before, after  []*Item
+	removed, added []*Item
 }
 
-// pairItems pairs items by id, and the rest by position if there are as many before as
-// after. In renderings without items, the item made from the plan has no id.
+// pairItems pairs items by id. Those that are left are paired by position if there are as
+// many before as after, and one of the two has no id: in renderings without items, the
+// item made from the plan has none.
 func pairItems(before, after []Item) pairs {
 	if sameOrder(before, after) {
 		return pairs{before: pointers(before), after: pointers(after)}
@@ -187,7 +193,7 @@ func pairItems(before, after []Item) pairs {
 	var rest []*Item
 	for _, b := range pointers(before) {
 		a := byID[b.ID]
-		if a == nil || b.ID == "" {
+		if a == nil || nameless(b) {
 			rest = append(rest, b)
 			continue
 		}
@@ -200,8 +206,7 @@ func pairItems(before, after []Item) pairs {
 // sameOrder reports whether items can be paired by position. They nearly always can, and
 // it is cheap.
 func sameOrder(before, after []Item) bool {
-	return len(before) == len(after) &&
-		(len(before) < 2 || slices.EqualFunc(before, after, func(b, a Item) bool { return a.ID == b.ID }))
+	return slices.EqualFunc(before, after, func(b, a Item) bool { return a.ID == b.ID })
 }
 
 func pointers(items []Item) []*Item {
@@ -221,10 +226,45 @@ func (p pairs) rest(after []Item) []*Item {
 }
 
 func (p pairs) byPosition(before, after []*Item) pairs {
-	if p.unpaired = len(before) != len(after); !p.unpaired {
-		p.before, p.after = append(p.before, before...), append(p.after, after...)
+	if len(before) != len(after) {
+		p.removed, p.added = before, after
+		return p
+	}
+	for i, b := range before {
+		if a := after[i]; nameless(a) || nameless(b) {
+			p.before, p.after = append(p.before, b), append(p.after, a)
+		} else {
+			p.removed, p.added = append(p.removed, b), append(p.added, a)
+		}
 	}
 	return p
+}
+
+// replaced reports whether the plan is another one although no item has another price:
+// all licensed items were replaced, by ones of other prices. If one stays, it is unknown
+// which of them is the plan. Nothing is known of an item without id.
+func (p pairs) replaced() bool {
+	if slices.ContainsFunc(p.before, licensed) || slices.ContainsFunc(p.removed, nameless) || slices.ContainsFunc(p.added, nameless) {
+		return false
+	}
+	removed, added := pricesOf(p.removed), pricesOf(p.added)
+	return len(removed) > 0 && len(added) > 0 &&
+		!slices.ContainsFunc(added, func(price string) bool { return slices.Contains(removed, price) })
+}
+
+func nameless(it *Item) bool { return it.ID == "" }
+
+func licensed(it *Item) bool { return it.UsageType != "metered" }
+
+// pricesOf returns the prices of the licensed items.
+func pricesOf(items []*Item) []string {
+	var prices []string
+	for _, it := range items {
+		if licensed(it) {
+			prices = append(prices, it.PriceID)
+		}
+	}
+	return prices
 }
 
 func (p pairs) any(holds func(b, a *Item) bool) bool {

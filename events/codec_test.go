@@ -51,26 +51,26 @@ func fullMessage() events.Message {
 		},
 		TrialStart: day(-38), TrialEnd: day(-30), TrialEndBehavior: "pause",
 		CancelAt: day(30), CancelAtPeriodEnd: new(true), CanceledAt: day(3), EndedAt: day(31),
-		CancellationDetails: &events.CancellationDetails{Reason: "cancellation_requested", Feedback: "other", Comment: "5 < 6 & \"so\" \u2028"},
+		CancellationDetails: &events.CancellationDetails{Reason: "cancellation_requested", Feedback: "other", FeedbackOptionID: "fbo_1", Comment: "5 < 6 & \"so\" \u2028"},
 		PauseCollection:     &events.PauseCollection{Behavior: "void", ResumesAt: day(4)},
 		StatusDetails: &events.StatusDetails{Paused: &events.PausedDetails{
 			Type: "subscription", TransitionedAt: day(5), Subscription: &events.PausedSubscription{Type: "trial_end_without_payment_method"},
 		}},
 		DefaultPaymentMethodID: "pm_1", DefaultSourceID: "src_1", LatestInvoiceID: "in_1", ScheduleID: "sub_sched_1",
-		PendingUpdate: &events.PendingUpdate{ExpiresAt: day(6)}, TestClockID: "clock_1", DaysUntilDue: new(int64(0)),
+		PendingUpdate: &events.PendingUpdate{
+			ExpiresAt: day(6), BillingCycleAnchor: day(12), CancelAtPeriodEnd: new(true), TrialEnd: day(13), TrialFromPlan: new(false),
+			Metadata: map[string]string{"k": "v"}, Discounts: fullDiscounts(day), SubscriptionItems: fullItems(day),
+		},
+		TestClockID: "clock_1", DaysUntilDue: new(int64(0)),
+		BillingThresholds: &events.BillingThresholds{AmountGTE: new(int64(100000)), ResetBillingCycleAnchor: new(false)},
+		InvoiceSettings: &events.InvoiceSettings{
+			AccountTaxIDs: []string{"atxi_1"}, CustomFields: []events.InvoiceCustomField{{Name: "Order", Value: "7"}},
+			Description: "Thanks", Footer: "Bank", Issuer: &events.InvoiceIssuer{Type: "account", AccountID: "acct_2"},
+		},
+		OnBehalfOfID: "acct_2", TransferData: &events.TransferData{DestinationID: "acct_3", AmountPercent: "90.5"},
+		ApplicationFeePercent: "2.5", DefaultTaxRates: []string{"txr_1", "txr_2"},
 		Description: "Größe <b>", Metadata: map[string]string{"user_id": "user 7", "a.b$c": "", "": "empty key"},
-		Discounts: []events.Discount{{
-			ID: "di_1", CouponID: "co_1", PromotionCodeID: "promo_1", PercentOff: "12.5", AmountOff: new(int64(250)),
-			Currency: "eur", Start: day(7), End: day(8),
-		}},
-		ItemsTruncated: true,
-		Items: []events.Item{{
-			ID: "si_1", PriceID: "price_1", ProductID: "prod_1", LookupKey: "gold", Nickname: "Gold", Quantity: new(int64(0)),
-			UnitAmount: new(int64(9007199254740993)), UnitAmountDecimal: "0.000000000001", BillingScheme: "tiered", TiersMode: "graduated",
-			TransformQuantity: &events.TransformQuantity{DivideBy: new(int64(10)), Round: "up"},
-			Currency:          "eur", Interval: "month", IntervalCount: new(int64(3)), UsageType: "licensed", MeterID: "mtr_1", TaxBehavior: "exclusive",
-			Created: day(9), CurrentPeriodStart: day(10), CurrentPeriodEnd: day(11), Metadata: map[string]string{"k": "v"},
-		}},
+		Discounts: fullDiscounts(day), ItemsTruncated: true, Items: fullItems(day),
 	}
 	return events.Message{
 		SpecVersion: events.SpecVersion, ID: "evt_1", Source: "/stripe/acct_1/live", Type: "subscription.updated", Subject: "sub_1",
@@ -93,6 +93,26 @@ func fullMessage() events.Message {
 			ReceivedAt: at("2026-01-01T00:00:00.123Z"),
 		},
 	}
+}
+
+func fullDiscounts(day func(int) time.Time) []events.Discount {
+	return []events.Discount{{
+		ID: "di_1", CouponID: "co_1", PromotionCodeID: "promo_1", PercentOff: "12.5", AmountOff: new(int64(250)),
+		Currency: "eur", Start: day(7), End: day(8),
+	}}
+}
+
+func fullItems(day func(int) time.Time) []events.Item {
+	return []events.Item{{
+		ID: "si_1", PriceID: "price_1", ProductID: "prod_1", LookupKey: "gold", Nickname: "Gold", Quantity: new(int64(0)),
+		UnitAmount: new(int64(9007199254740993)), UnitAmountDecimal: "0.000000000001", BillingScheme: "tiered", TiersMode: "graduated",
+		TransformQuantity: &events.TransformQuantity{DivideBy: new(int64(10)), Round: "up"},
+		Currency:          "eur", Interval: "month", IntervalCount: new(int64(3)), UsageType: "licensed", MeterID: "mtr_1", TaxBehavior: "exclusive",
+		Created: day(9), CurrentPeriodStart: day(10), CurrentPeriodEnd: day(11),
+		CurrentTrial:      &events.CurrentTrial{TrialOfferID: "tro_1", Start: day(14), End: day(15)},
+		BillingThresholds: &events.ItemBillingThresholds{UsageGTE: new(int64(1000))},
+		TaxRates:          []string{"txr_3"}, Discounts: fullDiscounts(day), Metadata: map[string]string{"k": "v"},
+	}}
 }
 
 func fullInvoice(day func(int) time.Time) *events.Invoice {

@@ -47,18 +47,35 @@ func hash(s events.Subscription) string {
 // objects: the text of a price can change without an event of the subscription.
 func full(s events.Subscription) events.Subscription {
 	s.UserID, s.Access, s.EndsAt = "", "", time.Time{}
-	s.Discounts = slices.Clone(s.Discounts)
-	for i, d := range s.Discounts {
-		s.Discounts[i] = events.Discount{ID: cmp.Or(d.ID, d.CouponID)}
+	s.Discounts = discountIDs(s.Discounts)
+	s.Items = ownItems(s.Items)
+	if s.PendingUpdate != nil {
+		update := *s.PendingUpdate
+		update.Discounts, update.SubscriptionItems = discountIDs(update.Discounts), ownItems(update.SubscriptionItems)
+		s.PendingUpdate = &update
 	}
-	s.Items = sortedItems(s.Items)
-	for i := range s.Items {
-		it := &s.Items[i]
+	return s
+}
+
+func discountIDs(discounts []events.Discount) []events.Discount {
+	discounts = slices.Clone(discounts)
+	for i, d := range discounts {
+		discounts[i] = events.Discount{ID: cmp.Or(d.ID, d.CouponID)}
+	}
+	return discounts
+}
+
+// ownItems returns sorted items without what belongs to their prices and coupons.
+func ownItems(items []events.Item) []events.Item {
+	items = sortedItems(items)
+	for i := range items {
+		it := &items[i]
 		it.ProductID, it.LookupKey, it.Nickname, it.MeterID = "", "", "", ""
 		it.UnitAmount, it.UnitAmountDecimal = nil, ""
 		it.BillingScheme, it.TiersMode, it.TaxBehavior = "", "", ""
+		it.Discounts = discountIDs(it.Discounts)
 	}
-	return s
+	return items
 }
 
 // core keeps what every API version renders.

@@ -60,7 +60,7 @@ func TestCostDoesNotGrowWithTheHistory(t *testing.T) {
 		var commands []string
 		var sizes []int
 		for i := range 200 {
-			c, n := tr.of(t, s, storetest.Entry("sub_1", fmt.Sprintf("evt_%05d", i), "updated", i, "active"))
+			c, n := tr.of(t, s, storetest.Entry("sub_1", fmt.Sprintf("evt_%05d", i), "updated", 10*i, "active"))
 			commands, sizes = append(commands, c), append(sizes, n)
 		}
 		if diff := cmp.Diff("insert find update", commands[10]); diff != "" {

@@ -18,7 +18,7 @@ import (
 const allWords = `activated trial_started trial_ended trial_changed renewed plan_changed quantity_changed items_changed
 	cancel_scheduled cancel_unscheduled cancellation_details_changed canceled expired past_due unpaid recovered paused resumed
 	collection_paused collection_resumed billing_cycle_changed collection_method_changed schedule_changed payment_method_changed
-	discount_changed metadata_changed user_changed other`
+	discount_changed tax_changed transfer_changed pending_update_changed metadata_changed user_changed other`
 
 // base is an active subscription as the newest versions render it, with periods
 // on the items.
@@ -40,6 +40,23 @@ const (
 	otherItem   = `{"data":[{"id":"si_0","quantity":2,"current_period_start":1702592000,"current_period_end":1705270400,"price":{"id":"price_0","currency":"eur","unit_amount":500}}]}`
 	noItems     = `{"data":[]}`
 )
+
+// itemWith returns items of base with more fields in the only one.
+func itemWith(fields string) string {
+	return `{"data":[{"id":"si_1","quantity":2,"current_period_start":1702592000,"current_period_end":1705270400,` +
+		`"price":{"id":"price_1","currency":"eur","unit_amount":900},` + fields + `}]}`
+}
+
+// licensed and metered return items by their ids and prices.
+func licensed(id, price string) string {
+	return `{"id":"` + id + `","quantity":1,"price":{"id":"` + price + `","recurring":{"usage_type":"licensed"}}}`
+}
+
+func metered(id, price string) string {
+	return `{"id":"` + id + `","price":{"id":"` + price + `","recurring":{"usage_type":"metered"}}}`
+}
+
+func itemsOf(items ...string) string { return `{"items":{"data":[` + strings.Join(items, ",") + `]}}` }
 
 func TestChanges(t *testing.T) {
 	t.Parallel()
@@ -66,7 +83,7 @@ func TestChanges(t *testing.T) {
 		},
 		"other quantity":                 {`{}`, `{"items":` + otherCount + `}`, "quantity_changed"},
 		"other quantity at the top only": {`{"quantity":2}`, `{"quantity":1}`, "quantity_changed"},
-		"other item for other price":     {`{}`, `{"items":` + otherItem + `}`, "plan_changed"},
+		"other item for other price":     {`{}`, `{"items":` + otherItem + `}`, "plan_changed items_changed"},
 		"item added":                     {`{}`, `{"items":` + noItems + `}`, "items_changed"},
 		"cancel at the period's end": {
 			`{"cancel_at_period_end":true,"cancel_at":1705270400,"canceled_at":1703000000,"cancellation_details":{"reason":"cancellation_requested"}}`,
@@ -76,7 +93,7 @@ func TestChanges(t *testing.T) {
 		"cancel at a date":                          {`{"cancel_at":1709000000,"canceled_at":1703000000}`, `{"cancel_at":null,"canceled_at":null}`, "cancel_scheduled"},
 		"cancellation moved":                        {`{"cancel_at":1709000000}`, `{"cancel_at":1708000000}`, "cancel_scheduled"},
 		"same cancellation, written differently":    {`{"cancel_at":1705270400,"cancel_at_period_end":true}`, `{"cancel_at_period_end":false}`, "other"},
-		"period of a canceling one moved":           {`{"cancel_at_period_end":true}`, `{"items":{"data":[{"id":"si_1","quantity":2,"current_period_start":1702592000,"current_period_end":1705000000,"price":{"id":"price_1","currency":"eur","unit_amount":900}}]}}`, "other"},
+		"period of a canceling one moved":           {`{"cancel_at_period_end":true}`, `{"items":{"data":[{"id":"si_1","quantity":2,"current_period_start":1702592000,"current_period_end":1705000000,"price":{"id":"price_1","currency":"eur","unit_amount":900}}]}}`, "cancel_scheduled"},
 		"cancellation set to another date":          {`{"cancel_at":1709000000}`, `{"cancel_at":null,"cancel_at_period_end":true}`, "cancel_scheduled"},
 		"next period, items had none":               {`{"current_period_start":1702592000,"current_period_end":1705270400}`, `{"items":{"data":[{"id":"si_1","quantity":2,"price":{"id":"price_1","currency":"eur","unit_amount":900}}]},"current_period_start":1700000000,"current_period_end":1702592000}`, "renewed"},
 		"cancellation revoked":                      {`{}`, `{"cancel_at_period_end":true,"cancel_at":1705270400,"cancellation_details":{"reason":"cancellation_requested"}}`, "cancel_unscheduled"},
@@ -102,12 +119,38 @@ func TestChanges(t *testing.T) {
 		"source":                                    {`{"default_source":"card_1"}`, `{"default_source":null}`, "payment_method_changed"},
 		"discount":                                  {`{"discounts":["di_1"]}`, `{"discounts":[]}`, "discount_changed"},
 		"discount, old version":                     {`{}`, `{"discount":{"id":"di_1","coupon":{"id":"co_1","percent_off":5}}}`, "discount_changed"},
-		"metadata":                                  {`{"metadata":{"user_id":"7","seat":"1"}}`, `{"metadata":{"seat":null}}`, "metadata_changed"},
-		"metadata removed":                          {`{"metadata":[]}`, `{"metadata":{"seat":"1"}}`, "metadata_changed"},
-		"user":                                      {`{}`, `{"metadata":{"user_id":"6"}}`, "metadata_changed user_changed"},
-		"change without a word":                     {`{}`, `{"latest_invoice":"in_1"}`, "other"},
-		"previous attributes missing":               {`{}`, `null`, "other"},
-		"previous attributes empty":                 {`{}`, `[]`, "other"},
+		"discount of an item":                       {`{"items":` + itemWith(`"discounts":["di_1"]`) + `}`, `{"items":` + itemWith(`"discounts":[]`) + `}`, "discount_changed"},
+		"default tax rates":                         {`{"default_tax_rates":[{"id":"txr_1","percentage":19}]}`, `{"default_tax_rates":[]}`, "tax_changed"},
+		"tax rates of an item":                      {`{"items":` + itemWith(`"tax_rates":[{"id":"txr_1"}]`) + `}`, `{"items":` + itemWith(`"tax_rates":[{"id":"txr_0"}]`) + `}`, "tax_changed"},
+		"transfer":                                  {`{"transfer_data":{"destination":"acct_2","amount_percent":null}}`, `{"transfer_data":null}`, "transfer_changed"},
+		"share of the transfer":                     {`{"transfer_data":{"destination":"acct_2","amount_percent":80}}`, `{"transfer_data":{"amount_percent":75}}`, "transfer_changed"},
+		"account behind the charge":                 {`{"on_behalf_of":"acct_2"}`, `{"on_behalf_of":null}`, "transfer_changed"},
+		"application fee":                           {`{"application_fee_percent":2.5}`, `{"application_fee_percent":2}`, "transfer_changed"},
+		"update waits for its payment":              {`{"pending_update":{"expires_at":1705000000,"subscription_items":[{"id":"si_1","price":{"id":"price_2"}}]}}`, `{"pending_update":null}`, "pending_update_changed"},
+		"pending update applied":                    {`{}`, `{"pending_update":{"expires_at":1705000000},"items":` + otherPrice + `}`, "plan_changed pending_update_changed"},
+		"trial of an item begins":                   {`{"items":` + itemWith(`"current_trial":{"trial_offer":"tro_1","end_date":1705000000}`) + `}`, `{"items":` + itemWith(`"current_trial":null`) + `}`, "trial_started"},
+		"trial of an item moved":                    {`{"items":` + itemWith(`"current_trial":{"trial_offer":"tro_1","end_date":1706000000}`) + `}`, `{"items":` + itemWith(`"current_trial":{"trial_offer":"tro_1","end_date":1705000000}`) + `}`, "trial_changed"},
+		"trial of an item ends":                     {`{}`, `{"items":` + itemWith(`"current_trial":{"trial_offer":"tro_1","end_date":1705000000}`) + `}`, "trial_ended"},
+		"add-on swapped":                            {itemsOf(licensed("si_1", "base"), licensed("si_3", "disk")), itemsOf(licensed("si_1", "base"), licensed("si_2", "seat")), "items_changed"},
+		"only plan replaced, add-on added":          {itemsOf(licensed("si_3", "team"), licensed("si_4", "disk")), itemsOf(licensed("si_1", "base")), "plan_changed items_changed"},
+		"plan replaced, usage stays":                {itemsOf(licensed("si_3", "team"), metered("si_2", "calls")), itemsOf(licensed("si_1", "base"), metered("si_2", "calls")), "plan_changed items_changed"},
+		"plan and add-on replaced":                  {itemsOf(licensed("si_3", "team"), licensed("si_4", "disk")), itemsOf(licensed("si_1", "base"), licensed("si_2", "seat")), "plan_changed items_changed"},
+		"usage replaced":                            {itemsOf(licensed("si_1", "base"), metered("si_3", "bytes")), itemsOf(licensed("si_1", "base"), metered("si_2", "calls")), "items_changed"},
+		"plan removed and added again":              {itemsOf(licensed("si_3", "base")), itemsOf(licensed("si_1", "base")), "items_changed"},
+		"plan removed, usage stays":                 {itemsOf(metered("si_2", "calls")), itemsOf(licensed("si_1", "base"), metered("si_2", "calls")), "items_changed"},
+		"one of two plans replaced, add-on added":   {itemsOf(licensed("si_3", "team"), licensed("si_2", "disk"), licensed("si_4", "more")), itemsOf(licensed("si_1", "base"), licensed("si_2", "disk")), "items_changed"},
+		"yearly price for a canceling one": {
+			`{"cancel_at_period_end":true,"items":{"data":[{"id":"si_1","quantity":2,"current_period_start":1702592000,"current_period_end":1734214400,"price":{"id":"price_year"}}]}}`,
+			`{"items":{"data":[{"id":"si_1","quantity":2,"current_period_start":1702592000,"current_period_end":1705270400,"price":{"id":"price_month"}}]}}`, "plan_changed cancel_scheduled",
+		},
+		"cancellation at the period's end, then at the same date": {`{"cancel_at":1705270400}`, `{"cancel_at":null,"cancel_at_period_end":true}`, "other"},
+		"resumed in a new period":                                 {`{}`, `{"status":"paused","items":` + firstPeriod + `}`, "resumed"},
+		"metadata":                                                {`{"metadata":{"user_id":"7","seat":"1"}}`, `{"metadata":{"seat":null}}`, "metadata_changed"},
+		"metadata removed":                                        {`{"metadata":[]}`, `{"metadata":{"seat":"1"}}`, "metadata_changed"},
+		"user":                                                    {`{}`, `{"metadata":{"user_id":"6"}}`, "metadata_changed user_changed"},
+		"change without a word":                                   {`{}`, `{"latest_invoice":"in_1"}`, "other"},
+		"previous attributes missing":                             {`{}`, `null`, "other"},
+		"previous attributes empty":                               {`{}`, `[]`, "other"},
 		"several at once": {
 			`{"schedule":"sub_sched_1"}`, `{"items":` + otherPrice + `,"schedule":null,"default_payment_method":"pm_0"}`,
 			"plan_changed schedule_changed payment_method_changed",

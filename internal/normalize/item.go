@@ -3,7 +3,6 @@ package normalize
 import (
 	"cmp"
 	"slices"
-	"strings"
 
 	"github.com/billbus/billbus/events"
 )
@@ -11,25 +10,44 @@ import (
 // items reads a list object, as Stripe renders it since 2015, or a plain array,
 // as in some recorded events. Before there were items, a subscription had one
 // plan.
-func items(r reader) (list []events.Item, truncated bool) {
+func items(r reader, billed string) (list []events.Item, truncated bool) {
 	var path string
 	var array value
-	if r.get("items").isObject() {
-		page := r.child("items")
+	if v := r.get("items"); v.isObject() {
+		page := r.inside("items", v)
 		truncated = page.isTrue("has_more")
 		path, array = "items.data", page.array("data")
 	} else {
 		path, array = "items", r.array("items")
 	}
-	for i, v := range array.elements() {
-		if element := r.element(path, i, v); element.exists() {
-			list = append(list, item(element))
-		}
-	}
+	list = itemList(r, path, array, billed)
 	if list == nil && r.has("plan") {
 		list = []events.Item{pricing(r)}
 	}
 	return list, truncated
+}
+
+// itemList reads the items in an array of that path. billed is the subscription's
+// currency, or "" if it is unknown.
+func itemList(r reader, path string, array value, billed string) []events.Item {
+	var list []events.Item
+	for i, v := range array.elements() {
+		if element := r.element(path, i, v); element.exists() {
+			it := item(element)
+			warnOfCurrency(element, it, billed)
+			list = append(list, it)
+		}
+	}
+	return list
+}
+
+// warnOfCurrency warns of an amount that the customer does not pay. A price can have
+// amounts in several currencies. Webhooks contain only the default one.
+func warnOfCurrency(r reader, it events.Item, billed string) {
+	if billed == "" || it.Currency == "" || it.Currency == billed || it.UnitAmount == nil && it.UnitAmountDecimal == "" {
+		return
+	}
+	r.warnings.add(r.path + ": its amount is in " + shorten(it.Currency) + ", but the subscription is billed in " + shorten(billed))
 }
 
 func item(r reader) events.Item {
@@ -38,8 +56,26 @@ func item(r reader) events.Item {
 	it.Created = r.moment("created")
 	it.CurrentPeriodStart = r.moment("current_period_start")
 	it.CurrentPeriodEnd = r.moment("current_period_end")
+	it.CurrentTrial = currentTrial(r)
+	if thresholds := r.child("billing_thresholds"); thresholds.exists() {
+		it.BillingThresholds = present(events.ItemBillingThresholds{UsageGTE: thresholds.integer("usage_gte")})
+	}
+	it.TaxRates = r.references("tax_rates")
+	it.Discounts = listedDiscounts(r)
 	it.Metadata = metadata(r)
 	return it
+}
+
+func currentTrial(r reader) *events.CurrentTrial {
+	trial := r.child("current_trial")
+	if !trial.exists() {
+		return nil
+	}
+	return present(events.CurrentTrial{
+		TrialOfferID: trial.reference("trial_offer"),
+		Start:        trial.moment("start_date"),
+		End:          trial.moment("end_date"),
+	})
 }
 
 // pricing reads the price and the quantity. Events before 2019 have a plan, later
@@ -78,11 +114,15 @@ func terms(price, plan reader) events.Item {
 // expanded returns an object and its id. If there is only the id, the object does
 // not exist.
 func expanded(r reader, name string) (reader, string) {
-	id := r.reference(name)
-	if !r.get(name).isObject() {
+	v := r.get(name)
+	id, ok := reference(v)
+	if !ok {
+		r.warn(name, "not a reference")
+	}
+	if !v.isObject() {
 		return reader{}, id
 	}
-	return r.child(name), id
+	return r.inside(name, v), id
 }
 
 // firstOf reads a member of a, or a member of b if a does not have it.
@@ -103,12 +143,7 @@ func transform(r reader, name string) *events.TransformQuantity {
 // single discount of older ones. Some versions have both: the single discount
 // then replaces its id in the list.
 func discounts(r reader) []events.Discount {
-	var list []events.Discount
-	for i, v := range r.array("discounts").elements() {
-		if d, ok := listedDiscount(r, i, v); ok {
-			list = append(list, d)
-		}
-	}
+	list := listedDiscounts(r)
 	if !r.has("discount") {
 		return list
 	}
@@ -119,6 +154,16 @@ func discounts(r reader) []events.Discount {
 		list[i] = single
 	case list == nil && single != (events.Discount{}):
 		list = []events.Discount{single}
+	}
+	return list
+}
+
+func listedDiscounts(r reader) []events.Discount {
+	var list []events.Discount
+	for i, v := range r.array("discounts").elements() {
+		if d, ok := listedDiscount(r, i, v); ok {
+			list = append(list, d)
+		}
 	}
 	return list
 }
@@ -160,9 +205,5 @@ func discount(r reader) events.Discount {
 // percentOff was rounded until 2018, when percent_off_precise had the exact value.
 // Since then it is a float, and 25 became 25.0.
 func percentOff(r reader) string {
-	off := cmp.Or(r.decimal("percent_off_precise"), r.decimal("percent_off"))
-	if !strings.Contains(off, ".") || strings.ContainsAny(off, "eE") {
-		return off
-	}
-	return strings.TrimRight(strings.TrimRight(off, "0"), ".")
+	return cmp.Or(r.percent("percent_off_precise"), r.percent("percent_off"))
 }

@@ -197,6 +197,9 @@ func (n *Normalizer) ignored(env envelope) string {
 func (n *Normalizer) setSubscription(data *events.Data, env envelope, warnings *notes) {
 	after := n.subscription(env.object, env, warnings)
 	warnCutOff(env.object, env.object.get("items"), warnings)
+	if env.kind == events.StripeTypeDeleted && !after.Terminal() {
+		after.Access, after.EndsAt = events.AccessNone, cmp.Or(after.EndedAt, env.created)
+	}
 	before := after
 	if env.kind == "customer.subscription.updated" {
 		before = n.before(after, env, warnings)

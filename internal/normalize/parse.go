@@ -43,7 +43,7 @@ func parseText(text string, depth int) (value, error) {
 		}
 		return value{}, errSyntax
 	}
-	return value{doc: &document{text: text, nodes: p.nodes}}, nil
+	return value{doc: &document{text: text, nodes: p.nodes, escapes: p.escapes}}, nil
 }
 
 // mustParse parses a text that was built from parsed values, which may be a few
@@ -65,6 +65,8 @@ type parser struct {
 	level int
 	depth int  // the maximum level
 	deep  bool // the text has more levels
+
+	escapes bool // of any name
 }
 
 // peek returns the current character, or 0 at the end.
@@ -151,6 +153,7 @@ func (p *parser) member() bool {
 	}
 	escaped, ok := p.quoted()
 	n.nameEnd, n.escaped = uint32(p.at), escaped
+	p.escapes = p.escapes || escaped
 	if !ok || p.skip() != ':' {
 		return false
 	}

@@ -74,6 +74,30 @@ func (r reader) decimal(name string) string {
 	return s
 }
 
+// percent returns a decimal number without trailing zeros after the point.
+func (r reader) percent(name string) string {
+	p := r.decimal(name)
+	if !strings.Contains(p, ".") || strings.ContainsAny(p, "eE") {
+		return p
+	}
+	return strings.TrimRight(strings.TrimRight(p, "0"), ".")
+}
+
+// references returns the ids in an array of objects, which may be expanded.
+func (r reader) references(name string) []string {
+	var ids []string
+	for i, v := range r.array(name).elements() {
+		id, ok := reference(set(v))
+		if !ok {
+			r.warn(name+"["+strconv.Itoa(i)+"]", "not a reference")
+		}
+		if id != "" {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
 func (r reader) moment(name string) time.Time {
 	t, _ := read(r, name, "a time", moment)
 	return t
@@ -108,8 +132,11 @@ func (r reader) child(name string) reader {
 	if !ok {
 		return reader{}
 	}
-	return reader{v, r.at(name), r.warnings}
+	return r.inside(name, v)
 }
+
+// inside returns a reader of v, the object called name.
+func (r reader) inside(name string, v value) reader { return reader{v, r.at(name), r.warnings} }
 
 // array returns an array inside this object, or nothing if there is none.
 func (r reader) array(name string) value {
@@ -127,7 +154,7 @@ func (r reader) element(list string, i int, v value) reader {
 		r.warn(name, "not an object")
 		return reader{}
 	}
-	return reader{v, r.at(name), r.warnings}
+	return r.inside(name, v)
 }
 
 // reference accepts an expanded object without an id, such as a discount in old

@@ -38,19 +38,29 @@ func (n *Normalizer) subscription(obj value, env envelope, warnings *notes) *eve
 		DefaultSourceID:        r.reference("default_source"),
 		LatestInvoiceID:        r.reference("latest_invoice"),
 		ScheduleID:             r.reference("schedule"),
-		PendingUpdate:          pendingUpdate(r),
 		TestClockID:            r.reference("test_clock"),
 		DaysUntilDue:           r.integer("days_until_due"),
+		BillingThresholds:      billingThresholds(r),
+		InvoiceSettings:        invoiceSettings(r),
+		OnBehalfOfID:           r.reference("on_behalf_of"),
+		TransferData:           transferData(r),
+		ApplicationFeePercent:  r.percent("application_fee_percent"),
+		DefaultTaxRates:        r.references("default_tax_rates"),
 		Description:            r.text("description"),
 		Metadata:               metadata(r),
 		Discounts:              discounts(r),
 	}
-	s.Items, s.ItemsTruncated = items(r)
-	s.Currency = currency(r, s.Items)
+	billed := r.text("currency")
+	s.PendingUpdate = pendingUpdate(r, billed)
+	s.Items, s.ItemsTruncated = items(r, billed)
+	s.Currency = cmp.Or(billed, currency(s.Items))
 	s.CurrentPeriodStart, s.CurrentPeriodEnd = period(r, s.Items)
 	s.UserID = n.userID(s.Metadata)
 	s.Access = events.Access(s.Status)
 	s.EndsAt = events.EndsAt(s)
+	if s.EndsAt.IsZero() && s.Status == events.StatusIncompleteExpired {
+		s.EndsAt = env.created
+	}
 	return s
 }
 
@@ -62,12 +72,9 @@ func collectionMethod(r reader) string {
 	return r.text("billing")
 }
 
-// currency is a field of the subscription since 2022. All items of a subscription
-// have the same currency.
-func currency(r reader, items []events.Item) string {
-	if c := r.text("currency"); c != "" {
-		return c
-	}
+// currency returns that of the items. It is a field of the subscription since 2022;
+// before, all items of a subscription had the same one.
+func currency(items []events.Item) string {
 	for _, item := range items {
 		if item.Currency != "" {
 			return item.Currency
@@ -102,9 +109,10 @@ func billingMode(r reader) *events.BillingMode {
 func cancellationDetails(r reader) *events.CancellationDetails {
 	details := r.child("cancellation_details")
 	return present(events.CancellationDetails{
-		Reason:   details.text("reason"),
-		Feedback: details.text("feedback"),
-		Comment:  details.text("comment"),
+		Reason:           details.text("reason"),
+		Feedback:         details.text("feedback"),
+		FeedbackOptionID: details.reference("feedback_option"),
+		Comment:          details.text("comment"),
 	})
 }
 
@@ -119,12 +127,66 @@ func pauseCollection(r reader) *events.PauseCollection {
 }
 
 // pendingUpdate is set if Stripe sets it, like pauseCollection.
-func pendingUpdate(r reader) *events.PendingUpdate {
+func pendingUpdate(r reader, billed string) *events.PendingUpdate {
 	update := r.child("pending_update")
 	if !update.exists() || update.object.isEmpty() {
 		return nil
 	}
-	return &events.PendingUpdate{ExpiresAt: update.moment("expires_at")}
+	return &events.PendingUpdate{
+		ExpiresAt:          update.moment("expires_at"),
+		BillingCycleAnchor: update.moment("billing_cycle_anchor"),
+		CancelAtPeriodEnd:  update.flag("cancel_at_period_end"),
+		TrialEnd:           update.moment("trial_end"),
+		TrialFromPlan:      update.flag("trial_from_plan"),
+		Metadata:           metadata(update),
+		Discounts:          discounts(update),
+		SubscriptionItems:  itemList(update, "subscription_items", update.array("subscription_items"), billed),
+	}
+}
+
+func billingThresholds(r reader) *events.BillingThresholds {
+	thresholds := r.child("billing_thresholds")
+	return present(events.BillingThresholds{
+		AmountGTE:               thresholds.integer("amount_gte"),
+		ResetBillingCycleAnchor: thresholds.flag("reset_billing_cycle_anchor"),
+	})
+}
+
+func invoiceSettings(r reader) *events.InvoiceSettings {
+	settings := r.child("invoice_settings")
+	if !settings.exists() {
+		return nil
+	}
+	issuer := settings.child("issuer")
+	s := &events.InvoiceSettings{
+		AccountTaxIDs: settings.references("account_tax_ids"),
+		CustomFields:  customFields(settings),
+		Description:   settings.text("description"),
+		Footer:        settings.text("footer"),
+		Issuer:        present(events.InvoiceIssuer{Type: issuer.text("type"), AccountID: issuer.reference("account")}),
+	}
+	if s.AccountTaxIDs == nil && s.CustomFields == nil && s.Description == "" && s.Footer == "" && s.Issuer == nil {
+		return nil
+	}
+	return s
+}
+
+func customFields(r reader) []events.InvoiceCustomField {
+	var list []events.InvoiceCustomField
+	for i, v := range r.array("custom_fields").elements() {
+		if f := r.element("custom_fields", i, v); f.exists() {
+			list = append(list, events.InvoiceCustomField{Name: f.text("name"), Value: f.text("value")})
+		}
+	}
+	return list
+}
+
+func transferData(r reader) *events.TransferData {
+	data := r.child("transfer_data")
+	return present(events.TransferData{
+		DestinationID: data.reference("destination"),
+		AmountPercent: data.percent("amount_percent"),
+	})
 }
 
 func statusDetails(r reader) *events.StatusDetails {
@@ -144,7 +206,8 @@ func present[T comparable](t T) *T {
 
 // metadata is an object of strings. PHP encodes an empty one as an array.
 func metadata(r reader) map[string]string {
-	if r.get("metadata").isEmpty() {
+	v := r.get("metadata")
+	if !v.exists() || v.isEmpty() {
 		return nil
 	}
 	pairs := r.child("metadata")

@@ -115,6 +115,40 @@ func TestSubscription(t *testing.T) {
 		"items with odd elements":     {`,"items":{"data":["si_1",{"id":5,"quantity":1.5}]}`, events.Subscription{Items: []events.Item{{}}}, []string{"items.data[0]: not an object", "items.data[1].quantity: not an integer", "items.data[1].id: not a string"}},
 		"items beat the plan":         {`,"items":{"data":[{"id":"si_1"}]},"plan":{"id":"gold"}`, events.Subscription{Items: []events.Item{{ID: "si_1"}}}, nil},
 		"own currency":                {`,"currency":"eur","plan":{"id":"gold","currency":"usd"}`, events.Subscription{Currency: "eur", Items: []events.Item{{PriceID: "gold", Currency: "usd"}}}, nil},
+		"amounts in another currency": {
+			`,"currency":"eur","items":{"data":[{"price":{"currency":"usd","unit_amount":1000}},{"price":{"currency":"eur","unit_amount":900}},{"plan":{"currency":"usd"}}]},
+			  "pending_update":{"expires_at":10,"subscription_items":[{"price":{"currency":"usd","unit_amount_decimal":"0.5"}}]}`,
+			events.Subscription{
+				Currency: "eur", Items: []events.Item{{Currency: "usd", UnitAmount: new(int64(1000))}, {Currency: "eur", UnitAmount: new(int64(900))}, {Currency: "usd"}},
+				PendingUpdate: &events.PendingUpdate{ExpiresAt: at(10), SubscriptionItems: []events.Item{{Currency: "usd", UnitAmountDecimal: "0.5"}}},
+			},
+			[]string{
+				"pending_update.subscription_items[0]: its amount is in usd, but the subscription is billed in eur",
+				"items.data[0]: its amount is in usd, but the subscription is billed in eur",
+			},
+		},
+		"new fields of odd types": {
+			`,"default_tax_rates":[1,{"id":"txr_1"},{}],"on_behalf_of":2,"transfer_data":{"destination":3,"amount_percent":"all"},"application_fee_percent":true,
+			  "billing_thresholds":[],"invoice_settings":{"account_tax_ids":"x","custom_fields":["y",{"name":1}],"issuer":{"type":5}},
+			  "items":{"data":[{"current_trial":{"end_date":"soon"},"tax_rates":[true],"discounts":[7],"billing_thresholds":{"usage_gte":"1"}}]}`,
+			events.Subscription{
+				DefaultTaxRates: []string{"txr_1"}, InvoiceSettings: &events.InvoiceSettings{CustomFields: []events.InvoiceCustomField{{}}}, Items: []events.Item{{}},
+			},
+			[]string{
+				"billing_thresholds: not an object", "invoice_settings.account_tax_ids: not an array", "invoice_settings.custom_fields[0]: not an object",
+				"invoice_settings.custom_fields[1].name: not a string", "invoice_settings.issuer.type: not a string", "on_behalf_of: not a reference",
+				"transfer_data.destination: not a reference", "transfer_data.amount_percent: not a decimal number", "application_fee_percent: not a decimal number",
+				"default_tax_rates[0]: not a reference", "items.data[0].current_trial.end_date: not a time", "items.data[0].billing_thresholds.usage_gte: not an integer",
+				"items.data[0].tax_rates[0]: not a reference", "items.data[0].discounts[0]: not an object",
+			},
+		},
+		"new fields, all empty": {
+			`,"billing_thresholds":{"amount_gte":null},"invoice_settings":{"account_tax_ids":null,"issuer":{}},"transfer_data":null,"default_tax_rates":null,
+			  "items":{"data":[{"current_trial":null,"tax_rates":[],"discounts":[],"billing_thresholds":{}}]}`,
+			events.Subscription{Items: []events.Item{{}}},
+			nil,
+		},
+		"expired, ends when canceled": {`,"status":"incomplete_expired","canceled_at":10,"cancel_at":20`, events.Subscription{Status: "incomplete_expired", CanceledAt: at(10), CancelAt: at(20), EndsAt: at(10)}, nil},
 		"own livemode is ignored":     {`,"livemode":true`, events.Subscription{}, nil},
 		"own account is ignored":      {`,"account":"acct_2"`, events.Subscription{}, nil},
 	} {
@@ -130,6 +164,25 @@ func TestSubscription(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// An event can say that a subscription ended, but not when.
+func TestEndAtTheTimeOfTheEvent(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct{ kind, fields, access, endsAt string }{
+		"expired":                       {"updated", `"status":"incomplete_expired"`, "none", "2023-11-14T22:13:20Z"},
+		"expired, with its end":         {"updated", `"status":"incomplete_expired","ended_at":1600000000`, "none", "2020-09-13T12:26:40Z"},
+		"deleted, still active":         {"deleted", `"status":"active"`, "none", "2023-11-14T22:13:20Z"},
+		"deleted, still active, ended":  {"deleted", `"status":"active","ended_at":1600000000`, "none", "2020-09-13T12:26:40Z"},
+		"deleted, end was scheduled":    {"deleted", `"status":"trialing","cancel_at":1900000000`, "none", "2023-11-14T22:13:20Z"},
+		"deleted":                       {"deleted", `"status":"canceled","ended_at":1600000000`, "none", "2020-09-13T12:26:40Z"},
+		"active, and nothing was ended": {"updated", `"status":"active"`, "granted", "0001-01-01T00:00:00Z"},
+	} {
+		s := message(t, event("customer.subscription."+tt.kind, `{"id":"sub_1",`+tt.fields+`}`)).Data.Subscription
+		if got := s.EndsAt.Format(time.RFC3339); s.Access != tt.access || got != tt.endsAt {
+			t.Errorf("%s: got access %s, end %s, want %s, %s", name, s.Access, got, tt.access, tt.endsAt)
+		}
 	}
 }
 

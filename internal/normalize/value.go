@@ -15,6 +15,8 @@ import (
 type document struct {
 	text  string
 	nodes []node
+	// escapes is true if a name has a backslash, which is rare.
+	escapes bool
 }
 
 // node says where one value is in the text. 32 bits are enough for any body that
@@ -137,11 +139,27 @@ func (v value) get(name string) value {
 	if !v.isObject() {
 		return found
 	}
-	nodes := v.doc.nodes
-	for i, stop := v.index+1, nodes[v.index].next; i < stop; i = nodes[i].next {
+	if v.doc.escapes || name == "" {
+		return v.getSlowly(name)
+	}
+	nodes, text, quoted, first := v.doc.nodes[:v.node().next], v.doc.text, uint32(len(name))+2, name[0]
+	for i := v.index + 1; int(i) < len(nodes); {
 		n := &nodes[i]
-		if (n.escaped || int(n.nameEnd-n.name) == len(name)+2) && v.doc.name(i) == name {
+		// Most names differ in length or in the first character.
+		if n.nameEnd-n.name == quoted && text[n.name+1] == first && text[n.name+1:n.nameEnd-1] == name {
 			found = value{v.doc, i}
+		}
+		i = n.next
+	}
+	return found
+}
+
+// getSlowly is get for names that are not what they look like.
+func (v value) getSlowly(name string) value {
+	var found value
+	for member, each := range v.members() {
+		if member == name {
+			found = each
 		}
 	}
 	return found

@@ -69,7 +69,7 @@ func noItemsFields() []string {
 	return []string{
 		"collection_method", "created", "start_date", "billing_cycle_anchor", "billing_mode", "trial_end_behavior",
 		"cancellation_details", "default_payment_method_id", "default_source_id", "latest_invoice_id", "schedule_id",
-		"description", "discounts[].id", "discounts[].promotion_code_id", "items[].id", "items[].product_id",
+		"invoice_settings", "description", "discounts[].id", "discounts[].promotion_code_id", "items[].id", "items[].product_id",
 		"items[].lookup_key", "items[].nickname", "items[].unit_amount_decimal", "items[].billing_scheme",
 		"items[].usage_type", "items[].tax_behavior", "items[].created", "items[].current_period_start",
 		"items[].current_period_end",

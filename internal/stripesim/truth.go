@@ -67,6 +67,7 @@ func (s shape) normalize2020(n *events.Subscription, m *subscription) {
 func (s shape) normalize2023(n *events.Subscription, m *subscription) {
 	n.Description = m.description
 	n.TrialEndBehavior = m.trialEndBehavior
+	n.InvoiceSettings = &events.InvoiceSettings{Issuer: &events.InvoiceIssuer{Type: "self"}}
 	if m.reason+m.feedback+m.comment != "" {
 		n.CancellationDetails = &events.CancellationDetails{Reason: m.reason, Feedback: m.feedback, Comment: m.comment}
 	}
