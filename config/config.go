@@ -61,7 +61,8 @@ type Webhook struct {
 
 // StripeAPI says how to read from Stripe's API. Without a key nothing is read.
 type StripeAPI struct {
-	Key     secret.Text
+	Key     secret.Text  // of one account, which may be a Connect platform, or of an organization
+	Keys    []AccountKey // of several accounts
 	Base    string
 	Version string // "" for the account's own
 }

@@ -10,14 +10,15 @@ import (
 
 // NamedSecret is a webhook signing secret, and its name in metrics and messages.
 type NamedSecret struct {
-	Name  string
-	Value secret.Text
+	Name    string
+	Account string // to which events without an account of their own belong; "" for the platform
+	Value   secret.Text
 }
 
 const signingPrefix = "whsec_"
 
-// ParseWebhookSecrets reads the signing secrets in a setting or a file: `[name=]whsec_…`, separated
-// by commas or newlines. Blank entries and lines that start with # are ignored. Secrets without a
+// ParseWebhookSecrets reads the signing secrets in a setting or a file: `[name[@acct_…]=]whsec_…`,
+// separated by commas or newlines. Blank entries and lines that start with # are ignored. Secrets without a
 // name are called "default", "default-2" and so on, in order. Errors identify an entry by its
 // position and never quote it.
 func ParseWebhookSecrets(text string) ([]NamedSecret, error) {
@@ -80,18 +81,23 @@ func parseEntry(entry string, unnamed *int) (NamedSecret, error) {
 		*unnamed++
 		name, value, found = defaultName(*unnamed), entry, true
 	}
+	name, account, hasAccount := strings.Cut(name, "@")
 	switch {
 	case !found:
-		return NamedSecret{}, errors.New("must be whsec_… or name=whsec_…")
+		return NamedSecret{}, errors.New("must be whsec_…, name=whsec_… or name@acct_…=whsec_…")
 	case !matches(`[A-Za-z0-9_-]{1,64}`, name):
 		return NamedSecret{}, errors.New("its name must be 1 to 64 letters, digits, _ or -")
+	case hasAccount && !isAccount(account):
+		return NamedSecret{}, errors.New("its account, after the @, must be acct_…")
 	case !matches(`whsec_[A-Za-z0-9_+/=-]+`, value):
 		return NamedSecret{}, errors.New("its value must be whsec_ and at least one letter, digit or one of _+/=-")
 	case strings.Count(value, signingPrefix) > 1: // taken for one secret, they would verify nothing
 		return NamedSecret{}, errors.New("contains whsec_ twice: separate secrets with a comma or a newline")
 	}
-	return NamedSecret{Name: name, Value: secret.New(value)}, nil
+	return NamedSecret{Name: name, Account: account, Value: secret.New(value)}, nil
 }
+
+func isAccount(text string) bool { return matches(`acct_[A-Za-z0-9_]{1,250}`, text) }
 
 func defaultName(n int) string {
 	if n == 1 {

@@ -28,6 +28,12 @@ func TestParseWebhookSecrets(t *testing.T) {
 		{"several without a name are numbered", "whsec_a,whsec_b,whsec_c", named("default", "whsec_a", "default-2", "whsec_b", "default-3", "whsec_c")},
 		{"named secrets are not counted", "main=whsec_a,whsec_b", named("main", "whsec_a", "default", "whsec_b")},
 		{"lines", "# production\r\nmain=whsec_a\r\n\r\n  # old\n old = whsec_b ,\n", named("main", "whsec_a", "old", "whsec_b")},
+		{"account", "main@acct_1A=whsec_a,org=whsec_b", []config.NamedSecret{
+			{Name: "main", Account: "acct_1A", Value: secret.New("whsec_a")}, {Name: "org", Value: secret.New("whsec_b")},
+		}},
+		{"two secrets of one account", "old@acct_1=whsec_a\nnew@acct_1=whsec_b", []config.NamedSecret{
+			{Name: "old", Account: "acct_1", Value: secret.New("whsec_a")}, {Name: "new", Account: "acct_1", Value: secret.New("whsec_b")},
+		}},
 		{"base64 padding belongs to the secret", "whsec_ab+/-_==,x=whsec_c=", named("default", "whsec_ab+/-_==", "x", "whsec_c=")},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -57,10 +63,16 @@ func TestParseWebhookSecretsFaults(t *testing.T) {
 		{"empty name", "=whsec_hunter2", "entry 1: its name must be"},
 		{"name with a dot", "hunter2.x=whsec_b", "entry 1: its name must be"},
 		{"name too long", strings.Repeat("a", 65) + "=whsec_b", "entry 1: its name must be"},
+		{"account without a name", "@acct_1=whsec_hunter2", "entry 1: its name must be"},
+		{"no account after the @", "hunter2@=whsec_b", "entry 1: its account, after the @, must be acct_…"},
+		{"organization for an account", "main@org_hunter2=whsec_b", "entry 1: its account, after the @, must be acct_…"},
+		{"secret for an account", "main@whsec_hunter2=whsec_b", "entry 1: its account, after the @, must be acct_…"},
+		{"two accounts", "main@acct_1@acct_hunter2=whsec_b", "entry 1: its account, after the @, must be acct_…"},
+		{"one name in two accounts", "a@acct_1=whsec_hunter2,a@acct_2=whsec_c", "entry 2: its name is taken"},
 		{"name twice", "a=whsec_hunter2,a=whsec_c", "entry 2: its name is taken"},
 		{"name like a default", "default=whsec_hunter2,whsec_c", "entry 2: its name is taken"},
 		{"secret twice", "a=whsec_hunter2,b=whsec_hunter2", "entry 2: the same secret"},
-		{"every entry is reported", "hunter2,whsec_b,x=hunter2", "entry 1: must be whsec_… or name=whsec_…\nentry 3: its value"},
+		{"every entry is reported", "hunter2,whsec_b,x=hunter2", "entry 1: must be whsec_…, name=whsec_… or name@acct_…=whsec_…\nentry 3: its value"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -78,7 +90,7 @@ func TestParseWebhookSecretsFaults(t *testing.T) {
 // FuzzParseWebhookSecrets checks that accepted secrets follow the rules, and are the same when they
 // are written out and read again.
 func FuzzParseWebhookSecrets(f *testing.F) {
-	for _, seed := range []string{"whsec_a", "main=whsec_a,\n# x\nold=whsec_b==", "whsec_a,whsec_b", "=,=", "whsec_a=whsec_b", ""} {
+	for _, seed := range []string{"whsec_a", "main=whsec_a,\n# x\nold=whsec_b==", "whsec_a,whsec_b", "a@acct_1=whsec_a", "@=whsec_a", "=,=", "whsec_a=whsec_b", ""} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -91,7 +103,11 @@ func FuzzParseWebhookSecrets(f *testing.F) {
 			if !strings.HasPrefix(s.Value.Reveal(), "whsec_") || strings.ContainsAny(s.Value.Reveal(), " ,\n") {
 				t.Errorf("got a secret that does not look like one")
 			}
-			lines = append(lines, s.Name+"="+s.Value.Reveal())
+			name := s.Name
+			if s.Account != "" {
+				name += "@" + s.Account
+			}
+			lines = append(lines, name+"="+s.Value.Reveal())
 		}
 		if err != nil {
 			return

@@ -11,9 +11,18 @@ import (
 	"github.com/billbus/billbus/internal/secret"
 )
 
+func accountKeys(pairs ...string) []config.AccountKey {
+	var keys []config.AccountKey
+	for i := 0; i < len(pairs); i += 2 {
+		keys = append(keys, config.AccountKey{Account: pairs[i], Key: secret.New(pairs[i+1])})
+	}
+	return keys
+}
+
 func TestStripeAPI(t *testing.T) {
 	t.Parallel()
 	file := write(t, "rk_live_hunter2\n")
+	several := write(t, "# shops\nacct_1=rk_live_hunter2\n\nacct_2=rk_live_hunter3\n")
 	for _, tt := range []struct {
 		name string
 		env  env
@@ -32,6 +41,23 @@ func TestStripeAPI(t *testing.T) {
 			"local server and version",
 			env{"STRIPE_API_BASE": "http://127.0.0.1:12111/", "STRIPE_API_VERSION": "2025-09-30.clover"},
 			config.StripeAPI{Base: "http://127.0.0.1:12111", Version: "2025-09-30.clover"},
+		},
+		{
+			"keys of several accounts",
+			env{"STRIPE_API_KEYS": "acct_1=rk_live_hunter2, acct_2 = sk_live_hunter3"},
+			config.StripeAPI{Keys: accountKeys("acct_1", "rk_live_hunter2", "acct_2", "sk_live_hunter3"), Base: "https://api.stripe.com"},
+		},
+		{
+			"keys in a file, and one of a platform",
+			env{"STRIPE_API_KEYS_FILE": several, "STRIPE_API_KEY": "rk_live_hunter1"},
+			config.StripeAPI{
+				Key: secret.New("rk_live_hunter1"), Keys: accountKeys("acct_1", "rk_live_hunter2", "acct_2", "rk_live_hunter3"), Base: "https://api.stripe.com",
+			},
+		},
+		{
+			"key of an organization",
+			env{"STRIPE_API_KEY": "sk_org_live_hunter2", "STRIPE_API_VERSION": "2025-09-30.clover"},
+			config.StripeAPI{Key: secret.New("sk_org_live_hunter2"), Base: "https://api.stripe.com", Version: "2025-09-30.clover"},
 		},
 		{"local server on IPv6", env{"STRIPE_API_BASE": "http://[::1]:12111"}, config.StripeAPI{Base: "http://[::1]:12111"}},
 		{"local server by name", env{"STRIPE_API_BASE": "http://localhost"}, config.StripeAPI{Base: "http://localhost"}},
@@ -72,6 +98,28 @@ func TestStripeAPIFaults(t *testing.T) {
 		{"no key in the file", env{"STRIPE_API_KEY_FILE": file}, "STRIPE_API_KEY_FILE: must be a secret key, sk_…"},
 		{"key and file", env{"STRIPE_API_KEY": "sk_live_hunter2", "STRIPE_API_KEY_FILE": file}, "STRIPE_API_KEY: set together with STRIPE_API_KEY_FILE"},
 		{"key instead of its file", env{"STRIPE_API_KEY_FILE": "sk_live_hunter2"}, "STRIPE_API_KEY_FILE: cannot be read: no such file"},
+		{"keys without accounts", env{"STRIPE_API_KEYS": "rk_live_hunter2"}, "STRIPE_API_KEYS: entry 1: must be acct_…=rk_…"},
+		{"name for an account", env{"STRIPE_API_KEYS": "main=rk_live_hunter2"}, "STRIPE_API_KEYS: entry 1: must be acct_…=rk_…"},
+		{"account without a key", env{"STRIPE_API_KEYS": "acct_1=rk_live_a,acct_hunter2"}, "STRIPE_API_KEYS: entry 2: must be a secret key"},
+		{"signing secret of an account", env{"STRIPE_API_KEYS": "acct_1=whsec_hunter2"}, "STRIPE_API_KEYS: entry 1: must be a secret key"},
+		{"account twice", env{"STRIPE_API_KEYS": "acct_1=rk_live_hunter2,acct_1=rk_live_b"}, "STRIPE_API_KEYS: entry 2: its account has a key"},
+		{"key twice", env{"STRIPE_API_KEYS": "acct_1=rk_live_hunter2,acct_2=rk_live_hunter2"}, "STRIPE_API_KEYS: entry 2: the same key as an earlier entry"},
+		{"no keys", env{"STRIPE_API_KEYS": " , "}, "STRIPE_API_KEYS: contains no key"},
+		{"no keys in the file", env{"STRIPE_API_KEYS_FILE": write(t, "# hunter2\n")}, "STRIPE_API_KEYS_FILE: contains no key"},
+		{"keys and file", env{"STRIPE_API_KEYS": "acct_1=rk_live_hunter2", "STRIPE_API_KEYS_FILE": file}, "STRIPE_API_KEYS: set together with STRIPE_API_KEYS_FILE"},
+		{"test key of an account, live events", env{"STRIPE_API_KEYS": "acct_1=rk_test_hunter2"}, "STRIPE_API_KEYS: entry 1: is of the other mode than WEBHOOK_LIVEMODE, live"},
+		{
+			"key of an organization among those of accounts",
+			env{"STRIPE_API_KEYS": "acct_1=sk_org_live_hunter2", "STRIPE_API_VERSION": "2025-09-30.clover"},
+			"STRIPE_API_KEYS: entry 1: the key of an organization is not that of one account",
+		},
+		{
+			"key in both settings",
+			env{"STRIPE_API_KEYS": "acct_1=rk_live_a,acct_2=rk_live_hunter2", "STRIPE_API_KEY": "rk_live_hunter2"},
+			"STRIPE_API_KEYS: entry 2: the same key as STRIPE_API_KEY",
+		},
+		{"key of an organization without a version", env{"STRIPE_API_KEY": "sk_org_live_hunter2"}, "STRIPE_API_VERSION: required"},
+		{"test key of an organization", env{"STRIPE_API_KEY": "sk_org_test_hunter2", "STRIPE_API_VERSION": "2025-09-30.clover"}, "STRIPE_API_KEY: is of the other mode"},
 		{"test key, live events", env{"STRIPE_API_KEY": "rk_test_hunter2"}, "STRIPE_API_KEY: is of the other mode than WEBHOOK_LIVEMODE, live"},
 		{"live key, test events", env{"STRIPE_API_KEY": "sk_live_hunter2", "WEBHOOK_LIVEMODE": "test"}, "STRIPE_API_KEY: is of the other mode than WEBHOOK_LIVEMODE, test"},
 		{"base without encryption", env{"STRIPE_API_BASE": "http://api.stripe.com"}, "STRIPE_API_BASE: must be https://"},

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/billbus/billbus/internal/normalize"
-	"github.com/billbus/billbus/internal/secret"
 )
 
 func webhook(w *Webhook) Settings {
@@ -39,7 +38,7 @@ func signingSecrets(w *Webhook) Settings {
 	return Settings{
 		{
 			Env: "STRIPE_WEBHOOK_SECRETS", Required: "the endpoint's signing secret, whsec_…", convert: parseSecrets(&w.Secrets),
-			Meaning: "signing secrets, [name=]whsec_…, separated by commas or newlines",
+			Meaning: "signing secrets, [name[@acct_…]=]whsec_…, separated by commas or newlines",
 		},
 		{Env: "STRIPE_WEBHOOK_SECRETS_FILE", Value: "FILE", Meaning: "file with the signing secrets; read again when it changes, and on SIGHUP", convert: text(&w.SecretsFile)},
 	}
@@ -54,7 +53,7 @@ func livemode(w *Webhook) Setting {
 
 func admittedAccounts(w *Webhook) Setting {
 	return Setting{
-		Env: "WEBHOOK_ACCOUNTS", Default: "platform", Meaning: "accounts whose events are admitted: any, or a list of platform and acct_…",
+		Env: "WEBHOOK_ACCOUNTS", Default: "platform", Meaning: "accounts whose events are admitted: any, or a list of platform and acct_…; those that a secret names always are",
 		convert: accounts(&w.Accounts),
 	}
 }
@@ -112,7 +111,7 @@ func accounts(field *[]string) func(value) {
 			v.fault("any cannot be combined with other entries")
 		}
 		for i, account := range *field {
-			if !matches(`any|platform|acct_[A-Za-z0-9_]{1,250}`, account) {
+			if account != "any" && account != "platform" && !isAccount(account) {
 				v.fault("entry %d must be any, platform or acct_…, not %s", i+1, quote(account))
 			}
 		}
@@ -135,26 +134,16 @@ func stripeAPI(api *StripeAPI, livemode *string) Settings {
 	return Settings{
 		{
 			Env: "STRIPE_API_KEY", Meaning: "secret or restricted key (read access to Subscriptions and Events) to look up thin events and truncated items",
-			convert: apiKey(&api.Key, livemode),
+			convert: apiKey(&api.Key, livemode), check: api.checkKeys,
 		},
 		{Env: "STRIPE_API_KEY_FILE", Value: "FILE", Meaning: "file with the key"},
+		{
+			Env: "STRIPE_API_KEYS", Meaning: "keys of several accounts, acct_…=rk_…, separated by commas or newlines",
+			convert: apiKeys(&api.Keys, livemode),
+		},
+		{Env: "STRIPE_API_KEYS_FILE", Value: "FILE", Meaning: "file with the keys of several accounts"},
 		{Env: "STRIPE_API_BASE", Default: "https://api.stripe.com", Meaning: "Stripe's API: https:// and a host, or http:// on this machine", convert: apiBase(&api.Base)},
 		{Env: "STRIPE_API_VERSION", Shown: "the account's", Meaning: "API version of Stripe's answers", convert: apiVersion(&api.Version)},
-	}
-}
-
-// apiKey refuses what Stripe would refuse, and a key of the mode whose events are not admitted:
-// nothing could be read with it.
-func apiKey(field *secret.Text, livemode *string) func(value) {
-	ofMode := func(mode, key string) bool { return matches(`[a-z]+_(org_)?`+mode+`_.+`, key) }
-	return func(v value) {
-		*field = secret.New(v.text)
-		switch {
-		case !matches(`(sk|rk)_[A-Za-z0-9_]+`, v.text):
-			v.fault("must be a secret key, sk_…, or a restricted one, rk_…")
-		case *livemode == "live" && ofMode("test", v.text), *livemode == "test" && ofMode("live", v.text):
-			v.fault("is of the other mode than WEBHOOK_LIVEMODE, %s: a key reads objects of its own mode only", *livemode)
-		}
 	}
 }
 

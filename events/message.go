@@ -73,7 +73,8 @@ type Message struct {
 	// StripeAPIVersion is the API version in which Stripe rendered the event; absent
 	// for thin events.
 	StripeAPIVersion string `json:"stripeapiversion,omitempty"`
-	// StripeAccount is the connected account; absent for the platform itself.
+	// StripeAccount is the account of the event: the one that the event names, or else
+	// that of the signing secret; absent for the platform itself.
 	StripeAccount string `json:"stripeaccount,omitempty"`
 	// StripeEndpoint is the name of the signing secret that verified the webhook.
 	StripeEndpoint string `json:"stripeendpoint,omitempty"`

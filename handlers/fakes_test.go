@@ -24,11 +24,15 @@ type (
 	publish   func(topic string, msg *message.Message) error
 )
 
-func (f verify) Verify(payload []byte, signature string) (string, error) {
-	return f(payload, signature)
+func (f verify) Verify(payload []byte, signature string) (name, account string, err error) {
+	name, err = f(payload, signature)
+	return name, "acct_of_" + name, err
 }
 
-func (f normalize) Normalize(body []byte, endpoint string, receivedAt time.Time) (events.Message, error) {
+func (f normalize) Normalize(body []byte, endpoint, account string, receivedAt time.Time) (events.Message, error) {
+	if account != "acct_of_"+endpoint {
+		return events.Message{}, fmt.Errorf("got account %q of another secret than %q", account, endpoint)
+	}
 	return f(body, endpoint, receivedAt)
 }
 

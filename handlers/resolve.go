@@ -41,6 +41,8 @@ type ResolveMetrics interface {
 // ResolveConfig has the collaborators of a [Resolve]. All fields are required.
 type ResolveConfig struct {
 	Reader Reader
+	// HasKey reports whether the objects of an account can be read.
+	HasKey func(account string) bool
 	// SnapshotEvent returns the id of the event that a thin event announces, or "".
 	SnapshotEvent func(event json.RawMessage) string
 	// Publisher returns nil only when the message is durable.
@@ -108,6 +110,10 @@ func (h *Resolve) Handle(msg *message.Message) error {
 	}
 	reason := Unresolved(about)
 	if reason == "" {
+		return nil
+	}
+	if !h.cfg.HasKey(about.StripeAccount) {
+		h.report(about, resolution{outcome: "no_key"}, start, nil)
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(msg.Context(), resolveTimeout)

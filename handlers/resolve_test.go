@@ -60,7 +60,7 @@ func newResolve(t *testing.T, s *fakeStripe) *resolveTest {
 	t.Helper()
 	r := &resolveTest{stripe: s, log: &logs{}, calls: &calls{}, clock: newClock()}
 	h, err := handlers.NewResolve(handlers.ResolveConfig{
-		Reader: s,
+		Reader: s, HasKey: func(account string) bool { return account != "acct_without_key" },
 		SnapshotEvent: func(event json.RawMessage) string {
 			_, id, _ := strings.Cut(string(event), "named=")
 			return strings.TrimSuffix(id, `"`)
@@ -102,6 +102,11 @@ func thin(named string) events.Message {
 	return m
 }
 
+func ofAccount(m events.Message, account string) events.Message {
+	m.StripeAccount, m.Source = account, events.Source(m.Livemode, account)
+	return m
+}
+
 func truncated() events.Message {
 	m := subscriptionMessage()
 	m.Data.Subscription.ItemsTruncated = true
@@ -136,6 +141,7 @@ func TestResolve(t *testing.T) {
 		"truncated items":                 {truncated(), fakeStripe{event: &event, snapshot: snapshotMessage()}, []string{"items_truncated sub_1" + live}, "subscription.snapshot snap_1", "snapshot"},
 		"all items":                       {subscriptionMessage(), fakeStripe{snapshot: snapshotMessage()}, nil, "", ""},
 		"snapshot with truncated items":   {*truncatedSnapshot(), fakeStripe{snapshot: snapshotMessage()}, nil, "", ""},
+		"account without a key":           {ofAccount(thin("evt_1"), "acct_without_key"), fakeStripe{event: &event}, nil, "", "no_key"},
 		"ignored event":                   {ignoredMessage(thin("evt_1")), fakeStripe{event: &event}, nil, "", ""},
 		"other thin event":                {otherThin(), fakeStripe{event: &event}, nil, "", ""},
 	} {

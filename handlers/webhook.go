@@ -29,15 +29,16 @@ const (
 )
 
 // Verifier checks Stripe's signature of a body. It returns the name of the secret
-// that signed it. Its errors are marked (see [fault.New]).
+// that signed it, and the account whose endpoint has that secret: "" for the platform.
+// Its errors are marked (see [fault.New]).
 type Verifier interface {
-	Verify(payload []byte, signature string) (name string, err error)
+	Verify(payload []byte, signature string) (name, account string, err error)
 }
 
 // Normalizer turns a verified body into a message. Every error means that the body is
-// not a Stripe event.
+// not a Stripe event. The account is that of an event that names none itself.
 type Normalizer interface {
-	Normalize(body []byte, endpoint string, receivedAt time.Time) (events.Message, error)
+	Normalize(body []byte, endpoint, account string, receivedAt time.Time) (events.Message, error)
 }
 
 // WebhookMetrics counts the outcomes of webhooks.
@@ -110,12 +111,12 @@ func (h *Webhook) handle(w http.ResponseWriter, r *http.Request, start time.Time
 	if err != nil {
 		return unreadable(err)
 	}
-	endpoint, err := h.cfg.Verifier.Verify(body, r.Header.Get(signatureHeader))
+	endpoint, account, err := h.cfg.Verifier.Verify(body, r.Header.Get(signatureHeader))
 	if err != nil {
 		return reject(http.StatusBadRequest, "signature verification failed", fault.ReasonOf(err))
 	}
 	h.cfg.Metrics.SecretVerified(endpoint)
-	msg, err := h.cfg.Normalizer.Normalize(body, endpoint, start)
+	msg, err := h.cfg.Normalizer.Normalize(body, endpoint, account, start)
 	if err != nil {
 		return reject(http.StatusBadRequest, "not a Stripe event", fault.NotAnEvent)
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/billbus/billbus/events"
@@ -21,6 +22,10 @@ type Digest struct {
 	// Fields has a short hash of each field; see [fieldsOf]. It is "" in facts that an
 	// earlier release stored.
 	Fields string
+}
+
+func compareDigests(a, b Digest) int {
+	return cmp.Or(strings.Compare(a.Full, b.Full), strings.Compare(a.Core, b.Core), strings.Compare(a.Fields, b.Fields))
 }
 
 func digestOf(s *events.Subscription) Digest {

@@ -11,7 +11,8 @@ import (
 
 // Fact is what the ordering rule needs of one event of a subscription.
 type Fact struct {
-	// EventID identifies the event. Facts with equal ids are equal.
+	// EventID identifies the event. Of facts with equal ids one counts, that of the
+	// newest APIVersion.
 	EventID string
 	// Type is Stripe's event type, or subscription.snapshot.
 	Type string
@@ -129,6 +130,14 @@ func compareCreated(a, b Fact) int {
 }
 
 func compareIDs(a, b Fact) int { return strings.Compare(a.EventID, b.EventID) }
+
+// compareRenderings orders the facts of one event by API version. Facts of one version
+// should be equal, except that a snapshot can be read because of two events. Their order
+// means nothing, but is always the same.
+func compareRenderings(a, b Fact) int {
+	return cmp.Or(strings.Compare(a.APIVersion, b.APIVersion), compareDigests(a.After, b.After), compareDigests(a.Before, b.Before),
+		compareMoments(a, b), strings.Compare(a.Request, b.Request), strings.Compare(a.Because, b.Because))
+}
 
 func lifecycle(f Fact) int {
 	switch f.Type {

@@ -323,8 +323,21 @@ func genFacts(t *rapid.T, least int) []ordering.Fact {
 	set := make([]ordering.Fact, n)
 	for i := range set {
 		set[i] = genFact(i).Draw(t, "fact")
+		if i > 0 && rapid.IntRange(0, 4).Draw(t, "rendering") == 0 {
+			set[i] = renderedAgain(set[i-1], set[i])
+		}
 	}
 	return set
+}
+
+// renderedAgain returns the fact as another endpoint can receive it: in the version, and
+// with the states, of another fact.
+func renderedAgain(f, other ordering.Fact) ordering.Fact {
+	f.APIVersion, f.After = other.APIVersion, other.After
+	if f.Before != (ordering.Digest{}) && other.Before != (ordering.Digest{}) {
+		f.Before = other.Before
+	}
+	return f
 }
 
 // repeatedAndShuffled returns the facts as they can arrive.
@@ -351,7 +364,24 @@ func TestFoldDependsOnNeitherOrderNorRepetition(t *testing.T) {
 		if diff := cmp.Diff(before, given); diff != "" {
 			t.Fatalf("Fold changed its argument:\n%s", diff)
 		}
+		if diff := cmp.Diff(ordering.Gaps(set), ordering.Gaps(given)); diff != "" {
+			t.Fatalf("gaps in another order (-want +got):\n%s", diff)
+		}
 	})
+}
+
+func TestNewerVersionOfAnEventCounts(t *testing.T) {
+	t.Parallel()
+	older := ordering.Fact{EventID: "evt_1", APIVersion: "2020-08-27", Moment: kit.At(0), After: ordering.Digest{Full: "z", Core: "z"}}
+	newer := older
+	newer.APIVersion, newer.After = "2026-07-29.dahlia", ordering.Digest{Full: "a", Core: "a"}
+	again := newer // in the same version with another state
+	again.After = ordering.Digest{Full: "b", Core: "a"}
+	for _, given := range [][]ordering.Fact{{older, newer, again}, {again, newer, older}, {newer, older, again}, {again, older, newer}} {
+		if got := ordering.Fold(given); !cmp.Equal(got.Relevant, []ordering.Fact{again}) || got.Winner != again {
+			t.Errorf("got %+v, want %+v", got, again)
+		}
+	}
 }
 
 func TestFoldNeedsTheRelevantFactsOnly(t *testing.T) {

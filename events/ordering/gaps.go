@@ -32,7 +32,7 @@ type Gap struct {
 // continues from those all the same.
 func Gaps(facts []Fact) []Gap {
 	var s gapSearch
-	for _, near := range clusters(facts, horizon) {
+	for _, near := range clusters(distinctByID(facts), horizon) {
 		s = s.after(near)
 	}
 	s.confirm(len(s.suspicions))
@@ -59,18 +59,18 @@ func clusters(facts []Fact, gap time.Duration) [][]Fact {
 	return list
 }
 
-// distinctChanges drops repetitions of an event, and further events of one request
-// that lead from the same state to the same state.
+// distinctChanges drops further events of one request that lead from the same state to
+// the same state.
 func distinctChanges(facts []Fact) []Fact {
 	type change struct{ before, after, request string }
-	ids, changes := map[string]bool{}, map[change]bool{}
+	seen := map[change]bool{}
 	return filter(facts, func(f Fact) bool {
 		c := change{f.Before.Core, f.After.Core, f.Request}
 		identifiable := f.Request != "" && f.Before != (Digest{})
-		if ids[f.EventID] || identifiable && changes[c] {
+		if identifiable && seen[c] {
 			return false
 		}
-		ids[f.EventID], changes[c] = true, true
+		seen[c] = true
 		return true
 	})
 }

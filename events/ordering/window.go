@@ -76,8 +76,10 @@ func createdFirst(facts []Fact) []Fact {
 	return facts
 }
 
+// distinctByID keeps one fact of each event. If an event is known in two versions, the
+// newer one counts, whatever the order in which they are given.
 func distinctByID(facts []Fact) []Fact {
-	facts = slices.SortedFunc(slices.Values(facts), compareIDs)
+	facts = slices.SortedFunc(slices.Values(facts), func(a, b Fact) int { return cmp.Or(compareIDs(a, b), compareRenderings(b, a)) })
 	return slices.CompactFunc(facts, func(a, b Fact) bool { return a.EventID == b.EventID })
 }
 

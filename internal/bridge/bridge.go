@@ -60,7 +60,7 @@ func Open(cfg config.Bridge, deps Deps) (*Bridge, error) {
 		return nil, fmt.Errorf("STRIPE_WEBHOOK_SECRETS: %w", err)
 	}
 	b.normalizer, err = normalize.New(normalize.Options{
-		Livemode: cfg.Webhook.Livemode, Accounts: cfg.Webhook.Accounts,
+		Livemode: cfg.Webhook.Livemode, Accounts: cfg.Webhook.Accounts, Named: b.verifier.Names,
 		RedactKeys: cfg.Webhook.RedactKeys, UserIDKeys: cfg.Webhook.UserIDKeys, ClientReference: cfg.Webhook.ClientReference,
 	})
 	if err != nil {
@@ -159,7 +159,7 @@ func (b *Bridge) watchSecrets(ctx context.Context) {
 func keys(secrets []config.NamedSecret) []stripehook.Key {
 	list := make([]stripehook.Key, len(secrets))
 	for i, s := range secrets {
-		list[i] = stripehook.Key{Name: s.Name, Secret: s.Value.Reveal()}
+		list[i] = stripehook.Key{Name: s.Name, Account: s.Account, Secret: s.Value.Reveal()}
 	}
 	return list
 }
@@ -170,9 +170,9 @@ type webhookEvents struct {
 	notice     func(events.Message) // is called with every message
 }
 
-func (w webhookEvents) Normalize(body []byte, endpoint string, receivedAt time.Time) (events.Message, error) {
+func (w webhookEvents) Normalize(body []byte, endpoint, account string, receivedAt time.Time) (events.Message, error) {
 	msg, err := w.normalizer.Event(body, normalize.Receipt{
-		Endpoint: endpoint, Origin: events.OriginWebhook, ReceivedAt: receivedAt,
+		Endpoint: endpoint, Account: account, Origin: events.OriginWebhook, ReceivedAt: receivedAt,
 	})
 	if err == nil {
 		w.notice(msg)

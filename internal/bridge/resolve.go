@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/billbus/billbus/config"
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/handlers"
 	"github.com/billbus/billbus/internal/fault"
@@ -40,7 +41,33 @@ func (r *resolver) close() {
 	}
 }
 
-func (b *Bridge) resolves() bool { return b.cfg.StripeAPI.Key.IsSet() }
+func (b *Bridge) resolves() bool { return b.cfg.StripeAPI.Key.IsSet() || len(b.cfg.StripeAPI.Keys) > 0 }
+
+func (b *Bridge) apiKeys() stripeapi.Keys {
+	api := b.cfg.StripeAPI
+	keys := stripeapi.Keys{Own: onlyAccount(b.cfg.Webhook.Secrets), Accounts: map[string]string{}}
+	if api.Key.IsSet() {
+		keys.Main = api.Key.Reveal()
+	}
+	for _, pair := range api.Keys {
+		keys.Accounts[pair.Account] = pair.Key.Reveal()
+	}
+	return keys
+}
+
+// onlyAccount returns the account that all secrets name. A key whose account is not
+// said is then taken to be of that one. It returns "" if they differ.
+func onlyAccount(secrets []config.NamedSecret) string {
+	for _, s := range secrets {
+		if s.Account != secrets[0].Account {
+			return ""
+		}
+	}
+	if len(secrets) == 0 {
+		return ""
+	}
+	return secrets[0].Account
+}
 
 // consumer returns the durable consumer that the bridge needs.
 func (b *Bridge) consumer() natsbus.Consumer {
@@ -52,9 +79,9 @@ func (b *Bridge) consumer() natsbus.Consumer {
 
 func (b *Bridge) newResolver() (*resolver, error) {
 	api := b.cfg.StripeAPI
-	client := stripeapi.New(stripeapi.Config{Key: api.Key.Reveal(), Base: api.Base, Version: api.Version, Now: b.deps.Now})
+	client := stripeapi.New(stripeapi.Config{Keys: b.apiKeys(), Base: api.Base, Version: api.Version, Now: b.deps.Now})
 	resolve, err := handlers.NewResolve(handlers.ResolveConfig{
-		Reader: stripeReader{client, b.normalizer, b.deps.Now}, SnapshotEvent: normalize.SnapshotEvent,
+		Reader: stripeReader{client, b.normalizer, b.deps.Now}, HasKey: b.apiKeys().Has, SnapshotEvent: normalize.SnapshotEvent,
 		Publisher: b.publisher, MaxMessage: b.bus.MaxMessage, Now: b.deps.Now, Metrics: b.deps.Metrics, Log: b.deps.Log,
 	})
 	if err != nil {
@@ -104,7 +131,7 @@ func (r stripeReader) Snapshot(ctx context.Context, about events.Message, reason
 }
 
 func owner(about events.Message) stripeapi.Owner {
-	return stripeapi.Owner{Account: about.StripeAccount, Livemode: about.Livemode}
+	return stripeapi.Owner{Account: about.StripeAccount, Context: normalize.Context(about.Data.Event), Livemode: about.Livemode}
 }
 
 // missing returns no error for an object that Stripe does not have.
@@ -122,17 +149,35 @@ func understood(msg events.Message, err error, doing string) (events.Message, bo
 	return msg, true, nil
 }
 
-// warnUnresolved returns a function that logs one warning, for the first message
-// that leaves out something which a bridge without an API key never reads.
+// maxWarned bounds the memory of accounts about which a warning was logged.
+const maxWarned = 1000
+
+// warnUnresolved returns a function that logs a warning for the first message that
+// leaves out something which the bridge never reads: one in all for a bridge without
+// an API key, otherwise one for each account without a key.
 func (b *Bridge) warnUnresolved() func(events.Message) {
-	var once sync.Once
-	return func(msg events.Message) {
-		if b.resolves() || handlers.Unresolved(msg) == "" {
-			return
+	keys, resolves := b.apiKeys(), b.resolves()
+	var mu sync.Mutex
+	warned := map[string]bool{}
+	first := func(account string) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		if warned[account] || len(warned) >= maxWarned {
+			return false
 		}
-		once.Do(func() {
+		warned[account] = true
+		return true
+	}
+	return func(msg events.Message) {
+		account := msg.StripeAccount
+		switch {
+		case handlers.Unresolved(msg) == "":
+		case !resolves && first(""):
 			b.deps.Log.Warn("Stripe sends thin events or only some items of a subscription; set STRIPE_API_KEY to read the rest from Stripe",
 				"event_id", events.SafeID(msg.ID), "subject", msg.Type)
-		})
+		case resolves && !keys.Has(account) && first(account):
+			b.deps.Log.Warn("Stripe sends thin events or only some items of a subscription, and there is no key for the account; "+
+				"add one to STRIPE_API_KEYS to read the rest from Stripe", "account", msg.Account(), "event_id", events.SafeID(msg.ID), "subject", msg.Type)
+		}
 	}
 }

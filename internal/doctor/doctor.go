@@ -55,12 +55,12 @@ func Examine(request Request, settings Settings) (Report, error) {
 	r := describe(request, settings)
 	header := request.Header.Get(signatureHeader)
 	read, _ := stripehook.ReadHeader(header)
-	r.Secret, err = verifier.Verify(request.Body, header)
+	r.Secret, _, err = verifier.Verify(request.Body, header)
 	switch r.Cause = fault.ReasonOf(err); {
 	case err == nil:
 		r.Cause, r.Verifies = Verified, true
 	case r.Cause == fault.Stale || r.Cause == fault.FromTheFuture:
-		r.Secret, _ = anyTime.Verify(request.Body, header)
+		r.Secret, _, _ = anyTime.Verify(request.Body, header)
 	case r.Cause == fault.NoMatchingSecret && read.Signed():
 		r.findChange(request.Body, header, anyTime)
 	case r.Cause == fault.NoMatchingSecret:
@@ -119,7 +119,7 @@ func (r *Report) setClock(at time.Time) {
 func (r *Report) findChange(body []byte, header string, verifier *stripehook.Verifier) {
 	for _, source := range unpack(body) {
 		for _, original := range originals(source.body) {
-			if key, err := verifier.Verify(original, header); err == nil {
+			if key, _, err := verifier.Verify(original, header); err == nil {
 				r.Cause, r.Secret, r.Event = Altered, key, findEvent(original)
 				r.Alterations = append(compare(original, source.body), source.changes...)
 				return

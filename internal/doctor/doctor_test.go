@@ -506,7 +506,7 @@ func checkAgreement(t interface{ Fatalf(string, ...any) }, body []byte, header s
 	if err != nil {
 		t.Fatalf("New: %v", err)
 	}
-	key, err := v.Verify(body, header)
+	key, _, err := v.Verify(body, header)
 	if (err == nil) != r.Verifies || r.Verifies != (r.Cause == doctor.Verified) || err == nil && key != r.Secret {
 		t.Fatalf("got %s by %q, and the verifier says %q, %v (%s)", r.Cause, r.Secret, key, err, fault.ReasonOf(err))
 	}

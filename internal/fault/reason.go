@@ -64,6 +64,7 @@ const (
 	RateLimited       Reason = "rate_limited"
 	KeyRefused        Reason = "key_refused"
 	NoPermission      Reason = "no_permission"
+	KeyMissing        Reason = "no_key"
 	WrongMode         Reason = "wrong_mode"
 	BadID             Reason = "bad_id"
 	NotAtStripe       Reason = "not_found"

@@ -48,7 +48,8 @@ func (n *Normalizer) eventAgain(msg events.Message, in input) (events.Message, e
 	if err != nil {
 		return events.Message{}, err
 	}
-	env.account, env.livemode = msg.StripeAccount, msg.Livemode
+	env.belongsTo(msg.StripeAccount)
+	env.livemode = msg.Livemode
 	again := env.message(Receipt{Endpoint: msg.StripeEndpoint, Origin: msg.Data.Origin, ReceivedAt: msg.Data.ReceivedAt})
 	again.ID, again.Data.Event = msg.ID, msg.Data.Event
 	n.setObject(&again, env, in.warnings)

@@ -20,6 +20,7 @@ type envelope struct {
 	thin     bool // it names its object and does not contain it
 	version  string
 	account  string
+	given    bool // the event names no account, and its account is that of the receipt
 	livemode bool
 	created  time.Time
 	object   value  // data.object, of any JSON type
@@ -71,8 +72,18 @@ func created(v value, thin bool) (time.Time, bool) {
 	return t, err == nil && minUnix <= t.Unix() && t.Unix() <= maxUnix
 }
 
-// account returns the connected account. Thin events have it in context, after
-// the organization if there is one; API versions before 2017 in user_id.
+// belongsTo sets the account of an event that names none.
+func (e *envelope) belongsTo(account string) {
+	if e.account == "" && account != "" {
+		e.account, e.given = account, true
+	}
+}
+
+// account returns the account that the event names. Thin events and destinations
+// of organizations have it in context, which is a path: after the organization if
+// there is one, and after the platform if it is a connected account. API versions
+// before 2017 have it in user_id.
+// See https://docs.stripe.com/context
 func account(r reader) string {
 	if id := r.text("account"); id != "" {
 		return id

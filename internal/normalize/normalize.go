@@ -49,6 +49,9 @@ type Options struct {
 	Livemode string
 	// Accounts are the accounts that are admitted: platform, any, or acct_….
 	Accounts []string
+	// Named reports whether a signing secret names an account, which is then
+	// admitted too. It may be nil.
+	Named func(account string) bool
 	// RedactKeys are redacted wherever they occur, in addition to the values
 	// that are always redacted. [CannotRedact] must be false for each of them.
 	RedactKeys []string
@@ -64,8 +67,9 @@ type Options struct {
 type Receipt struct {
 	// Endpoint is the name of the signing secret that verified the event.
 	Endpoint string
-	// Account is the connected account from which an event was read. It applies
-	// only to events that do not name an account themselves.
+	// Account is the account of the secret that verified an event, or from which
+	// it was read. It applies only to events that do not name an account
+	// themselves, and these are admitted: the operator has named the account.
 	Account    string
 	Origin     events.Origin
 	ReceivedAt time.Time
@@ -75,6 +79,7 @@ type Receipt struct {
 type Normalizer struct {
 	livemode        string
 	accounts        []string
+	named           func(account string) bool
 	secrets         secrets
 	userIDKeys      []string
 	clientReference string
@@ -85,7 +90,11 @@ func New(o Options) (*Normalizer, error) {
 	if o.Livemode == "" || len(o.Accounts) == 0 || o.ClientReference == "" {
 		return nil, errors.New("normalize: Livemode, Accounts and ClientReference are required")
 	}
+	if o.Named == nil {
+		o.Named = func(string) bool { return false }
+	}
 	return &Normalizer{
+		named:           o.Named,
 		livemode:        o.Livemode,
 		accounts:        slices.Clone(o.Accounts),
 		secrets:         newSecrets(append([]string{"client_secret"}, o.RedactKeys...)),
@@ -105,7 +114,7 @@ func (n *Normalizer) Event(raw []byte, r Receipt) (events.Message, error) {
 	if err != nil {
 		return events.Message{}, err
 	}
-	env.account = cmp.Or(env.account, r.Account)
+	env.belongsTo(r.Account)
 	msg := env.message(r)
 	msg.ID = eventID(env.id, in.sha256)
 	msg.Data.Event = []byte(in.root.raw())
@@ -182,10 +191,10 @@ func (n *Normalizer) ignored(env envelope) string {
 	switch {
 	case n.livemode != Any && n.livemode != events.Mode(env.livemode):
 		return events.IgnoredLivemode
-	case !slices.Contains(n.accounts, Any) && !slices.Contains(n.accounts, account):
-		return events.IgnoredAccount
+	case slices.Contains(n.accounts, Any), slices.Contains(n.accounts, account), env.given, n.named(account):
+		return ""
 	}
-	return ""
+	return events.IgnoredAccount
 }
 
 // IgnoredBy returns the setting that makes events ignored for a reason, or "".

@@ -398,6 +398,62 @@ func TestAdmission(t *testing.T) {
 	}
 }
 
+// TestAccountOfAnEvent checks whose event it is, and that an account that the operator
+// has named is admitted.
+func TestAccountOfAnEvent(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		event    string // with "context", "account" or nothing
+		receipt  string // the account of the secret
+		accounts []string
+		account  string
+		ignored  string
+	}{
+		"of the secret":                    {"", "acct_1", []string{"platform"}, "acct_1", ""},
+		"of the secret, others listed":     {"", "acct_1", []string{"acct_2"}, "acct_1", ""},
+		"of the platform":                  {"", "", []string{"platform"}, "", ""},
+		"of the platform, only a list":     {"", "", []string{"acct_1"}, "", "account"},
+		"organization's own":               {`"context":"org_1"`, "acct_1", []string{"platform"}, "acct_1", ""},
+		"member":                           {`"context":"acct_3"`, "", []string{"platform"}, "acct_3", "account"},
+		"member, by path":                  {`"context":"org_1/acct_3"`, "", []string{"acct_3"}, "acct_3", ""},
+		"connected account of a member":    {`"context":"acct_3/acct_4"`, "", []string{"acct_3"}, "acct_4", "account"},
+		"member, whatever the secret":      {`"context":"acct_3"`, "acct_1", []string{"any"}, "acct_3", ""},
+		"member that a secret names":       {`"context":"acct_named"`, "", []string{"platform"}, "acct_named", ""},
+		"account before context":           {`"account":"acct_4","context":"acct_3"`, "acct_1", []string{"any"}, "acct_4", ""},
+		"connected, whatever the secret":   {`"account":"acct_4"`, "acct_1", []string{"platform"}, "acct_4", "account"},
+		"no account, in a secret's or any": {`"account":null,"context":null`, "acct_1", []string{"platform"}, "acct_1", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := options()
+			o.Accounts, o.Named = tt.accounts, func(account string) bool { return account == "acct_named" }
+			raw := event("customer.subscription.updated", `{"id":"sub_1","object":"subscription"}`)
+			if tt.event != "" {
+				raw = strings.Replace(raw, `"livemode":false`, `"livemode":false,`+tt.event, 1)
+			}
+			r := receipt()
+			r.Account = tt.receipt
+			m, err := normalizer(t, o).Event([]byte(raw), r)
+			if err != nil || m.StripeAccount != tt.account || m.Data.Ignored != tt.ignored {
+				t.Fatalf("got account %q, ignored %q, %v, want %q, %q", m.StripeAccount, m.Data.Ignored, err, tt.account, tt.ignored)
+			}
+			roundTrip(t, m)
+			if m.Data.Subscription != nil && m.Data.Subscription.AccountID != tt.account {
+				t.Errorf("got a subscription of %q", m.Data.Subscription.AccountID)
+			}
+		})
+	}
+}
+
+func TestContext(t *testing.T) {
+	t.Parallel()
+	for raw, want := range map[string]string{`{"context":"org_1/acct_3"}`: "org_1/acct_3", `{"context":7}`: "", `{}`: "", ``: ""} {
+		if got := normalize.Context([]byte(raw)); got != want {
+			t.Errorf("%s: got %q, want %q", raw, got, want)
+		}
+	}
+}
+
 func TestSubscriptionSubjects(t *testing.T) {
 	t.Parallel()
 	for kind, want := range map[string]string{

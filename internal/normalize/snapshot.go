@@ -102,6 +102,16 @@ func snapshotID(msg events.Message) (string, error) {
 
 func notSubscription(why string) error { return fmt.Errorf("%w: %s", ErrNotSubscription, why) }
 
+// Context returns the context of an event: the path to its account, as the API key of
+// an organization needs it.
+func Context(event json.RawMessage) string {
+	body, err := parse(event)
+	if err != nil {
+		return ""
+	}
+	return reader{object: body, warnings: new(notes)}.text("context")
+}
+
 // SnapshotEvent returns the id of the snapshot event that Stripe created for the
 // same change as a thin event, or "" if the thin event does not name one.
 // See https://docs.stripe.com/webhooks/migrate-snapshot-to-thin-events

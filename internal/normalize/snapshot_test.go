@@ -134,6 +134,18 @@ func TestSnapshotThatIsNotAdmittedCannotBePublished(t *testing.T) {
 	}
 }
 
+func TestSnapshotOfAnAccountThatASecretNamesIsAdmitted(t *testing.T) {
+	t.Parallel()
+	o := options()
+	o.Accounts, o.Named = []string{normalize.Platform}, func(account string) bool { return account == "acct_1" }
+	r := reading()
+	r.Account = "acct_1"
+	got, err := normalizer(t, o).Snapshot([]byte(subscriptionRead), r)
+	if err != nil || got.Data.Ignored != "" || got.StripeAccount != "acct_1" {
+		t.Errorf("got ignored %q of %q, %v", got.Data.Ignored, got.StripeAccount, err)
+	}
+}
+
 func TestSnapshotOfSomethingElseIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, raw := range map[string]string{

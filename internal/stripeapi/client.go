@@ -29,9 +29,9 @@ const defaultTimeout = 10 * time.Second
 
 // Config says how to call the API.
 type Config struct {
-	// Key is a secret key, or a restricted key with read permission on Subscriptions
+	// Keys are secret keys, or restricted keys with read permission on Subscriptions
 	// and Events.
-	Key     string
+	Keys    Keys
 	Base    string        // the API's address
 	Version string        // the API version of answers; "" is the account's default
 	Timeout time.Duration // of one call; 0 is ten seconds
@@ -41,7 +41,7 @@ type Config struct {
 // Client calls Stripe's API. It is safe for concurrent use. All calls share one rate
 // limit.
 type Client struct {
-	key       string
+	keys      Keys
 	timeout   time.Duration
 	pace      *pace
 	transport *http.Transport
@@ -50,7 +50,7 @@ type Client struct {
 
 // New returns a client. It makes no call yet.
 func New(cfg Config) *Client {
-	c := &Client{key: cfg.Key, timeout: cfg.Timeout, pace: newPace(cfg.Now), transport: http.DefaultTransport.(*http.Transport).Clone()}
+	c := &Client{keys: cfg.Keys, timeout: cfg.Timeout, pace: newPace(cfg.Now), transport: http.DefaultTransport.(*http.Transport).Clone()}
 	if c.timeout == 0 {
 		c.timeout = defaultTimeout
 	}
@@ -73,7 +73,8 @@ func (c *Client) Paused() time.Duration { return c.pace.paused() }
 
 // Owner says whose object to read.
 type Owner struct {
-	Account  string // the connected account; "" is the account of the key
+	Account  string // "" is the account of the main key
+	Context  string // the path to the account in the event, if it has one
 	Livemode bool
 }
 
@@ -122,17 +123,19 @@ func (c *Client) object(ctx context.Context, of Owner, kind, prefix, path, id st
 	return answer, nil
 }
 
-// check refuses ids that are not Stripe's, and the other mode: there the object would
-// be missing, which would look as if it had been deleted.
+// check refuses ids that are not Stripe's, accounts without a key, and the other mode:
+// there the object would be missing, which would look as if it had been deleted.
 func (c *Client) check(of Owner, prefix, id string) error {
-	switch live, known := mode(c.key); {
+	switch live, known := mode(c.keys.of(of.Account)); {
 	case !isID(prefix, id):
 		return fault.New(fault.Permanent, fault.BadID, fmt.Errorf("the id is not one of Stripe's: want %s…", prefix))
 	case of.Account != "" && !isID("acct_", of.Account):
 		return fault.New(fault.Permanent, fault.BadID, errors.New("the account is not one of Stripe's: want acct_…"))
+	case !c.keys.Has(of.Account):
+		return fault.New(fault.Permanent, fault.KeyMissing, errors.New("there is no key for the account: add one to STRIPE_API_KEYS"))
 	case known && live != of.Livemode:
 		return fault.New(fault.Permanent, fault.WrongMode, fmt.Errorf(
-			"the object is in %s mode and STRIPE_API_KEY is not: run one bridge for each mode, with a key of that mode", events.Mode(of.Livemode)))
+			"the object is in %s mode and the API key is not: run one bridge for each mode, with a key of that mode", events.Mode(of.Livemode)))
 	}
 	return nil
 }
@@ -151,13 +154,11 @@ func (c *Client) get(ctx context.Context, of Owner, path string, query *form.Val
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	params := &stripe.Params{Context: ctx}
-	if of.Account != "" {
-		params.SetStripeAccount(of.Account)
-	}
+	c.keys.address(params, of)
 	// APIResource keeps the bytes and the headers of the answer. The struct has no
 	// other field to decode.
 	var got struct{ stripe.APIResource }
-	if err := c.backend.CallRaw(http.MethodGet, path, c.key, query, params, &got); err != nil {
+	if err := c.backend.CallRaw(http.MethodGet, path, c.keys.of(of.Account), query, params, &got); err != nil {
 		return Answer{}, err
 	}
 	header := got.LastResponse.Header

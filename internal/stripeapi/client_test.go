@@ -117,7 +117,7 @@ func TestReasonsOfFailedCalls(t *testing.T) {
 		"missing":            {kit.StripeError(404, "resource_missing"), fault.Permanent, "not_found", "not at Stripe"},
 		"404 of a proxy":     {http.NotFound, fault.Transient, "unexpected_answer", "STRIPE_API_BASE"},
 		"404 of another API": {kit.StripeError(404, ""), fault.Transient, "stripe_refused", "STRIPE_API_BASE"},
-		"wrong key":          {kit.StripeError(401, ""), fault.Transient, "key_refused", "STRIPE_API_KEY is not accepted"},
+		"wrong key":          {kit.StripeError(401, ""), fault.Transient, "key_refused", "the key is not accepted"},
 		"missing permission": {kit.StripeError(403, ""), fault.Transient, "no_permission", "read permission on Subscriptions and Events"},
 		"wrong version":      {kit.StripeError(400, ""), fault.Transient, "stripe_refused", "STRIPE_API_VERSION"},
 		"rate limit":         {kit.StripeError(429, "rate_limit"), fault.Transient, "rate_limited", "429"},
@@ -320,9 +320,9 @@ func TestObjectInTheOtherModeIsRefused(t *testing.T) {
 	} {
 		s := kit.NewStripeAPI(t)
 		s.On("/v1/events/evt_1", kit.StripeObject(`{"id":"evt_1","object":"event"}`))
-		c := client(t, stripeapi.Config{Base: s.URL, Key: secret})
+		c := client(t, stripeapi.Config{Base: s.URL, Keys: stripeapi.Keys{Main: secret}})
 		for live, want := range map[bool]bool{false: tt.test, true: tt.live} {
-			_, err := c.Event(t.Context(), stripeapi.Owner{Livemode: live}, "evt_1")
+			_, err := c.Event(t.Context(), stripeapi.Owner{Account: "acct_1", Livemode: live}, "evt_1")
 			if (err == nil) != want || err != nil && (fault.ReasonOf(err) != fault.WrongMode || fault.KindOf(err) != fault.Permanent) {
 				t.Errorf("%s, live %v: got %v", secret[:7], live, err)
 			}

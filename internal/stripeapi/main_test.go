@@ -16,8 +16,8 @@ const key = "sk_test_hunter2"
 
 func client(t *testing.T, cfg stripeapi.Config) *stripeapi.Client {
 	t.Helper()
-	if cfg.Key == "" {
-		cfg.Key = key
+	if cfg.Keys.Main == "" && cfg.Keys.Accounts == nil {
+		cfg.Keys.Main = key
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now

@@ -49,38 +49,43 @@ func (v *Verifier) Replace(keys []Key) error {
 	return nil
 }
 
-// Verify returns the name of the key that signed the payload. An error is marked as [fault.Rejected], with a
-// reason, and quotes neither the header nor a key.
-func (v *Verifier) Verify(payload []byte, header string) (string, error) {
+// Names reports whether one of the keys has this account.
+func (v *Verifier) Names(account string) bool {
+	return account != "" && slices.ContainsFunc(*v.keys.Load(), func(k Key) bool { return k.Account == account })
+}
+
+// Verify returns the name and the account of the key that signed the payload. An error is marked as
+// [fault.Rejected], with a reason, and quotes neither the header nor a key.
+func (v *Verifier) Verify(payload []byte, header string) (name, account string, err error) {
 	if header == "" {
-		return "", reject(fault.SignatureMissing, "no signature header")
+		return "", "", reject(fault.SignatureMissing, "no signature header")
 	}
 	h, ok := ReadHeader(header)
 	if !ok {
-		return "", reject(fault.Malformed, "malformed signature header")
+		return "", "", reject(fault.Malformed, "malformed signature header")
 	}
-	name, ok := match(*v.keys.Load(), payload, h)
+	key, ok := match(*v.keys.Load(), payload, h)
 	if !ok {
-		return "", reject(fault.NoMatchingSecret, "no signature by a known key")
+		return "", "", reject(fault.NoMatchingSecret, "no signature by a known key")
 	}
 	if err := v.checkClock(h.SignedAt()); err != nil {
-		return "", err
+		return "", "", err
 	}
-	return name, nil
+	return key.Name, key.Account, nil
 }
 
-// match returns the name of the key that signed the payload, at any time.
-func match(keys []Key, payload []byte, h Header) (string, bool) {
+// match returns the key that signed the payload, at any time.
+func match(keys []Key, payload []byte, h Header) (Key, bool) {
 	if !h.Signed() {
-		return "", false
+		return Key{}, false
 	}
 	plain := h.String()
 	for _, key := range keys {
 		if webhook.ValidatePayloadIgnoringTolerance(payload, plain, key.Secret) == nil {
-			return key.Name, true
+			return key, true
 		}
 	}
-	return "", false
+	return Key{}, false
 }
 
 func (v *Verifier) checkClock(stamp time.Time) error {

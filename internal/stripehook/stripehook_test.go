@@ -69,7 +69,7 @@ func TestVerifyAccepts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := verifier(t, main, next).Verify(body, tt.header)
+			got, _, err := verifier(t, main, next).Verify(body, tt.header)
 			if err != nil || got != tt.want {
 				t.Errorf("got %q, %v, want %q", got, err, tt.want)
 			}
@@ -120,7 +120,7 @@ func TestVerifyRejects(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := verifier(t, main, next).Verify(body, tt.header)
+			got, _, err := verifier(t, main, next).Verify(body, tt.header)
 			if got != "" || fault.KindOf(err) != fault.Rejected || fault.ReasonOf(err) != fault.Reason(tt.want) {
 				t.Errorf("got %q, %v (%s), want %s", got, err, fault.ReasonOf(err), tt.want)
 			}
@@ -137,7 +137,7 @@ func TestVerifyRejectsEveryChangedByte(t *testing.T) {
 	for i := range body {
 		changed := append([]byte(nil), body...)
 		changed[i] ^= 1
-		if _, err := v.Verify(changed, good); fault.ReasonOf(err) != fault.NoMatchingSecret {
+		if _, _, err := v.Verify(changed, good); fault.ReasonOf(err) != fault.NoMatchingSecret {
 			t.Errorf("byte %d changed: got %v, want no_match", i, err)
 		}
 	}
@@ -188,18 +188,38 @@ func TestReplace(t *testing.T) {
 	if err := v.Replace([]stripehook.Key{{Name: "bad"}}); err == nil {
 		t.Error("Replace by an empty secret: got no error")
 	}
-	if _, err := v.Verify(body, header(main, now, body)); err != nil {
+	if _, _, err := v.Verify(body, header(main, now, body)); err != nil {
 		t.Errorf("after a refused Replace: %v", err)
 	}
 	keys[0] = next // the caller may modify its slice
-	if _, err := v.Verify(body, header(main, now, body)); err != nil {
+	if _, _, err := v.Verify(body, header(main, now, body)); err != nil {
 		t.Errorf("after modifying the slice: %v", err)
 	}
 	if err := v.Replace([]stripehook.Key{next}); err != nil {
 		t.Fatalf("Replace: %v", err)
 	}
-	if _, err := v.Verify(body, header(main, now, body)); fault.ReasonOf(err) != fault.NoMatchingSecret {
+	if _, _, err := v.Verify(body, header(main, now, body)); fault.ReasonOf(err) != fault.NoMatchingSecret {
 		t.Errorf("the old key: got %v, want no_match", err)
+	}
+}
+
+func TestAccountIsThatOfTheKey(t *testing.T) {
+	t.Parallel()
+	shop := stripehook.Key{Name: "shop", Secret: "whsec_c2hvcA==", Account: "acct_1"}
+	v := verifier(t, main, shop)
+	for _, key := range []stripehook.Key{main, shop} {
+		name, account, err := v.Verify(body, header(key, now, body))
+		if err != nil || name != key.Name || account != key.Account {
+			t.Errorf("got %q of %q, %v, want %q of %q", name, account, err, key.Name, key.Account)
+		}
+	}
+	for account, want := range map[string]bool{"acct_1": true, "acct_2": false, "": false} {
+		if got := v.Names(account); got != want {
+			t.Errorf("%q: got %v, want %v", account, got, want)
+		}
+	}
+	if err := v.Replace([]stripehook.Key{main}); err != nil || v.Names("acct_1") {
+		t.Errorf("after Replace: got %v, and the old account", err)
 	}
 }
 
@@ -219,7 +239,7 @@ func TestRotationRefusesNoRequest(t *testing.T) {
 					return
 				default:
 				}
-				if got, err := v.Verify(body, signed); err != nil || got != key.Name {
+				if got, _, err := v.Verify(body, signed); err != nil || got != key.Name {
 					t.Errorf("got %q, %v, want %q", got, err, key.Name)
 					return
 				}
@@ -276,7 +296,7 @@ func FuzzVerifyHeader(f *testing.F) {
 	}
 	v := verifier(f, main)
 	f.Fuzz(func(t *testing.T, text string) {
-		name, err := v.Verify(body, text)
+		name, _, err := v.Verify(body, text)
 		if (err == nil) != (name == "main") {
 			t.Fatalf("got %q and %v", name, err)
 		}
@@ -297,7 +317,7 @@ func BenchmarkVerify(b *testing.B) {
 	signed := header(next, now, payload)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := v.Verify(payload, signed); err != nil {
+		if _, _, err := v.Verify(payload, signed); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -74,10 +74,10 @@ func TestWatchUsesChangedKeys(t *testing.T) {
 		}
 		s.set(nil, next)
 		tick()
-		if _, err := v.Verify(body, header(next, now, body)); err != nil {
+		if _, _, err := v.Verify(body, header(next, now, body)); err != nil {
 			t.Errorf("the new key: %v", err)
 		}
-		if _, err := v.Verify(body, header(main, now, body)); fault.ReasonOf(err) != fault.NoMatchingSecret {
+		if _, _, err := v.Verify(body, header(main, now, body)); fault.ReasonOf(err) != fault.NoMatchingSecret {
 			t.Errorf("the old key: got %v, want no_match", err)
 		}
 		tick()
@@ -106,7 +106,7 @@ func TestWatchKeepsOldKeysOnError(t *testing.T) {
 			if got := strings.Count(logged.String(), "\n") - before; got != 1 {
 				t.Errorf("%v was logged %d times, want once", bad, got)
 			}
-			if _, err := v.Verify(body, header(main, now, body)); err != nil {
+			if _, _, err := v.Verify(body, header(main, now, body)); err != nil {
 				t.Errorf("%v: the old key: %v", bad, err)
 			}
 		}
@@ -126,7 +126,7 @@ func TestWatchReloadsOnSignal(t *testing.T) {
 		s.set(nil, main, next)
 		hup <- syscall.SIGHUP
 		synctest.Wait()
-		if _, err := v.Verify(body, header(next, now, body)); err != nil {
+		if _, _, err := v.Verify(body, header(next, now, body)); err != nil {
 			t.Errorf("the new key: %v", err)
 		}
 		hup <- syscall.SIGHUP
