@@ -22,7 +22,8 @@ type expected struct {
 	Messages map[string]fields   // by the id of the event
 	Audit    map[string]fields   // by the id of the event
 	Trails   map[string][]string // the events in the audit trail, by the id of the subscription
-	// SomeMessage must be true of one of the messages about the subscription of the story.
+	// SomeMessage must be true of a message about the subscription, if the events arrive as
+	// written: in another order, nothing may be known of what was before.
 	SomeMessage fields `json:"some_message"`
 	// Pages are texts that a page of the documentation must have, as regular expressions.
 	Pages map[string]string
