@@ -90,6 +90,7 @@ var table = map[string][]string{
 
 	// What only tests use.
 	"test/arch":      {},
+	"test/cases":     {},
 	"test/contract":  {},
 	"test/corpus":    {},
 	"test/deploy":    {},
