@@ -102,7 +102,7 @@ func (w *words) statusChanges(b, a *Subscription) {
 }
 
 func (w *words) itemChanges(b, a *Subscription) {
-	p := pairItems(b.Items, a.Items)
+	p := pairItems(comparableItems(b, a), comparableItems(a, b))
 	paying := b.Status != StatusTrialing && b.Status != StatusIncomplete
 	w.add(ChangeRenewed, paying && p.renewed(b, a))
 	w.add(ChangePlan, p.any(func(b, a *Item) bool { return a.PriceID != b.PriceID }))
@@ -165,6 +165,17 @@ func cancelMoment(s *Subscription) time.Time {
 		return s.CurrentPeriodEnd
 	}
 	return s.CancelAt
+}
+
+// comparableItems returns the items of s. If other lists only some of its items, those
+// that it lacks are left out: they may only be cut off there.
+func comparableItems(s, other *Subscription) []Item {
+	if !other.ItemsTruncated {
+		return s.Items
+	}
+	return slices.DeleteFunc(slices.Clone(s.Items), func(item Item) bool {
+		return !slices.ContainsFunc(other.Items, func(o Item) bool { return o.ID == item.ID })
+	})
 }
 
 // pairs are the same items before and after a change.

@@ -31,6 +31,8 @@ type Fact struct {
 	Before, After Digest
 	// First is true for the event that created the subscription.
 	First bool
+	// ItemsTruncated is true if the event lists only some of the items.
+	ItemsTruncated bool
 }
 
 // FactOf extracts the fact from a message. It reports false for a message without
@@ -51,6 +53,8 @@ func FactOf(m events.Message) (Fact, bool) {
 		Terminal: sub.Terminal() || m.StripeType == events.StripeTypeDeleted,
 		After:    digestOf(sub),
 		First:    m.StripeType == events.StripeTypeCreated,
+
+		ItemsTruncated: sub.ItemsTruncated,
 	}
 	if m.StripeType == events.StripeTypeUpdated && m.Data.Previous != nil {
 		f.Before = digestOf(m.Data.Previous.Before(sub))

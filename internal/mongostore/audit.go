@@ -130,6 +130,7 @@ type auditDocument struct {
 	Origin          string    `bson:"origin"`
 	SubscriptionKey string    `bson:"subscription_key,omitempty"`
 	Terminal        bool      `bson:"terminal"`
+	ItemsTruncated  bool      `bson:"items_truncated,omitempty"`
 }
 
 // encodeAudit encodes the audit document of an entry. It fails only for an entry that
@@ -148,7 +149,7 @@ func encodeAudit(e store.Entry) (bson.Raw, error) {
 		ReceivedAt: e.Data.ReceivedAt, StoredAt: e.StoredAt, StreamSequence: int64(e.StreamSequence),
 		Payload: payload(e.Data), Message: message,
 		EventSHA256: e.Data.EventSHA256, Redactions: e.Data.Redactions, Origin: string(e.Data.Origin),
-		Terminal: fact.Terminal,
+		Terminal: fact.Terminal, ItemsTruncated: fact.ItemsTruncated,
 	}
 	if hasState {
 		doc.SubscriptionKey = e.SubscriptionKey()

@@ -48,6 +48,7 @@ type knownFact struct {
 	Terminal   bool      `bson:"terminal"`
 	Request    string    `bson:"request,omitempty"`
 	First      bool      `bson:"first,omitempty"`
+	Truncated  bool      `bson:"items_truncated,omitempty"`
 	Before     digest    `bson:"before,omitempty"`
 	After      digest    `bson:"after"`
 }
@@ -81,7 +82,7 @@ func (d headDocument) head() store.Head {
 func (k knownFact) fact() ordering.Fact {
 	return ordering.Fact{
 		EventID: k.EventID, Type: k.Type, APIVersion: k.APIVersion, Moment: k.Moment.UTC(), Terminal: k.Terminal,
-		Request: k.Request, First: k.First, Before: ordering.Digest(k.Before), After: ordering.Digest(k.After),
+		Request: k.Request, First: k.First, ItemsTruncated: k.Truncated, Before: ordering.Digest(k.Before), After: ordering.Digest(k.After),
 	}
 }
 
@@ -158,7 +159,7 @@ func versionOf(r store.Record) version {
 	for i, f := range r.Known {
 		known[i] = knownFact{
 			EventID: f.EventID, Type: f.Type, APIVersion: f.APIVersion, Moment: f.Moment, Terminal: f.Terminal,
-			Request: f.Request, First: f.First, Before: digest(f.Before), After: digest(f.After),
+			Request: f.Request, First: f.First, Truncated: f.ItemsTruncated, Before: digest(f.Before), After: digest(f.After),
 		}
 	}
 	return version{

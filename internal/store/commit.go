@@ -124,6 +124,8 @@ type decision struct {
 	// before are the facts that the record already knew. all are those that it was
 	// decided from.
 	before, all []ordering.Fact
+	// items is the event whose list fills up that of the winner; "" if there is none.
+	items string
 }
 
 // decide merges new messages into what is known of a subscription. It reports false
@@ -134,15 +136,15 @@ func (c *Committer) decide(ctx context.Context, head Head, fresh []events.Messag
 		return decision{}, false, err
 	}
 	d := decision{all: slices.Concat(known, factsOf(fresh))}
-	verdict := ordering.Fold(d.all)
+	verdict := Decide(d.all)
 	if head.Current() {
 		if sameEvents(verdict.Relevant, known) {
 			return decision{}, false, nil
 		}
 		d.before = known
 	}
-	winner, err := c.message(ctx, head.Key, verdict.Winner.EventID, fresh)
-	d.record = head.Next(winner, verdict, c.now())
+	winner, err := c.winner(ctx, head.Key, verdict, fresh)
+	d.record, d.items = head.Next(winner, verdict.Verdict, c.now()), verdict.Items.EventID
 	return d, true, err
 }
 
@@ -173,7 +175,20 @@ func (c *Committer) history(ctx context.Context, subscription string) ([]orderin
 	return facts, nil
 }
 
-// message returns the winner's message, from the batch or from the audit trail.
+// winner returns the message of the winner, with all items that are known.
+func (c *Committer) winner(ctx context.Context, subscription string, v Verdict, fresh []events.Message) (events.Message, error) {
+	winner, err := c.message(ctx, subscription, v.Winner.EventID, fresh)
+	if err != nil || v.Items.EventID == "" {
+		return winner, err
+	}
+	list, err := c.message(ctx, subscription, v.Items.EventID, fresh)
+	if err != nil {
+		return events.Message{}, err
+	}
+	return WithItems(winner, list), nil
+}
+
+// message returns the message of an event, from the batch or from the audit trail.
 func (c *Committer) message(ctx context.Context, subscription, eventID string, fresh []events.Message) (events.Message, error) {
 	for _, m := range fresh {
 		if m.ID == eventID {
@@ -231,8 +246,8 @@ func (d decision) dependsOn(eventID string) bool {
 	if len(others) == 0 {
 		return true
 	}
-	without := ordering.Fold(others)
-	return without.Winner.EventID != d.record.Winner.ID || without.Ordering != d.record.Ordering
+	without := Decide(others)
+	return without.Winner.EventID != d.record.Winner.ID || without.Ordering != d.record.Ordering || without.Items.EventID != d.items
 }
 
 func (b *batch) failAll(failed groups, err error) {
