@@ -91,10 +91,11 @@ type Data struct {
 	// was not admitted.
 	Subscription *Subscription `json:"subscription,omitempty"`
 	// Changes are words for what happened; see [Changes]. It is set on created,
-	// updated and deleted events of a subscription.
+	// updated and deleted events of a subscription, and on snapshots that show
+	// something that their event left out.
 	Changes []Change `json:"changes,omitempty"`
 	// Previous are the fields of Subscription that had another value before the
-	// event. It is set on updated events.
+	// event. It is set on updated events, and on snapshots that have Changes.
 	Previous *Previous `json:"previous,omitempty"`
 	// Identity is what the event says about the application's user.
 	Identity *Identity `json:"identity,omitempty"`
@@ -127,6 +128,9 @@ type Data struct {
 	ReadAt time.Time `json:"read_at,omitzero"`
 	// Reason says why a snapshot was taken.
 	Reason Reason `json:"reason,omitempty"`
+	// BecauseOf is the id of the message that a snapshot was taken for; absent
+	// if it was not taken because of a message.
+	BecauseOf string `json:"because_of,omitempty"`
 	// ReceivedAt is when the bridge received the event, in milliseconds.
 	ReceivedAt time.Time `json:"received_at"`
 }

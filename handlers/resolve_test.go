@@ -47,6 +47,7 @@ func copied(m *events.Message, err error) (events.Message, bool, error) {
 type resolveTest struct {
 	*handlers.Resolve
 	stripe    *fakeStripe
+	bucket    *bucket
 	log       *logs
 	calls     *calls
 	published []*message.Message
@@ -58,13 +59,14 @@ type resolveTest struct {
 
 func newResolve(t *testing.T, s *fakeStripe) *resolveTest {
 	t.Helper()
-	r := &resolveTest{stripe: s, log: &logs{}, calls: &calls{}, clock: newClock()}
+	r := &resolveTest{stripe: s, bucket: &bucket{values: map[string][]byte{}, revisions: map[string]uint64{}}, log: &logs{}, calls: &calls{}, clock: newClock()}
 	h, err := handlers.NewResolve(handlers.ResolveConfig{
 		Reader: s,
 		SnapshotEvent: func(event json.RawMessage) string {
 			_, id, _ := strings.Cut(string(event), "named=")
 			return strings.TrimSuffix(id, `"`)
 		},
+		Resolved: r.bucket,
 		Publisher: publish(func(topic string, msg *message.Message) error {
 			if r.fail != nil {
 				return r.fail

@@ -55,7 +55,8 @@ func (b *Bridge) newResolver() (*resolver, error) {
 	client := stripeapi.New(stripeapi.Config{Key: api.Key.Reveal(), Base: api.Base, Version: api.Version, Now: b.deps.Now})
 	resolve, err := handlers.NewResolve(handlers.ResolveConfig{
 		Reader: stripeReader{client, b.normalizer, b.deps.Now}, SnapshotEvent: normalize.SnapshotEvent,
-		Publisher: b.publisher, MaxMessage: b.bus.MaxMessage, Now: b.deps.Now, Metrics: b.deps.Metrics, Log: b.deps.Log,
+		Resolved: b.bus.NewBucket(natsbus.ResolvedBucket), Publisher: b.publisher, MaxMessage: b.bus.MaxMessage,
+		Now: b.deps.Now, Metrics: b.deps.Metrics, Log: b.deps.Log,
 	})
 	if err != nil {
 		return nil, err
@@ -98,7 +99,7 @@ func (r stripeReader) Snapshot(ctx context.Context, about events.Message, reason
 	}
 	msg, err := r.normalizer.Snapshot(answer.Raw, normalize.Reading{
 		Account: about.StripeAccount, Livemode: about.Livemode, APIVersion: answer.Version, At: answer.At,
-		Origin: events.OriginThin, Reason: reason, ReceivedAt: r.now(),
+		Origin: events.OriginThin, Reason: reason, BecauseOf: about.ID, ReceivedAt: r.now(),
 	})
 	return understood(msg, err, "reading subscription "+events.SafeID(about.Subject))
 }

@@ -36,6 +36,7 @@ const (
 	StreamMissing   Reason = "stream_missing"
 	StreamFull      Reason = "stream_full"
 	PublishFailed   Reason = "publish_failed"
+	BucketFailed    Reason = "bucket_failed"
 )
 
 // Reasons for not storing an entry.
@@ -76,7 +77,7 @@ func Reasons() []Reason {
 		Other, TooLarge, CannotBeEncoded, MessageUnreadable, Panicked,
 		WrongPath, WrongMethod, WrongEncoding, BodyUnreadable, SignatureMissing, Malformed, NoMatchingSecret, Stale,
 		FromTheFuture, NotAnEvent,
-		TooManyWebhooks, NATSUnreachable, NATSTimeout, StreamMissing, StreamFull, PublishFailed,
+		TooManyWebhooks, NATSUnreachable, NATSTimeout, StreamMissing, StreamFull, PublishFailed, BucketFailed,
 		DatabaseUnreachable, DatabaseFailed, DatabaseRefused, DatabaseBusy, DatabaseTimeout, DatabaseContention, Closing,
 		NewerRule, AuditMissing, AuditMismatch, AuditUnreadable,
 		StripeUnreachable, StripeTimeout, StripeFailed, StripeRefused, UnexpectedAnswer, Redirected, RateLimited, KeyRefused,

@@ -73,6 +73,7 @@ type Consumer struct {
 	description string
 	subjects    []string // nil is every subject
 	program     string   // the program that creates it, with PROVISION=create
+	bucket      string   // the bucket that the program creates with it, or ""
 }
 
 // SubscriberConsumer returns the subscriber's consumer, which gets every message.
@@ -90,6 +91,7 @@ func ResolverConsumer() Consumer {
 		description: "reads from Stripe's API what thin events and truncated lists leave out",
 		subjects:    []string{events.SubjectSubscriptions, events.SubjectThinSubscriptions},
 		program:     "bridge that has STRIPE_API_KEY",
+		bucket:      ResolvedBucket,
 	}
 }
 
