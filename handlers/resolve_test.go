@@ -21,6 +21,7 @@ type fakeStripe struct {
 	event, snapshot *events.Message
 	err             error
 	requests        []string
+	reads           int // how many seconds after the first reading
 }
 
 func (s *fakeStripe) Event(_ context.Context, about events.Message, id string) (events.Message, bool, error) {

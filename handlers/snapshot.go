@@ -7,6 +7,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/internal/fault"
@@ -92,7 +93,7 @@ func resolvedKey(about events.Message) string {
 // follow reads the subscription, and keeps and publishes what follows the last snapshot.
 // It reports false if another message about it was resolved meanwhile.
 func (h *Resolve) follow(ctx context.Context, last resolved, about events.Message, reason events.Reason, traceparent string) (resolution, bool, error) {
-	msg, found, err := h.cfg.Reader.Snapshot(ctx, about, reason)
+	msg, found, err := h.readAfter(ctx, last.message, about, reason)
 	switch {
 	case err != nil:
 		return resolution{}, false, err
@@ -112,6 +113,23 @@ func (h *Resolve) follow(ctx context.Context, last resolved, about events.Messag
 	}
 	_, err = h.publishKept(ctx, last, traceparent)
 	return resolution{"snapshot", msg.ID}, err == nil, err
+}
+
+// readAfter reads the subscription. If it is different from the last snapshot, although it
+// was read in the same second, it is read once more in the next one: moments are seconds,
+// so nobody could say which of the two is later.
+func (h *Resolve) readAfter(ctx context.Context, last, about events.Message, reason events.Reason) (events.Message, bool, error) {
+	msg, found, err := h.cfg.Reader.Snapshot(ctx, about, reason)
+	if !found || err != nil || last.ID == "" || msg.Data.Subscription == nil || msg.Time.After(last.Time) ||
+		events.Diff(last.Data.Subscription, msg.Data.Subscription) == nil {
+		return msg, found, err
+	}
+	select {
+	case <-time.After(time.Second):
+		return h.cfg.Reader.Snapshot(ctx, about, reason)
+	case <-ctx.Done():
+		return msg, false, fault.New(fault.Transient, fault.Canceled, ctx.Err())
+	}
 }
 
 // publishKept publishes the message that is kept, and marks it. If the mark is lost, the

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -51,6 +52,8 @@ func cutOff(id string, items ...events.Item) events.Message {
 func (s *fakeStripe) read(id, becauseOf, status string, items ...events.Item) {
 	m := snapshotMessage()
 	m.ID, m.Data.BecauseOf = id, becauseOf
+	s.reads++
+	m.Time = m.Time.Add(time.Duration(s.reads) * time.Second)
 	m.Data.Subscription = &events.Subscription{ID: "sub_1", Livemode: true, Status: status, Items: items}
 	s.snapshot = m
 }
@@ -224,6 +227,26 @@ func TestSnapshotsFollowEachOther(t *testing.T) {
 	}
 	if got := r.last(t).Data; got.Changes != nil {
 		t.Errorf("got %v again", got.Changes)
+	}
+}
+
+// It cannot be decided which of two snapshots of one second is later.
+func TestDifferentSnapshotsAreOfDifferentSeconds(t *testing.T) {
+	t.Parallel()
+	r := newResolve(t, &fakeStripe{})
+	r.stripe.read("snap_1", "evt_1", "active", item("a", 1), item("b", 1))
+	r.resolve(t, cutOff("evt_1", item("a", 1)))
+	r.stripe.reads--
+	r.stripe.read("snap_2", "evt_2", "active", item("a", 1), item("b", 1))
+	r.resolve(t, cutOff("evt_2", item("a", 1)))
+	if got := len(r.stripe.requests); got != 2 {
+		t.Errorf("asked %d times, want no more for the same state", got)
+	}
+	r.stripe.reads--
+	r.stripe.read("snap_3", "evt_3", "active", item("a", 1), item("b", 7))
+	r.resolve(t, cutOff("evt_3", item("a", 1)))
+	if got := len(r.stripe.requests); got != 4 || r.ids() != "snap_1 snap_2 snap_3" {
+		t.Errorf("asked %d times, published %s, want one more time for the new state", got, r.ids())
 	}
 }
 

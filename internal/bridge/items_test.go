@@ -2,6 +2,7 @@ package bridge_test
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -36,6 +37,14 @@ func cutOff(id, sub string) []byte {
 "api_version":"2025-09-30.clover","data":{"object":%s}}`, id, listing(sub, 10, 0, true))
 }
 
+// answered answers like Stripe's API, with the present time.
+func answered(body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Stripe-Version", "2025-09-30.clover")
+		_, _ = fmt.Fprint(w, body)
+	}
+}
+
 // snapshots returns the snapshots of a subscription in the stream.
 func (r *running) snapshots(t *testing.T, sub string) []events.Message {
 	t.Helper()
@@ -51,11 +60,11 @@ func (r *running) snapshots(t *testing.T, sub string) []events.Message {
 func TestChangeBeyondTheTenthItemComesWithTheSnapshot(t *testing.T) {
 	t.Parallel()
 	a := kit.NewStripeAPI(t)
-	a.On("/v1/subscriptions/sub_1", kit.StripeObject(twelve("sub_1", 1)))
+	a.On("/v1/subscriptions/sub_1", answered(twelve("sub_1", 1)))
 	r := resolving(t, a)
 	r.accept(t, cutOff("evt_1", "sub_1"))
 	r.resolved(t, "snapshot", 1)
-	a.On("/v1/subscriptions/sub_1", kit.StripeObject(twelve("sub_1", 7)))
+	a.On("/v1/subscriptions/sub_1", answered(twelve("sub_1", 7)))
 	r.accept(t, cutOff("evt_2", "sub_1"))
 	r.resolved(t, "snapshot", 2)
 	// An event that is delivered again is done.
@@ -86,7 +95,7 @@ func TestTwoBridgesReportEachChangeOnce(t *testing.T) {
 	two := startedOn(t, srv.URL(), withKey(a)...)
 	const changes = 5
 	for n := range changes + 1 {
-		a.On("/v1/subscriptions/sub_1", kit.StripeObject(twelve("sub_1", n)))
+		a.On("/v1/subscriptions/sub_1", answered(twelve("sub_1", n)))
 		for i, r := range []*running{one, two, one} {
 			r.accept(t, cutOff(fmt.Sprintf("evt_%d_%d", n, i), "sub_1"))
 		}
