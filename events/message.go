@@ -131,6 +131,9 @@ type Data struct {
 	// BecauseOf is the id of the message that a snapshot was taken for; absent
 	// if it was not taken because of a message.
 	BecauseOf string `json:"because_of,omitempty"`
+	// Resolving says why the bridge is going to read the rest of the subscription from
+	// Stripe's API. A snapshot with all items follows.
+	Resolving Reason `json:"resolving,omitempty"`
 	// ReceivedAt is when the bridge received the event, in milliseconds.
 	ReceivedAt time.Time `json:"received_at"`
 }

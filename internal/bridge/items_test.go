@@ -76,6 +76,9 @@ func TestChangeBeyondTheTenthItemComesWithTheSnapshot(t *testing.T) {
 	if first := got[0].Data; first.BecauseOf != "evt_1" || first.Changes != nil || first.Previous != nil {
 		t.Errorf("got the first because of %q with %v", first.BecauseOf, first.Changes)
 	}
+	if m, _ := r.message(t, 1); m.Data.Resolving != events.ReasonItemsTruncated {
+		t.Errorf("got resolving %q in the event", m.Data.Resolving)
+	}
 	second := got[1].Data
 	if diff := cmp.Diff([]events.Change{events.ChangeQuantity}, second.Changes); diff != "" || second.BecauseOf != "evt_2" {
 		t.Errorf("because of %q, changes (-want +got):\n%s", second.BecauseOf, diff)

@@ -88,7 +88,7 @@ func (r stripeReader) Event(ctx context.Context, about events.Message, id string
 	msg, err := r.normalizer.Event(answer.Raw, normalize.Receipt{
 		Account: about.StripeAccount, Origin: events.OriginThin, ReceivedAt: r.now(),
 	})
-	return understood(msg, err, "reading event "+events.SafeID(id))
+	return understood(resolving(msg, true), err, "reading event "+events.SafeID(id))
 }
 
 // Snapshot implements handlers.Reader.

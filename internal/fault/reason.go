@@ -48,6 +48,7 @@ const (
 	DatabaseTimeout     Reason = "database_timeout"
 	DatabaseContention  Reason = "database_contention"
 	Closing             Reason = "closing"
+	Held                Reason = "held"
 	NewerRule           Reason = "newer_rule"
 	AuditMissing        Reason = "audit_missing"
 	AuditMismatch       Reason = "audit_mismatch"
@@ -78,7 +79,7 @@ func Reasons() []Reason {
 		WrongPath, WrongMethod, WrongEncoding, BodyUnreadable, SignatureMissing, Malformed, NoMatchingSecret, Stale,
 		FromTheFuture, NotAnEvent,
 		TooManyWebhooks, NATSUnreachable, NATSTimeout, StreamMissing, StreamFull, PublishFailed, BucketFailed,
-		DatabaseUnreachable, DatabaseFailed, DatabaseRefused, DatabaseBusy, DatabaseTimeout, DatabaseContention, Closing,
+		DatabaseUnreachable, DatabaseFailed, DatabaseRefused, DatabaseBusy, DatabaseTimeout, DatabaseContention, Closing, Held,
 		NewerRule, AuditMissing, AuditMismatch, AuditUnreadable,
 		StripeUnreachable, StripeTimeout, StripeFailed, StripeRefused, UnexpectedAnswer, Redirected, RateLimited, KeyRefused,
 		NoPermission, WrongMode, BadID, NotAtStripe, Canceled,

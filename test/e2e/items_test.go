@@ -10,10 +10,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/test/kit"
+	"github.com/billbus/billbus/test/kit/natstest"
 )
 
 // listOf returns a subscription that lists the first n of twelve items. quantity is that
@@ -54,37 +54,29 @@ type listRecord struct {
 	} `bson:"version"`
 }
 
-func (a *alone) listRecord(t *testing.T) listRecord {
-	t.Helper()
-	var record listRecord
-	if err := a.database(t).Collection("subscriptions").FindOne(t.Context(), bson.D{{Key: "_id", Value: "test:platform:sub_1"}}).Decode(&record); err != nil {
-		t.Fatal(err)
-	}
-	return record
-}
-
 // watchItems collects the lengths of the lists that the record has had, until it is
 // called.
 func (a *alone) watchItems(t *testing.T) (stop func() []int) {
 	t.Helper()
 	var lengths []int
 	var work sync.WaitGroup
-	ending := make(chan struct{})
+	ending, db := make(chan struct{}), a.database(t)
+	end := sync.OnceFunc(func() { close(ending); work.Wait() })
+	t.Cleanup(end)
 	work.Go(func() {
 		for {
-			for _, doc := range records[listRecord](t, a.database(t)) {
+			for _, doc := range records[listRecord](t, db) {
 				lengths = append(lengths, len(doc.Items))
 			}
 			select {
 			case <-ending:
 				return
-			case <-time.After(5 * time.Millisecond):
+			case <-time.After(10 * time.Millisecond):
 			}
 		}
 	})
 	return func() []int {
-		close(ending)
-		work.Wait()
+		end()
 		slices.Sort(lengths)
 		return slices.Compact(lengths)
 	}
@@ -96,25 +88,20 @@ func TestTwelveItems(t *testing.T) {
 	api.On("/v1/subscriptions/sub_1", answered(listOf(12, 1)))
 	dir := t.TempDir()
 	a := runStandalone(t, dir, "STRIPE_API_KEY=sk_test_hunter2", "STRIPE_API_BASE="+api.URL)
+	lengths := a.watchItems(t)
 	accept(t, a.webhookURL, listEvent("evt_1", "created", time.Unix(epoch, 0), 10))
+	db := a.database(t)
 	kit.Eventually(t, "the record has twelve items", func() bool {
-		found := records[listRecord](t, a.database(t))
+		found := records[listRecord](t, db)
 		return len(found) == 1 && len(found[0].Items) == 12 && !found[0].ItemsTruncated
 	})
-	lengths := a.watchItems(t)
 	api.On("/v1/subscriptions/sub_1", answered(listOf(12, 7)))
 	accept(t, a.webhookURL, listEvent("evt_2", "updated", time.Now(), 10))
-	var changed events.Message
-	kit.Eventually(t, "the second snapshot", func() bool {
-		js := a.drained(t)
-		all := consumeAll(t, js, 4)
-		i := slices.IndexFunc(all, func(m events.Message) bool { return m.Data.BecauseOf == "evt_2" })
-		if i >= 0 {
-			changed = all[i]
-		}
-		return i >= 0
-	})
-	if diff := cmp.Diff([]events.Change{events.ChangeQuantity}, changed.Data.Changes); diff != "" {
+	changes := map[string][]events.Change{}
+	for _, m := range consumeAll(t, natstest.JetStream(t, a.natsURL), 4) { // waits for the second snapshot
+		changes[m.Data.BecauseOf] = m.Data.Changes
+	}
+	if diff := cmp.Diff([]events.Change{events.ChangeQuantity}, changes["evt_2"]); diff != "" {
 		t.Errorf("changes (-want +got):\n%s", diff)
 	}
 	a.drained(t)
@@ -128,7 +115,7 @@ func TestTwelveItems(t *testing.T) {
 	b := runStandalone(t, dir)
 	accept(t, b.webhookURL, listEvent("evt_3", "updated", time.Now().Add(time.Minute), 10))
 	b.drained(t)
-	got := b.listRecord(t)
+	got := records[listRecord](t, b.database(t))[0]
 	if got.Version.EventID != "evt_3" || len(got.Items) != 12 || got.Items[11].Quantity != 7 || !got.ItemsTruncated {
 		t.Errorf("got %+v", got)
 	}
