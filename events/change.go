@@ -85,7 +85,7 @@ func (w *words) add(word Change, holds bool) {
 
 func updatedChanges(b, a *Subscription) []Change {
 	var w words
-	p := pairItems(b.Items, a.Items)
+	p := pairItems(comparableItems(b, a), comparableItems(a, b))
 	w.statusChanges(b, a, p)
 	w.itemChanges(b, a, p)
 	w.cancellationChanges(b, a)
@@ -170,6 +170,17 @@ func otherTransfer(b, a *Subscription) bool {
 
 func cancelScheduled(s *Subscription) bool {
 	return !s.CancelAt.IsZero() || s.CancelAtPeriodEnd != nil && *s.CancelAtPeriodEnd
+}
+
+// comparableItems returns the items of s. If other lists only some of its items, those
+// that it lacks are left out: they may only be cut off there.
+func comparableItems(s, other *Subscription) []Item {
+	if !other.ItemsTruncated {
+		return s.Items
+	}
+	return slices.DeleteFunc(slices.Clone(s.Items), func(item Item) bool {
+		return !slices.ContainsFunc(other.Items, func(o Item) bool { return o.ID == item.ID })
+	})
 }
 
 // pairs are the same items before and after a change, and those without a counterpart.

@@ -92,10 +92,11 @@ type Data struct {
 	// was not admitted.
 	Subscription *Subscription `json:"subscription,omitempty"`
 	// Changes are words for what happened; see [Changes]. It is set on created,
-	// updated and deleted events of a subscription.
+	// updated and deleted events of a subscription, and on snapshots that show
+	// something that their event left out.
 	Changes []Change `json:"changes,omitempty"`
 	// Previous are the fields of Subscription that had another value before the
-	// event. It is set on updated events.
+	// event. It is set on updated events, and on snapshots that have Changes.
 	Previous *Previous `json:"previous,omitempty"`
 	// Identity is what the event says about the application's user.
 	Identity *Identity `json:"identity,omitempty"`
@@ -138,6 +139,9 @@ type Data struct {
 	// BecauseOf is the id of the event that caused a snapshot to be taken, if there
 	// was one. The snapshot shows the subscription as it was after that event.
 	BecauseOf string `json:"because_of,omitempty"`
+	// Resolving says why the bridge is going to read the rest of the subscription from
+	// Stripe's API. A snapshot with all items follows.
+	Resolving Reason `json:"resolving,omitempty"`
 	// ReceivedAt is when the bridge received the event, in milliseconds.
 	ReceivedAt time.Time `json:"received_at"`
 }

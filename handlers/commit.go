@@ -111,12 +111,16 @@ func (h *Commit) report(msg events.Message, position store.Position, effect stor
 	took := now.Sub(start)
 	outcome := string(effect)
 	if err != nil {
-		outcome = fault.KindOf(err).String()
+		outcome = failure(err)
 	}
 	h.cfg.Metrics.MessageDone(outcome, took)
 	attrs := []any{"outcome", outcome, "sequence", position.StreamSequence, "duration_ms", milliseconds(took)}
 	if msg.ID != "" {
 		attrs = append(attrs, "event_id", events.SafeID(msg.ID), "type", msg.Type)
+	}
+	if outcome == string(fault.Held) {
+		h.cfg.Log.Debug("message", attrs...)
+		return
 	}
 	if err != nil {
 		h.cfg.Log.Warn("message", append(attrs, "reason", fault.ReasonOf(err), "error", err)...)
@@ -127,6 +131,13 @@ func (h *Commit) report(msg events.Message, position store.Position, effect stor
 		h.cfg.Metrics.UserID(userIDSource(msg.Data.Subscription))
 	}
 	h.cfg.Log.Info("message", attrs...)
+}
+
+func failure(err error) string {
+	if fault.ReasonOf(err) == fault.Held {
+		return string(fault.Held)
+	}
+	return fault.KindOf(err).String()
 }
 
 func userIDSource(sub *events.Subscription) string {

@@ -45,6 +45,8 @@ type ResolveConfig struct {
 	HasKey func(account string) bool
 	// SnapshotEvent returns the id of the event that a thin event announces, or "".
 	SnapshotEvent func(event json.RawMessage) string
+	// Resolved keeps the last snapshot of each subscription.
+	Resolved Bucket
 	// Publisher returns nil only when the message is durable.
 	Publisher message.Publisher
 	// MaxMessage returns the largest payload that the server accepts, or 0 if unknown.
@@ -57,9 +59,9 @@ type ResolveConfig struct {
 // Resolve handles messages of the stream that leave something out. It reads that
 // from Stripe and publishes it, which a webhook cannot wait for.
 //
-// The id of what it publishes does not depend on when it was read, so handling a
-// message twice does no harm. An event keeps its id, so the stream drops it if Stripe
-// has posted it, too.
+// An event keeps its id, so handling a message twice does no harm, and the stream drops
+// the event if Stripe has posted it, too. A snapshot is kept in a bucket before it is
+// published; see [Resolve.snapshot].
 type Resolve struct {
 	cfg ResolveConfig
 
@@ -148,16 +150,7 @@ func (h *Resolve) resolve(ctx context.Context, about events.Message, reason even
 			return resolution{"event", event.ID}, h.publish(event, traceparent)
 		}
 	}
-	snapshot, ok, err := h.cfg.Reader.Snapshot(ctx, about, reason)
-	switch {
-	case err != nil:
-		return resolution{}, err
-	case !ok:
-		return resolution{outcome: "missing"}, nil
-	case snapshot.Data.Ignored != "":
-		return resolution{outcome: "ignored"}, nil
-	}
-	return resolution{"snapshot", snapshot.ID}, h.publish(snapshot, traceparent)
+	return h.snapshot(ctx, about, reason, traceparent)
 }
 
 func (h *Resolve) publish(msg events.Message, traceparent string) error {

@@ -21,6 +21,7 @@ type fakeStripe struct {
 	event, snapshot *events.Message
 	err             error
 	requests        []string
+	reads           int // how many seconds after the first reading
 }
 
 func (s *fakeStripe) Event(_ context.Context, about events.Message, id string) (events.Message, bool, error) {
@@ -47,6 +48,7 @@ func copied(m *events.Message, err error) (events.Message, bool, error) {
 type resolveTest struct {
 	*handlers.Resolve
 	stripe    *fakeStripe
+	bucket    *bucket
 	log       *logs
 	calls     *calls
 	published []*message.Message
@@ -58,13 +60,14 @@ type resolveTest struct {
 
 func newResolve(t *testing.T, s *fakeStripe) *resolveTest {
 	t.Helper()
-	r := &resolveTest{stripe: s, log: &logs{}, calls: &calls{}, clock: newClock()}
+	r := &resolveTest{stripe: s, bucket: &bucket{values: map[string][]byte{}, revisions: map[string]uint64{}}, log: &logs{}, calls: &calls{}, clock: newClock()}
 	h, err := handlers.NewResolve(handlers.ResolveConfig{
 		Reader: s, HasKey: func(account string) bool { return account != "acct_without_key" },
 		SnapshotEvent: func(event json.RawMessage) string {
 			_, id, _ := strings.Cut(string(event), "named=")
 			return strings.TrimSuffix(id, `"`)
 		},
+		Resolved: r.bucket,
 		Publisher: publish(func(topic string, msg *message.Message) error {
 			if r.fail != nil {
 				return r.fail

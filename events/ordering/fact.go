@@ -34,6 +34,8 @@ type Fact struct {
 	First bool
 	// Because is the id of the event that caused a snapshot to be read, if one did.
 	Because string
+	// ItemsTruncated is true if the event lists only some of the items.
+	ItemsTruncated bool
 }
 
 func (f Fact) isSnapshot() bool { return f.Type == events.SubjectSnapshot }
@@ -69,6 +71,8 @@ func FactOf(m events.Message) (Fact, bool) {
 		Terminal: sub.Terminal() || m.StripeType == events.StripeTypeDeleted,
 		After:    digestOf(sub),
 		First:    m.StripeType == events.StripeTypeCreated, Because: m.Data.BecauseOf,
+
+		ItemsTruncated: sub.ItemsTruncated,
 	}
 	if m.StripeType == events.StripeTypeUpdated && m.Data.Previous != nil {
 		f.Before = digestOf(m.Data.Previous.Before(sub))

@@ -95,7 +95,7 @@ func (b *Bridge) assemble() error {
 	b.publisher = &watchedPublisher{next: publisher, now: b.deps.Now, missing: b.streams.Wake}
 	b.webhook, err = handlers.NewWebhook(handlers.WebhookConfig{
 		Path: b.cfg.Webhook.Path, MaxBytes: b.cfg.Webhook.MaxBytes, MaxConcurrent: maxConcurrent,
-		Verifier: b.verifier, Normalizer: webhookEvents{b.normalizer, b.warnUnresolved()}, Publisher: b.publisher, MaxMessage: b.bus.MaxMessage,
+		Verifier: b.verifier, Normalizer: webhookEvents{b.normalizer, b.warnUnresolved(), b.resolves()}, Publisher: b.publisher, MaxMessage: b.bus.MaxMessage,
 		Now: b.deps.Now, Metrics: b.webhookMetrics(), Log: b.deps.Log,
 	})
 	if err != nil || !b.resolves() {
@@ -168,16 +168,26 @@ func keys(secrets []config.NamedSecret) []stripehook.Key {
 type webhookEvents struct {
 	normalizer *normalize.Normalizer
 	notice     func(events.Message) // is called with every message
+	resolves   bool                 // whether the bridge reads what a message leaves out
 }
 
 func (w webhookEvents) Normalize(body []byte, endpoint, account string, receivedAt time.Time) (events.Message, error) {
 	msg, err := w.normalizer.Event(body, normalize.Receipt{
 		Endpoint: endpoint, Account: account, Origin: events.OriginWebhook, ReceivedAt: receivedAt,
 	})
-	if err == nil {
-		w.notice(msg)
+	if err != nil {
+		return msg, err
 	}
-	return msg, err
+	w.notice(msg)
+	return resolving(msg, w.resolves), nil
+}
+
+// resolving marks an event that lists only some items, if the rest is going to be read.
+func resolving(msg events.Message, resolves bool) events.Message {
+	if reason := handlers.Unresolved(msg); resolves && reason == events.ReasonItemsTruncated {
+		msg.Data.Resolving = reason
+	}
+	return msg
 }
 
 func (b *Bridge) webhookMetrics() handlers.WebhookMetrics {

@@ -82,7 +82,8 @@ func (b *Bridge) newResolver() (*resolver, error) {
 	client := stripeapi.New(stripeapi.Config{Keys: b.apiKeys(), Base: api.Base, Version: api.Version, Now: b.deps.Now})
 	resolve, err := handlers.NewResolve(handlers.ResolveConfig{
 		Reader: stripeReader{client, b.normalizer, b.deps.Now}, HasKey: b.apiKeys().Has, SnapshotEvent: normalize.SnapshotEvent,
-		Publisher: b.publisher, MaxMessage: b.bus.MaxMessage, Now: b.deps.Now, Metrics: b.deps.Metrics, Log: b.deps.Log,
+		Resolved: b.bus.NewBucket(natsbus.ResolvedBucket), Publisher: b.publisher, MaxMessage: b.bus.MaxMessage,
+		Now: b.deps.Now, Metrics: b.deps.Metrics, Log: b.deps.Log,
 	})
 	if err != nil {
 		return nil, err
@@ -114,7 +115,7 @@ func (r stripeReader) Event(ctx context.Context, about events.Message, id string
 	msg, err := r.normalizer.Event(answer.Raw, normalize.Receipt{
 		Account: about.StripeAccount, Origin: events.OriginThin, ReceivedAt: r.now(),
 	})
-	return understood(msg, err, "reading event "+events.SafeID(id))
+	return understood(resolving(msg, true), err, "reading event "+events.SafeID(id))
 }
 
 // Snapshot implements handlers.Reader.
@@ -125,7 +126,7 @@ func (r stripeReader) Snapshot(ctx context.Context, about events.Message, reason
 	}
 	msg, err := r.normalizer.Snapshot(answer.Raw, normalize.Reading{
 		Account: about.StripeAccount, Livemode: about.Livemode, APIVersion: answer.Version, At: answer.At,
-		Origin: events.OriginThin, Reason: reason, ReceivedAt: r.now(),
+		Origin: events.OriginThin, Reason: reason, BecauseOf: about.ID, ReceivedAt: r.now(),
 	})
 	return understood(msg, err, "reading subscription "+events.SafeID(about.Subject))
 }

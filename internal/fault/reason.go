@@ -36,6 +36,7 @@ const (
 	StreamMissing   Reason = "stream_missing"
 	StreamFull      Reason = "stream_full"
 	PublishFailed   Reason = "publish_failed"
+	BucketFailed    Reason = "bucket_failed"
 )
 
 // Reasons for not storing an entry.
@@ -47,6 +48,7 @@ const (
 	DatabaseTimeout     Reason = "database_timeout"
 	DatabaseContention  Reason = "database_contention"
 	Closing             Reason = "closing"
+	Held                Reason = "held"
 	NewerRule           Reason = "newer_rule"
 	AuditMissing        Reason = "audit_missing"
 	AuditMismatch       Reason = "audit_mismatch"

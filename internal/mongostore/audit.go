@@ -175,6 +175,7 @@ type auditDocument struct {
 	Normalizer        int       `bson:"normalizer,omitempty"`
 	SubscriptionKey   string    `bson:"subscription_key,omitempty"`
 	Terminal          bool      `bson:"terminal"`
+	ItemsTruncated    bool      `bson:"items_truncated,omitempty"`
 }
 
 // encodeAudit encodes the audit document of an entry. It fails only for an entry that
@@ -194,6 +195,7 @@ func encodeAudit(e store.Entry) (bson.Raw, error) {
 		Payload: payload(e.Data), Message: message,
 		EventSHA256: e.Data.EventSHA256, Redactions: e.Data.Redactions, Origin: string(e.Data.Origin),
 		Ignored: e.Data.Ignored, Normalizer: e.Data.Normalizer, Terminal: fact.Terminal,
+		ItemsTruncated: fact.ItemsTruncated,
 	}
 	if hasState {
 		doc.SubscriptionKey = e.SubscriptionKey()

@@ -51,6 +51,7 @@ type knownFact struct {
 	Request    string    `bson:"request,omitempty"`
 	First      bool      `bson:"first,omitempty"`
 	Because    string    `bson:"because,omitempty"`
+	Truncated  bool      `bson:"items_truncated,omitempty"`
 	Before     digest    `bson:"before,omitempty"`
 	After      digest    `bson:"after"`
 }
@@ -85,7 +86,7 @@ func (d headDocument) head() store.Head {
 func (k knownFact) fact() ordering.Fact {
 	return ordering.Fact{
 		EventID: k.EventID, Type: k.Type, APIVersion: k.APIVersion, Moment: k.Moment.UTC(), Terminal: k.Terminal,
-		Request: k.Request, First: k.First, Because: k.Because, Before: ordering.Digest(k.Before), After: ordering.Digest(k.After),
+		Request: k.Request, First: k.First, Because: k.Because, ItemsTruncated: k.Truncated, Before: ordering.Digest(k.Before), After: ordering.Digest(k.After),
 	}
 }
 
@@ -162,7 +163,7 @@ func versionOf(r store.Record) version {
 	for i, f := range r.Known {
 		known[i] = knownFact{
 			EventID: f.EventID, Type: f.Type, APIVersion: f.APIVersion, Moment: f.Moment, Terminal: f.Terminal,
-			Request: f.Request, First: f.First, Because: f.Because, Before: digest(f.Before), After: digest(f.After),
+			Request: f.Request, First: f.First, Because: f.Because, Truncated: f.ItemsTruncated, Before: digest(f.Before), After: digest(f.After),
 		}
 	}
 	return version{

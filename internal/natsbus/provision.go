@@ -129,8 +129,7 @@ func (p *Provisioner) pass(ctx context.Context) error {
 	if err != nil || missing(drifts) {
 		return p.finish(streams, streams, warns)
 	}
-	drifts, err = p.ensureConsumer(ctx)
-	more, consumer := judge(drifts, err)
+	more, consumer := judge(p.ensureConsumerAndBucket(ctx))
 	return p.finish(streams, consumer, append(warns, more...))
 }
 
@@ -239,6 +238,17 @@ func cure(err error) error {
 		return fmt.Errorf("%w: set STREAM_DUPLICATE_WINDOW to at most STREAM_MAX_AGE", err)
 	}
 	return err
+}
+
+// ensureConsumerAndBucket creates the bucket first: the consumer gets messages as soon
+// as it exists.
+func (p *Provisioner) ensureConsumerAndBucket(ctx context.Context) ([]Drift, error) {
+	bucket, err := p.ensureBucket(ctx)
+	if err != nil {
+		return bucket, err
+	}
+	consumer, err := p.ensureConsumer(ctx)
+	return append(consumer, bucket...), err
 }
 
 func (p *Provisioner) ensureConsumer(ctx context.Context) ([]Drift, error) {

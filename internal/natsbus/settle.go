@@ -72,7 +72,8 @@ func (s *subscription) failed(jm jetstream.Msg, delivery Delivery, err error) {
 		s.deadLetter(jm, delivery, err)
 		return
 	}
-	if err != nil && s.ctx.Err() == nil {
+	// A message that is held does not mean that others fail.
+	if err != nil && s.ctx.Err() == nil && fault.ReasonOf(err) != fault.Held {
 		s.handling.failed()
 	}
 	s.nak(jm, s.cfg.Delay(delivery.Deliveries))

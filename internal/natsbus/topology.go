@@ -67,6 +67,7 @@ type Consumer struct {
 	description string
 	subjects    []string // nil is every subject
 	program     string   // the program that creates it, with PROVISION=create
+	bucket      string   // the bucket that the program creates with it, or ""
 }
 
 // SubscriberConsumer returns the subscriber's consumer, which gets every message.
@@ -84,6 +85,7 @@ func ResolverConsumer() Consumer {
 		description: "reads from Stripe's API what thin events and truncated lists leave out",
 		subjects:    []string{events.SubjectSubscriptions, events.SubjectThinSubscriptions},
 		program:     "bridge that has STRIPE_API_KEY",
+		bucket:      ResolvedBucket,
 	}
 }
 

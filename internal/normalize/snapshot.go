@@ -26,9 +26,11 @@ type Reading struct {
 	// APIVersion is the version of Stripe's answer.
 	APIVersion string
 	// At is when Stripe answered, by Stripe's clock.
-	At         time.Time
-	Origin     events.Origin
-	Reason     events.Reason
+	At     time.Time
+	Origin events.Origin
+	Reason events.Reason
+	// BecauseOf is the id of the message for which it was read, or "".
+	BecauseOf  string
 	ReceivedAt time.Time
 }
 
@@ -50,7 +52,8 @@ func (n *Normalizer) Snapshot(raw []byte, reading Reading) (events.Message, erro
 	msg.Type = events.SubjectSnapshot
 	msg.Data.Ignored = n.ignored(env)
 	n.setSubscription(&msg.Data, env, in.warnings)
-	msg.Data.Object, msg.Data.ReadAt, msg.Data.Reason = []byte(in.root.raw()), env.created, reading.Reason
+	msg.Data.Object, msg.Data.ReadAt = []byte(in.root.raw()), env.created
+	msg.Data.Reason, msg.Data.BecauseOf = reading.Reason, reading.BecauseOf
 	in.describe(&msg.Data)
 	if msg.ID, err = snapshotID(msg); err != nil {
 		return events.Message{}, err
@@ -84,16 +87,19 @@ func readSnapshot(in input, reading Reading) (envelope, error) {
 }
 
 // snapshotID depends on the state and on the second in which it was read, so
-// reading the same state twice within a second makes one message.
+// reading the same state twice within a second, because of the same message, makes one
+// message.
 func snapshotID(msg events.Message) (string, error) {
 	state, err := json.Marshal(msg.Data.Subscription)
 	if err != nil {
 		return "", notSubscription("it has a time that JSON cannot write")
 	}
+	parts := []string{msg.Account(), msg.Mode(), msg.Subject, strconv.FormatInt(msg.Time.Unix(), 10), string(state)}
+	if msg.Data.BecauseOf != "" {
+		parts = append(parts, msg.Data.BecauseOf)
+	}
 	h := sha256.New()
-	for _, part := range []string{
-		msg.Account(), msg.Mode(), msg.Subject, strconv.FormatInt(msg.Time.Unix(), 10), string(state),
-	} {
+	for _, part := range parts {
 		// The length in front keeps adjacent parts apart.
 		_, _ = fmt.Fprintf(h, "%d:%s", len(part), part)
 	}

@@ -82,7 +82,11 @@ func TestSnapshotIDDependsOnStateAndSecond(t *testing.T) {
 		t.Errorf("got %s and %s for one state in one second", first, got)
 	}
 	ids := map[string]bool{first: true}
-	later, connected := reading(), reading()
+	later, connected, because := reading(), reading(), reading()
+	because.BecauseOf = "evt_1"
+	if got := snapshot(t, subscriptionRead, because); got.ID == first || got.Data.BecauseOf != "evt_1" {
+		t.Errorf("got %s because of %q", got.ID, got.Data.BecauseOf)
+	}
 	later.At = later.At.Add(time.Second)
 	connected.Account = "acct_1"
 	for raw, r := range map[string]normalize.Reading{

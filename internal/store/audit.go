@@ -98,6 +98,8 @@ type Expired struct {
 	EventID      string
 	Created      time.Time
 	Terminal     bool
+	// ItemsTruncated is true if the event lists only some of the items.
+	ItemsTruncated bool
 }
 
 // Retention removes old documents from the audit trail.

@@ -129,6 +129,8 @@ type decision struct {
 	// before are the facts that the record already knew. all are those that it was
 	// decided from.
 	before, all []ordering.Fact
+	// items is the event whose list fills up that of the winner; "" if there is none.
+	items string
 }
 
 // decide merges new messages into what is known of a subscription. It reports false
@@ -155,15 +157,15 @@ func (c *Committer) decide(ctx context.Context, head Head, fresh []events.Messag
 	if len(d.all) == 0 {
 		return decision{}, false, fault.New(fault.Transient, fault.AuditMissing, errors.New("the audit trail has no event of the subscription"))
 	}
-	verdict := ordering.Fold(d.all)
+	verdict := Decide(d.all)
 	if head.Current() && !reread {
 		if !head.Reread && sameEvents(verdict.Relevant, known) {
 			return decision{}, false, nil
 		}
 		d.before = known
 	}
-	winner, err := c.message(ctx, head.Key, verdict.Winner.EventID, fresh)
-	d.record = head.Next(winner, verdict, c.now())
+	winner, err := c.winner(ctx, head.Key, verdict, fresh)
+	d.record, d.items = head.Next(winner, verdict.Verdict, c.now()), verdict.Items.EventID
 	return d, true, err
 }
 
@@ -172,9 +174,9 @@ func (c *Committer) decide(ctx context.Context, head Head, fresh []events.Messag
 // the audit trail did not have when it was read for the new decision.
 func (c *Committer) mark(ctx context.Context, head Head, fresh []events.Message) (decision, bool, error) {
 	head.Reread = true
-	verdict := ordering.Fold(head.Known)
-	winner, err := c.message(ctx, head.Key, verdict.Winner.EventID, fresh)
-	return decision{record: head.Next(winner, verdict, c.now()), marks: true}, true, err
+	verdict := Decide(head.Known)
+	winner, err := c.winner(ctx, head.Key, verdict, fresh)
+	return decision{record: head.Next(winner, verdict.Verdict, c.now()), marks: true}, true, err
 }
 
 // current returns what the audit trail holds of the messages now. A record whose
@@ -222,7 +224,20 @@ func (c *Committer) history(ctx context.Context, subscription string) ([]orderin
 	return facts, nil
 }
 
-// message returns the winner's message, from the batch or from the audit trail.
+// winner returns the message of the winner, with all items that are known.
+func (c *Committer) winner(ctx context.Context, subscription string, v Verdict, fresh []events.Message) (events.Message, error) {
+	winner, err := c.message(ctx, subscription, v.Winner.EventID, fresh)
+	if err != nil || v.Items.EventID == "" {
+		return winner, err
+	}
+	list, err := c.message(ctx, subscription, v.Items.EventID, fresh)
+	if err != nil {
+		return events.Message{}, err
+	}
+	return WithItems(winner, list), nil
+}
+
+// message returns the message of an event, from the batch or from the audit trail.
 func (c *Committer) message(ctx context.Context, subscription, eventID string, fresh []events.Message) (events.Message, error) {
 	for _, m := range fresh {
 		if m.ID == eventID {
@@ -280,8 +295,8 @@ func (d decision) dependsOn(eventID string) bool {
 	if len(others) == 0 {
 		return true
 	}
-	without := ordering.Fold(others)
-	return without.Winner.EventID != d.record.Winner.ID || without.Ordering != d.record.Ordering
+	without := Decide(others)
+	return without.Winner.EventID != d.record.Winner.ID || without.Ordering != d.record.Ordering || without.Items.EventID != d.items
 }
 
 func (b *batch) failAll(failed groups, err error) {

@@ -14,7 +14,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/billbus/billbus/config"
+	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/handlers"
+	"github.com/billbus/billbus/internal/fault"
 	"github.com/billbus/billbus/internal/mongostore"
 	"github.com/billbus/billbus/internal/natsbus"
 	"github.com/billbus/billbus/internal/normalize"
@@ -78,7 +80,7 @@ func (s *Subscriber) connect() error {
 
 func (s *Subscriber) newRouter() (*natsbus.Router, error) {
 	commit, err := handlers.NewCommit(handlers.CommitConfig{
-		Store: gapNotifier{s.store, s.gaps}, Position: position, References: normalize.References,
+		Store: holding{gapNotifier{s.store, s.gaps}, s.deps.Now}, Position: position, References: normalize.References,
 		Now: s.deps.Now, Metrics: s.deps.Metrics, Log: s.deps.Log,
 	})
 	if err != nil {
@@ -176,6 +178,27 @@ func (n gapNotifier) Commit(ctx context.Context, entry store.Entry) (store.Effec
 		n.gaps.Notice(entry.Message)
 	}
 	return effect, err
+}
+
+// holdFor is how long an event with a truncated list waits for the snapshot that the
+// bridge is reading. It is longer than Stripe usually takes for a few calls.
+const holdFor = 5 * time.Second
+
+// holding holds back events that list only some of the items of a subscription, while
+// the bridge reads the others. Otherwise a new subscription would have a record with ten
+// of its twelve items for a moment.
+type holding struct {
+	handlers.Store
+	now func() time.Time
+}
+
+func (h holding) Commit(ctx context.Context, entry store.Entry) (store.Effect, error) {
+	age := h.now().Sub(entry.StoredAt)
+	// The age is negative if this clock is behind the server's.
+	if entry.Data.Resolving == events.ReasonItemsTruncated && 0 <= age && age < holdFor {
+		return "", fault.New(fault.Transient, fault.Held, errors.New("waiting for the snapshot with all items"))
+	}
+	return h.Store.Commit(ctx, entry)
 }
 
 func (s *Subscriber) closeStore() error {

@@ -66,6 +66,6 @@ func unneeded(head store.Head, e store.Expired) bool {
 	}
 	// Whether a fact is relevant depends only on these fields. Some events count from
 	// shortly before they were created, which only keeps them longer.
-	fact := ordering.Fact{EventID: e.EventID, Moment: e.Created, Terminal: e.Terminal}
-	return !hasFact(ordering.Fold(append([]ordering.Fact{fact}, head.Known...)).Relevant, e.EventID)
+	fact := ordering.Fact{EventID: e.EventID, Moment: e.Created, Terminal: e.Terminal, ItemsTruncated: e.ItemsTruncated}
+	return !hasFact(store.Decide(append([]ordering.Fact{fact}, head.Known...)).Relevant, e.EventID)
 }

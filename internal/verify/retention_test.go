@@ -52,10 +52,10 @@ func trailOf(rule int, messages ...events.Message) *expiring {
 	for _, m := range messages {
 		fact, _ := ordering.FactOf(m)
 		facts = append(facts, fact)
-		f.documents = append(f.documents, store.Expired{ID: m.ID, Subscription: m.SubscriptionKey(), EventID: m.ID, Created: m.Time, Terminal: fact.Terminal})
+		f.documents = append(f.documents, store.Expired{ID: m.ID, Subscription: m.SubscriptionKey(), EventID: m.ID, Created: m.Time, Terminal: fact.Terminal, ItemsTruncated: fact.ItemsTruncated})
 	}
 	if rule > 0 {
-		f.heads[kit.Key("sub_1")] = store.Head{Revision: 1, Rule: rule, Known: ordering.Fold(facts).Relevant}
+		f.heads[kit.Key("sub_1")] = store.Head{Revision: 1, Rule: rule, Known: store.Decide(facts).Relevant}
 	}
 	return f
 }
@@ -69,6 +69,12 @@ func TestRemoveExpiredKeepsWhatARecordDependsOn(t *testing.T) {
 	end := kit.Event("sub_1", "evt_5", "deleted", 300, "canceled")
 	replaying := trailOf(ordering.Rule, life[:2]...)
 	replaying.documents = trailOf(ordering.Rule, life...).documents
+	complete, partial := kit.Event("sub_1", "evt_1", "updated", 0, "active"), []events.Message{
+		kit.Event("sub_1", "evt_2", "updated", 100, "active"), kit.Event("sub_1", "evt_3", "updated", 200, "active"), kit.Event("sub_1", "evt_4", "updated", 300, "active"),
+	}
+	for i := range partial {
+		partial[i].Data.Subscription.ItemsTruncated = true
+	}
 	invoice := trailOf(ordering.Rule, life[0])
 	invoice.documents = append(invoice.documents, store.Expired{ID: "evt_9", EventID: "evt_9", Created: kit.At(5)})
 	for name, tt := range map[string]struct {
@@ -80,6 +86,8 @@ func TestRemoveExpiredKeepsWhatARecordDependsOn(t *testing.T) {
 		"nothing goes without a record":   {trailOf(0, life...), []string{"evt_1", "evt_2", "evt_3", "evt_4"}},
 		"nothing goes with an older rule": {trailOf(ordering.Rule-1, life...), []string{"evt_1", "evt_2", "evt_3", "evt_4"}},
 		"nothing goes during a replay":    {replaying, []string{"evt_1", "evt_2", "evt_3", "evt_4"}},
+		"the last complete list stays":    {trailOf(ordering.Rule, append(partial, complete)...), []string{"evt_3", "evt_4", "evt_1"}},
+		"truncated lists go":              {trailOf(ordering.Rule, partial...), []string{"evt_3", "evt_4"}},
 		"an invoice goes":                 {invoice, []string{"evt_1"}},
 		"a young one stays":               {trailOf(ordering.Rule, append(life, kit.Event("sub_1", "evt_6", "updated", 5000, "active"), kit.Event("sub_1", "evt_7", "updated", 6000, "active"))...), []string{"evt_6", "evt_7"}},
 	} {

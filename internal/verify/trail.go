@@ -13,7 +13,7 @@ import (
 type trail struct {
 	facts      []ordering.Fact
 	messages   map[string]events.Message
-	verdict    ordering.Verdict
+	verdict    store.Verdict
 	unreadable []string // event ids of damaged documents
 }
 
@@ -30,7 +30,7 @@ func (t *trail) add(a store.Audited) {
 	}
 	t.facts = append(t.facts, fact)
 	t.messages[fact.EventID] = a.Message
-	t.verdict = ordering.Fold(append(slices.Clone(t.verdict.Relevant), fact))
+	t.verdict = store.Decide(append(slices.Clone(t.verdict.Relevant), fact))
 	for id := range t.messages {
 		if !hasFact(t.verdict.Relevant, id) {
 			delete(t.messages, id)
@@ -38,7 +38,14 @@ func (t *trail) add(a store.Audited) {
 	}
 }
 
-func (t *trail) winner() events.Message { return t.messages[t.verdict.Winner.EventID] }
+// winner returns the message that holds the state, with all items that are known.
+func (t *trail) winner() events.Message {
+	winner := t.messages[t.verdict.Winner.EventID]
+	if list, ok := t.messages[t.verdict.Items.EventID]; ok {
+		return store.WithItems(winner, list)
+	}
+	return winner
+}
 
 // size is the number of documents that were read.
 func (t *trail) size() int { return len(t.facts) + len(t.unreadable) }

@@ -180,7 +180,7 @@ func (r *run) recheck(ctx context.Context, s suspect) error {
 		return nil
 	}
 	if r.Fix && c.fixable() {
-		fixed, err := r.Store.Rewrite(ctx, record, t.winner(), t.verdict)
+		fixed, err := r.Store.Rewrite(ctx, record, t.winner(), t.verdict.Verdict)
 		if err != nil {
 			return err
 		}

@@ -336,6 +336,7 @@ var rules = map[string]struct {
 	"previous empty":                 {"subscription.updated", func(_, data map[string]any) { data["previous"] = map[string]any{} }, false},
 	"changes on another":             {"stripe.invoice.paid", func(_, data map[string]any) { data["changes"] = []any{"other"} }, false},
 	"changes on a snapshot":          {"subscription.snapshot", func(_, data map[string]any) { data["changes"] = []any{"other"} }, false},
+	"because of a message elsewhere": {"subscription.updated", func(_, data map[string]any) { data["because_of"] = "evt_1" }, false},
 	"snapshot without object":        {"subscription.snapshot", func(_, data map[string]any) { delete(data, "object") }, false},
 	"snapshot without time":          {"subscription.snapshot", func(_, data map[string]any) { delete(data, "read_at") }, false},
 	"snapshot without reason":        {"subscription.snapshot", func(_, data map[string]any) { delete(data, "reason") }, false},

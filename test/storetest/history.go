@@ -23,9 +23,13 @@ func Entry(sub, id, word string, second int, status string) store.Entry {
 
 // Generate returns the events of one subscription that changes several times a second.
 // For some changes there are two events, for some there is none, and some events do not
-// say what was before. The ids do not follow the order.
+// say what was before, and some list only the first items. The ids do not follow the
+// order.
 func Generate(random *rand.Rand, sub string, length int) []store.Entry {
 	g := generator{random: random, sub: sub, status: "incomplete", steps: random.IntN(3)}
+	if random.IntN(2) == 0 {
+		g.items = 2 + random.IntN(3)
+	}
 	g.add("created")
 	for range length {
 		g.next()
@@ -42,6 +46,9 @@ type generator struct {
 	second int
 	steps  int // how often the second advances
 	status string
+	// items is 0 if no event lists any. One of them changes its quantity.
+	items    int
+	quantity int64
 
 	entries []store.Entry
 }
@@ -98,7 +105,26 @@ func (g *generator) duplicate() {
 }
 
 func (g *generator) add(word string) {
-	g.entries = append(g.entries, Entry(g.sub, g.id(), word, g.second, g.status))
+	e := Entry(g.sub, g.id(), word, g.second, g.status)
+	g.list(e.Data.Subscription)
+	g.entries = append(g.entries, e)
+}
+
+// list lists the items: all of them, or only the first one.
+func (g *generator) list(sub *events.Subscription) {
+	if g.items == 0 {
+		return
+	}
+	if g.random.IntN(3) == 0 {
+		g.quantity++
+	}
+	for i := range g.items {
+		quantity := g.quantity
+		sub.Items = append(sub.Items, events.Item{ID: fmt.Sprintf("si_%d", i), Quantity: &quantity})
+	}
+	if g.random.IntN(3) > 0 {
+		sub.Items, sub.ItemsTruncated = sub.Items[:1], true
+	}
 }
 
 func (g *generator) last() *store.Entry { return &g.entries[len(g.entries)-1] }

@@ -1,6 +1,8 @@
 package storetest
 
 import (
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -14,11 +16,14 @@ import (
 type Content struct {
 	EventID             string
 	Status, Description string
-	Terminal            bool
-	Ordering            ordering.Certainty
-	Explanation         string
-	Rule                int
-	Known               []ordering.Fact
+	// Items are the ids and quantities of the items, followed by "…" if there may be
+	// more.
+	Items       string
+	Terminal    bool
+	Ordering    ordering.Certainty
+	Explanation string
+	Rule        int
+	Known       []ordering.Fact
 }
 
 // ContentOf returns what a record says; the zero Content if there is none.
@@ -28,6 +33,7 @@ func ContentOf(r store.Record) Content {
 	}
 	return Content{
 		EventID: r.Winner.ID, Status: r.Winner.Data.Subscription.Status, Description: r.Winner.Data.Subscription.Description,
+		Items:    itemsOf(r.Winner.Data.Subscription),
 		Terminal: r.Terminal, Ordering: r.Ordering, Explanation: r.Explanation, Rule: r.Rule, Known: r.Known,
 	}
 }
@@ -55,9 +61,69 @@ func folded(messages []events.Message) Content {
 		facts[i], _ = ordering.FactOf(m)
 	}
 	v := ordering.Fold(facts)
-	winner := messages[slices.IndexFunc(messages, func(m events.Message) bool { return m.ID == v.Winner.EventID })]
-	return Content{
-		EventID: winner.ID, Status: winner.Data.Subscription.Status, Description: winner.Data.Subscription.Description,
-		Terminal: v.Winner.Terminal, Ordering: v.Ordering, Explanation: v.Explanation, Rule: ordering.Rule, Known: v.Relevant,
+	message := func(id string) events.Message {
+		return messages[slices.IndexFunc(messages, func(m events.Message) bool { return m.ID == id })]
 	}
+	winner, known := message(v.Winner.EventID), v.Relevant
+	sub := *winner.Data.Subscription
+	if complete := completeOnly(facts); 0 < len(complete) && len(complete) < len(facts) {
+		lists := ordering.Fold(complete)
+		known = merged(known, lists.Relevant)
+		if sub.ItemsTruncated {
+			sub.Items = filledUp(sub.Items, message(lists.Winner.EventID).Data.Subscription.Items)
+		}
+	}
+	return Content{
+		EventID: winner.ID, Status: sub.Status, Description: sub.Description, Items: itemsOf(&sub),
+		Terminal: v.Winner.Terminal, Ordering: v.Ordering, Explanation: v.Explanation, Rule: ordering.Rule, Known: known,
+	}
+}
+
+func completeOnly(facts []ordering.Fact) []ordering.Fact {
+	return slices.DeleteFunc(slices.Clone(facts), func(f ordering.Fact) bool { return f.ItemsTruncated })
+}
+
+func merged(a, b []ordering.Fact) []ordering.Fact {
+	byID := map[string]ordering.Fact{}
+	for _, f := range slices.Concat(a, b) {
+		byID[f.EventID] = f
+	}
+	var facts []ordering.Fact
+	for _, id := range slices.Sorted(maps.Keys(byID)) {
+		facts = append(facts, byID[id])
+	}
+	return facts
+}
+
+// filledUp returns the items of a complete list, those that are listed again as they
+// are there, and then those that are only listed there.
+func filledUp(listed, complete []events.Item) []events.Item {
+	var items []events.Item
+	for _, item := range complete {
+		if i := indexOf(listed, item.ID); i >= 0 {
+			item = listed[i]
+		}
+		items = append(items, item)
+	}
+	for _, item := range listed {
+		if indexOf(complete, item.ID) < 0 {
+			items = append(items, item)
+		}
+	}
+	return items
+}
+
+func indexOf(items []events.Item, id string) int {
+	return slices.IndexFunc(items, func(item events.Item) bool { return item.ID == id })
+}
+
+func itemsOf(s *events.Subscription) string {
+	var text strings.Builder
+	for _, item := range s.Items {
+		fmt.Fprintf(&text, "%s:%d ", item.ID, *item.Quantity)
+	}
+	if s.ItemsTruncated {
+		text.WriteString("…")
+	}
+	return strings.TrimSpace(text.String())
 }

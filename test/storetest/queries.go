@@ -275,7 +275,7 @@ func (c *Client) Expired(ctx context.Context, before time.Time) iter.Seq2[store.
 		}
 		for _, a := range found {
 			fact, _ := ordering.FactOf(a.Message)
-			e := store.Expired{ID: a.Key(), Subscription: a.Subscription, EventID: a.ID, Created: a.Time, Terminal: fact.Terminal}
+			e := store.Expired{ID: a.Key(), Subscription: a.Subscription, EventID: a.ID, Created: a.Time, Terminal: fact.Terminal, ItemsTruncated: fact.ItemsTruncated}
 			if e.Created.Before(before) && !yield(e, nil) {
 				return
 			}

@@ -182,7 +182,7 @@ func (s *simulation) stored(e store.Entry) error {
 		return nil
 	}
 	record, _ := s.server.Record(m.SubscriptionKey())
-	needed := ordering.Fold(append(slices.Clone(record.Known), fact)).Relevant
+	needed := store.Decide(append(slices.Clone(record.Known), fact)).Relevant
 	if same := func(a, b ordering.Fact) bool { return a.EventID == b.EventID }; !slices.EqualFunc(record.Known, needed, same) {
 		return fmt.Errorf("%s was acknowledged and the record does not know it (-known +needed):\n%s", e.ID, cmp.Diff(record.Known, needed))
 	}

@@ -157,7 +157,7 @@ func content(t *testing.T, db Store, key string) Content {
 		t.Fatal(err)
 	}
 	return Content{
-		EventID: state.EventID, Status: state.Subscription.Status, Description: state.Subscription.Description, Terminal: state.Terminal,
+		EventID: state.EventID, Status: state.Subscription.Status, Description: state.Subscription.Description, Items: itemsOf(&state.Subscription), Terminal: state.Terminal,
 		Ordering: state.Ordering, Explanation: state.Explanation, Rule: heads[key].Rule, Known: heads[key].Known,
 	}
 }

@@ -264,7 +264,9 @@ func testConcurrentInserts(t *testing.T, b Backend) {
 func testExpired(t *testing.T, b Backend) {
 	db := b.Connect()
 	end := Entry("sub_1", "evt_2", "deleted", 20, "canceled")
-	db.Insert(t.Context(), []store.Entry{Entry("sub_1", "evt_3", "updated", 30, "active"), end, Entry("sub_2", "evt_1", "created", 10, "active"), invoice("sub_2", "evt_4", 25)})
+	partial := Entry("sub_2", "evt_1", "created", 10, "active")
+	partial.Data.Subscription.ItemsTruncated = true
+	db.Insert(t.Context(), []store.Entry{Entry("sub_1", "evt_3", "updated", 30, "active"), end, partial, invoice("sub_2", "evt_4", 25)})
 	var got []store.Expired
 	for expired, err := range db.Expired(t.Context(), kit.At(30)) {
 		if err != nil {
@@ -277,7 +279,7 @@ func testExpired(t *testing.T, b Backend) {
 		got = append(got, expired)
 	}
 	equal(t, "expired", []store.Expired{
-		{Subscription: kit.Key("sub_2"), EventID: "evt_1", Created: kit.At(10)},
+		{Subscription: kit.Key("sub_2"), EventID: "evt_1", Created: kit.At(10), ItemsTruncated: true},
 		{Subscription: kit.Key("sub_1"), EventID: "evt_2", Created: kit.At(20), Terminal: true},
 		{EventID: "evt_4", Created: kit.At(25)},
 	}, got)

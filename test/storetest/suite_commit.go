@@ -37,6 +37,7 @@ var commitTests = map[string]func(*testing.T, Backend){
 	"a damaged document does not stop a decision":       testDecisionWithDamage,
 	"a snapshot is audited and counts":                  testSnapshot,
 	"a snapshot counts when a record is decided again":  testSnapshotAgain,
+	"a truncated list removes no known item":            testTruncatedItems,
 	"the order of commits does not matter":              testAnyOrder,
 	"generated histories lead to the oracle's records":  testHistories,
 	"a duplicate of a document that is damaged fails":   testDuplicateOfDamaged,
@@ -259,6 +260,29 @@ func testNewerRule(t *testing.T, b Backend) {
 	equal(t, "head", head, headOf(t, db, "sub_1"))
 	equal(t, "another subscription", store.Result{Effect: store.Applied}, results[1])
 	expect(t, db, "sub_2", "evt_3", "active", ordering.Determined)
+}
+
+func testTruncatedItems(t *testing.T, b Backend) {
+	db := b.Connect()
+	item := func(id string, quantity int64) events.Item { return events.Item{ID: id, Quantity: &quantity} }
+	complete, later, last := Entry("sub_1", "evt_1", "updated", 1, "active"), Entry("sub_1", "evt_2", "updated", 20, "active"), Entry("sub_1", "evt_3", "updated", 40, "unpaid")
+	complete.Data.Subscription.Items = []events.Item{item("a", 1), item("b", 1)}
+	later.Data.Subscription.Items, later.Data.Subscription.ItemsTruncated = []events.Item{item("a", 2)}, true
+	last.Data.Subscription.Items, last.Data.Subscription.ItemsTruncated = []events.Item{item("a", 3), item("c", 1)}, true
+	commit(t, db, complete, later)
+	equal(t, "items", "a:2 b:1 …", content(t, db, kit.Key("sub_1")).Items)
+	commit(t, db, last)
+	equal(t, "items", "a:3 b:1 c:1 …", content(t, db, kit.Key("sub_1")).Items)
+	want := content(t, db, kit.Key("sub_1"))
+	older(t, db, "sub_1", "active")
+	commit(t, db, later)
+	equal(t, "decided again", want, content(t, db, kit.Key("sub_1")))
+	// Here the complete list arrives last.
+	for _, e := range []*store.Entry{&complete, &later, &last} {
+		e.Data.Subscription.ID, e.ID = "sub_2", e.ID+"b"
+	}
+	commit(t, db, last, later, complete)
+	equal(t, "items of the other", "a:3 b:1 c:1 …", content(t, db, kit.Key("sub_2")).Items)
 }
 
 // A record whose winner is not in the audit trail, or is about another subscription

@@ -40,6 +40,7 @@ func testHeads(t *testing.T, b Backend) {
 	record := recordAt(t, "sub_1", 1, "active")
 	created := factOf(t, Entry("sub_1", "evt_0", "created", 1, "active").Message)
 	created.Request, created.Terminal, created.Moment = "req_1", true, created.Moment.Add(time.Millisecond)
+	created.ItemsTruncated = true
 	record.Known = append(record.Known, created)
 	other := recordAt(t, "sub_2", 1, "paused")
 	other.Terminal = true
