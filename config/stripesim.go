@@ -18,7 +18,7 @@ func StripesimSend(c *Stripesim) Settings {
 	}
 	kinds := []string{
 		"chain", "created", "toggle", "circle", "open-circle", "beginning", "marker", "ended", "silent", "sparse", "mixed",
-		"renderings", "test-clock", "doubled",
+		"renderings", "test-clock", "doubled", "announced", "late", "two-versions",
 	}
 	all := Settings{
 		{Env: "STRIPESIM_URL", Default: "http://localhost:8080/webhooks/stripe", Meaning: "webhook endpoint to send to", convert: endpointURL(&c.URL)},
