@@ -20,7 +20,7 @@ import (
 )
 
 var (
-	perKind = flag.Int("histories", 100, "histories of each kind to put in order")
+	perKind = flag.Int("histories", defaultHistories, "histories of each kind to put in order")
 	seed    = flag.Uint64("seed", 1, "seed of the histories to put in order")
 )
 
