@@ -13,43 +13,29 @@ import (
 func (n *Normalizer) subscription(obj value, env envelope, warnings *notes) *events.Subscription {
 	r := reader{object: obj, warnings: warnings}
 	s := &events.Subscription{
-		ID:                     r.text("id"),
-		CustomerID:             r.reference("customer"),
-		CustomerAccountID:      r.reference("customer_account"),
-		AccountID:              env.account,
-		Livemode:               env.livemode,
-		Status:                 r.text("status"),
-		CollectionMethod:       collectionMethod(r),
-		Created:                r.moment("created"),
-		StartDate:              r.moment("start_date"),
-		BillingCycleAnchor:     r.moment("billing_cycle_anchor"),
-		BillingMode:            billingMode(r),
-		TrialStart:             r.moment("trial_start"),
-		TrialEnd:               r.moment("trial_end"),
-		TrialEndBehavior:       r.child("trial_settings").child("end_behavior").text("missing_payment_method"),
-		CancelAt:               r.moment("cancel_at"),
-		CancelAtPeriodEnd:      r.flag("cancel_at_period_end"),
-		CanceledAt:             r.moment("canceled_at"),
-		EndedAt:                r.moment("ended_at"),
-		CancellationDetails:    cancellationDetails(r),
-		PauseCollection:        pauseCollection(r),
-		StatusDetails:          statusDetails(r),
-		DefaultPaymentMethodID: r.reference("default_payment_method"),
-		DefaultSourceID:        r.reference("default_source"),
-		LatestInvoiceID:        r.reference("latest_invoice"),
-		ScheduleID:             r.reference("schedule"),
-		TestClockID:            r.reference("test_clock"),
-		DaysUntilDue:           r.integer("days_until_due"),
-		BillingThresholds:      billingThresholds(r),
-		InvoiceSettings:        invoiceSettings(r),
-		OnBehalfOfID:           r.reference("on_behalf_of"),
-		TransferData:           transferData(r),
-		ApplicationFeePercent:  r.percent("application_fee_percent"),
-		DefaultTaxRates:        r.references("default_tax_rates"),
-		Description:            r.text("description"),
-		Metadata:               metadata(r),
-		Discounts:              discounts(r),
+		ID:                  r.text("id"),
+		CustomerID:          r.reference("customer"),
+		CustomerAccountID:   r.reference("customer_account"),
+		AccountID:           env.account,
+		Livemode:            env.livemode,
+		Status:              r.text("status"),
+		CollectionMethod:    collectionMethod(r),
+		Created:             r.moment("created"),
+		StartDate:           r.moment("start_date"),
+		BillingCycleAnchor:  r.moment("billing_cycle_anchor"),
+		BillingMode:         billingMode(r),
+		TrialStart:          r.moment("trial_start"),
+		TrialEnd:            r.moment("trial_end"),
+		TrialEndBehavior:    r.child("trial_settings").child("end_behavior").text("missing_payment_method"),
+		CancelAt:            r.moment("cancel_at"),
+		CancelAtPeriodEnd:   r.flag("cancel_at_period_end"),
+		CanceledAt:          r.moment("canceled_at"),
+		EndedAt:             r.moment("ended_at"),
+		CancellationDetails: cancellationDetails(r),
+		PauseCollection:     pauseCollection(r),
+		StatusDetails:       statusDetails(r),
 	}
+	readReferences(r, s)
 	billed := r.text("currency")
 	s.PendingUpdate = pendingUpdate(r, billed)
 	s.Items, s.ItemsTruncated = items(r, billed)
@@ -62,6 +48,25 @@ func (n *Normalizer) subscription(obj value, env envelope, warnings *notes) *eve
 		s.EndsAt = env.created
 	}
 	return s
+}
+
+// readReferences reads what the subscription refers to, and how it is invoiced.
+func readReferences(r reader, s *events.Subscription) {
+	s.DefaultPaymentMethodID = r.reference("default_payment_method")
+	s.DefaultSourceID = r.reference("default_source")
+	s.LatestInvoiceID = r.reference("latest_invoice")
+	s.ScheduleID = r.reference("schedule")
+	s.TestClockID = r.reference("test_clock")
+	s.DaysUntilDue = r.integer("days_until_due")
+	s.BillingThresholds = billingThresholds(r)
+	s.InvoiceSettings = invoiceSettings(r)
+	s.OnBehalfOfID = r.reference("on_behalf_of")
+	s.TransferData = transferData(r)
+	s.ApplicationFeePercent = r.percent("application_fee_percent")
+	s.DefaultTaxRates = r.references("default_tax_rates")
+	s.Description = r.text("description")
+	s.Metadata = metadata(r)
+	s.Discounts = discounts(r)
 }
 
 // collectionMethod was called billing until 2019.
