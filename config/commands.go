@@ -90,7 +90,7 @@ func SubscriberReplay(c *Subscriber) Settings {
 			},
 			{Flag: "rate", Value: "N", Meaning: "messages a second at most (default: as fast as the database takes them)", convert: number(&p.Rate, 1, 1_000_000)},
 			{
-				Flag: "renormalize", NoValue: "true", Meaning: "read what Stripe sent again, by this release and the settings of the bridge, and print what differs",
+				Flag: "renormalize", NoValue: "true", Meaning: "read what Stripe sent again, by this release and the settings of the bridge; publish and store what is admitted now, and print what differs",
 				convert: onOff(&p.Renormalize), check: func(r *reader) {
 					if p.Renormalize && c.Reading.Livemode == "" {
 						r.fault("--renormalize", "needs WEBHOOK_LIVEMODE, as it is set for the bridge")
@@ -114,7 +114,7 @@ func SubscriberAudit(c *Subscriber) Settings {
 		{Flag: "user", Value: "ID", Meaning: "events of the subscriptions and customers of one of your users", convert: text(&a.User)},
 		{Flag: "event", Value: "ID", Meaning: "one event", convert: text(&a.Event)},
 		{Flag: "type", Value: "TYPE", Meaning: "events of a Stripe type like invoice.paid; subscription.snapshot for snapshots", convert: text(&a.Type)},
-		{Flag: "ignored", NoValue: "true", Meaning: "events that were not admitted, and the setting that would admit them", convert: onOff(&a.Ignored)},
+		{Flag: "ignored", NoValue: "true", Meaning: "events that were not admitted, and the setting that excludes them", convert: onOff(&a.Ignored)},
 		{Flag: "since", Value: "TIME", Meaning: "events created since then: 2026-01-31, 2026-01-31T12:00:00Z, or how long ago, like 2h or 7d", convert: moment(&a.Since)},
 		{Flag: "until", Value: "TIME", Meaning: "events created until then", convert: moment(&a.Until)},
 		{Flag: "limit", Value: "N", Default: "100", Meaning: "events at most, the newest", convert: number(&a.Limit, 1, 100_000)},

@@ -72,7 +72,7 @@ func (s *Stream) checkWindow(r *reader) {
 func provision(field *string) Setting {
 	return Setting{
 		Env: "PROVISION", Default: "create", Words: []string{"create", "check"}, convert: word(field),
-		Meaning: "create missing streams, consumers and indexes at start (create), or report them (check)",
+		Meaning: "create what is missing in NATS and MongoDB at start (create), or only report it (check)",
 	}
 }
 

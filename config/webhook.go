@@ -76,7 +76,10 @@ func clientReference(w *Webhook) Setting {
 // that read it again. They take effect only if WEBHOOK_LIVEMODE is set.
 func reading(w *Webhook) Settings {
 	return Settings{livemode(w), admittedAccounts(w), userIDKeys(w), clientReference(w)}.
-		with("WEBHOOK_LIVEMODE", func(s *Setting) { s.Required = "" })
+		with("WEBHOOK_LIVEMODE", func(s *Setting) { s.Required = "" }).
+		with("WEBHOOK_ACCOUNTS", func(s *Setting) {
+			s.Meaning = "accounts whose events are admitted: any, or a list of platform and acct_…; also list those that the bridge's secrets name"
+		})
 }
 
 // tolerance is at least a second, since signatures have whole seconds.

@@ -9,11 +9,11 @@ import (
 	"github.com/billbus/billbus/internal/fault"
 )
 
-// Rereading is what reading a message again has led to.
+// Rereading is the result of reading a message again.
 type Rereading struct {
 	// StripeType is Stripe's event type, or subscription.snapshot.
 	StripeType string
-	// Fields are those that the database had otherwise, such as subscription.user_id.
+	// Fields are those in which the database differed, such as subscription.user_id.
 	Fields []string
 	// Admitted is true if the event was ignored before.
 	Admitted bool

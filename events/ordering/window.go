@@ -22,7 +22,7 @@ const (
 // were known.
 //
 // The event that created the subscription is older than all others, whatever its
-// stamp. So it matters only while no event is known from before the window.
+// stamp. So it matters only while no event is known from before the horizon.
 func relevantTo(facts []Fact) []Fact {
 	created, kept := splitCreated(distinctByID(terminalOnly(facts)))
 	if len(kept) == 0 {

@@ -95,7 +95,7 @@ func (b *Bridge) assemble() error {
 	b.publisher = &watchedPublisher{next: publisher, now: b.deps.Now, missing: b.streams.Wake}
 	b.webhook, err = handlers.NewWebhook(handlers.WebhookConfig{
 		Path: b.cfg.Webhook.Path, MaxBytes: b.cfg.Webhook.MaxBytes, MaxConcurrent: maxConcurrent,
-		Verifier: b.verifier, Normalizer: webhookEvents{b.normalizer, b.warnUnresolved(), b.resolves()}, Publisher: b.publisher, MaxMessage: b.bus.MaxMessage,
+		Verifier: b.verifier, Normalizer: webhookEvents{b.normalizer, b.warnUnresolved(), b.apiKeys().Has}, Publisher: b.publisher, MaxMessage: b.bus.MaxMessage,
 		Now: b.deps.Now, Metrics: b.webhookMetrics(), Log: b.deps.Log,
 	})
 	if err != nil || !b.resolves() {
@@ -167,8 +167,8 @@ func keys(secrets []config.NamedSecret) []stripehook.Key {
 // webhookEvents turns the bodies of webhooks into messages.
 type webhookEvents struct {
 	normalizer *normalize.Normalizer
-	notice     func(events.Message) // is called with every message
-	resolves   bool                 // whether the bridge reads what a message leaves out
+	notice     func(events.Message)      // is called with every message
+	reads      func(account string) bool // whether the bridge reads what messages of an account leave out
 }
 
 func (w webhookEvents) Normalize(body []byte, endpoint, account string, receivedAt time.Time) (events.Message, error) {
@@ -179,7 +179,7 @@ func (w webhookEvents) Normalize(body []byte, endpoint, account string, received
 		return msg, err
 	}
 	w.notice(msg)
-	return resolving(msg, w.resolves), nil
+	return resolving(msg, w.reads(msg.StripeAccount)), nil
 }
 
 // resolving marks an event that lists only some items, if the rest is going to be read.

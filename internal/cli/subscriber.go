@@ -67,7 +67,7 @@ func subscriberReplay(c *config.Subscriber, run Run) Command {
 	return Command{
 		Name:  "replay",
 		Short: "Read the stream again into the database",
-		Long: "It may run onto an empty database or one with data, and next to live subscribers: what is stored already does not change. " +
+		Long: "It may run onto an empty database or one with data, and next to live subscribers: without --renormalize, what is stored already does not change. " +
 			"If it is interrupted, the same command continues.",
 		Examples: []Example{
 			{"Read the whole stream, at most 500 messages a second", "subscriber replay --rate 500"},

@@ -171,7 +171,7 @@ func TestProvisionChecksStreamsAndConsumerSeparately(t *testing.T) {
 	srv := natstest.Start(t)
 	provisioned(t, open(t, srv.URL()), settings(), noConsumer)
 	p := provision(t, open(t, srv.URL()), natsbus.ProvisionCheck, settings(), natsbus.ResolverConsumer())
-	refused(t, p, "start a bridge that has STRIPE_API_KEY with PROVISION=create")
+	refused(t, p, "start a bridge that has STRIPE_API_KEY or STRIPE_API_KEYS with PROVISION=create")
 	if err := p.CheckStreams(t.Context()); err != nil {
 		t.Errorf("streams: got %v, want ready", err)
 	}

@@ -84,7 +84,7 @@ func ResolverConsumer() Consumer {
 		Name:        "billbus-resolver",
 		description: "reads from Stripe's API what thin events and truncated lists leave out",
 		subjects:    []string{events.SubjectSubscriptions, events.SubjectThinSubscriptions},
-		program:     "bridge that has STRIPE_API_KEY",
+		program:     "bridge that has STRIPE_API_KEY or STRIPE_API_KEYS",
 		bucket:      ResolvedBucket,
 	}
 }
