@@ -104,7 +104,7 @@ func (h *Reread) read(ctx context.Context, was events.Message) (events.Message, 
 		stored = was
 	case err != nil:
 		return was, result, err
-	case stored.Data.Ignored == "" && again.Data.Ignored != "":
+	case stored.Data.Ignored == "" && again.Data.Ignored != "", isOtherDelivery(stored, was):
 		return was, result, nil
 	}
 	result.Admitted = stored.Data.Ignored != "" && again.Data.Ignored == ""
@@ -113,6 +113,13 @@ func (h *Reread) read(ctx context.Context, was events.Message) (events.Message, 
 		err = fault.New(fault.Permanent, fault.CannotBeEncoded, err)
 	}
 	return again, result, err
+}
+
+// isOtherDelivery reports whether the audit trail holds the event as another delivery
+// brought it, in other bytes. The first one that was stored counts: if both were read
+// again, each would replace the other.
+func isOtherDelivery(stored, was events.Message) bool {
+	return stored.Data.Ignored == "" && stored.Data.EventSHA256 != was.Data.EventSHA256
 }
 
 func (h *Reread) publish(again events.Message) error {

@@ -44,7 +44,9 @@ func (db database) Rewrite(ctx context.Context, have store.StoredRecord, winner 
 	if err != nil || raw != nil && revisionOf(raw) != have.Revision || (raw != nil) != have.Exists {
 		return false, err
 	}
-	replacement, err := encodeRecord(readableHead(have.Key, raw).Next(winner, verdict, db.now()))
+	head := readableHead(have.Key, raw)
+	head.Reread = true
+	replacement, err := encodeRecord(head.Next(winner, verdict, db.now()))
 	if err != nil {
 		return false, err
 	}

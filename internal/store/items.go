@@ -45,6 +45,9 @@ func union(a, b []ordering.Fact) []ordering.Fact {
 // list itself. They may have changed or be gone, so the list stays marked as truncated.
 func WithItems(winner, list events.Message) events.Message {
 	sub := *winner.Data.Subscription
+	if !sub.ItemsTruncated {
+		return winner
+	}
 	listed := make(map[string]events.Item, len(sub.Items))
 	for _, item := range sub.Items {
 		listed[item.ID] = item

@@ -19,7 +19,7 @@ type Head struct {
 	// Rule is the version of the ordering rule that decided the record.
 	Rule int
 	// Reread is true if an event of the record was read again after it had been
-	// stored, see [AuditTrail.Prefer]. Then Known may cover less than it did before.
+	// stored, see [AuditTrail.Prefer], or if a verification wrote it. Then Known may cover less than it did before.
 	Reread bool
 	// Known are the facts on which a later decision can depend.
 	Known []ordering.Fact
@@ -117,8 +117,9 @@ type Verification interface {
 	Fields(key string, winner events.Message, verdict ordering.Verdict) (map[string]string, error)
 	// Rewrite replaces a record that was read, in whatever condition it is, by the
 	// one that a verdict makes. It keeps the time at which the subscription was
-	// first seen. It reports false, and writes nothing, if another writer has
-	// changed, created or removed the record since it was read.
+	// first seen, and sets Reread, so from then on every writer writes. It reports
+	// false, and writes nothing, if another writer has changed, created or removed the
+	// record since it was read.
 	Rewrite(ctx context.Context, have StoredRecord, winner events.Message, verdict ordering.Verdict) (bool, error)
 }
 

@@ -180,7 +180,7 @@ func (r *run) recheck(ctx context.Context, s suspect) error {
 		return nil
 	}
 	if r.Fix && c.fixable() {
-		fixed, err := r.Store.Rewrite(ctx, record, t.winner(), t.verdict.Verdict)
+		fixed, err := r.fix(ctx, record, t)
 		if err != nil {
 			return err
 		}
@@ -190,6 +190,29 @@ func (r *run) recheck(ctx context.Context, s suspect) error {
 		c.markFixed(fixed)
 	}
 	return r.report(t, c)
+}
+
+// fix rewrites a record, and again while the trail has more to say. An event that was
+// committed between reading the trail and rewriting may have found nothing to write,
+// because the old record covered it. From the first rewriting on, every writer writes.
+func (r *run) fix(ctx context.Context, record store.StoredRecord, t *trail) (bool, error) {
+	for range maxChecks {
+		fixed, err := r.Store.Rewrite(ctx, record, t.winner(), t.verdict.Verdict)
+		if !fixed || err != nil {
+			return fixed, err
+		}
+		if record, err = r.Store.Record(ctx, record.Key); err != nil {
+			return false, err
+		}
+		if t, err = r.readTrail(ctx, record.Key); err != nil {
+			return false, err
+		}
+		c, err := r.compare(t, record)
+		if err != nil || !c.fixable() {
+			return err == nil, err
+		}
+	}
+	return false, nil
 }
 
 func (r *run) readTrail(ctx context.Context, key string) (*trail, error) {

@@ -158,6 +158,22 @@ func TestFixRemovesNothing(t *testing.T) {
 	}
 }
 
+func TestFixIncludesEventsThatTheOldRecordCovered(t *testing.T) {
+	t.Parallel()
+	m := lives()
+	m.damage(kit.Key("sub_1"), "status", "unpaid")
+	others := 0
+	m.beforeRewrite = func(key string) {
+		if others++; others == 1 { // it is in the audit trail, and its writer had nothing to write
+			m.messages[key] = append(m.messages[key], kit.Update("sub_1", "evt_9", 90, "active", "past_due"))
+		}
+	}
+	summary, _ := runVerify(t, m, true)
+	if got := m.records[kit.Key("sub_1")]; got.EventID != "evt_9" || summary.Fixed != 1 || others < 2 {
+		t.Errorf("got %+v, %+v after %d rewrites, want the record of evt_9", got, summary, others)
+	}
+}
+
 // Another writer wins, and the record is checked again.
 func TestFixGivesWayToTraffic(t *testing.T) {
 	t.Parallel()
