@@ -69,7 +69,8 @@ func TestBucketReplacesTheRevisionThatWasRead(t *testing.T) {
 func TestMissingBucketIsReported(t *testing.T) {
 	t.Parallel()
 	srv := natstest.Start(t)
-	provisioned(t, open(t, srv.URL()), settings(), natsbus.ResolverConsumer())
+	// It ends with its test, and does not create the bucket again.
+	t.Run("created", func(t *testing.T) { provisioned(t, open(t, srv.URL()), settings(), natsbus.ResolverConsumer()) })
 	js := natstest.JetStream(t, srv.URL())
 	if err := js.DeleteKeyValue(t.Context(), natsbus.ResolvedBucket); err != nil {
 		t.Fatal(err)
