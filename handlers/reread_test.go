@@ -79,6 +79,9 @@ func (r *rereading) handle(t *testing.T, was events.Message) error {
 func TestReread(t *testing.T) {
 	t.Parallel()
 	admitted, ignored := subscriptionMessage(), ignored(events.IgnoredLivemode)
+	resent, other := admitted, admitted
+	resent.Data.EventSHA256, other.Type, other.StripeType = "ab", "subscription.paused", "customer.subscription.paused"
+	other.Data.Subscription = &events.Subscription{ID: admitted.Data.Subscription.ID, Status: "paused"}
 	published := []string{"subscription.updated evt_1", "publish"}
 	for name, tt := range map[string]struct {
 		was, again events.Message
@@ -86,14 +89,16 @@ func TestReread(t *testing.T) {
 		failed     string
 		want       []string
 	}{
-		"admitted now":                            {ignored, admitted, &ignored, "", append(published, "commit", "of "+admitted.Type, "admitted")},
-		"admitted now, and not stored yet":        {ignored, admitted, nil, "", append(published, "commit", "of "+admitted.Type, "admitted")},
-		"stored as admitted before":               {ignored, admitted, &admitted, "", append(published, "commit", "of "+ignored.Type)},
-		"ignored still":                           {ignored, ignored, &ignored, "", []string{"commit", "of " + ignored.Type}},
-		"would be ignored now":                    {admitted, ignored, &admitted, "", []string{"commit", "of " + admitted.Type}},
-		"read as before":                          {admitted, admitted, &admitted, "", []string{"commit", "of " + admitted.Type}},
-		"nothing is stored that is not published": {ignored, admitted, &ignored, "publish", published[:1]},
-		"nothing is reported that is not stored":  {ignored, admitted, &ignored, "commit", published},
+		"admitted now":                               {ignored, admitted, &ignored, "", append(published, "commit", "of "+admitted.Type, "admitted")},
+		"admitted now, and not stored yet":           {ignored, admitted, nil, "", append(published, "commit", "of "+admitted.Type, "admitted")},
+		"stored as admitted before":                  {ignored, admitted, &admitted, "", append(published, "commit", "of "+ignored.Type)},
+		"ignored still":                              {ignored, ignored, &ignored, "", []string{"commit", "of " + ignored.Type}},
+		"would be ignored now":                       {admitted, ignored, &admitted, "", []string{"commit", "of " + admitted.Type}},
+		"another delivery is stored, in other bytes": {admitted, other, &resent, "", []string{"commit", "of " + admitted.Type}},
+		"says something else":                        {admitted, other, &admitted, "", []string{"commit", "of " + other.Type}},
+		"read as before":                             {admitted, admitted, &admitted, "", []string{"commit", "of " + admitted.Type}},
+		"nothing is stored that is not published":    {ignored, admitted, &ignored, "publish", published[:1]},
+		"nothing is reported that is not stored":     {ignored, admitted, &ignored, "commit", published},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

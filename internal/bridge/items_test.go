@@ -89,6 +89,19 @@ func TestChangeBeyondTheTenthItemComesWithTheSnapshot(t *testing.T) {
 	}
 }
 
+func TestOnlyEventsWithAKeyAreResolving(t *testing.T) {
+	t.Parallel()
+	a := kit.NewStripeAPI(t)
+	r := started(t, "STRIPE_API_BASE="+a.URL, "STRIPE_API_KEYS=acct_1="+apiKey, "WEBHOOK_ACCOUNTS=any")
+	for i, want := range []events.Reason{events.ReasonItemsTruncated, ""} {
+		account := fmt.Sprintf(`{"account":"acct_%d",`, i+1)
+		r.accept(t, append([]byte(account), cutOff("evt_1", "sub_1")[1:]...))
+		if m, _ := r.message(t, uint64(i+1)); m.Data.Resolving != want {
+			t.Errorf("%s: got resolving %q, want %q", m.StripeAccount, m.Data.Resolving, want)
+		}
+	}
+}
+
 // Two bridges share the work. Each change of the last item is reported once.
 func TestTwoBridgesReportEachChangeOnce(t *testing.T) {
 	t.Parallel()

@@ -36,6 +36,15 @@ func listing(id string, second int, items string) store.Entry {
 	return e
 }
 
+func TestCompleteListIsNotFilledUp(t *testing.T) {
+	t.Parallel()
+	winner := listing("evt_2", 2, "a:2 b:5").Message
+	got := store.WithItems(winner, listing("evt_1", 1, "a:1 c:1").Message)
+	if diff := cmp.Diff(winner, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 // permutations calls do with every order of the entries.
 func permutations(entries []store.Entry, do func([]store.Entry)) {
 	storetest.Exhaust(func(choose func(n int) int) {
