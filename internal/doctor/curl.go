@@ -13,11 +13,13 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 )
 
-// The parser recurses into nested commands. Within these limits, which are far above what a real command
-// needs, it does not exhaust the stack.
+// The parser recurses into what opens with a bracket, and within arithmetic at each of these operators, a
+// dozen calls deep. Within these limits, which are far above what a real command needs, it does not exhaust
+// the stack.
 const (
-	maxCommand  = 256 << 10
-	maxBrackets = 10_000
+	maxCommand = 256 << 10
+	maxNesting = 10_000
+	nesting    = "({[?=!~+-"
 )
 
 // parseCurl reads the first curl command in a text. The text is parsed and never executed: variables and
@@ -50,7 +52,7 @@ type command struct {
 // curlCommands returns the curl commands in a text, up to the first syntax error. There is at least one,
 // or an error.
 func curlCommands(text string) ([]command, error) {
-	if len(text) > maxCommand || strings.Count(text, "(")+strings.Count(text, "{") > maxBrackets {
+	if len(text) > maxCommand || countAny(text, nesting) > maxNesting {
 		return nil, errors.New("it is too large for a command")
 	}
 	var found []command
@@ -205,4 +207,14 @@ func (c *curl) data(option, value string) error {
 	}
 	c.request.Body = append(c.request.Body, data...)
 	return nil
+}
+
+func countAny(text, chars string) int {
+	count := 0
+	for i := range len(text) {
+		if strings.IndexByte(chars, text[i]) >= 0 {
+			count++
+		}
+	}
+	return count
 }

@@ -138,10 +138,10 @@ func TestReadCurlFaults(t *testing.T) {
 // Deep nesting must neither exhaust the stack nor take long.
 func TestReadCurlLimitsItsWork(t *testing.T) {
 	t.Parallel()
-	for _, piece := range []string{"( ", "(( ", "$(", "`", "${a:-", "{ ", "$((", "'", "[[ (", "a=(", "<<x\n", "if ", "a|", "a[", "\\\n"} {
+	for _, piece := range []string{"( ", "(( ", "$(", "`", "${a:-", "{ ", "$((", "'", "[[ (", "a=(", "<<x\n", "if ", "a|", "a[", "\\\n", "! ", "a=", "a?", "- ", "a*", "a,", "a&&", "a\n", "case a in a)", "for a in a;do ", "while ", "coproc ", "@(a|"} {
 		for _, size := range []int{10_000, 250_000} {
 			start := time.Now()
-			for _, before := range []string{"", "curl -d "} {
+			for _, before := range []string{"", "curl -d ", "((", "[["} {
 				_, _ = readCurl(before + strings.Repeat(piece, size/len(piece)))
 			}
 			if took := time.Since(start); took > time.Minute {
