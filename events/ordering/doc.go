@@ -14,6 +14,7 @@
 //   - history.go: in which state changes end, if stamps can lie
 //   - path.go: events as steps between states
 //   - gaps.go: where events are missing ([Gaps])
+//   - user.go: whose a subscription is ([ResolveUser])
 //   - fact.go: what the rule needs of one event ([FactOf])
 //   - compare.go, digest.go, fields.go: when two states are the same
 //
