@@ -49,6 +49,7 @@ const anything = module
 // only by the other tests here.
 var table = map[string][]string{
 	"events":          {},
+	"events/access":   {"events"},
 	"events/ordering": {"events"},
 	"config":          {"internal/normalize", "internal/secret"},
 	"handlers":        {"events", "internal/fault", "internal/store", watermillMsg},
