@@ -50,10 +50,13 @@ type Webhook struct {
 	SecretsFile string // the file of the Secrets, which is read again when it changes; "" if there is none
 	Tolerance   time.Duration
 	MaxBytes    int64
-	Livemode    string   // "live", "test" or "any"
-	Accounts    []string // "any", or a list of "platform" and acct_…
-	RedactKeys  []string
-	UserIDKeys  []string
+	BodyBudget  int64 // the memory for bodies in progress, in bytes
+	// MaxConnections is how many connections are open at the same time.
+	MaxConnections int
+	Livemode       string   // "live", "test" or "any"
+	Accounts       []string // "any", or a list of "platform" and acct_…
+	RedactKeys     []string
+	UserIDKeys     []string
 	// ClientReference says when client_reference_id is a user id: "api", "all" or "off".
 	ClientReference string
 	PublishTimeout  time.Duration

@@ -42,6 +42,7 @@ func serve(ctx context.Context, cfg config.Bridge, log *slog.Logger) error {
 	}
 	hup, ignore := ops.Hangup()
 	defer ignore()
+	ops.LimitMemory(log)
 	deps := ops.NewDeps(log)
 	b, err := bridge.Open(cfg, bridge.Deps{Deps: deps, Hangup: hup})
 	if err != nil {

@@ -41,6 +41,7 @@ func consume(ctx context.Context, cfg config.Subscriber, log *slog.Logger) error
 	if err != nil {
 		return err
 	}
+	ops.LimitMemory(log)
 	deps := ops.NewDeps(log)
 	s, err := subscriber.Open(cfg, deps)
 	if err != nil {

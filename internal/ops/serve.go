@@ -10,6 +10,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/net/netutil"
 )
 
 // Listen opens a TCP address. It is separate from Serve, so that a taken port is an error at start.
@@ -24,6 +26,9 @@ func Listen(setting, addr string) (net.Listener, error) {
 	}
 	return ln, nil
 }
+
+// Limit lets ln have at most n connections at the same time. Others wait until one of them is closed.
+func Limit(ln net.Listener, n int) net.Listener { return netutil.LimitListener(ln, n) }
 
 // Serve answers requests until ctx is done. Then it accepts no new requests and waits up to grace for
 // those in flight, whose contexts do not end with ctx. It closes the listener.
@@ -52,7 +57,10 @@ func newServer(h http.Handler, log *slog.Logger) (*http.Server, *busyConns) {
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
-		IdleTimeout:       2 * time.Minute,
+		// For clients that do not read.
+		WriteTimeout: 30 * time.Second,
+		// Longer than proxies keep idle connections: a request on one that is just being closed would fail.
+		IdleTimeout: 2 * time.Minute,
 		// A signature header with a thousand entries has 69 KB. A request that is refused here never
 		// reaches the handler, and is neither logged nor counted.
 		MaxHeaderBytes: 256 << 10,
