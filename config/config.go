@@ -80,6 +80,7 @@ type Mongo struct {
 type Bridge struct {
 	DryRun          bool
 	Doctor          Doctor
+	Health          Health
 	Webhook         Webhook
 	StripeAPI       StripeAPI
 	NATS            NATS
@@ -90,6 +91,9 @@ type Bridge struct {
 	ShutdownTimeout time.Duration
 	Warnings        []string // about settings that are valid but surprising; to be logged once
 }
+
+// Health says how the command health prints the checks of the program that listens on AdminAddr.
+type Health struct{ JSON bool }
 
 // Doctor says where "bridge doctor" finds the captured request: either Curl is set, or Body and one
 // of Headers and Signature. Body, Headers and Curl name files; "-" is standard input.
@@ -106,6 +110,7 @@ type Subscriber struct {
 	Verify          Verify
 	Replay          Replay
 	Audit           Audit
+	Health          Health
 	Reading         Webhook // how events are read again; Livemode is "" if they are not
 	NATS            NATS
 	Stream          Stream

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -22,24 +21,7 @@ import (
 const (
 	bodySize = 990_000
 	most     = 200_000 // kB of memory that the bridge may use
-	secret   = "whsec_flood_0123456789"
 )
-
-// startBridge runs the built bridge, and waits until it is ready. It returns where it listens.
-func startBridge(t *testing.T, env ...string) (*kit.Process, string) {
-	t.Helper()
-	addr, admin := kit.FreeAddr(t), kit.FreeAddr(t)
-	p := &kit.Process{
-		Name: "bridge", Command: []string{filepath.Join(binaries, "bridge")}, Log: filepath.Join(t.TempDir(), "log"),
-		Env: append([]string{
-			"LISTEN_ADDR=" + addr, "ADMIN_ADDR=" + admin, "NATS_URL=" + natstest.Start(t).URL(), "WEBHOOK_LIVEMODE=test",
-			"STRIPE_WEBHOOK_SECRETS=" + secret,
-		}, env...),
-	}
-	p.Start(t)
-	kit.Eventually(t, "the bridge is ready", func() bool { return kit.Get("http://"+admin+"/readyz").Status == http.StatusOK })
-	return p, addr
-}
 
 // Strangers can write signatures that look right, so their bodies have to be read.
 func TestLargeBodiesDoNotUseUpTheMemory(t *testing.T) {
@@ -55,12 +37,12 @@ func TestLargeBodiesDoNotUseUpTheMemory(t *testing.T) {
 		"events that Stripe has signed": {200, kit.Sign(large, secret, time.Now()), bodySize},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, addr := startBridge(t)
-			f := &flood{addr: addr, signature: tt.signature, body: large[:tt.sent], end: make(chan struct{}), statuses: map[string]int{}}
+			p, at := startBridge(t, "NATS_URL="+natstest.Start(t).URL())
+			f := &flood{addr: at.webhooks, signature: tt.signature, body: large[:tt.sent], end: make(chan struct{}), statuses: map[string]int{}}
 			f.start(t, tt.clients)
 			for i := range 100 {
 				event := smallEvent(i)
-				got, err := kit.Post("http://"+addr+"/webhooks/stripe", event, kit.Sign(event, secret, time.Now()))
+				got, err := kit.Post("http://"+at.webhooks+"/webhooks/stripe", event, kit.Sign(event, secret, time.Now()))
 				if err != nil || got.Status != http.StatusOK {
 					t.Fatalf("a signed webhook during the flood: got %d %s, %v", got.Status, got.Body, err)
 				}

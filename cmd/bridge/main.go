@@ -28,6 +28,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 			return bridge.Provision(ctx, cfg, stdout, logger(cfg, stderr))
 		},
 		Doctor: func(context.Context) error { return bridge.Doctor(cfg, os.Stdin, stdout, time.Now) },
+		Health: func(ctx context.Context) error { return ops.PrintHealth(ctx, cfg.AdminAddr, cfg.Health.JSON, stdout) },
 	}), args, getenv, stdout, stderr)
 }
 
