@@ -117,7 +117,7 @@ func (h *Commit) report(msg events.Message, position store.Position, effect stor
 	h.cfg.Metrics.MessageDone(outcome, took)
 	attrs := []any{"outcome", outcome, "sequence", position.StreamSequence, "duration_ms", milliseconds(took)}
 	if msg.ID != "" {
-		attrs = append(attrs, describe(msg)...)
+		attrs = append(attrs, Describe(msg)...)
 	}
 	if outcome == string(fault.Held) {
 		h.cfg.Log.Debug("message", attrs...)

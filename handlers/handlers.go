@@ -30,9 +30,9 @@ func requireAll(cfg any) error {
 // milliseconds is a duration as the logs have it.
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// describe is what a log line says about a message, in all programs alike. Nothing of it
+// Describe is what a log line says about a message, in all programs alike. Nothing of it
 // can contain other parts of the payload.
-func describe(msg events.Message) []any {
+func Describe(msg events.Message) []any {
 	attrs := []any{"event_id", events.SafeID(msg.ID), "type", safeType(msg.StripeType), "subject", msg.Type}
 	if id := subscriptionID(msg); id != "" {
 		attrs = append(attrs, "subscription_id", events.SafeID(id))

@@ -252,7 +252,7 @@ func (h *Webhook) report(a answer, peer string, start time.Time) {
 	h.cfg.Metrics.WebhookDone(a.outcome, took)
 	attrs := []any{"outcome", a.outcome, "status", a.status, "duration_ms", milliseconds(took)}
 	if a.message.ID != "" {
-		attrs = append(append(attrs, describe(a.message)...), "endpoint", a.message.StripeEndpoint)
+		attrs = append(append(attrs, Describe(a.message)...), "endpoint", a.message.StripeEndpoint)
 	}
 	switch a.outcome {
 	case "rejected":

@@ -10,8 +10,6 @@ import (
 	"sync"
 	"syscall"
 	"time"
-
-	"golang.org/x/net/netutil"
 )
 
 // Listen opens a TCP address. It is separate from Serve, so that a taken port is an error at start.
@@ -26,9 +24,6 @@ func Listen(setting, addr string) (net.Listener, error) {
 	}
 	return ln, nil
 }
-
-// Limit lets ln have at most n connections at the same time. Others wait until one of them is closed.
-func Limit(ln net.Listener, n int) net.Listener { return netutil.LimitListener(ln, n) }
 
 // Serve answers requests until ctx is done. Then it accepts no new requests and waits up to grace for
 // those in flight, whose contexts do not end with ctx. It closes the listener.
@@ -101,6 +96,9 @@ func stop(ctx context.Context, srv *http.Server, busy *busyConns, grace time.Dur
 type busyConns struct{ conns sync.Map }
 
 func (b *busyConns) note(conn net.Conn, state http.ConnState) {
+	if c, ok := conn.(*headerConn); ok {
+		c.note(state)
+	}
 	if state == http.StateActive {
 		b.conns.Store(conn, nil)
 		return

@@ -59,7 +59,7 @@ var table = map[string][]string{
 	"internal/fault":  {},
 	"internal/secret": {},
 	"internal/cli":    {"config", cobra, pflag},
-	"internal/ops":    {"internal/fault", "internal/term", prometheus, netutil, memlimit},
+	"internal/ops":    {"internal/fault", "internal/term", prometheus, netutil, semaphore, memlimit},
 	"internal/term":   {goPretty, terminal},
 
 	"internal/stripehook": {"internal/fault", stripe},
