@@ -34,12 +34,23 @@ var errMemory = fault.New(fault.Transient, fault.MemoryUsedUp, errors.New("other
 // memory is the budget of all webhooks in progress, in bytes.
 //
 // Anyone can send bodies, and they have to be read before it is known who signed them.
-// So bodies that are being read have a part of their own, and the large ones among
-// them, too. The other half is for webhooks that are verified.
-type memory struct{ medium, large, verified turns }
+// So bodies that are being read and webhooks that are verified have parts of their own,
+// and each of them has one for what is large, which does not hold up the rest.
+type memory struct{ reading, readingLarge, verified, verifiedLarge turns }
 
 func newMemory(budget int64) memory {
-	return memory{newTurns(budget / 4), newTurns(budget / 4), newTurns(budget / 2)}
+	part := budget / 8
+	return memory{newTurns(part), newTurns(2 * part), newTurns(3 * part), newTurns(2 * part)}
+}
+
+// verify returns the memory that a verified webhook takes, or false if there is none.
+func (m memory) verify(size int) (taken share, ok bool) {
+	taken = share{turns: m.verifiedLarge}
+	if size <= smallBody {
+		taken = share{turns: m.verified}
+	}
+	ok = taken.grow(int64(size) * expansion)
+	return taken, ok
 }
 
 // read returns the body of a request, and the memory that it takes.
@@ -54,9 +65,9 @@ func (m memory) read(w http.ResponseWriter, r *http.Request, limit int64) (body 
 	if size < 0 {
 		size = limit + 1 // one byte more shows that a body is too large
 	}
-	taken = share{turns: m.large}
+	taken = share{turns: m.readingLarge}
 	if size <= mediumBody {
-		taken = share{turns: m.medium}
+		taken = share{turns: m.reading}
 	}
 	body = make([]byte, 0, min(size, smallBody))
 	for {

@@ -134,7 +134,7 @@ func TestVerifiedWebhooksWaitForMemory(t *testing.T) {
 		h := s.handler(t)
 		answers := make(chan int, 3)
 		for range 3 {
-			go func() { answers <- serve(h, post(strings.Repeat("x", 16<<10))).Code }()
+			go func() { answers <- serve(h, post(strings.Repeat("x", 12<<10))).Code }()
 		}
 		synctest.Wait()
 		if got := reading.Load(); got != 2 {
@@ -142,6 +142,34 @@ func TestVerifiedWebhooksWaitForMemory(t *testing.T) {
 		}
 		if got := <-answers; got != http.StatusServiceUnavailable {
 			t.Errorf("got %d, want 503 after a short wait", got)
+		}
+		close(release)
+		<-answers
+		<-answers
+	})
+}
+
+// Large webhooks that wait do not hold up small ones.
+func TestSmallWebhooksDoNotWaitForLargeOnes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newWebhookTest()
+		s.MaxBytes, s.BodyBudget, s.MaxConcurrent = 1_000_000, 1<<20, 10
+		release := make(chan struct{})
+		s.Normalizer = normalize(func(body []byte, _ string, _ time.Time) (events.Message, error) {
+			if len(body) > 16<<10 {
+				<-release
+			}
+			return subscriptionMessage(), nil
+		})
+		h := s.handler(t)
+		answers := make(chan int, 2)
+		for range 2 {
+			go func() { answers <- serve(h, post(strings.Repeat("x", 50_000))).Code }()
+		}
+		synctest.Wait()
+		if w := serve(h, post(sent)); w.Code != http.StatusOK {
+			t.Errorf("got %d %s, want it stored", w.Code, w.Body)
 		}
 		close(release)
 		<-answers

@@ -130,9 +130,9 @@ func (h *Webhook) handle(w http.ResponseWriter, r *http.Request, start time.Time
 		return notVerified(err)
 	}
 	h.cfg.Metrics.SecretVerified(endpoint)
-	work := share{turns: h.memory.verified}
+	work, ok := h.memory.verify(len(body))
 	defer work.giveBack()
-	if !work.grow(int64(len(body)) * expansion) {
+	if !ok {
 		return unavailable(events.Message{}, errMemory)
 	}
 	msg, err := h.cfg.Normalizer.Normalize(body, endpoint, account, start)
