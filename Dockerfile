@@ -18,7 +18,7 @@ RUN --mount=type=cache,target=/go/pkg/mod \
     CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH \
     go build -trimpath -ldflags="-s -w" -o /out/ ./cmd/bridge ./cmd/subscriber
 
-# Alpine instead of an empty image, because the health checks use its wget.
+# Alpine instead of an empty image, for a shell to look around.
 FROM alpine:3.24.2 AS runtime
 # For TLS to NATS, MongoDB and Stripe.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt

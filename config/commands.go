@@ -5,14 +5,20 @@ import (
 	"slices"
 )
 
+// Where the programs serve their health by default.
+const bridgeAdmin, subscriberAdmin = "127.0.0.1:9090", "127.0.0.1:9091"
+
 // BridgeServe returns the settings of "bridge serve", bound to c.
 func BridgeServe(c *Bridge) Settings {
 	return slices.Concat(
 		webhook(&c.Webhook), stripeAPI(&c.StripeAPI, &c.Webhook.Livemode),
-		nats(&c.NATS), stream(&c.Stream, &c.Warnings), Settings{provision(&c.Provision), adminAddr(&c.AdminAddr, "127.0.0.1:9090")},
+		nats(&c.NATS), stream(&c.Stream, &c.Warnings), Settings{provision(&c.Provision), adminAddr(&c.AdminAddr, bridgeAdmin)},
 		logging(&c.Log), Settings{shutdown(&c.ShutdownTimeout)},
 	)
 }
+
+// BridgeHealth returns the settings of "bridge health", bound to c.
+func BridgeHealth(c *Bridge) Settings { return health(&c.Health, adminAddr(&c.AdminAddr, bridgeAdmin)) }
 
 // BridgeProvision returns the settings of "bridge provision", bound to c.
 func BridgeProvision(c *Bridge) Settings {
@@ -61,9 +67,19 @@ func (d *Doctor) oneRequest(r *reader) {
 func SubscriberRun(c *Subscriber) Settings {
 	return slices.Concat(
 		nats(&c.NATS), stream(&c.Stream, &c.Warnings), Settings{provision(&c.Provision)}, consumer(&c.ConsumerName, &c.MaxInFlight),
-		mongo(&c.Mongo), Settings{auditRetention(&c.AuditRetention), adminAddr(&c.AdminAddr, "127.0.0.1:9091")},
+		mongo(&c.Mongo), Settings{auditRetention(&c.AuditRetention), adminAddr(&c.AdminAddr, subscriberAdmin)},
 		logging(&c.Log), Settings{shutdown(&c.ShutdownTimeout)},
 	)
+}
+
+// SubscriberHealth returns the settings of "subscriber health", bound to c.
+func SubscriberHealth(c *Subscriber) Settings {
+	return health(&c.Health, adminAddr(&c.AdminAddr, subscriberAdmin))
+}
+
+func health(h *Health, admin Setting) Settings {
+	admin.Meaning = "where the program that is asked serves its health, host:port"
+	return Settings{{Flag: "json", NoValue: "true", Meaning: "print the checks as a line of JSON", convert: onOff(&h.JSON)}, admin}
 }
 
 // SubscriberVerify returns the settings of "subscriber verify", bound to c.
@@ -165,7 +181,7 @@ func StandaloneRun(c *Standalone) Settings {
 			database(&c.Database),
 			auditRetention(&c.AuditRetention),
 			{Env: "DATA_DIR", Value: "DIR", Default: "./data", Meaning: "folder for the data of the embedded servers", convert: present(&c.DataDir)},
-			adminAddr(&c.AdminAddr, "127.0.0.1:9090"),
+			adminAddr(&c.AdminAddr, bridgeAdmin),
 		},
 		logging(&c.Log), Settings{shutdown(&c.ShutdownTimeout)},
 	)

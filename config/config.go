@@ -50,10 +50,13 @@ type Webhook struct {
 	SecretsFile string // the file of the Secrets, which is read again when it changes; "" if there is none
 	Tolerance   time.Duration
 	MaxBytes    int64
-	Livemode    string   // "live", "test" or "any"
-	Accounts    []string // "any", or a list of "platform" and acct_…
-	RedactKeys  []string
-	UserIDKeys  []string
+	BodyBudget  int64 // the memory for bodies in progress, in bytes
+	// MaxConnections is how many connections are open at the same time.
+	MaxConnections int
+	Livemode       string   // "live", "test" or "any"
+	Accounts       []string // "any", or a list of "platform" and acct_…
+	RedactKeys     []string
+	UserIDKeys     []string
 	// ClientReference says when client_reference_id is a user id: "api", "all" or "off".
 	ClientReference string
 	PublishTimeout  time.Duration
@@ -77,6 +80,7 @@ type Mongo struct {
 type Bridge struct {
 	DryRun          bool
 	Doctor          Doctor
+	Health          Health
 	Webhook         Webhook
 	StripeAPI       StripeAPI
 	NATS            NATS
@@ -87,6 +91,9 @@ type Bridge struct {
 	ShutdownTimeout time.Duration
 	Warnings        []string // about settings that are valid but surprising; to be logged once
 }
+
+// Health says how the command health prints the checks of the program that listens on AdminAddr.
+type Health struct{ JSON bool }
 
 // Doctor says where "bridge doctor" finds the captured request: either Curl is set, or Body and one
 // of Headers and Signature. Body, Headers and Curl name files; "-" is standard input.
@@ -103,6 +110,7 @@ type Subscriber struct {
 	Verify          Verify
 	Replay          Replay
 	Audit           Audit
+	Health          Health
 	Reading         Webhook // how events are read again; Livemode is "" if they are not
 	NATS            NATS
 	Stream          Stream

@@ -99,7 +99,7 @@ func TestBridgeDefaults(t *testing.T) {
 	want := config.Bridge{
 		Webhook: config.Webhook{
 			Addr: ":8080", Path: "/webhooks/stripe", Secrets: named("default", "whsec_hunter2"),
-			Tolerance: 5 * time.Minute, MaxBytes: 1_000_000, Livemode: "live", Accounts: []string{"platform"},
+			Tolerance: 5 * time.Minute, MaxBytes: 1_000_000, BodyBudget: 64 << 20, MaxConnections: 2000, Livemode: "live", Accounts: []string{"platform"},
 			RedactKeys: []string{"hosted_invoice_url", "invoice_pdf", "receipt_url"},
 			UserIDKeys: []string{"user_id", "userId", "userid", "uid"}, ClientReference: "api", PublishTimeout: 3 * time.Second,
 		},
@@ -144,7 +144,7 @@ func TestStandaloneDefaults(t *testing.T) {
 		Bridge: config.Bridge{
 			Webhook: config.Webhook{
 				Addr: ":8080", Path: "/webhooks/stripe",
-				Tolerance: 5 * time.Minute, MaxBytes: 1_000_000, Livemode: "any", Accounts: []string{"platform"},
+				Tolerance: 5 * time.Minute, MaxBytes: 1_000_000, BodyBudget: 64 << 20, MaxConnections: 2000, Livemode: "any", Accounts: []string{"platform"},
 				RedactKeys: []string{"hosted_invoice_url", "invoice_pdf", "receipt_url"},
 				UserIDKeys: []string{"user_id", "userId", "userid", "uid"}, ClientReference: "api", PublishTimeout: 3 * time.Second,
 			},

@@ -96,6 +96,8 @@ func TestValueFaults(t *testing.T) {
 		{"no tolerance", env{"WEBHOOK_TOLERANCE": "0"}, "WEBHOOK_TOLERANCE: must be at least 1s"},
 		{"no body", env{"WEBHOOK_MAX_BYTES": "0"}, "WEBHOOK_MAX_BYTES: must be a whole number from 1"},
 		{"huge body", env{"WEBHOOK_MAX_BYTES": "16777217"}, "WEBHOOK_MAX_BYTES: must be a whole number from 1 to 16777216"},
+		{"no memory for bodies", env{"WEBHOOK_BODY_BUDGET": "1048575"}, "WEBHOOK_BODY_BUDGET: must be a whole number from 1048576"},
+		{"no connections", env{"WEBHOOK_MAX_CONNECTIONS": "0"}, "WEBHOOK_MAX_CONNECTIONS: must be a whole number from 1 to 1000000"},
 		{"no time to publish", env{"PUBLISH_TIMEOUT": "0s"}, "PUBLISH_TIMEOUT: must be positive"},
 		{"no time to shut down", env{"SHUTDOWN_TIMEOUT": "-1s"}, "SHUTDOWN_TIMEOUT: must be positive"},
 		{"user id key redacted", env{"REDACT_KEYS": "uid"}, "REDACT_KEYS: uid cannot be redacted"},

@@ -47,7 +47,8 @@ type CommitConfig struct {
 
 // Commit stores the messages of the stream.
 type Commit struct {
-	cfg CommitConfig
+	cfg      CommitConfig
+	failures Repeats
 }
 
 // NewCommit returns a handler, or an error if cfg is incomplete.
@@ -55,7 +56,7 @@ func NewCommit(cfg CommitConfig) (*Commit, error) {
 	if err := requireAll(cfg); err != nil {
 		return nil, err
 	}
-	return &Commit{cfg: cfg}, nil
+	return &Commit{cfg: cfg, failures: Repeats{Every: repeatAfter}}, nil
 }
 
 // Handle stores one message. It returns nil only if the message is durable. The
@@ -116,14 +117,14 @@ func (h *Commit) report(msg events.Message, position store.Position, effect stor
 	h.cfg.Metrics.MessageDone(outcome, took)
 	attrs := []any{"outcome", outcome, "sequence", position.StreamSequence, "duration_ms", milliseconds(took)}
 	if msg.ID != "" {
-		attrs = append(attrs, "event_id", events.SafeID(msg.ID), "type", msg.Type)
+		attrs = append(attrs, Describe(msg)...)
 	}
 	if outcome == string(fault.Held) {
 		h.cfg.Log.Debug("message", attrs...)
 		return
 	}
 	if err != nil {
-		h.cfg.Log.Warn("message", append(attrs, "reason", fault.ReasonOf(err), "error", err)...)
+		h.failures.failed(h.cfg.Log, err, now, "message", attrs...)
 		return
 	}
 	if effect == store.Applied {

@@ -46,13 +46,18 @@ func newCommitTest(effect store.Effect, err error) *commitTest {
 	return r
 }
 
-func (r *commitTest) handle(t *testing.T, msg *message.Message) error {
+func (r *commitTest) handler(t *testing.T) *handlers.Commit {
 	t.Helper()
 	h, err := handlers.NewCommit(r.CommitConfig)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return h.Handle(msg)
+	return h
+}
+
+func (r *commitTest) handle(t *testing.T, msg *message.Message) error {
+	t.Helper()
+	return r.handler(t).Handle(msg)
 }
 
 func delivered(t *testing.T, m events.Message) *message.Message {
@@ -102,10 +107,13 @@ func TestCommitReports(t *testing.T) {
 			line := r.logs.line(t)
 			want := map[string]any{
 				"level": tt.level, "msg": "message", "outcome": tt.outcome, "sequence": 7.0, "duration_ms": 1.0,
-				"event_id": "evt_1", "type": "subscription.updated",
+				"event_id": "evt_1", "type": "customer.subscription.updated", "subject": "subscription.updated", "subscription_id": "sub_1",
 			}
 			if tt.err != nil {
 				want["reason"], want["error"] = tt.reason, tt.err.Error()
+			}
+			if tt.outcome == "transient" {
+				want["count"] = 1.0
 			}
 			if diff := cmp.Diff(want, line); diff != "" {
 				t.Errorf("line (-want +got):\n%s", diff)

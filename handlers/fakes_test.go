@@ -29,6 +29,8 @@ func (f verify) Verify(payload []byte, signature string) (name, account string, 
 	return name, "acct_of_" + name, err
 }
 
+func (f verify) Check(string) error { return nil }
+
 func (f normalize) Normalize(body []byte, endpoint, account string, receivedAt time.Time) (events.Message, error) {
 	if account != "acct_of_"+endpoint {
 		return events.Message{}, fmt.Errorf("got account %q of another secret than %q", account, endpoint)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"log/slog"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -14,14 +13,9 @@ import (
 	"github.com/billbus/billbus/internal/fault"
 )
 
-const (
-	// resolveTimeout bounds the work on one message, which may need several calls of
-	// Stripe's API.
-	resolveTimeout = time.Minute
-	// repeatAfter is how long an ongoing failure is not logged again. Otherwise each
-	// waiting message would log the same.
-	repeatAfter = time.Minute
-)
+// resolveTimeout bounds the work on one message, which may need several calls of
+// Stripe's API.
+const resolveTimeout = time.Minute
 
 // Reader reads the object of a message from Stripe's API, in the message's mode and
 // account, and returns it as a message. It returns false if Stripe does not have the
@@ -63,10 +57,8 @@ type ResolveConfig struct {
 // the event if Stripe has posted it, too. A snapshot is kept in a bucket before it is
 // published; see [Resolve.snapshot].
 type Resolve struct {
-	cfg ResolveConfig
-
-	mu     sync.Mutex
-	logged map[fault.Reason]time.Time // when a failure was last logged
+	cfg      ResolveConfig
+	failures Repeats
 }
 
 // NewResolve returns a handler, or an error if cfg is incomplete.
@@ -74,7 +66,7 @@ func NewResolve(cfg ResolveConfig) (*Resolve, error) {
 	if err := requireAll(cfg); err != nil {
 		return nil, err
 	}
-	return &Resolve{cfg: cfg, logged: map[fault.Reason]time.Time{}}, nil
+	return &Resolve{cfg: cfg, failures: Repeats{Every: repeatAfter}}, nil
 }
 
 // Unresolved returns why a message has to be resolved, or "" if it does not. Ignored
@@ -167,7 +159,7 @@ func (h *Resolve) report(about events.Message, done resolution, start time.Time,
 	h.cfg.Metrics.ResolveDone(done.outcome)
 	attrs := []any{"outcome", done.outcome, "duration_ms", milliseconds(now.Sub(start))}
 	if about.ID != "" {
-		attrs = append(attrs, "event_id", events.SafeID(about.ID), "subject", about.Type)
+		attrs = append(attrs, Describe(about)...)
 	}
 	if done.publishedID != "" {
 		attrs = append(attrs, "published_id", events.SafeID(done.publishedID))
@@ -176,22 +168,5 @@ func (h *Resolve) report(about events.Message, done resolution, start time.Time,
 		h.cfg.Log.Info("resolve", attrs...)
 		return
 	}
-	attrs = append(attrs, "reason", fault.ReasonOf(err), "error", err)
-	h.cfg.Log.Log(context.Background(), h.level(err, now), "resolve", attrs...)
-}
-
-// level returns the level at which to log a failure: debug if a failure with the same
-// reason was logged a moment ago.
-func (h *Resolve) level(err error, now time.Time) slog.Level {
-	if fault.KindOf(err) != fault.Transient {
-		return slog.LevelWarn
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	reason := fault.ReasonOf(err)
-	if at, ok := h.logged[reason]; ok && now.Sub(at) < repeatAfter {
-		return slog.LevelDebug
-	}
-	h.logged[reason] = now
-	return slog.LevelWarn
+	h.failures.failed(h.cfg.Log, err, now, "resolve", attrs...)
 }

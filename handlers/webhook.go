@@ -21,17 +21,23 @@ const (
 	signatureHeader = "Stripe-Signature"
 	// retryAfter is a hint in seconds. Stripe follows its own schedule.
 	retryAfter = "5"
-	// bodyTimeout bounds how long a sender may take to send the body.
-	bodyTimeout = 10 * time.Second
-	// slotTimeout is how long a webhook waits while too many are being published. It
-	// is short, because the time for publishing comes on top.
-	slotTimeout = 300 * time.Millisecond
+	// answerTimeout bounds how long an answer waits for a sender that does not read.
+	// Other answers wait for nothing: they are small, and the system takes them.
+	answerTimeout = time.Second
+	// restTimeout bounds how long the rest of a refused request is read. A sender
+	// that is still sending would otherwise not see the answer.
+	restTimeout = time.Second
+	// rejectionsEvery is how long rejections are not logged again. Anyone can cause
+	// them.
+	rejectionsEvery = time.Second
 )
 
-// Verifier checks Stripe's signature of a body. It returns the name of the secret
-// that signed it, and the account whose endpoint has that secret: "" for the platform.
-// Its errors are marked (see [fault.New]).
+// Verifier checks Stripe's signature of a body. Its errors are marked (see [fault.New]).
 type Verifier interface {
+	// Check returns an error if a signature is missing or malformed. It needs no body.
+	Check(signature string) error
+	// Verify returns the name of the secret that signed the body, and the account whose
+	// endpoint has that secret: "" for the platform.
 	Verify(payload []byte, signature string) (name, account string, err error)
 }
 
@@ -57,7 +63,8 @@ type WebhookMetrics interface {
 type WebhookConfig struct {
 	Path          string
 	MaxBytes      int64
-	MaxConcurrent int // how many webhooks may be published at the same time
+	BodyBudget    int64 // the memory that bodies may use at the same time, in bytes
+	MaxConcurrent int   // how many webhooks may be published at the same time
 	Verifier      Verifier
 	Normalizer    Normalizer
 	// Publisher returns nil only when the message is durable.
@@ -73,8 +80,11 @@ type WebhookConfig struct {
 // answers 200 only after the stream has stored the message.
 // See https://docs.stripe.com/webhooks
 type Webhook struct {
-	cfg   WebhookConfig
-	slots chan struct{}
+	cfg        WebhookConfig
+	memory     memory
+	slots      turns
+	rejections Repeats
+	failures   Repeats
 }
 
 // NewWebhook returns a handler, or an error if cfg is incomplete.
@@ -82,7 +92,10 @@ func NewWebhook(cfg WebhookConfig) (*Webhook, error) {
 	if err := requireAll(cfg); err != nil {
 		return nil, err
 	}
-	return &Webhook{cfg: cfg, slots: make(chan struct{}, cfg.MaxConcurrent)}, nil
+	return &Webhook{
+		cfg: cfg, memory: newMemory(cfg.BodyBudget), slots: newTurns(int64(cfg.MaxConcurrent)),
+		rejections: Repeats{Every: rejectionsEvery}, failures: Repeats{Every: repeatAfter},
+	}, nil
 }
 
 // answer is the answer to a request, with what log and metrics say about it.
@@ -100,22 +113,28 @@ func (h *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := h.cfg.Now()
 	a := h.handle(w, r, start)
 	h.write(w, a)
-	h.report(a, h.cfg.Now().Sub(start))
+	h.report(a, r.RemoteAddr, start)
 }
 
 func (h *Webhook) handle(w http.ResponseWriter, r *http.Request, start time.Time) answer {
 	if refused, ok := h.refuse(r); ok {
 		return refused
 	}
-	body, err := h.read(w, r)
+	body, taken, err := h.memory.read(w, r, h.cfg.MaxBytes)
+	defer taken.giveBack()
 	if err != nil {
 		return unreadable(err)
 	}
 	endpoint, account, err := h.cfg.Verifier.Verify(body, r.Header.Get(signatureHeader))
 	if err != nil {
-		return reject(http.StatusBadRequest, "signature verification failed", fault.ReasonOf(err))
+		return notVerified(err)
 	}
 	h.cfg.Metrics.SecretVerified(endpoint)
+	work, ok := h.memory.verify(len(body))
+	defer work.giveBack()
+	if !ok {
+		return unavailable(events.Message{}, errMemory)
+	}
 	msg, err := h.cfg.Normalizer.Normalize(body, endpoint, account, start)
 	if err != nil {
 		return reject(http.StatusBadRequest, "not a Stripe event", fault.NotAnEvent)
@@ -126,8 +145,8 @@ func (h *Webhook) handle(w http.ResponseWriter, r *http.Request, start time.Time
 	return accepted(msg)
 }
 
-// refuse answers requests that cannot be webhooks. A mux would redirect unclean
-// paths, which Stripe counts as a failure.
+// refuse answers requests that cannot be webhooks, before anything is read. A mux would
+// redirect unclean paths, which Stripe counts as a failure.
 func (h *Webhook) refuse(r *http.Request) (answer, bool) {
 	encoding := r.Header.Get("Content-Encoding")
 	switch {
@@ -140,16 +159,20 @@ func (h *Webhook) refuse(r *http.Request) (answer, bool) {
 	case r.ContentLength > h.cfg.MaxBytes:
 		return reject(http.StatusRequestEntityTooLarge, "too large", fault.TooLarge), true
 	}
+	if err := h.cfg.Verifier.Check(r.Header.Get(signatureHeader)); err != nil {
+		return notVerified(err), true
+	}
 	return answer{}, false
 }
 
-func (h *Webhook) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	// The response writers of tests have no deadline.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
-	return io.ReadAll(http.MaxBytesReader(w, r.Body, h.cfg.MaxBytes))
+func notVerified(err error) answer {
+	return reject(http.StatusBadRequest, "signature verification failed", fault.ReasonOf(err))
 }
 
 func unreadable(err error) answer {
+	if fault.ReasonOf(err) == fault.MemoryUsedUp {
+		return unavailable(events.Message{}, err)
+	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return reject(http.StatusRequestEntityTooLarge, "too large", fault.TooLarge)
 	}
@@ -158,10 +181,11 @@ func unreadable(err error) answer {
 
 // publish returns nil only if the message is in the stream.
 func (h *Webhook) publish(r *http.Request, msg events.Message) error {
-	if !h.acquire() {
+	slot := share{turns: h.slots}
+	defer slot.giveBack()
+	if !slot.grow(1) {
 		return fault.New(fault.Transient, fault.TooManyWebhooks, errors.New("too many webhooks at once"))
 	}
-	defer func() { <-h.slots }()
 	subject, out, err := outgoing(msg, h.cfg.MaxMessage(), r.Header.Get(HeaderTraceparent))
 	if err != nil {
 		return fault.New(fault.Transient, fault.CannotBeEncoded, err)
@@ -170,22 +194,6 @@ func (h *Webhook) publish(r *http.Request, msg events.Message) error {
 	err = h.cfg.Publisher.Publish(subject, out)
 	h.cfg.Metrics.PublishDone(h.cfg.Now().Sub(start))
 	return err
-}
-
-func (h *Webhook) acquire() bool {
-	select {
-	case h.slots <- struct{}{}:
-		return true
-	default:
-	}
-	timer := time.NewTimer(slotTimeout)
-	defer timer.Stop()
-	select {
-	case h.slots <- struct{}{}:
-		return true
-	case <-timer.C:
-		return false
-	}
 }
 
 func reject(status int, text string, reason fault.Reason) answer {
@@ -214,42 +222,47 @@ func accepted(msg events.Message) answer {
 }
 
 func (h *Webhook) write(w http.ResponseWriter, a answer) {
+	// The response writers of tests have no deadlines.
+	control := http.NewResponseController(w)
+	_ = control.SetWriteDeadline(time.Now().Add(answerTimeout))
 	header := w.Header()
 	header.Set("Content-Type", "application/json")
 	header.Set("Content-Length", strconv.Itoa(len(a.body)))
+	if a.status != http.StatusOK {
+		// Only those whose webhooks are accepted may keep a connection.
+		header.Set("Connection", "close")
+		_ = control.SetReadDeadline(time.Now().Add(restTimeout))
+	}
 	switch a.status {
 	case http.StatusMethodNotAllowed:
 		header.Set("Allow", http.MethodPost)
 	case http.StatusServiceUnavailable:
 		header.Set("Retry-After", retryAfter)
-	case http.StatusRequestEntityTooLarge:
-		header.Set("Connection", "close")
 	}
 	w.WriteHeader(a.status)
 	// If the sender is gone, it will send again.
 	_, _ = io.WriteString(w, a.body)
 }
 
-// report logs and counts a webhook. The logged ids and subjects cannot contain other
-// parts of the payload.
-func (h *Webhook) report(a answer, took time.Duration) {
+// report logs and counts a webhook. The logged ids, types and subjects cannot contain
+// other parts of the payload.
+func (h *Webhook) report(a answer, peer string, start time.Time) {
+	now := h.cfg.Now()
+	took := now.Sub(start)
 	h.cfg.Metrics.WebhookDone(a.outcome, took)
 	attrs := []any{"outcome", a.outcome, "status", a.status, "duration_ms", milliseconds(took)}
-	if a.reason != "" {
-		attrs = append(attrs, "reason", a.reason)
-	}
 	if a.message.ID != "" {
-		attrs = append(attrs, "event_id", events.SafeID(a.message.ID), "subject", a.message.Type, "endpoint", a.message.StripeEndpoint)
+		attrs = append(append(attrs, Describe(a.message)...), "endpoint", a.message.StripeEndpoint)
 	}
 	switch a.outcome {
+	case "rejected":
+		h.cfg.Metrics.WebhookRejected(a.reason)
+		h.rejections.log(h.cfg.Log, slog.LevelWarn, "", now, "webhook", append(attrs, "reason", a.reason, "peer", peer)...)
+	case "unavailable":
+		h.failures.log(h.cfg.Log, slog.LevelError, string(a.reason), now, "webhook", append(attrs, "reason", a.reason, "error", a.err)...)
 	case "ignored":
 		h.cfg.Metrics.WebhookIgnored(a.message.Data.Ignored)
 		h.cfg.Log.Info("webhook", attrs...)
-	case "rejected":
-		h.cfg.Metrics.WebhookRejected(a.reason)
-		h.cfg.Log.Warn("webhook", attrs...)
-	case "unavailable":
-		h.cfg.Log.Error("webhook", append(attrs, "error", a.err)...)
 	default:
 		h.cfg.Log.Info("webhook", attrs...)
 	}

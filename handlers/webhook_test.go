@@ -38,7 +38,7 @@ type webhookTest struct {
 func newWebhookTest() *webhookTest {
 	s := &webhookTest{}
 	s.WebhookConfig = handlers.WebhookConfig{
-		Path: path, MaxBytes: maxBytes, MaxConcurrent: 1,
+		Path: path, MaxBytes: maxBytes, BodyBudget: 1 << 20, MaxConcurrent: 1,
 		Verifier: verify(func([]byte, string) (string, error) { return "main", nil }),
 		Normalizer: normalize(func([]byte, string, time.Time) (events.Message, error) {
 			return subscriptionMessage(), nil
@@ -72,8 +72,12 @@ func (s *webhookTest) handler(t *testing.T) *handlers.Webhook {
 
 func (s *webhookTest) serve(t *testing.T, r *http.Request) *httptest.ResponseRecorder {
 	t.Helper()
+	return serve(s.handler(t), r)
+}
+
+func serve(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
-	s.handler(t).ServeHTTP(w, r)
+	h.ServeHTTP(w, r)
 	return w
 }
 
@@ -210,6 +214,9 @@ func TestWebhookAnswers(t *testing.T) {
 				t.Errorf("got %d %s, want %d %s", w.Code, w.Body, tt.status, tt.body)
 			}
 			want := http.Header{"Content-Type": {"application/json"}, "Content-Length": {fmt.Sprint(len(tt.body))}}
+			if tt.status != http.StatusOK {
+				want.Set("Connection", "close")
+			}
 			for key, value := range tt.header {
 				want.Set(key, value)
 			}
@@ -522,13 +529,15 @@ func TestWebhookLogsOneLineWithoutSecrets(t *testing.T) {
 	}{
 		"stored": {func(*webhookTest) {}, map[string]any{
 			"level": "INFO", "msg": "webhook", "outcome": "stored", "status": 200.0, "duration_ms": 3.0,
-			"event_id": events.SafeID(secret), "subject": "subscription.updated", "endpoint": "main",
+			"event_id": events.SafeID(secret), "type": "customer.subscription.updated", "subject": "subscription.updated",
+			"subscription_id": "sub_1", "endpoint": "main",
 		}},
 		"unavailable": {func(s *webhookTest) {
 			s.failsToPublish(fault.New(fault.Transient, fault.NATSTimeout, errors.New("no ack")))
 		}, map[string]any{
 			"level": "ERROR", "msg": "webhook", "outcome": "unavailable", "status": 503.0, "duration_ms": 3.0, "reason": "nats_timeout",
-			"event_id": events.SafeID(secret), "subject": "subscription.updated", "endpoint": "main", "error": "no ack",
+			"event_id": events.SafeID(secret), "type": "customer.subscription.updated", "subject": "subscription.updated",
+			"subscription_id": "sub_1", "endpoint": "main", "error": "no ack", "count": 1.0,
 		}},
 		"not verified": {
 			func(s *webhookTest) {
@@ -537,6 +546,7 @@ func TestWebhookLogsOneLineWithoutSecrets(t *testing.T) {
 				})
 			}, map[string]any{
 				"level": "WARN", "msg": "webhook", "outcome": "rejected", "status": 400.0, "duration_ms": 1.0, "reason": "mismatch",
+				"peer": "192.0.2.1:1234", "count": 1.0,
 			},
 		},
 		"not an event": {
@@ -546,6 +556,7 @@ func TestWebhookLogsOneLineWithoutSecrets(t *testing.T) {
 				})
 			}, map[string]any{
 				"level": "WARN", "msg": "webhook", "outcome": "rejected", "status": 400.0, "duration_ms": 1.0, "reason": "not_an_event",
+				"peer": "192.0.2.1:1234", "count": 1.0,
 			},
 		},
 	}
@@ -571,6 +582,7 @@ func TestNewWebhookNeedsEveryCollaborator(t *testing.T) {
 	t.Parallel()
 	for name, remove := range map[string]func(*handlers.WebhookConfig){
 		"path":        func(c *handlers.WebhookConfig) { c.Path = "" },
+		"budget":      func(c *handlers.WebhookConfig) { c.BodyBudget = 0 },
 		"limit":       func(c *handlers.WebhookConfig) { c.MaxBytes = 0 },
 		"slots":       func(c *handlers.WebhookConfig) { c.MaxConcurrent = 0 },
 		"verifier":    func(c *handlers.WebhookConfig) { c.Verifier = nil },

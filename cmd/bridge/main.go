@@ -28,6 +28,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 			return bridge.Provision(ctx, cfg, stdout, logger(cfg, stderr))
 		},
 		Doctor: func(context.Context) error { return bridge.Doctor(cfg, os.Stdin, stdout, time.Now) },
+		Health: func(ctx context.Context) error { return ops.PrintHealth(ctx, cfg.AdminAddr, cfg.Health.JSON, stdout) },
 	}), args, getenv, stdout, stderr)
 }
 
@@ -42,6 +43,7 @@ func serve(ctx context.Context, cfg config.Bridge, log *slog.Logger) error {
 	}
 	hup, ignore := ops.Hangup()
 	defer ignore()
+	ops.LimitMemory(log)
 	deps := ops.NewDeps(log)
 	b, err := bridge.Open(cfg, bridge.Deps{Deps: deps, Hangup: hup})
 	if err != nil {

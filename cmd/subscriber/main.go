@@ -29,6 +29,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		Replay: func(ctx context.Context) error {
 			return subscriber.Replay(ctx, cfg, stdout, stderr, logger(cfg, stderr))
 		},
+		Health: func(ctx context.Context) error { return ops.PrintHealth(ctx, cfg.AdminAddr, cfg.Health.JSON, stdout) },
 	}), args, getenv, stdout, stderr)
 }
 
@@ -41,6 +42,7 @@ func consume(ctx context.Context, cfg config.Subscriber, log *slog.Logger) error
 	if err != nil {
 		return err
 	}
+	ops.LimitMemory(log)
 	deps := ops.NewDeps(log)
 	s, err := subscriber.Open(cfg, deps)
 	if err != nil {

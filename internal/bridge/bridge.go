@@ -69,6 +69,7 @@ func Open(cfg config.Bridge, deps Deps) (*Bridge, error) {
 	if b.listener, err = ops.Listen("LISTEN_ADDR", cfg.Webhook.Addr); err != nil {
 		return nil, err
 	}
+	b.listener = ops.Limit(b.listener, cfg.Webhook.MaxConnections)
 	if err := b.connect(); err != nil {
 		return nil, errors.Join(err, b.listener.Close())
 	}
@@ -94,7 +95,7 @@ func (b *Bridge) assemble() error {
 	}
 	b.publisher = &watchedPublisher{next: publisher, now: b.deps.Now, missing: b.streams.Wake}
 	b.webhook, err = handlers.NewWebhook(handlers.WebhookConfig{
-		Path: b.cfg.Webhook.Path, MaxBytes: b.cfg.Webhook.MaxBytes, MaxConcurrent: maxConcurrent,
+		Path: b.cfg.Webhook.Path, MaxBytes: b.cfg.Webhook.MaxBytes, BodyBudget: b.cfg.Webhook.BodyBudget, MaxConcurrent: maxConcurrent,
 		Verifier: b.verifier, Normalizer: webhookEvents{b.normalizer, b.warnUnresolved(), b.apiKeys().Has}, Publisher: b.publisher, MaxMessage: b.bus.MaxMessage,
 		Now: b.deps.Now, Metrics: b.webhookMetrics(), Log: b.deps.Log,
 	})
@@ -191,5 +192,7 @@ func resolving(msg events.Message, resolves bool) events.Message {
 }
 
 func (b *Bridge) webhookMetrics() handlers.WebhookMetrics {
-	return &ignoredWarnings{WebhookMetrics: b.deps.Metrics, log: b.deps.Log, now: b.deps.Now, reasons: map[string]ignoredEvents{}}
+	return &ignoredWarnings{
+		WebhookMetrics: b.deps.Metrics, log: b.deps.Log, now: b.deps.Now, reasons: handlers.Repeats{Every: ignoredInterval},
+	}
 }

@@ -175,10 +175,10 @@ func (b *Bridge) warnUnresolved() func(events.Message) {
 		case handlers.Unresolved(msg) == "":
 		case !resolves && first(""):
 			b.deps.Log.Warn("Stripe sends thin events or only some items of a subscription; set STRIPE_API_KEY to read the rest from Stripe",
-				"event_id", events.SafeID(msg.ID), "subject", msg.Type)
+				handlers.Describe(msg)...)
 		case resolves && !keys.Has(account) && first(account):
 			b.deps.Log.Warn("Stripe sends thin events or only some items of a subscription, and there is no key for the account; "+
-				"add one to STRIPE_API_KEYS to read the rest from Stripe", "account", msg.Account(), "event_id", events.SafeID(msg.ID), "subject", msg.Type)
+				"add one to STRIPE_API_KEYS to read the rest from Stripe", append(handlers.Describe(msg), "account", msg.Account())...)
 		}
 	}
 }

@@ -3,7 +3,7 @@ package cli
 import "github.com/billbus/billbus/config"
 
 // BridgeRuns is the code of the bridge's commands.
-type BridgeRuns struct{ Serve, Provision, Doctor Run }
+type BridgeRuns struct{ Serve, Provision, Doctor, Health Run }
 
 // Bridge defines the commands of the bridge. They load their settings into c.
 func Bridge(c *config.Bridge, run BridgeRuns) Command {
@@ -14,6 +14,7 @@ func Bridge(c *config.Bridge, run BridgeRuns) Command {
 			bridgeServe(c, run.Serve),
 			bridgeProvision(c, run.Provision),
 			bridgeDoctor(c, run.Doctor),
+			health("bridge", "--admin-addr :9090", config.BridgeHealth(c), run.Health),
 		},
 	}
 }

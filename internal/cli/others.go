@@ -2,6 +2,21 @@ package cli
 
 import "github.com/billbus/billbus/config"
 
+// health is the command of a program that asks the one that runs.
+func health(program, addr string, settings config.Settings, run Run) Command {
+	return Command{
+		Name:  "health",
+		Short: "Ask the " + program + " that runs whether it is ready",
+		Long:  "It prints each check. Exit status 0 means that the " + program + " is ready, 1 that it is not or does not answer.",
+		Examples: []Example{
+			{"Print the checks, with what is wrong", program + " health"},
+			{"Ask in a container, for scripts", program + " health " + addr + " --json"},
+		},
+		Settings: settings,
+		Run:      run,
+	}
+}
+
 // Standalone defines the program that runs everything in one process. It loads its settings into c.
 func Standalone(c *config.Standalone, run Run) Command {
 	return Command{

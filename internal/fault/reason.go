@@ -31,6 +31,7 @@ const (
 // Reasons for not publishing a message.
 const (
 	TooManyWebhooks Reason = "saturated"
+	MemoryUsedUp    Reason = "memory"
 	NATSUnreachable Reason = "nats_unreachable"
 	NATSTimeout     Reason = "nats_timeout"
 	StreamMissing   Reason = "stream_missing"

@@ -52,7 +52,10 @@ func newServer(h http.Handler, log *slog.Logger) (*http.Server, *busyConns) {
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
-		IdleTimeout:       2 * time.Minute,
+		// For clients that do not read.
+		WriteTimeout: 30 * time.Second,
+		// Longer than proxies keep idle connections: a request on one that is just being closed would fail.
+		IdleTimeout: 2 * time.Minute,
 		// A signature header with a thousand entries has 69 KB. A request that is refused here never
 		// reaches the handler, and is neither logged nor counted.
 		MaxHeaderBytes: 256 << 10,
@@ -93,6 +96,9 @@ func stop(ctx context.Context, srv *http.Server, busy *busyConns, grace time.Dur
 type busyConns struct{ conns sync.Map }
 
 func (b *busyConns) note(conn net.Conn, state http.ConnState) {
+	if c, ok := conn.(*headerConn); ok {
+		c.note(state)
+	}
 	if state == http.StateActive {
 		b.conns.Store(conn, nil)
 		return

@@ -1,6 +1,7 @@
 package ops_test
 
 import (
+	"errors"
 	"log/slog"
 	"strings"
 	"testing"
@@ -15,5 +16,15 @@ func TestLoggerChoosesTextForATerminal(t *testing.T) {
 	ops.NewLogger(terminal.File, slog.LevelInfo, "").Info("hello")
 	if got := terminal.Printed(); !strings.Contains(got, "level=INFO msg=hello") {
 		t.Errorf("got %q, want text", got)
+	}
+}
+
+func TestHealthOnATerminalHasColors(t *testing.T) {
+	t.Parallel()
+	terminal := kit.NewTerminal(t, 30)
+	err := ops.PrintHealth(t.Context(), admin(t, errors.New("stream BILLBUS is missing: run bridge provision")), false, terminal.File)
+	got := terminal.Printed()
+	if !errors.Is(err, ops.ErrNotReady) || !strings.Contains(got, "✗ streams: stream BILLBUS") || !strings.Contains(got, "\x1b[31m") {
+		t.Errorf("got %v and %q, want the failure in red", err, got)
 	}
 }

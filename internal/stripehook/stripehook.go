@@ -54,15 +54,19 @@ func (v *Verifier) Names(account string) bool {
 	return account != "" && slices.ContainsFunc(*v.keys.Load(), func(k Key) bool { return k.Account == account })
 }
 
+// Check returns an error if a header cannot be that of a signed webhook, whatever its payload is. The error is
+// one of those of Verify.
+func (v *Verifier) Check(header string) error {
+	_, err := readSigned(header)
+	return err
+}
+
 // Verify returns the name and the account of the key that signed the payload. An error is marked as
 // [fault.Rejected], with a reason, and quotes neither the header nor a key.
 func (v *Verifier) Verify(payload []byte, header string) (name, account string, err error) {
-	if header == "" {
-		return "", "", reject(fault.SignatureMissing, "no signature header")
-	}
-	h, ok := ReadHeader(header)
-	if !ok {
-		return "", "", reject(fault.Malformed, "malformed signature header")
+	h, err := readSigned(header)
+	if err != nil {
+		return "", "", err
 	}
 	key, ok := match(*v.keys.Load(), payload, h)
 	if !ok {
@@ -74,11 +78,22 @@ func (v *Verifier) Verify(payload []byte, header string) (name, account string, 
 	return key.Name, key.Account, nil
 }
 
+func readSigned(header string) (Header, error) {
+	if header == "" {
+		return Header{}, reject(fault.SignatureMissing, "no signature header")
+	}
+	h, ok := ReadHeader(header)
+	if !ok {
+		return Header{}, reject(fault.Malformed, "malformed signature header")
+	}
+	if !h.Signed() {
+		return Header{}, reject(fault.NoMatchingSecret, "no signature of scheme v1")
+	}
+	return h, nil
+}
+
 // match returns the key that signed the payload, at any time.
 func match(keys []Key, payload []byte, h Header) (Key, bool) {
-	if !h.Signed() {
-		return Key{}, false
-	}
 	plain := h.String()
 	for _, key := range keys {
 		if webhook.ValidatePayloadIgnoringTolerance(payload, plain, key.Secret) == nil {

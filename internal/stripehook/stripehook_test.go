@@ -131,6 +131,22 @@ func TestVerifyRejects(t *testing.T) {
 	}
 }
 
+// The header alone shows that nothing was signed.
+func TestCheckNeedsNoPayload(t *testing.T) {
+	t.Parallel()
+	stamp := fmt.Sprintf("t=%d", now.Unix())
+	for header, want := range map[string]fault.Reason{
+		"": fault.SignatureMissing, "nonsense": fault.Malformed, stamp: fault.NoMatchingSecret, stamp + ",v1=00": fault.NoMatchingSecret,
+	} {
+		if err := verifier(t, main).Check(header); fault.ReasonOf(err) != want || fault.KindOf(err) != fault.Rejected {
+			t.Errorf("%q: got %v, want %s", header, err, want)
+		}
+	}
+	if err := verifier(t, main).Check(header(main, now, []byte("another body"))); err != nil {
+		t.Errorf("got %v of a header that may be right", err)
+	}
+}
+
 func TestVerifyRejectsEveryChangedByte(t *testing.T) {
 	t.Parallel()
 	v, good := verifier(t, main), header(main, now, body)

@@ -32,6 +32,9 @@ const (
 	prometheus    = "github.com/prometheus/client_golang"
 	errgroup      = "golang.org/x/sync/errgroup"
 	rateLimit     = "golang.org/x/time/rate"
+	semaphore     = "golang.org/x/sync/semaphore"
+	netutil       = "golang.org/x/net/netutil"
+	memlimit      = "github.com/KimMachineGun/automemlimit"
 	goPretty      = "github.com/jedib0t/go-pretty"
 	terminal      = "golang.org/x/term"
 	systemCalls   = "golang.org/x/sys"
@@ -52,12 +55,12 @@ var table = map[string][]string{
 	"events/access":   {"events"},
 	"events/ordering": {"events"},
 	"config":          {"internal/normalize", "internal/secret"},
-	"handlers":        {"events", "internal/fault", "internal/store", watermillMsg},
+	"handlers":        {"events", "internal/fault", "internal/store", watermillMsg, semaphore},
 
 	"internal/fault":  {},
 	"internal/secret": {},
 	"internal/cli":    {"config", cobra, pflag},
-	"internal/ops":    {"internal/fault", "internal/term", prometheus},
+	"internal/ops":    {"internal/fault", "internal/term", prometheus, netutil, semaphore, memlimit},
 	"internal/term":   {goPretty, terminal},
 
 	"internal/stripehook": {"internal/fault", stripe},

@@ -16,8 +16,6 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/nats-io/nats-server/v2/server"
-
-	"github.com/billbus/billbus/internal/ops"
 )
 
 func TestServicesSetKnownVariables(t *testing.T) {
@@ -53,39 +51,43 @@ func TestModeIsRequired(t *testing.T) {
 	}
 }
 
-// endpoint is the handler on a port of a container.
-type endpoint struct {
-	port    string
-	handler http.Handler
-}
-
-func TestHealthChecksUseExistingEndpoints(t *testing.T) {
+func TestHealthCheckOfNATSAsksAnEndpointThatExists(t *testing.T) {
 	t.Parallel()
-	admin := ops.AdminHandler(ops.NewHealth(), ops.NewMetrics())
 	opts := natsOptions(t)
-	served := map[string]endpoint{"nats": {itoa(opts.HTTPPort), startNATS(t, opts).HTTPHandler()}}
-	for _, p := range programs(t) {
-		served[p.name] = endpoint{port(t, p.admin), admin}
+	asked := healthURL(t, load(t).Services["nats"])
+	if asked.Hostname() != "127.0.0.1" || asked.Port() != itoa(opts.HTTPPort) {
+		t.Errorf("the health check asks %s, want port %d of 127.0.0.1", asked, opts.HTTPPort)
 	}
-	for name, want := range served {
-		asked := healthURL(t, load(t).Services[name])
-		if asked.Hostname() != "127.0.0.1" || asked.Port() != want.port {
-			t.Errorf("%s: the health check asks %s, want port %s of 127.0.0.1", name, asked, want.port)
+	w := httptest.NewRecorder()
+	startNATS(t, opts).HTTPHandler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", asked.RequestURI(), nil))
+	if w.Code != http.StatusOK {
+		t.Errorf("the health check of %s gets %d, want 200", asked.Path, w.Code)
+	}
+}
+
+// Its output is in docker inspect, and says which check fails.
+func TestHealthChecksOfTheProgramsAreTheirCommands(t *testing.T) {
+	t.Parallel()
+	for _, p := range programs(t) {
+		check := p.service.HealthCheck
+		if check == nil || !slices.Equal(check.Test, []string{"CMD", p.name, "health"}) {
+			t.Errorf("%s: got health check %+v, want its command health", p.name, check)
+			continue
 		}
-		w := httptest.NewRecorder()
-		want.handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", asked.RequestURI(), nil))
-		if w.Code != http.StatusOK {
-			t.Errorf("%s: the health check of %s gets %d, want 200", name, asked.Path, w.Code)
+		if asked, err := p.health(); err != nil || asked != p.admin {
+			t.Errorf("%s: its health check asks %s, %v, want %s", p.name, asked, err, p.admin)
+		}
+		if check.Timeout == nil || time.Duration(*check.Timeout) < 5*time.Second {
+			t.Errorf("%s: got timeout %v, want one in which all checks can fail", p.name, check.Timeout)
 		}
 	}
 }
 
-// A container must not be restarted because another one is down.
-func TestHealthChecksOfTheProgramsCheckLiveness(t *testing.T) {
+func TestEveryServiceHasAMemoryLimit(t *testing.T) {
 	t.Parallel()
-	for _, p := range programs(t) {
-		if got := healthURL(t, p.service).Path; got != "/healthz" {
-			t.Errorf("%s: got health check %s, want /healthz", p.name, got)
+	for name, service := range load(t).Services {
+		if service.MemLimit < 256<<20 {
+			t.Errorf("%s: got a memory limit of %d bytes", name, service.MemLimit)
 		}
 	}
 }

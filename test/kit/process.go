@@ -48,6 +48,9 @@ func (p *Process) Start(t testing.TB) {
 	t.Cleanup(func() { p.Kill(t) })
 }
 
+// PID returns the id of the process.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
 // Ended reports whether the process has ended.
 func (p *Process) Ended() bool {
 	select {

@@ -1,0 +1,121 @@
+package ops_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/billbus/billbus/internal/ops"
+	"github.com/billbus/billbus/test/kit"
+)
+
+// limited serves with at most n connections, and sends what it was asked for.
+func limited(t *testing.T, n int) (addr string, paths <-chan string) {
+	t.Helper()
+	ln, err := ops.Listen("LISTEN_ADDR", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := make(chan string, 1000)
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() {
+		served <- ops.Serve(ctx, ops.Limit(ln, n), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked <- r.URL.Path }), time.Minute, discard())
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	})
+	return ln.Addr().String(), asked
+}
+
+func dial(t *testing.T, addr string) net.Conn {
+	t.Helper()
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
+	return conn
+}
+
+func write(t *testing.T, conn net.Conn, format string, args ...any) {
+	t.Helper()
+	if _, err := fmt.Fprintf(conn, format, args...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func status(conn net.Conn) int {
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		return 0
+	}
+	_ = answer.Body.Close()
+	return answer.StatusCode
+}
+
+func TestConnectionsBeyondTheLimitWait(t *testing.T) {
+	t.Parallel()
+	addr, paths := limited(t, 1)
+	first, second := dial(t, addr), dial(t, addr)
+	write(t, second, "GET /second HTTP/1.1\r\nHost: x\r\n\r\n")
+	write(t, first, "GET /first HTTP/1.1\r\nHost: x\r\n\r\n")
+	if got := status(first); got != http.StatusOK || <-paths != "/first" || len(paths) > 0 {
+		t.Errorf("got %d, or the second connection was served, too", got)
+	}
+	_ = first.Close()
+	if got := status(second); got != http.StatusOK || <-paths != "/second" {
+		t.Errorf("got %d after the first connection was closed", got)
+	}
+}
+
+// Each long header takes memory before anything is known about its sender.
+func TestFewConnectionsSendLongHeaders(t *testing.T) {
+	t.Parallel()
+	const most, more = 64, 10
+	addr, _ := limited(t, 1000)
+	begin := "GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 20<<10)
+	statuses := make(chan int, most+more)
+	var conns []net.Conn
+	for range most + more {
+		conn := dial(t, addr)
+		_, _ = fmt.Fprint(conn, begin)
+		conns = append(conns, conn)
+		go func() { statuses <- status(conn) }()
+	}
+	for range more {
+		if got := <-statuses; got != 0 {
+			t.Errorf("got %d, want the connection closed", got)
+		}
+	}
+	short := dial(t, addr)
+	if write(t, short, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); status(short) != http.StatusOK {
+		t.Error("a short header was not served meanwhile")
+	}
+	for _, conn := range conns {
+		_, _ = fmt.Fprint(conn, "\r\n\r\n")
+	}
+	for range most {
+		if got := <-statuses; got != http.StatusOK {
+			t.Errorf("got %d, want the request served", got)
+		}
+	}
+	late := dial(t, addr)
+	kit.Eventually(t, "a long header is served again", func() bool {
+		_, _ = fmt.Fprint(late, begin, "\r\n\r\n")
+		if status(late) == http.StatusOK {
+			return true
+		}
+		late = dial(t, addr)
+		return false
+	})
+}
