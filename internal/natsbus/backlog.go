@@ -23,7 +23,7 @@ type Backlog struct {
 
 // progress is how far a consumer has come.
 type progress struct {
-	created time.Time // a consumer that was deleted and created again begins anew
+	created time.Time // a consumer that was deleted and created again starts over
 	floor   uint64    // up to this sequence, everything is acknowledged
 }
 

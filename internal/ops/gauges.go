@@ -51,6 +51,9 @@ func (m *Metrics) ReadBySubscriber() {
 	m.registry.MustRegister(m.pending, m.oldestPending, m.deadLetters, m.gaps)
 }
 
+// SetReady says whether a readiness check passes.
+func (m *Metrics) SetReady(check string, ok bool) { m.ready.WithLabelValues(check).Set(truth(ok)) }
+
 // SetNATSConnected says whether there is a connection to NATS.
 func (m *Metrics) SetNATSConnected(connected bool) { m.natsConnected.Set(truth(connected)) }
 
@@ -102,7 +105,7 @@ func (m *Metrics) watchReady(ctx context.Context, h *Health) {
 			return // the checks were canceled
 		}
 		for name, result := range report.Checks {
-			m.ready.WithLabelValues(name).Set(truth(result.OK))
+			m.SetReady(name, result.OK)
 		}
 	})
 }

@@ -141,8 +141,8 @@ func (s *Subscriber) readNATS(ctx context.Context) {
 	}
 }
 
-// readBacklog reads the age even if there is no right to it, so that the number does
-// not depend on that.
+// readBacklog sets the number of messages even if the age cannot be read: that takes one
+// more permission.
 func (s *Subscriber) readBacklog(ctx context.Context) {
 	pending, err := s.backlog.Pending(ctx)
 	if err != nil {
