@@ -1,6 +1,6 @@
 # The commands that CI runs. You need Go, make and a C compiler (for the race detector); other tools are
 # pinned in tools/. The targets asyncapi and examples also need Node.js with npm, and examples needs jq
-# and flock.
+# and flock. The target alerts needs promtool, or apt to download it.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -15,7 +15,7 @@ HISTORIES ?= 500
 SEED ?= 1
 
 # What CI runs, in this order; .ci/run takes the list from here.
-CI := fmt-check vet lint tidy-check fix-check build examples test guards asyncapi simulate race fuzz
+CI := fmt-check vet lint tidy-check fix-check build examples test guards asyncapi alerts simulate race fuzz
 
 .PHONY: $(CI) bench ordering-report fmt examples-deps ci ci-targets
 
@@ -58,6 +58,19 @@ guards:
 # parser, which exist only on npm.
 asyncapi:
 	cd tools/asyncapi && npm ci --ignore-scripts --no-audit --no-fund --silent && npm run --silent check
+
+# Prometheus's own check of the alert rules, and their tests: when each alert fires and when it does not.
+alerts: $(if $(shell command -v promtool),,bin/promtool)
+	PATH="$$PATH:$$PWD/bin"; cd deploy/prometheus; \
+	promtool check config --syntax-only prometheus.yml; \
+	promtool check rules alerts.yml; \
+	promtool test rules *_test.yml
+
+# Takes promtool out of the package: to install it would start a server on the port of the bridge's ADMIN_ADDR.
+bin/promtool:
+	dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; cd "$$dir"; \
+	apt-get download -q prometheus; dpkg-deb -x prometheus_*.deb .; \
+	install -D usr/bin/promtool $(CURDIR)/bin/promtool
 
 # What it costs to normalize, to publish and to commit an event. For benchstat: make bench COUNT=6.
 bench:

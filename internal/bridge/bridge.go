@@ -74,6 +74,8 @@ func Open(cfg config.Bridge, deps Deps) (*Bridge, error) {
 		return nil, errors.Join(err, b.listener.Close())
 	}
 	b.addChecks()
+	b.deps.Metrics.ReadByBridge()
+	b.secretsLoaded(keys(cfg.Webhook.Secrets), nil)
 	return b, nil
 }
 
@@ -106,6 +108,15 @@ func (b *Bridge) assemble() error {
 	return err
 }
 
+func (b *Bridge) updateGauges(ctx context.Context) {
+	ops.Every(ctx, ops.GaugeInterval, func() {
+		b.deps.Metrics.SetNATSConnected(b.bus.Check(ctx) == nil)
+		if bytes, limit, err := b.bus.StreamSize(ctx, b.cfg.Stream.Name); err == nil {
+			b.deps.Metrics.SetStreamSize(bytes, limit)
+		}
+	})
+}
+
 func (b *Bridge) addChecks() {
 	b.deps.Health.Check("nats", b.bus.Check)
 	b.deps.Health.Check("streams", b.streams.CheckStreams)
@@ -126,6 +137,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { b.streams.Run(ctx); return nil })
 	group.Go(func() error { b.watchSecrets(ctx); return nil })
+	group.Go(func() error { b.updateGauges(ctx); return nil })
 	group.Go(func() error { return b.bus.WaitClosed(ctx) })
 	group.Go(func() error { return b.resolver.run(ctx) })
 	group.Go(func() error {
@@ -154,7 +166,15 @@ func (b *Bridge) watchSecrets(ctx context.Context) {
 		secrets, err := config.ParseWebhookSecrets(string(text))
 		return keys(secrets), err
 	}
-	stripehook.Watch(ctx, read, b.verifier, reloadEvery, b.deps.Hangup, b.deps.Log)
+	stripehook.Watch(ctx, read, b.verifier, reloadEvery, b.deps.Hangup, b.secretsLoaded, b.deps.Log)
+}
+
+func (b *Bridge) secretsLoaded(keys []stripehook.Key, err error) {
+	names := make([]string, len(keys))
+	for i, key := range keys {
+		names[i] = key.Name
+	}
+	b.deps.Metrics.SecretsLoaded(names, err)
 }
 
 func keys(secrets []config.NamedSecret) []stripehook.Key {

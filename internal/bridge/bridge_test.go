@@ -435,3 +435,47 @@ func TestLogContainsNoPayloadAndNoSecret(t *testing.T) {
 		t.Error("the log does not contain the event's id, so the test proves nothing")
 	}
 }
+
+func TestGaugesOfTheBridge(t *testing.T) {
+	t.Parallel()
+	r := run(t, settings(t, "nats://127.0.0.1:1"))
+	for _, line := range []string{
+		"billbus_nats_connected 0", "billbus_stream_bytes NaN", "billbus_stream_limit_bytes NaN",
+		`billbus_secret_verifications_total{secret="main"} 0`, "billbus_secret_file_ignored 0",
+	} {
+		if !r.metric(t, line) {
+			t.Errorf("got no line %q", line)
+		}
+	}
+	connected := started(t, "STREAM_MAX_BYTES=1048576")
+	kit.Eventually(t, "the stream is measured", func() bool {
+		return connected.metric(t, "billbus_nats_connected 1") && connected.metric(t, "billbus_stream_bytes 0") &&
+			connected.metric(t, "billbus_stream_limit_bytes 1.048576e+06")
+	})
+}
+
+func TestAWrongFileOfSecretsIsMeasured(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "secrets")
+	if err := os.WriteFile(file, []byte("main="+secret), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := started(t, "STRIPE_WEBHOOK_SECRETS_FILE="+file)
+	if err := os.WriteFile(file, []byte("main=typo"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	kit.Eventually(t, "it is ignored", func() bool { return r.metric(t, "billbus_secret_file_ignored 1") })
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	r.hangup <- os.Interrupt
+	if !r.metric(t, `billbus_secret_verifications_total{secret="main"} 0`) {
+		t.Error("the secret in use has no series")
+	}
+	if err := os.WriteFile(file, []byte("next="+secret), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	kit.Eventually(t, "the new secret has a series", func() bool {
+		return r.metric(t, "billbus_secret_file_ignored 0") && r.metric(t, `billbus_secret_verifications_total{secret="next"} 0`)
+	})
+}

@@ -2,6 +2,7 @@ package natsbus
 
 import (
 	"context"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -10,3 +11,6 @@ import (
 func (s *Subscriber) SetBind(bind func(ctx context.Context, topic string) (jetstream.Consumer, error)) {
 	s.bind = bind
 }
+
+// At returns when the server counted.
+func (p Pending) At() time.Time { return p.at }

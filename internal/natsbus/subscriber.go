@@ -102,17 +102,6 @@ func (s *Subscriber) Close() error {
 	return nil
 }
 
-// Pending returns how many messages a durable consumer has not acknowledged yet,
-// delivered or not.
-func (b *Bus) Pending(ctx context.Context, stream, consumer string) (uint64, error) {
-	c, err := b.js.Consumer(ctx, stream, consumer)
-	if err != nil {
-		return 0, fmt.Errorf("looking up consumer %s: %w", consumer, err)
-	}
-	info := c.CachedInfo()
-	return info.NumPending + uint64(info.NumAckPending), nil
-}
-
 // subscription is one call of Subscribe. The goroutine of run owns those of the
 // deliveries, and ends after them.
 type subscription struct {

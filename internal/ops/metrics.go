@@ -31,34 +31,41 @@ type Metrics struct {
 	lag           prometheus.Histogram
 	redeliveries  prometheus.Counter
 	userIDs       *prometheus.CounterVec
-	// The gauges appear when they are first set. Before that, a value of 0 would say that all is well.
-	pending, deadLetters, gaps prometheus.Gauge
+	recreated     prometheus.Counter
+	reloadsFailed prometheus.Counter
+	secrets       []string // names of the signing secrets in use
+	gauges
 }
 
-// NewMetrics returns metrics in their own registry, which also has those of Go and the process.
+// NewMetrics returns metrics in their own registry, which also has those of Go and the process. Counters
+// begin at zero under each label that is known: Prometheus does not see the first increase of a counter
+// that appears with it.
 func NewMetrics() *Metrics {
 	m := &Metrics{
 		registry:      prometheus.NewRegistry(),
-		webhooks:      counters("billbus_webhooks_total", "Webhooks answered.", "outcome"),
+		webhooks:      counters("billbus_webhooks_total", "Webhooks answered.", "outcome", "stored", "ignored", "rejected", "unavailable"),
 		webhookTime:   histogram("billbus_webhook_duration_seconds", "From a webhook's arrival to its answer.", requestBuckets()),
-		rejections:    counters("billbus_webhook_rejections_total", "Webhooks refused.", "reason"),
-		ignored:       counters("billbus_webhooks_ignored_total", "Events stored and not admitted.", "reason"),
+		rejections:    counters("billbus_webhook_rejections_total", "Webhooks refused.", "reason", rejectionReasons()...),
+		ignored:       counters("billbus_webhooks_ignored_total", "Events stored and not admitted.", "reason", "livemode", "account"),
 		verifications: counters("billbus_secret_verifications_total", "Webhooks verified, by name of the secret.", "secret"),
 		publishTime:   histogram("billbus_publish_duration_seconds", "From publishing a message to the stream's answer.", requestBuckets()),
-		resolutions:   counters("billbus_resolutions_total", "Messages for which Stripe's API was to be asked.", "outcome"),
-		messages:      counters("billbus_messages_total", "Messages worked on.", "outcome"),
+		resolutions: counters("billbus_resolutions_total", "Messages for which Stripe's API was to be asked.", "outcome",
+			"event", "snapshot", "missing", "ignored", "rejected", "no_key", "unreadable", "transient"),
+		messages: counters("billbus_messages_total", "Messages worked on.", "outcome",
+			"applied", "recorded", "duplicate", "transient", "held", "permanent"),
 		applyTime:     histogram("billbus_apply_duration_seconds", "Storing one message.", requestBuckets()),
 		lag:           histogram("billbus_event_lag_seconds", "From an event's creation at Stripe to its state being stored.", lagBuckets()),
-		redeliveries:  prometheus.NewCounter(prometheus.CounterOpts{Name: "billbus_consumer_redeliveries_total", Help: "Messages delivered again."}),
-		userIDs:       counters("billbus_user_id_total", "User ids resolved, by where they were found.", "source"),
-		pending:       gauge("billbus_consumer_pending", "Messages of the stream that the consumer has not acknowledged yet."),
-		deadLetters:   gauge("billbus_dead_letters", "Dead letters now in their stream."),
-		gaps:          gauge("billbus_gaps", "Places where events of a subscription are missing, for 15 minutes or more."),
+		redeliveries:  counter("billbus_consumer_redeliveries_total", "Messages delivered again."),
+		userIDs:       counters("billbus_user_id_total", "User ids resolved, by where they were found.", "source", "subscription_metadata", "none"),
+		recreated:     counter("billbus_stream_recreated_total", "Streams that had been deleted and were created again."),
+		reloadsFailed: counter("billbus_secret_reloads_failed_total", "Attempts to read the file of signing secrets that failed."),
+		gauges:        newGauges(),
 	}
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		m.webhooks, m.webhookTime, m.rejections, m.ignored, m.verifications, m.publishTime, m.resolutions,
-		m.messages, m.applyTime, m.lag, m.redeliveries, m.userIDs,
+		m.messages, m.applyTime, m.lag, m.redeliveries, m.userIDs, m.recreated, m.reloadsFailed,
+		m.ready, m.natsConnected, m.streamDrift, m.secretsIgnored,
 	)
 	return m
 }
@@ -108,14 +115,8 @@ func (m *Metrics) EventLag(d time.Duration) { m.lag.Observe(max(d, 0).Seconds())
 // Redelivered counts a message that had been delivered before.
 func (m *Metrics) Redelivered() { m.redeliveries.Inc() }
 
-// SetConsumerPending sets how many messages wait in the stream.
-func (m *Metrics) SetConsumerPending(n uint64) { m.set(m.pending, n) }
-
-// SetDeadLetters sets how many dead letters there are.
-func (m *Metrics) SetDeadLetters(n uint64) { m.set(m.deadLetters, n) }
-
-// SetGaps sets in how many places events are missing.
-func (m *Metrics) SetGaps(n uint64) { m.set(m.gaps, n) }
+// StreamRecreated counts a stream that existed before, was deleted, and was created again.
+func (m *Metrics) StreamRecreated() { m.recreated.Inc() }
 
 // UserID counts a user id by its source.
 func (m *Metrics) UserID(source string) { m.userIDs.WithLabelValues(source).Inc() }
@@ -133,19 +134,30 @@ func lagBuckets() []float64 {
 	return []float64{1, 2, 5, 10, 30, minute, 5 * minute, 15 * minute, hour, 6 * hour, day, 3 * day, 7 * day}
 }
 
-func counters(name, help, label string) *prometheus.CounterVec {
-	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label})
+func rejectionReasons() []string {
+	var names []string
+	for _, reason := range []fault.Reason{
+		fault.WrongPath, fault.WrongMethod, fault.WrongEncoding, fault.TooLarge, fault.BodyUnreadable, fault.SignatureMissing,
+		fault.Malformed, fault.NoMatchingSecret, fault.Stale, fault.FromTheFuture, fault.NotAnEvent,
+	} {
+		names = append(names, string(reason))
+	}
+	return names
+}
+
+func counter(name, help string) prometheus.Counter {
+	return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+}
+
+// counters returns a counter with one label, whose known values begin at zero.
+func counters(name, help, label string, known ...string) *prometheus.CounterVec {
+	vec := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label})
+	for _, value := range known {
+		vec.WithLabelValues(value)
+	}
+	return vec
 }
 
 func histogram(name, help string, buckets []float64) prometheus.Histogram {
 	return prometheus.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets})
-}
-
-func gauge(name, help string) prometheus.Gauge {
-	return prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
-}
-
-func (m *Metrics) set(g prometheus.Gauge, n uint64) {
-	g.Set(float64(n))
-	_ = m.registry.Register(g) // fails if it is registered already
 }

@@ -45,18 +45,36 @@ func NewDeps(log *slog.Logger) Deps {
 	return Deps{Log: log, Metrics: NewMetrics(), Health: NewHealth(), Now: time.Now}
 }
 
-// WithAdmin serves the admin address until run returns. After ctx is done, while run
-// drains, the program is not ready but alive.
+// WithAdmin serves the admin address until run returns, and keeps the metric of
+// readiness up to date. After ctx is done, while run drains, the program is not ready
+// but alive.
 func WithAdmin(ctx context.Context, ln net.Listener, deps Deps, run func(context.Context) error) error {
 	adminCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	watched := make(chan struct{})
+	go func() { defer close(watched); deps.Metrics.watchReady(adminCtx, deps.Health) }()
 	served := make(chan error, 1)
 	go func() { served <- Serve(adminCtx, ln, AdminHandler(deps.Health, deps.Metrics), time.Second, deps.Log) }()
 	unready := context.AfterFunc(ctx, deps.Health.Shutdown)
 	defer unready()
 	err := run(ctx)
 	stop()
+	<-watched
 	if adminErr := <-served; err == nil {
 		err = adminErr
 	}
 	return err
+}
+
+// Every calls f at once and then at every interval, until ctx is done.
+func Every(ctx context.Context, interval time.Duration, f func()) {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		f()
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
 }

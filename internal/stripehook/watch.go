@@ -14,9 +14,13 @@ import (
 //
 // Watch logs each change with the names of the keys. While read fails or its keys are refused, the old keys
 // remain in use, and each different error is logged once: a broken file neither stops webhooks nor fills
-// the log. Errors of read are logged and must not quote a secret.
-func Watch(ctx context.Context, read func() ([]Key, error), v *Verifier, every time.Duration, hup <-chan os.Signal, log *slog.Logger) {
-	w := watcher{read: read, verifier: v, log: log}
+// the log. Errors of read are logged and must not quote a secret. After each attempt, loaded is called with
+// the keys in use or with the error.
+func Watch(
+	ctx context.Context, read func() ([]Key, error), v *Verifier, every time.Duration, hup <-chan os.Signal,
+	loaded func([]Key, error), log *slog.Logger,
+) {
+	w := watcher{read: read, verifier: v, loaded: loaded, log: log}
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {
@@ -34,6 +38,7 @@ func Watch(ctx context.Context, read func() ([]Key, error), v *Verifier, every t
 type watcher struct {
 	read      func() ([]Key, error)
 	verifier  *Verifier
+	loaded    func([]Key, error)
 	log       *slog.Logger
 	lastFault string
 }
@@ -45,6 +50,7 @@ func (w *watcher) reload(asked bool) {
 	if err == nil && (changed || asked) {
 		err = w.verifier.Replace(keys)
 	}
+	w.loaded(keys, err)
 	if err != nil {
 		w.failed(err, asked)
 		return

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -22,6 +23,24 @@ type source struct {
 	mu   sync.Mutex
 	keys []stripehook.Key
 	err  error
+
+	used   []stripehook.Key // what was loaded last
+	failed error            // what failed last
+}
+
+func (s *source) loaded(keys []stripehook.Key, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failed = err; err == nil {
+		s.used = keys
+	}
+}
+
+// outcome returns the keys that were loaded last, and whether the last attempt failed.
+func (s *source) outcome() ([]stripehook.Key, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.used, s.failed
 }
 
 func (s *source) read() ([]stripehook.Key, error) {
@@ -45,7 +64,7 @@ func watch(t *testing.T, scenario func(s *source, v *stripehook.Verifier, hup ch
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			stripehook.Watch(ctx, s.read, v, time.Second, hup, slog.New(slog.NewTextHandler(logged, nil)))
+			stripehook.Watch(ctx, s.read, v, time.Second, hup, s.loaded, slog.New(slog.NewTextHandler(logged, nil)))
 		}()
 		synctest.Wait()
 		scenario(s, v, hup, logged)
@@ -80,6 +99,9 @@ func TestWatchUsesChangedKeys(t *testing.T) {
 		if _, _, err := v.Verify(body, header(main, now, body)); fault.ReasonOf(err) != fault.NoMatchingSecret {
 			t.Errorf("the old key: got %v, want no_match", err)
 		}
+		if keys, err := s.outcome(); !slices.Equal(keys, []stripehook.Key{next}) || err != nil {
+			t.Errorf("got %v, %v reported, want the new key", keys, err)
+		}
 		tick()
 		if got := strings.Count(logged.String(), "secrets=[next]"); got != 1 {
 			t.Errorf("the change was logged %d times, want once: %s", got, logged)
@@ -109,9 +131,15 @@ func TestWatchKeepsOldKeysOnError(t *testing.T) {
 			if _, _, err := v.Verify(body, header(main, now, body)); err != nil {
 				t.Errorf("%v: the old key: %v", bad, err)
 			}
+			if _, err := s.outcome(); err == nil {
+				t.Errorf("%v was not reported", bad)
+			}
 		}
 		s.set(nil, main)
 		tick()
+		if _, err := s.outcome(); err != nil {
+			t.Errorf("got %v reported, want that the file is right again", err)
+		}
 		s.set(errors.New("truncated"))
 		tick()
 		if got := strings.Count(logged.String(), "truncated"); got != 2 {

@@ -2,11 +2,8 @@ package subscriber
 
 import (
 	"bytes"
-	"context"
 	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/google/go-cmp/cmp"
@@ -92,20 +89,6 @@ func TestReplayHandlesEachIDOnceAtATime(t *testing.T) {
 	if diff := cmp.Diff([][]string{{"a", "b", "", ""}, {"a", "b"}}, [][]string{ids(first), ids(rest)}); diff != "" {
 		t.Errorf("first and rest (-want +got):\n%s", diff)
 	}
-}
-
-func TestEveryCallsAtOnceAndAtEachInterval(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), 25*time.Second)
-		defer cancel()
-		start := time.Now()
-		var calls []time.Duration
-		every(ctx, 10*time.Second, func() { calls = append(calls, time.Since(start)) })
-		if diff := cmp.Diff([]time.Duration{0, 10 * time.Second, 20 * time.Second}, calls); diff != "" {
-			t.Errorf("calls (-want +got):\n%s", diff)
-		}
-	})
 }
 
 func TestShortIDLeavesWordsAlone(t *testing.T) {

@@ -25,10 +25,7 @@ import (
 	"github.com/billbus/billbus/internal/verify"
 )
 
-const (
-	gaugeInterval = 5 * time.Second
-	gapTimeout    = 30 * time.Second
-)
+const gapTimeout = 30 * time.Second
 
 // Subscriber consumes the stream once Run is called.
 type Subscriber struct {
@@ -40,6 +37,7 @@ type Subscriber struct {
 	letters *natsbus.DeadLetters
 	router  *natsbus.Router
 	gaps    *verify.GapWatch
+	backlog *natsbus.Backlog
 }
 
 // Open checks the configuration and starts to connect to MongoDB and NATS, without
@@ -58,6 +56,7 @@ func Open(cfg config.Subscriber, deps ops.Deps) (*Subscriber, error) {
 	if err := s.connect(); err != nil {
 		return nil, errors.Join(err, s.closeStore())
 	}
+	s.deps.Metrics.ReadBySubscriber()
 	s.deps.Health.Check("nats", s.bus.Check)
 	s.deps.Health.Check("consumer", s.streams.Check)
 	s.deps.Health.Check("mongodb", s.store.Check)
@@ -70,6 +69,7 @@ func (s *Subscriber) connect() error {
 		return err
 	}
 	s.bus, s.letters = bus, bus.NewDeadLetters(s.deps.Now)
+	s.backlog = bus.NewBacklog(s.cfg.Stream.Name, s.cfg.ConsumerName)
 	s.streams = bus.NewProvisioner(natsbus.ProvisionMode(s.cfg.Provision),
 		natsbus.StreamSettings(s.cfg.Stream), natsbus.SubscriberConsumer(s.cfg.ConsumerName))
 	if s.router, err = s.newRouter(); err != nil {
@@ -130,40 +130,40 @@ func (s *Subscriber) settled(delivery natsbus.Delivery) {
 }
 
 func (s *Subscriber) updateGauges(ctx context.Context) {
-	every(ctx, gaugeInterval, func() {
-		if pending, err := s.bus.Pending(ctx, s.cfg.Stream.Name, s.cfg.ConsumerName); err == nil {
-			s.deps.Metrics.SetConsumerPending(pending)
-		}
-		if n, err := s.letters.Count(ctx); err == nil {
-			s.deps.Metrics.SetDeadLetters(n)
-		}
-	})
+	ops.Every(ctx, ops.GaugeInterval, func() { s.readNATS(ctx) })
+}
+
+func (s *Subscriber) readNATS(ctx context.Context) {
+	s.deps.Metrics.SetNATSConnected(s.bus.Check(ctx) == nil)
+	s.readBacklog(ctx)
+	if n, err := s.letters.Count(ctx); err == nil {
+		s.deps.Metrics.SetDeadLetters(n)
+	}
+}
+
+// readBacklog sets the number of messages even if the age cannot be read: that takes one
+// more permission.
+func (s *Subscriber) readBacklog(ctx context.Context) {
+	pending, err := s.backlog.Pending(ctx)
+	if err != nil {
+		return
+	}
+	s.deps.Metrics.SetConsumerPending(pending.Messages)
+	if age, err := s.backlog.Oldest(ctx, pending); err == nil {
+		s.deps.Metrics.SetOldestPending(age)
+	}
 }
 
 // watchGaps is separate from the other gauges: it reads audit trails, and a database
 // that hangs must not hide that messages are waiting.
 func (s *Subscriber) watchGaps(ctx context.Context) {
-	every(ctx, gaugeInterval, func() {
+	ops.Every(ctx, ops.GaugeInterval, func() {
 		ctx, cancel := context.WithTimeout(ctx, gapTimeout)
 		defer cancel()
 		if n, err := s.gaps.Check(ctx); err == nil {
 			s.deps.Metrics.SetGaps(uint64(n))
 		}
 	})
-}
-
-// every calls f at once and then at every interval, until ctx is done.
-func every(ctx context.Context, interval time.Duration, f func()) {
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
-	for {
-		f()
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
 }
 
 // gapNotifier shows the events that are stored for the first time to the gap watch.

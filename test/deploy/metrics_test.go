@@ -86,23 +86,32 @@ type query struct {
 	labels []string
 }
 
+// rules is a file of rules.
+type rules struct {
+	Groups []struct {
+		Rules []struct {
+			Alert       string
+			Expr        string
+			For         string
+			Labels      map[string]string
+			Annotations map[string]string
+		}
+	}
+}
+
+func loadRules(t *testing.T, path string) rules {
+	t.Helper()
+	var file rules
+	decodeYAML(t, mounted(t, load(t).Services["prometheus"], path), &file)
+	return file
+}
+
 // alerts reads the rules that prometheus.yml names.
 func alerts(t *testing.T) []query {
 	t.Helper()
 	var queries []query
 	for _, path := range loadPrometheus(t).RuleFiles {
-		var file struct {
-			Groups []struct {
-				Rules []struct {
-					Alert       string
-					Expr        string
-					For         string
-					Labels      map[string]string
-					Annotations map[string]string
-				}
-			}
-		}
-		decodeYAML(t, mounted(t, load(t).Services["prometheus"], path), &file)
+		file := loadRules(t, path)
 		for _, group := range file.Groups {
 			for _, rule := range group.Rules {
 				complete := rule.Alert != "" && rule.For != "" && rule.Annotations["summary"] != "" && rule.Annotations["description"] != ""
@@ -256,6 +265,27 @@ func samples(t *testing.T) map[string][]string {
 	return labels
 }
 
+// TestKnownSeriesExistFromTheStart reads the values of the labels from docs/contract.md.
+func TestKnownSeriesExistFromTheStart(t *testing.T) {
+	t.Parallel()
+	w := httptest.NewRecorder()
+	ops.NewMetrics().Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", "/metrics", nil))
+	count := 0
+	rows := regexp.MustCompile("(?m)^\\| `(billbus_\\w+)` \\| `(\\w+)`(.*)$")
+	for _, row := range rows.FindAllStringSubmatch(read(t, filepath.Join(root, "docs/contract.md")), -1) {
+		values := regexp.MustCompile(`\([^)]*\)`).ReplaceAllString(row[3], "")
+		for _, value := range submatches("`(\\w+)`", values) {
+			count++
+			if want := fmt.Sprintf("\n%s{%s=%q} 0\n", row[1], row[2], value); !strings.Contains(w.Body.String(), want) {
+				t.Errorf("got no line %q", strings.TrimSpace(want))
+			}
+		}
+	}
+	if count < 30 {
+		t.Errorf("found %d series only", count)
+	}
+}
+
 func argument(in reflect.Type) reflect.Value {
 	if in.Kind() == reflect.String {
 		return reflect.ValueOf("x").Convert(in)
@@ -271,7 +301,7 @@ func argument(in reflect.Type) reflect.Value {
 func literals(t *testing.T) map[string]bool {
 	t.Helper()
 	found := map[string]bool{}
-	for _, folder := range []string{"events", "handlers", "internal/fault", "internal/stripehook"} {
+	for _, folder := range []string{"events", "handlers", "internal/bridge", "internal/fault", "internal/ops", "internal/stripehook"} {
 		files, err := filepath.Glob(filepath.Join(root, folder, "*.go"))
 		if err != nil || len(files) == 0 {
 			t.Fatalf("found no source in %s: %v", folder, err)
@@ -305,7 +335,7 @@ func addLiterals(t *testing.T, path string, to map[string]bool) {
 }
 
 // functions are the functions of Prometheus in use. The parser accepts more than Prometheus has.
-var functions = []string{"rate", "increase", "deriv", "min_over_time", "histogram_quantile", "scalar", "vector"}
+var functions = []string{"absent", "changes", "deriv", "histogram_quantile", "increase", "max_over_time", "rate", "vector"}
 
 // check reports what is wrong with a query.
 func (e exports) check(t *testing.T, q query) {
