@@ -21,7 +21,9 @@ type NATS struct {
 	NKeySeedFile string
 	User         string
 	Password     secret.Text
+	PasswordFile string // of the Password, which is read again when connecting; "" if it has none
 	Token        secret.Text
+	TokenFile    string // likewise
 	CAFile       string
 	CertFile     string
 	KeyFile      string
@@ -111,6 +113,7 @@ type Subscriber struct {
 	ConsumerName    string
 	AuditRetention  time.Duration // 0 keeps everything
 	MaxInFlight     int
+	MaxBytes        int // of the messages in flight
 	AdminAddr       string
 	Log             Log
 	ShutdownTimeout time.Duration
@@ -152,6 +155,7 @@ type Standalone struct {
 	ConsumerName   string
 	AuditRetention time.Duration // 0 keeps everything
 	MaxInFlight    int
+	MaxBytes       int // of the messages in flight
 	DataDir        string
 	NATSAddr       string
 	MongoAddr      string

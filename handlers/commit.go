@@ -47,7 +47,8 @@ type CommitConfig struct {
 
 // Commit stores the messages of the stream.
 type Commit struct {
-	cfg CommitConfig
+	cfg      CommitConfig
+	failures fault.Repeats
 }
 
 // NewCommit returns a handler, or an error if cfg is incomplete.
@@ -116,14 +117,10 @@ func (h *Commit) report(msg events.Message, position store.Position, effect stor
 	h.cfg.Metrics.MessageDone(outcome, took)
 	attrs := []any{"outcome", outcome, "sequence", position.StreamSequence, "duration_ms", milliseconds(took)}
 	if msg.ID != "" {
-		attrs = append(attrs, "event_id", events.SafeID(msg.ID), "type", msg.Type)
-	}
-	if outcome == string(fault.Held) {
-		h.cfg.Log.Debug("message", attrs...)
-		return
+		attrs = append(attrs, identify(msg)...)
 	}
 	if err != nil {
-		h.cfg.Log.Warn("message", append(attrs, "reason", fault.ReasonOf(err), "error", err)...)
+		h.logFailure(attrs, err, now)
 		return
 	}
 	if effect == store.Applied {
@@ -131,6 +128,22 @@ func (h *Commit) report(msg events.Message, position store.Position, effect stor
 		h.cfg.Metrics.UserID(userIDSource(msg.Data.Subscription))
 	}
 	h.cfg.Log.Info("message", attrs...)
+}
+
+// logFailure logs a failure for a reason that goes on once a minute: each message that
+// waits for the database has the same.
+func (h *Commit) logFailure(attrs []any, err error, now time.Time) {
+	level, reason := slog.LevelWarn, fault.ReasonOf(err)
+	attrs = append(attrs, "reason", reason, "error", err)
+	if fault.KindOf(err) == fault.Transient {
+		unlogged, due := h.failures.Due(string(reason), now)
+		if !due || reason == fault.Held {
+			level = slog.LevelDebug
+		} else if unlogged > 0 {
+			attrs = append(attrs, "repeated", unlogged)
+		}
+	}
+	h.cfg.Log.Log(context.Background(), level, "message", attrs...)
 }
 
 func failure(err error) string {

@@ -9,7 +9,10 @@ package handlers
 import (
 	"fmt"
 	"reflect"
+	"strings"
 	"time"
+
+	"github.com/billbus/billbus/events"
 )
 
 // requireAll returns an error that names a field of a handler's configuration
@@ -22,6 +25,34 @@ func requireAll(cfg any) error {
 		}
 	}
 	return nil
+}
+
+// identify returns the attributes with which each log line of a message begins. They
+// cannot contain other parts of the payload: a type that is not a subject is unknown.
+func identify(msg events.Message) []any {
+	stripeType := msg.Type
+	if msg.StripeType != "" {
+		stripeType = strings.TrimPrefix(events.StripeSubject(msg.StripeType), "stripe.")
+	}
+	attrs := []any{"event_id", events.SafeID(msg.ID), "type", stripeType, "subject", msg.Type}
+	if id := subscriptionID(msg); id != "" {
+		attrs = append(attrs, "subscription_id", events.SafeID(id))
+	}
+	return attrs
+}
+
+func subscriptionID(msg events.Message) string {
+	switch data := msg.Data; {
+	case data.Subscription != nil:
+		return data.Subscription.ID
+	case data.Invoice != nil:
+		return data.Invoice.SubscriptionID
+	case data.CheckoutSession != nil:
+		return data.CheckoutSession.SubscriptionID
+	case strings.HasPrefix(msg.StripeType, events.ThinSubscription):
+		return msg.Subject
+	}
+	return ""
 }
 
 // milliseconds is a duration as the logs have it.

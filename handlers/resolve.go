@@ -167,7 +167,7 @@ func (h *Resolve) report(about events.Message, done resolution, start time.Time,
 	h.cfg.Metrics.ResolveDone(done.outcome)
 	attrs := []any{"outcome", done.outcome, "duration_ms", milliseconds(now.Sub(start))}
 	if about.ID != "" {
-		attrs = append(attrs, "event_id", events.SafeID(about.ID), "subject", about.Type)
+		attrs = append(attrs, identify(about)...)
 	}
 	if done.publishedID != "" {
 		attrs = append(attrs, "published_id", events.SafeID(done.publishedID))

@@ -239,7 +239,7 @@ func (h *Webhook) report(a answer, took time.Duration) {
 		attrs = append(attrs, "reason", a.reason)
 	}
 	if a.message.ID != "" {
-		attrs = append(attrs, "event_id", events.SafeID(a.message.ID), "subject", a.message.Type, "endpoint", a.message.StripeEndpoint)
+		attrs = append(append(attrs, identify(a.message)...), "endpoint", a.message.StripeEndpoint)
 	}
 	switch a.outcome {
 	case "ignored":

@@ -522,13 +522,13 @@ func TestWebhookLogsOneLineWithoutSecrets(t *testing.T) {
 	}{
 		"stored": {func(*webhookTest) {}, map[string]any{
 			"level": "INFO", "msg": "webhook", "outcome": "stored", "status": 200.0, "duration_ms": 3.0,
-			"event_id": events.SafeID(secret), "subject": "subscription.updated", "endpoint": "main",
+			"event_id": events.SafeID(secret), "type": "customer.subscription.updated", "subscription_id": "sub_1", "subject": "subscription.updated", "endpoint": "main",
 		}},
 		"unavailable": {func(s *webhookTest) {
 			s.failsToPublish(fault.New(fault.Transient, fault.NATSTimeout, errors.New("no ack")))
 		}, map[string]any{
 			"level": "ERROR", "msg": "webhook", "outcome": "unavailable", "status": 503.0, "duration_ms": 3.0, "reason": "nats_timeout",
-			"event_id": events.SafeID(secret), "subject": "subscription.updated", "endpoint": "main", "error": "no ack",
+			"event_id": events.SafeID(secret), "type": "customer.subscription.updated", "subscription_id": "sub_1", "subject": "subscription.updated", "endpoint": "main", "error": "no ack",
 		}},
 		"not verified": {
 			func(s *webhookTest) {
