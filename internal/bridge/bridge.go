@@ -82,8 +82,10 @@ func (b *Bridge) connect() (err error) {
 	}
 	if err = b.assemble(); err != nil {
 		b.bus.Close()
+		return err
 	}
-	return err
+	b.bus.OnConnect(b.warnSmallPayload())
+	return nil
 }
 
 func (b *Bridge) assemble() error {

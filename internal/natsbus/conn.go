@@ -22,6 +22,7 @@ const (
 	connectTimeout = 2 * time.Second
 	reconnectWait  = 500 * time.Millisecond
 	pingInterval   = 5 * time.Second
+	watchInterval  = time.Second
 	apiTimeout     = 5 * time.Second
 	// headerReserve is the part of max_payload that is left for headers, which the
 	// server counts too.
@@ -53,6 +54,8 @@ type Bus struct {
 	login   string // the setting with which it logs in
 	closed  chan struct{}
 
+	watching sync.WaitGroup
+
 	mu          sync.Mutex
 	lastErr     error
 	onReconnect []func()
@@ -77,6 +80,7 @@ func Open(auth Auth, name string, log *slog.Logger) (*Bus, error) {
 		return nil, fmt.Errorf("opening JetStream: %w", err)
 	}
 	b.nc, b.js = nc, js
+	b.watching.Go(b.watch)
 	return b, nil
 }
 
@@ -102,9 +106,7 @@ func (b *Bus) options(auth Auth, name string) ([]nats.Option, error) {
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { b.down(err) }),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { b.note(err) }),
 		nats.ClosedHandler(func(*nats.Conn) { close(b.closed) }),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			b.seldom(slog.LevelWarn, b.explain(err), "NATS reported an error")
-		}),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { b.reported(err) }),
 	}
 	return b.appendAuth(opts, auth)
 }
@@ -178,24 +180,56 @@ func (b *Bus) up(message string, nc *nats.Conn) {
 }
 
 func (b *Bus) down(err error) {
-	b.note(err)
 	if err != nil {
+		b.keep(err)
 		b.seldom(slog.LevelWarn, err, "lost the connection to NATS; reconnecting")
 	}
 }
 
-// note keeps the latest error for the readiness check, and logs it. There may be a
-// failed attempt every half second, with changing texts.
+// note takes the error of an attempt to connect. There may be one every half second,
+// with changing texts.
 func (b *Bus) note(err error) {
 	// ErrNoServers only follows the errors of each server.
 	if err == nil || errors.Is(err, nats.ErrNoServers) {
 		return
 	}
 	err = b.explain(err)
-	b.mu.Lock()
-	b.lastErr = err
-	b.mu.Unlock()
+	b.keep(err)
 	b.seldom(slog.LevelWarn, err, "cannot connect to NATS; trying again")
+}
+
+// keep keeps the latest error for the readiness check.
+func (b *Bus) keep(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.lastErr = err
+}
+
+// watch notes why there is no connection. nats.go reports an attempt that the server
+// refuses only once if it has never been connected.
+func (b *Bus) watch() {
+	tick := time.NewTicker(watchInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-b.closed:
+			return
+		case <-tick.C:
+		}
+		if !b.nc.IsConnected() && !b.nc.IsClosed() {
+			b.note(b.nc.LastError())
+		}
+	}
+}
+
+// reported takes an error that belongs to no call. A login that is refused on a
+// reconnect is one.
+func (b *Bus) reported(err error) {
+	if isLoginError(err) {
+		b.note(err)
+		return
+	}
+	b.seldom(slog.LevelWarn, err, "NATS reported an error")
 }
 
 // OnConnect registers a hook that runs after every connect and reconnect, and now
@@ -263,4 +297,5 @@ func (b *Bus) WaitClosed(ctx context.Context) error {
 func (b *Bus) Close() {
 	b.nc.Close()
 	<-b.closed
+	b.watching.Wait()
 }
