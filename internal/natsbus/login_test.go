@@ -1,7 +1,11 @@
 package natsbus_test
 
 import (
+	"crypto/tls"
+	"fmt"
 	"log/slog"
+	"net"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -126,5 +130,48 @@ func TestAnOutageOfNATSIsAFewLines(t *testing.T) {
 	lines := strings.Count(log.String()[len(before):], "level=WARN")
 	if lines > 4 {
 		t.Errorf("got %d warnings, want a few:\n%s", lines, log.String())
+	}
+}
+
+// tlsServer says that it requires TLS, as a NATS server does, and has a certificate that
+// no one knows.
+func tlsServer(t *testing.T) string {
+	t.Helper()
+	web := httptest.NewTLSServer(nil) // for its certificate
+	t.Cleanup(web.Close)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = fmt.Fprint(conn, "INFO {\"server_id\":\"x\",\"max_payload\":1048576,\"tls_required\":true}\r\n")
+			_ = tls.Server(conn, web.TLS).Handshake()
+			_ = conn.Close()
+		}
+	}()
+	return listener.Addr().String()
+}
+
+func TestConnectionErrorsNameTheSetting(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		url, want string
+	}{
+		"unknown certificate": {"tls://" + tlsServer(t), "NATS_CA_FILE"},
+		"TLS not offered":     {"tls://" + strings.TrimPrefix(natstest.Start(t).URL(), "nats://"), "does not offer TLS"},
+		"unknown name":        {"nats://nothing.invalid:4222", "NATS_URL"},
+		"refused":             {"nats://" + kit.FreeAddr(t), "connection refused"},
+	} {
+		bus := open(t, tt.url)
+		kit.Eventually(t, name, func() bool {
+			err := bus.Check(t.Context())
+			return err != nil && strings.Contains(err.Error(), tt.want)
+		})
 	}
 }
