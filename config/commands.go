@@ -66,7 +66,7 @@ func (d *Doctor) oneRequest(r *reader) {
 // SubscriberRun returns the settings of "subscriber run", bound to c.
 func SubscriberRun(c *Subscriber) Settings {
 	return slices.Concat(
-		nats(&c.NATS), stream(&c.Stream, &c.Warnings), Settings{provision(&c.Provision)}, consumer(&c.ConsumerName, &c.MaxInFlight),
+		nats(&c.NATS), stream(&c.Stream, &c.Warnings), Settings{provision(&c.Provision)}, consumer(&c.ConsumerName, &c.MaxInFlight, &c.MaxBytes),
 		mongo(&c.Mongo), Settings{auditRetention(&c.AuditRetention), adminAddr(&c.AdminAddr, subscriberAdmin)},
 		logging(&c.Log), Settings{shutdown(&c.ShutdownTimeout)},
 	)
@@ -116,7 +116,7 @@ func SubscriberReplay(c *Subscriber) Settings {
 			{Flag: "restart", NoValue: "true", Meaning: "forget a replay that was interrupted, and start again", convert: onOff(&p.Restart)},
 			{Flag: "json", NoValue: "true", Meaning: "print the summary as a line of JSON", convert: onOff(&p.JSON)},
 		},
-		nats(&c.NATS), Settings{streamName(&c.Stream), provision(&c.Provision)}, consumer(&c.ConsumerName, &c.MaxInFlight),
+		nats(&c.NATS), Settings{streamName(&c.Stream), provision(&c.Provision)}, consumer(&c.ConsumerName, &c.MaxInFlight, &c.MaxBytes),
 		mongo(&c.Mongo), logging(&c.Log), reading(&c.Reading),
 	)
 }
@@ -175,7 +175,7 @@ func StandaloneRun(c *Standalone) Settings {
 	return slices.Concat(
 		simulate, web, stripeAPI(&c.StripeAPI, &c.Webhook.Livemode),
 		Settings{{Env: "STANDALONE_NATS_ADDR", Default: "127.0.0.1:4222", Meaning: "where the embedded NATS server listens, host:port", convert: addr(&c.NATSAddr)}},
-		Settings{streamName(&c.Stream)}, streamLimits(&c.Stream, &c.Warnings), consumer(&c.ConsumerName, &c.MaxInFlight),
+		Settings{streamName(&c.Stream)}, streamLimits(&c.Stream, &c.Warnings), consumer(&c.ConsumerName, &c.MaxInFlight, &c.MaxBytes),
 		Settings{
 			{Env: "STANDALONE_MONGODB_ADDR", Default: "127.0.0.1:27017", Meaning: "where the embedded document database listens, host:port", convert: addr(&c.MongoAddr)},
 			database(&c.Database),

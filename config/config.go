@@ -21,7 +21,9 @@ type NATS struct {
 	NKeySeedFile string
 	User         string
 	Password     secret.Text
+	PasswordFile string // of the Password, which is read again when connecting; "" if it has none
 	Token        secret.Text
+	TokenFile    string // likewise
 	CAFile       string
 	CertFile     string
 	KeyFile      string
@@ -119,6 +121,7 @@ type Subscriber struct {
 	ConsumerName    string
 	AuditRetention  time.Duration // 0 keeps everything
 	MaxInFlight     int
+	MaxBytes        int // of the messages in flight
 	AdminAddr       string
 	Log             Log
 	ShutdownTimeout time.Duration
@@ -160,6 +163,7 @@ type Standalone struct {
 	ConsumerName   string
 	AuditRetention time.Duration // 0 keeps everything
 	MaxInFlight    int
+	MaxBytes       int // of the messages in flight
 	DataDir        string
 	NATSAddr       string
 	MongoAddr      string

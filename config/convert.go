@@ -166,6 +166,19 @@ func readable(field *string) func(value) {
 	}
 }
 
+// fileWith accepts the name of a file that is opened later, and checks its contents.
+func fileWith(field *string, check func(contents []byte) error) func(value) {
+	return func(v value) {
+		*field = v.text
+		contents, err := os.ReadFile(v.text)
+		if err != nil {
+			v.fault("cannot be read: %v", withoutPath(err))
+		} else if err := check(contents); err != nil {
+			v.fault("the file %v", err)
+		}
+	}
+}
+
 func list(field *[]string) func(value) { return func(v value) { *field = split(v.text) } }
 
 // words accepts a list of the setting's words. One word more means all of them.

@@ -1,11 +1,16 @@
 package config
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"net/url"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/nats-io/nkeys"
 
 	"github.com/billbus/billbus/internal/secret"
 )
@@ -21,14 +26,14 @@ func nats(n *NATS) Settings {
 				n.use(login)
 			},
 		},
-		{Env: "NATS_CREDS_FILE", Value: "FILE", Meaning: "credentials file to log in with", convert: readable(&n.CredsFile)},
-		{Env: "NATS_NKEY_SEED_FILE", Value: "FILE", Meaning: "file with an nkey seed to log in with", convert: readable(&n.NKeySeedFile)},
+		{Env: "NATS_CREDS_FILE", Value: "FILE", Meaning: "credentials file to log in with", convert: fileWith(&n.CredsFile, credentials)},
+		{Env: "NATS_NKEY_SEED_FILE", Value: "FILE", Meaning: "file with an nkey seed to log in with", convert: fileWith(&n.NKeySeedFile, userSeed)},
 		{Env: "NATS_USER", Meaning: "user to log in as", convert: text(&n.User)},
 		{Env: "NATS_PASSWORD", Meaning: "the user's password", convert: secretText(&n.Password)},
-		{Env: "NATS_PASSWORD_FILE", Value: "FILE", Meaning: "file with the password"},
+		{Env: "NATS_PASSWORD_FILE", Value: "FILE", Meaning: "file with the password, read again for every connection", convert: text(&n.PasswordFile)},
 		{Env: "NATS_TOKEN", Meaning: "token to log in with", convert: secretText(&n.Token)},
-		{Env: "NATS_TOKEN_FILE", Value: "FILE", Meaning: "file with the token"},
-		{Env: "NATS_CA_FILE", Value: "FILE", Meaning: "certificates to verify those of the servers (PEM)", convert: readable(&n.CAFile)},
+		{Env: "NATS_TOKEN_FILE", Value: "FILE", Meaning: "file with the token, read again for every connection", convert: text(&n.TokenFile)},
+		{Env: "NATS_CA_FILE", Value: "FILE", Meaning: "certificates to verify those of the servers (PEM)", convert: fileWith(&n.CAFile, certificates)},
 		{Env: "NATS_CERT_FILE", Value: "FILE", Meaning: "client certificate (PEM)", convert: readable(&n.CertFile)},
 		{Env: "NATS_KEY_FILE", Value: "FILE", Meaning: "key of the client certificate (PEM)", convert: readable(&n.KeyFile)},
 	}
@@ -57,9 +62,54 @@ func (n *NATS) oneLogin(r *reader, inURL bool) {
 	if n.Password.IsSet() && n.User == "" {
 		r.fault("NATS_PASSWORD", "set without NATS_USER")
 	}
-	if (n.CertFile == "") != (n.KeyFile == "") {
-		r.fault("NATS_CERT_FILE, NATS_KEY_FILE", "must be set together")
+	n.checkCertificate(r)
+}
+
+// checkCertificate checks that the client certificate and its key belong together.
+func (n *NATS) checkCertificate(r *reader) {
+	const names = "NATS_CERT_FILE, NATS_KEY_FILE"
+	switch {
+	case (n.CertFile == "") != (n.KeyFile == ""):
+		r.fault(names, "must be set together")
+	case n.CertFile != "" && readableFiles(n.CertFile, n.KeyFile):
+		if _, err := tls.LoadX509KeyPair(n.CertFile, n.KeyFile); err != nil {
+			r.fault(names, "are not a certificate and its key (PEM): %v", err)
+		}
 	}
+}
+
+// readableFiles leaves out a file that has a fault of its own.
+func readableFiles(names ...string) bool {
+	return !slices.ContainsFunc(names, func(name string) bool {
+		_, err := os.ReadFile(name)
+		return err != nil
+	})
+}
+
+// credentials checks a file with a user's JWT and seed.
+func credentials(contents []byte) error {
+	jwt, err := nkeys.ParseDecoratedJWT(contents)
+	if err != nil || !matches(`[\w-]+\.[\w-]+\.[\w-]+`, jwt) {
+		return errors.New("has no JWT of a user")
+	}
+	return userSeed(contents)
+}
+
+// userSeed checks a file with the seed of a user.
+func userSeed(contents []byte) error {
+	pair, err := nkeys.ParseDecoratedUserNKey(contents)
+	if err != nil {
+		return errors.New("has no seed of a user (SU…)")
+	}
+	pair.Wipe()
+	return nil
+}
+
+func certificates(contents []byte) error {
+	if !x509.NewCertPool().AppendCertsFromPEM(contents) {
+		return errors.New("has no certificate in PEM")
+	}
+	return nil
 }
 
 // use takes the login of the URL as NATS does: a user without a password is a token.
@@ -122,7 +172,7 @@ func serverURL(entry string) (*url.URL, error) {
 		return nil, errors.New("must be a host and a port and nothing else")
 	}
 	if port := u.Port(); port != "" {
-		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 			return nil, errors.New("has no valid port")
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nkeys"
 
 	"github.com/billbus/billbus/config"
 )
@@ -70,6 +71,9 @@ func TestValues(t *testing.T) {
 func TestValueFaults(t *testing.T) {
 	t.Parallel()
 	file := write(t, "x")
+	userSeed, accountSeed := newSeed(t, nkeys.PrefixByteUser), newSeed(t, nkeys.PrefixByteAccount)
+	jwt := "-----BEGIN NATS USER JWT-----\ne30.e30.c2ln\n------END NATS USER JWT------\n"
+	credentials := jwt + "-----BEGIN USER NKEY SEED-----\n" + userSeed + "\n------END USER NKEY SEED------\n"
 	for _, tt := range []struct {
 		name string
 		env  env
@@ -127,14 +131,23 @@ func TestValueFaults(t *testing.T) {
 		{"no server", env{"NATS_URL": ","}, "NATS_URL: must not be empty"},
 		{"servers of several users", env{"NATS_URL": "nats://bob:hunter2@a,nats://eve:hunter2@b"}, "NATS_URL: entry 2 has another login"},
 		{"user and token", env{"NATS_USER": "bob", "NATS_TOKEN": hidden}, "NATS_USER, NATS_TOKEN: more than one way"},
-		{"user in the URL and credentials", env{"NATS_URL": "nats://bob:hunter2@a", "NATS_CREDS_FILE": file}, "NATS_URL, NATS_CREDS_FILE: more than one way"},
-		{"nkey and token", env{"NATS_NKEY_SEED_FILE": file, "NATS_TOKEN_FILE": file}, "NATS_NKEY_SEED_FILE, NATS_TOKEN: more than one way"},
+		{"user in the URL and credentials", env{"NATS_URL": "nats://bob:hunter2@a", "NATS_CREDS_FILE": write(t, credentials)}, "NATS_URL, NATS_CREDS_FILE: more than one way"},
+		{"nkey and token", env{"NATS_NKEY_SEED_FILE": write(t, userSeed), "NATS_TOKEN_FILE": file}, "NATS_NKEY_SEED_FILE, NATS_TOKEN: more than one way"},
 		{"password without a user", env{"NATS_PASSWORD": hidden}, "NATS_PASSWORD: set without NATS_USER"},
 		{"password and its file", env{"NATS_USER": "bob", "NATS_PASSWORD": hidden, "NATS_PASSWORD_FILE": file}, "NATS_PASSWORD: set together with NATS_PASSWORD_FILE"},
 		{"certificate without its key", env{"NATS_CERT_FILE": file}, "NATS_CERT_FILE, NATS_KEY_FILE: must be set together"},
 		{"key without its certificate", env{"NATS_KEY_FILE": file}, "NATS_CERT_FILE, NATS_KEY_FILE: must be set together"},
 		{"seed instead of its file", env{"NATS_NKEY_SEED_FILE": "SUhunter2"}, "NATS_NKEY_SEED_FILE: cannot be read: no such file"},
 		{"folder instead of a file", env{"NATS_CA_FILE": os.TempDir()}, "NATS_CA_FILE: cannot be read: is a directory"},
+		{"CA that is no certificate", env{"NATS_CA_FILE": write(t, "hunter2")}, "NATS_CA_FILE: the file has no certificate in PEM"},
+		{"CA that is cut off", env{"NATS_CA_FILE": write(t, "-----BEGIN CERTIFICATE-----\nhunter2")}, "NATS_CA_FILE: the file has no certificate in PEM"},
+		{"certificate that is none", env{"NATS_CERT_FILE": file, "NATS_KEY_FILE": write(t, "hunter2")}, "NATS_CERT_FILE, NATS_KEY_FILE: are not a certificate and its key"},
+		{"certificate and no such key", env{"NATS_CERT_FILE": file, "NATS_KEY_FILE": "/hunter2"}, "NATS_KEY_FILE: cannot be read: no such file"},
+		{"seed that is none", env{"NATS_NKEY_SEED_FILE": write(t, "SUhunter2")}, "NATS_NKEY_SEED_FILE: the file has no seed of a user"},
+		{"seed of an account", env{"NATS_NKEY_SEED_FILE": write(t, accountSeed)}, "NATS_NKEY_SEED_FILE: the file has no seed of a user"},
+		{"credentials that are none", env{"NATS_CREDS_FILE": write(t, "hunter2")}, "NATS_CREDS_FILE: the file has no JWT of a user"},
+		{"credentials without a seed", env{"NATS_CREDS_FILE": write(t, jwt)}, "NATS_CREDS_FILE: the file has no seed of a user"},
+		{"port 0", env{"NATS_URL": "nats://a:0"}, "NATS_URL: entry 1 has no valid port"},
 		{"empty file", env{"NATS_TOKEN_FILE": write(t, "\n")}, "NATS_TOKEN_FILE: the file is empty"},
 		{"secret in the wrong setting", env{"STREAM_NAME": "whsec_hunter2+"}, "STREAM_NAME: must be 1 to 255"},
 	} {
@@ -154,6 +167,19 @@ func TestValueFaults(t *testing.T) {
 	}
 }
 
+func newSeed(t *testing.T, kind nkeys.PrefixByte) string {
+	t.Helper()
+	pair, err := nkeys.CreatePair(kind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seed, err := pair.Seed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(seed)
+}
+
 func TestSubscriberValueFaults(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -168,6 +194,7 @@ func TestSubscriberValueFaults(t *testing.T) {
 		{"MongoDB's own database", env{"MONGODB_DATABASE": "admin"}, "MONGODB_DATABASE: must not be one of MongoDB's own"},
 		{"consumer name with a space", env{"CONSUMER_NAME": "a b"}, "CONSUMER_NAME: must be 1 to 255"},
 		{"one in flight", env{"MAX_IN_FLIGHT": "1"}, "MAX_IN_FLIGHT: must be a whole number from 2 to 10000"},
+		{"few bytes in flight", env{"MAX_IN_FLIGHT_BYTES": "1048575"}, "MAX_IN_FLIGHT_BYTES: must be a whole number from 1048576"},
 		{"too many in flight", env{"MAX_IN_FLIGHT": "10001"}, "MAX_IN_FLIGHT: must be a whole number from 2 to 10000"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

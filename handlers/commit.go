@@ -48,7 +48,7 @@ type CommitConfig struct {
 // Commit stores the messages of the stream.
 type Commit struct {
 	cfg      CommitConfig
-	failures Repeats
+	failures repeats
 }
 
 // NewCommit returns a handler, or an error if cfg is incomplete.
@@ -56,7 +56,7 @@ func NewCommit(cfg CommitConfig) (*Commit, error) {
 	if err := requireAll(cfg); err != nil {
 		return nil, err
 	}
-	return &Commit{cfg: cfg, failures: Repeats{Every: repeatAfter}}, nil
+	return &Commit{cfg: cfg}, nil
 }
 
 // Handle stores one message. It returns nil only if the message is durable. The

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -271,6 +272,65 @@ func TestNewCommitNeedsEveryCollaborator(t *testing.T) {
 		remove(&cfg)
 		if _, err := handlers.NewCommit(cfg); err == nil {
 			t.Errorf("without %s: got no error", name)
+		}
+	}
+}
+
+// While the database is unreachable, every message in flight fails for the same reason.
+func TestCommitLogsAFailureThatGoesOnOnceAMinute(t *testing.T) {
+	t.Parallel()
+	r := newCommitTest("", fault.New(fault.Transient, fault.DatabaseUnreachable, errors.New("connection refused")))
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	r.Now = func() time.Time { return now }
+	r.Log = slog.New(slog.NewJSONHandler(&r.logs, nil))
+	h, err := handlers.NewCommit(r.CommitConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	msg := delivered(t, subscriptionMessage())
+	for range 240 { // two minutes
+		if err := h.Handle(msg); err == nil {
+			t.Fatal("got no error")
+		}
+		now = now.Add(500 * time.Millisecond)
+	}
+	lines := strings.Split(strings.TrimSpace(r.logs.String()), "\n")
+	if len(lines) != 2 || !strings.Contains(lines[1], `"count":120`) {
+		t.Errorf("got %d lines, want 2 and the second with the number of the others:\n%s", len(lines), r.logs.String())
+	}
+	if got := len(r.calls.list()); got != 240 {
+		t.Errorf("got %d failures counted, want 240", got)
+	}
+}
+
+func TestLinesNameTheSubscription(t *testing.T) {
+	t.Parallel()
+	invoice, session, thin, hostile := subscriptionMessage(), subscriptionMessage(), subscriptionMessage(), subscriptionMessage()
+	invoice.Type, invoice.StripeType = "stripe.invoice.paid", "invoice.paid"
+	invoice.Data.Subscription, invoice.Data.Invoice = nil, &events.Invoice{ID: "in_1", SubscriptionID: "sub_2"}
+	session.Type, session.StripeType = "stripe.checkout.session.completed", "checkout.session.completed"
+	session.Data.Subscription, session.Data.CheckoutSession = nil, &events.CheckoutSession{ID: "cs_1", SubscriptionID: "sub_3"}
+	thin.Type, thin.StripeType = "stripe.v1.customer.subscription.updated", "v1.customer.subscription.updated"
+	thin.Data.Subscription, thin.Subject = nil, "sub_4"
+	hostile.Type, hostile.StripeType = "stripe.unknown", "jane@example.com"
+	hostile.Data.Subscription = nil
+	for name, tt := range map[string]struct {
+		message                  events.Message
+		stripeType, subscription any
+	}{
+		"subscription":     {subscriptionMessage(), "customer.subscription.updated", "sub_1"},
+		"invoice":          {invoice, "invoice.paid", "sub_2"},
+		"checkout session": {session, "checkout.session.completed", "sub_3"},
+		"thin event":       {thin, "v1.customer.subscription.updated", "sub_4"},
+		"unknown type":     {hostile, "unknown", nil},
+	} {
+		r := newCommitTest(store.Recorded, nil)
+		if err := r.handle(t, delivered(t, tt.message)); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		line := r.logs.line(t)
+		if line["type"] != tt.stripeType || line["subject"] != tt.message.Type || line["subscription_id"] != tt.subscription {
+			t.Errorf("%s: got %v", name, line)
 		}
 	}
 }

@@ -58,7 +58,7 @@ type ResolveConfig struct {
 // published; see [Resolve.snapshot].
 type Resolve struct {
 	cfg      ResolveConfig
-	failures Repeats
+	failures repeats
 }
 
 // NewResolve returns a handler, or an error if cfg is incomplete.
@@ -66,7 +66,7 @@ func NewResolve(cfg ResolveConfig) (*Resolve, error) {
 	if err := requireAll(cfg); err != nil {
 		return nil, err
 	}
-	return &Resolve{cfg: cfg, failures: Repeats{Every: repeatAfter}}, nil
+	return &Resolve{cfg: cfg}, nil
 }
 
 // Unresolved returns why a message has to be resolved, or "" if it does not. Ignored

@@ -83,8 +83,8 @@ type Webhook struct {
 	cfg        WebhookConfig
 	memory     memory
 	slots      turns
-	rejections Repeats
-	failures   Repeats
+	rejections repeats
+	failures   repeats
 }
 
 // NewWebhook returns a handler, or an error if cfg is incomplete.
@@ -94,7 +94,7 @@ func NewWebhook(cfg WebhookConfig) (*Webhook, error) {
 	}
 	return &Webhook{
 		cfg: cfg, memory: newMemory(cfg.BodyBudget), slots: newTurns(int64(cfg.MaxConcurrent)),
-		rejections: Repeats{Every: rejectionsEvery}, failures: Repeats{Every: repeatAfter},
+		rejections: repeats{fault.Repeats{Every: rejectionsEvery}},
 	}, nil
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/billbus/billbus/config"
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/handlers"
+	"github.com/billbus/billbus/internal/fault"
 	"github.com/billbus/billbus/internal/natsbus"
 	"github.com/billbus/billbus/internal/normalize"
 	"github.com/billbus/billbus/internal/ops"
@@ -85,8 +86,10 @@ func (b *Bridge) connect() (err error) {
 	}
 	if err = b.assemble(); err != nil {
 		b.bus.Close()
+		return err
 	}
-	return err
+	b.bus.OnConnect(b.warnSmallPayload())
+	return nil
 }
 
 func (b *Bridge) assemble() error {
@@ -213,6 +216,6 @@ func resolving(msg events.Message, resolves bool) events.Message {
 
 func (b *Bridge) webhookMetrics() handlers.WebhookMetrics {
 	return &ignoredWarnings{
-		WebhookMetrics: b.deps.Metrics, log: b.deps.Log, now: b.deps.Now, reasons: handlers.Repeats{Every: ignoredInterval},
+		WebhookMetrics: b.deps.Metrics, log: b.deps.Log, now: b.deps.Now, reasons: fault.Repeats{Every: ignoredInterval},
 	}
 }

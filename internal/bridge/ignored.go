@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/billbus/billbus/handlers"
+	"github.com/billbus/billbus/internal/fault"
 	"github.com/billbus/billbus/internal/normalize"
 )
 
@@ -17,7 +18,7 @@ type ignoredWarnings struct {
 	handlers.WebhookMetrics
 	log     *slog.Logger
 	now     func() time.Time
-	reasons handlers.Repeats
+	reasons fault.Repeats
 }
 
 // WebhookIgnored implements [handlers.WebhookMetrics].

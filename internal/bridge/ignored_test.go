@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/billbus/billbus/handlers"
+	"github.com/billbus/billbus/internal/fault"
 	"github.com/billbus/billbus/internal/ops"
 )
 
@@ -17,7 +17,7 @@ func TestIgnoredEventsAreLoggedOnceAMinute(t *testing.T) {
 	now := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 	w := &ignoredWarnings{
 		WebhookMetrics: ops.NewMetrics(), log: slog.New(slog.NewTextHandler(&logged, nil)),
-		now: func() time.Time { return now }, reasons: handlers.Repeats{Every: time.Minute},
+		now: func() time.Time { return now }, reasons: fault.Repeats{Every: time.Minute},
 	}
 	for range 5 {
 		w.WebhookIgnored("livemode")

@@ -36,6 +36,7 @@ const (
 	NATSTimeout     Reason = "nats_timeout"
 	StreamMissing   Reason = "stream_missing"
 	StreamFull      Reason = "stream_full"
+	JetStreamFull   Reason = "jetstream_full"
 	PublishFailed   Reason = "publish_failed"
 	BucketFailed    Reason = "bucket_failed"
 )

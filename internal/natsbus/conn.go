@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"os"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/billbus/billbus/internal/fault"
 	"github.com/billbus/billbus/internal/secret"
 )
 
@@ -19,20 +22,24 @@ const (
 	connectTimeout = 2 * time.Second
 	reconnectWait  = 500 * time.Millisecond
 	pingInterval   = 5 * time.Second
+	watchInterval  = time.Second
 	apiTimeout     = 5 * time.Second
 	// headerReserve is the part of max_payload that is left for headers, which the
 	// server counts too.
 	headerReserve = 8 << 10
 )
 
-// Auth says where to connect, and with which credentials.
+// Auth says where to connect, and with which credentials. Files are read again for
+// every connection.
 type Auth struct {
 	URL          string // one server or a comma-separated list
 	CredsFile    string
 	NKeySeedFile string
 	User         string
 	Password     secret.Text
+	PasswordFile string // of the Password; "" if it has none
 	Token        secret.Text
+	TokenFile    string // of the Token; "" if it has none
 	CAFile       string
 	CertFile     string
 	KeyFile      string
@@ -40,10 +47,14 @@ type Auth struct {
 
 // Bus is a connection to NATS. It never stops reconnecting.
 type Bus struct {
-	nc     *nats.Conn
-	js     jetstream.JetStream
-	log    *slog.Logger
-	closed chan struct{}
+	nc      *nats.Conn
+	js      jetstream.JetStream
+	log     *slog.Logger
+	repeats fault.Repeats
+	login   string // the setting with which it logs in
+	closed  chan struct{}
+
+	watching sync.WaitGroup
 
 	mu          sync.Mutex
 	lastErr     error
@@ -54,7 +65,7 @@ type Bus struct {
 // to report that it is not ready, while NATS is down. It fails only for settings
 // that can never work, such as an unreadable credentials file.
 func Open(auth Auth, name string, log *slog.Logger) (*Bus, error) {
-	b := &Bus{log: log, closed: make(chan struct{})}
+	b := &Bus{log: log, login: auth.login(), closed: make(chan struct{})}
 	opts, err := b.options(auth, name)
 	if err != nil {
 		return nil, err
@@ -69,6 +80,7 @@ func Open(auth Auth, name string, log *slog.Logger) (*Bus, error) {
 		return nil, fmt.Errorf("opening JetStream: %w", err)
 	}
 	b.nc, b.js = nc, js
+	b.watching.Go(b.watch)
 	return b, nil
 }
 
@@ -94,15 +106,12 @@ func (b *Bus) options(auth Auth, name string) ([]nats.Option, error) {
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { b.down(err) }),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { b.note(err) }),
 		nats.ClosedHandler(func(*nats.Conn) { close(b.closed) }),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			b.note(err)
-			b.log.Warn("NATS reported an error", "error", err)
-		}),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { b.reported(err) }),
 	}
-	return appendAuth(opts, auth)
+	return b.appendAuth(opts, auth)
 }
 
-func appendAuth(opts []nats.Option, auth Auth) ([]nats.Option, error) {
+func (b *Bus) appendAuth(opts []nats.Option, auth Auth) ([]nats.Option, error) {
 	if auth.CredsFile != "" {
 		opts = append(opts, nats.UserCredentials(auth.CredsFile))
 	}
@@ -114,10 +123,11 @@ func appendAuth(opts []nats.Option, auth Auth) ([]nats.Option, error) {
 		opts = append(opts, nkey)
 	}
 	if auth.User != "" {
-		opts = append(opts, nats.UserInfo(auth.User, auth.Password.Reveal()))
+		password := b.latest("NATS_PASSWORD_FILE", auth.PasswordFile, auth.Password)
+		opts = append(opts, nats.UserInfoHandler(func() (string, string) { return auth.User, password() }))
 	}
 	if auth.Token.IsSet() {
-		opts = append(opts, nats.Token(auth.Token.Reveal()))
+		opts = append(opts, nats.TokenHandler(b.latest("NATS_TOKEN_FILE", auth.TokenFile, auth.Token)))
 	}
 	if auth.CAFile != "" {
 		opts = append(opts, nats.RootCAs(auth.CAFile))
@@ -137,6 +147,27 @@ func withoutURL(err error) error {
 	return err
 }
 
+// latest returns a function that reads a secret from its file again, and returns the
+// last one that it could read. nats.go makes one call at a time.
+func (b *Bus) latest(setting, file string, last secret.Text) func() string {
+	return func() string {
+		if file == "" {
+			return last.Reveal()
+		}
+		data, err := os.ReadFile(file)
+		text := strings.TrimRight(string(data), "\r\n")
+		if err == nil && text == "" {
+			err = errors.New("the file is empty")
+		}
+		if err != nil {
+			b.seldom(slog.LevelError, fmt.Errorf("%s: %w", setting, err), "the file cannot be read; logging in to NATS with what it said before")
+			return last.Reveal()
+		}
+		last = secret.New(text)
+		return text
+	}
+}
+
 func (b *Bus) up(message string, nc *nats.Conn) {
 	b.mu.Lock()
 	b.lastErr = nil
@@ -149,26 +180,56 @@ func (b *Bus) up(message string, nc *nats.Conn) {
 }
 
 func (b *Bus) down(err error) {
-	b.note(err)
 	if err != nil {
-		b.log.Warn("lost the connection to NATS; reconnecting", "error", err)
+		b.keep(err)
+		b.seldom(slog.LevelWarn, err, "lost the connection to NATS; reconnecting")
 	}
 }
 
-// note keeps the latest error for the readiness check. It logs an error only when
-// it differs from the one before: there may be a failed attempt every half second.
+// note takes the error of an attempt to connect. There may be one every half second,
+// with changing texts.
 func (b *Bus) note(err error) {
 	// ErrNoServers only follows the errors of each server.
 	if err == nil || errors.Is(err, nats.ErrNoServers) {
 		return
 	}
+	err = b.explain(err)
+	b.keep(err)
+	b.seldom(slog.LevelWarn, err, "cannot connect to NATS; trying again")
+}
+
+// keep keeps the latest error for the readiness check.
+func (b *Bus) keep(err error) {
 	b.mu.Lock()
-	known := b.lastErr != nil && b.lastErr.Error() == err.Error()
+	defer b.mu.Unlock()
 	b.lastErr = err
-	b.mu.Unlock()
-	if !known {
-		b.log.Warn("NATS is not reachable; trying again", "error", err)
+}
+
+// watch notes why there is no connection. nats.go reports an attempt that the server
+// refuses only once if it has never been connected.
+func (b *Bus) watch() {
+	tick := time.NewTicker(watchInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-b.closed:
+			return
+		case <-tick.C:
+		}
+		if !b.nc.IsConnected() && !b.nc.IsClosed() {
+			b.note(b.nc.LastError())
+		}
 	}
+}
+
+// reported takes an error that belongs to no call. A login that is refused on a
+// reconnect is one.
+func (b *Bus) reported(err error) {
+	if isLoginError(err) {
+		b.note(err)
+		return
+	}
+	b.seldom(slog.LevelWarn, err, "NATS reported an error")
 }
 
 // OnConnect registers a hook that runs after every connect and reconnect, and now
@@ -214,9 +275,10 @@ func (b *Bus) WaitConnected(ctx context.Context) error {
 }
 
 // MaxMessage returns the size of the largest payload that the connected server
-// takes, or 0 while that is unknown.
+// takes, or 0 while that is unknown. Of a small max_payload, half is for the payload.
 func (b *Bus) MaxMessage() int {
-	return max(int(b.nc.MaxPayload())-headerReserve, 0)
+	limit := int(b.nc.MaxPayload())
+	return max(limit-headerReserve, limit/2)
 }
 
 // WaitClosed returns nil when ctx is done, and an error if the connection is closed
@@ -235,4 +297,5 @@ func (b *Bus) WaitClosed(ctx context.Context) error {
 func (b *Bus) Close() {
 	b.nc.Close()
 	<-b.closed
+	b.watching.Wait()
 }

@@ -3,6 +3,7 @@ package natsbus
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -85,25 +86,53 @@ func isServerHeader(key string) bool {
 // explainPublish finds the reason of a failed publish. Every failure is transient:
 // the message is not known to be stored, so it has to be published again.
 func explainPublish(err error) error {
-	var api *nats.APIError
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case errors.Is(err, nats.ErrReconnectBufExceeded), errors.Is(err, nats.ErrDisconnected),
-		errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, nats.ErrConnectionReconnecting):
-		return fault.New(fault.Transient, fault.NATSUnreachable, err)
-	case errors.Is(err, nats.ErrTimeout):
-		return fault.New(fault.Transient, fault.NATSTimeout, err)
-	case errors.Is(err, nats.ErrNoStreamResponse), errors.Is(err, nats.ErrNoResponders):
-		return fault.New(fault.Transient, fault.StreamMissing, err)
-	case errors.Is(err, nats.ErrMaxPayload):
-		return fault.New(fault.Transient, fault.TooLarge, err)
-	case errors.As(err, &api) && api.ErrorCode == errStreamStoreFailed:
-		return fault.New(fault.Transient, fault.StreamFull, err)
 	}
-	return fault.New(fault.Transient, fault.PublishFailed, err)
+	reason, hint := publishReason(err)
+	if hint != "" {
+		err = fmt.Errorf("%w: %s", err, hint)
+	}
+	return fault.New(fault.Transient, reason, err)
 }
 
-// errStreamStoreFailed is the server's error code when the stream is full and
-// discards new messages.
-const errStreamStoreFailed = 10077
+// publishReason also returns what the operator can do, where the error does not say so.
+func publishReason(err error) (reason fault.Reason, hint string) {
+	switch {
+	case errors.Is(err, nats.ErrReconnectBufExceeded), errors.Is(err, nats.ErrDisconnected),
+		errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, nats.ErrConnectionReconnecting):
+		return fault.NATSUnreachable, ""
+	case errors.Is(err, nats.ErrTimeout):
+		// A server whose disk is full gives no answer at all.
+		return fault.NATSTimeout, "the stream did not answer; if this goes on, look for \"no space left on device\" in the log of the NATS server"
+	case errors.Is(err, nats.ErrNoStreamResponse), errors.Is(err, nats.ErrNoResponders):
+		return fault.StreamMissing, ""
+	case errors.Is(err, nats.ErrMaxPayload):
+		return fault.TooLarge, "raise max_payload of the NATS server"
+	}
+	return refusalReason(err)
+}
+
+// Error codes of the server for a message that it has no room for.
+// See https://github.com/nats-io/nats-server/blob/main/server/errors.json
+const (
+	errAccountResources = 10002 // resource limits exceeded for account
+	errResources        = 10023 // insufficient resources: the limit of the server
+	errMemoryResources  = 10028 // insufficient memory resources available
+	errStorageResources = 10047 // insufficient storage resources available
+	errStoreFailed      = 10077 // the stream is full, and discards new messages
+)
+
+func refusalReason(err error) (reason fault.Reason, hint string) {
+	var api *nats.APIError
+	if !errors.As(err, &api) {
+		return fault.PublishFailed, ""
+	}
+	switch api.ErrorCode {
+	case errStoreFailed:
+		return fault.StreamFull, "raise STREAM_MAX_BYTES and run `bridge provision`"
+	case errAccountResources, errResources, errMemoryResources, errStorageResources:
+		return fault.JetStreamFull, "raise max_file_store of the NATS server or the storage limit of the account"
+	}
+	return fault.PublishFailed, ""
+}

@@ -73,6 +73,8 @@ func TestPublishFailsIfOnlyAnotherStreamHasTheSubject(t *testing.T) {
 	}
 }
 
+const maxStore = 1 << 20
+
 func TestPublishFailsAsTransient(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -89,10 +91,15 @@ func TestPublishFailsAsTransient(t *testing.T) {
 			small.MaxBytes = 1
 			provisioned(t, bus, small, noConsumer)
 		}, fault.StreamFull},
+		"JetStream full": {func(t *testing.T, _ *natsserver.Server, bus *natsbus.Bus) {
+			provisioned(t, bus, settings(), noConsumer)
+			large := strings.Repeat("x", maxStore/2)
+			kit.Eventually(t, "full", func() bool { return publisher(t, bus).Publish("stripe.x", newMessage("", large)) != nil })
+		}, fault.JetStreamFull},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			srv := natstest.Start(t)
+			srv := natstest.StartWith(t, natsserver.Config{Addr: "127.0.0.1:0", Dir: t.TempDir(), MaxStore: maxStore})
 			bus := connected(t, srv.URL())
 			c.arrange(t, srv, bus)
 			start := time.Now()
@@ -140,4 +147,17 @@ func benchmarkPublisher(b *testing.B) *natsbus.Publisher {
 		b.Fatal(err)
 	}
 	return publisher(b, bus)
+}
+
+func TestSmallMaxPayloadIsKnown(t *testing.T) {
+	t.Parallel()
+	for maxPayload, want := range map[int32]int{1024: 512, 8192: 4096, 16384: 8192, 1 << 20: 1<<20 - 8192} {
+		srv := natstest.StartWith(t, natsserver.Config{Addr: "127.0.0.1:0", Dir: t.TempDir(), MaxPayload: maxPayload})
+		if got := connected(t, srv.URL()).MaxMessage(); got != want {
+			t.Errorf("max_payload %d: got messages of up to %d bytes, want %d", maxPayload, got, want)
+		}
+	}
+	if got := open(t, "nats://"+kit.FreeAddr(t)).MaxMessage(); got != 0 {
+		t.Errorf("not connected: got %d, want 0 for unknown", got)
+	}
 }

@@ -1,6 +1,7 @@
 package natsbus
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,6 +32,9 @@ type ReplayConfig struct {
 	From string
 	// Restart discards an interrupted replay.
 	Restart bool
+	// MaxBytes limits the size of what Next returns. A larger message comes alone. The
+	// default is 32 MiB.
+	MaxBytes int
 }
 
 // ErrOtherReplay is returned if a replay with another start was interrupted.
@@ -53,10 +57,13 @@ type Replay struct {
 	// is set when the consumer has delivered one that did not arrive.
 	delivered uint64
 	torn      bool
+	// alone is set when no message came: the next one may be larger than MaxBytes.
+	alone bool
 }
 
 // OpenReplay creates the replay's consumer, or continues an interrupted replay.
 func (b *Bus) OpenReplay(ctx context.Context, cfg ReplayConfig) (*Replay, error) {
+	cfg.MaxBytes = cmp.Or(cfg.MaxBytes, defaultMaxBytes)
 	r := &Replay{bus: b, cfg: cfg}
 	if err := r.open(ctx); err != nil {
 		return nil, err
@@ -65,7 +72,7 @@ func (b *Bus) OpenReplay(ctx context.Context, cfg ReplayConfig) (*Replay, error)
 	return r, nil
 }
 
-// Next returns the next messages, at most n, or none at the end. [Replay.Done]
+// Next returns the next messages, at most n and MaxBytes, or none at the end. [Replay.Done]
 // acknowledges them together.
 func (r *Replay) Next(ctx context.Context, n int) ([]*message.Message, error) {
 	for !r.ended {
@@ -116,8 +123,14 @@ func (r *Replay) Remove(ctx context.Context) error {
 func (r *Replay) fetch(ctx context.Context, n int) ([]*message.Message, error) {
 	ctx, cancel := context.WithTimeout(ctx, pullExpiry)
 	defer cancel()
+	opts := []jetstream.FetchOpt{jetstream.FetchContext(ctx)}
+	if r.alone {
+		n = 1
+	} else {
+		opts = append(opts, jetstream.FetchMaxBytes(r.cfg.MaxBytes))
+	}
 	// If it asked for more than there is, the server would wait for the rest.
-	batch, err := r.consumer.Fetch(min(n, int(max(r.pending, 1))), jetstream.FetchContext(ctx))
+	batch, err := r.consumer.Fetch(min(n, int(max(r.pending, 1))), opts...)
 	if err != nil {
 		return nil, fmt.Errorf("pulling messages: %w", err)
 	}
@@ -130,6 +143,7 @@ func (r *Replay) fetch(ctx context.Context, n int) ([]*message.Message, error) {
 		messages = append(messages, toMessage(slotted, jm))
 		r.last = jm
 	}
+	r.alone = len(messages) == 0
 	return messages, nil
 }
 

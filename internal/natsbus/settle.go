@@ -2,6 +2,7 @@ package natsbus
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -116,7 +117,7 @@ func (s *subscription) deadLetter(jm jetstream.Msg, delivery Delivery, why error
 		Delivery: delivery, Consumer: s.cfg.Consumer, Err: why, Header: jm.Headers(), Payload: jm.Data(),
 	})
 	if err != nil {
-		s.bus.log.Error("storing a dead letter failed; trying again", "sequence", delivery.Sequence, "error", err)
+		s.bus.seldom(slog.LevelError, err, "storing a dead letter failed; trying again", "sequence", delivery.Sequence)
 		s.nak(jm, s.cfg.Delay(delivery.Deliveries))
 		return
 	}

@@ -1,9 +1,11 @@
 package natsbus
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -27,6 +29,9 @@ type SubscriberConfig struct {
 	Consumer string // the durable consumer; subscribing does not create it
 	// MaxInFlight limits how many messages are handled at once.
 	MaxInFlight int
+	// MaxBytes limits their total size. A larger message is handled alone. The default
+	// is 32 MiB.
+	MaxBytes int
 	// CloseTimeout limits how long closing takes. Messages that are still being
 	// handled after three quarters of it are handed back.
 	CloseTimeout time.Duration
@@ -41,8 +46,8 @@ type SubscriberConfig struct {
 
 // Subscriber is a pull consumer that implements watermill's message.Subscriber.
 //
-// It fetches no more messages than can be handled at once, reports every ten
-// seconds which ones are still being handled, has acknowledgements confirmed, and
+// It fetches no more messages, and bytes, than can be handled at once, reports every
+// ten seconds which ones are still being handled, has acknowledgements confirmed, and
 // delays the redelivery of what failed. Messages are delivered concurrently and in
 // no order. It survives the loss of the connection and of the consumer.
 type Subscriber struct {
@@ -60,6 +65,7 @@ func (b *Bus) NewSubscriber(cfg SubscriberConfig) *Subscriber {
 	if cfg.Delay == nil {
 		cfg.Delay = RedeliveryDelay
 	}
+	cfg.MaxBytes = cmp.Or(cfg.MaxBytes, defaultMaxBytes)
 	bind := func(ctx context.Context, _ string) (jetstream.Consumer, error) {
 		return b.js.Consumer(ctx, cfg.Stream, cfg.Consumer)
 	}
@@ -109,6 +115,7 @@ type subscription struct {
 	topic string
 	out   chan *message.Message
 	slots chan struct{} // one token per delivery in flight
+	bytes *budget
 	// fetching pauses while the connection or the consumer fails, handling while
 	// messages fail for transient reasons.
 	fetching, handling pace
@@ -129,6 +136,7 @@ func newSubscription(parent context.Context, s *Subscriber, topic string) *subsc
 		Subscriber: s, topic: topic,
 		out:   make(chan *message.Message),
 		slots: make(chan struct{}, s.cfg.MaxInFlight),
+		bytes: newBudget(s.cfg.MaxBytes),
 		ctx:   ctx, stop: stop,
 		done:   make(chan struct{}),
 		panics: map[uint64]int{},
@@ -153,44 +161,62 @@ func (s *subscription) run() {
 // fetch pulls as many messages as can be handled now, at least one, and starts
 // each as it arrives.
 func (s *subscription) fetch(work *sync.WaitGroup) {
-	if !s.fetching.wait(s.ctx) || !s.handling.wait(s.ctx) {
+	if !s.fetching.wait(s.ctx) {
+		return
+	}
+	limit, ok := s.bytes.wait(s.ctx)
+	if !ok {
 		return
 	}
 	free := s.reserve()
 	if free == 0 {
 		return
 	}
-	batch, cancel, err := s.pull(free)
+	if limit == 0 {
+		s.release(free - 1)
+		free = 1
+	}
+	left, err := s.start(work, free, limit)
+	s.release(left)
+	s.fetched(err)
+}
+
+// start pulls at most n messages of at most limit bytes, and starts each. It returns
+// how many of the n did not come.
+func (s *subscription) start(work *sync.WaitGroup, n, limit int) (left int, err error) {
+	begin := time.Now()
+	batch, cancel, err := s.pull(n, limit)
 	if err != nil {
-		s.release(free)
-		s.fetched(err)
-		return
+		return n, err
 	}
 	defer cancel()
+	left = n
 	for msg := range batch.Messages() {
-		free--
+		left--
+		size := sizeOf(msg)
+		s.bytes.take(size)
 		work.Go(func() {
 			defer s.release(1)
+			defer s.bytes.give(size)
 			s.deliver(msg)
 		})
 	}
-	s.release(free)
-	s.fetched(batch.Error())
+	// nats.go does not tell a pull that ended at a message that is too large from one
+	// that expired. The first ends at once.
+	s.bytes.pulled(n-left, batch.Error() == nil && time.Since(begin) < pullExpiry/2)
+	return left, batch.Error()
 }
 
-// reserve waits for a free slot and takes all that are free. While handlers fail
-// it takes one: one message is enough to notice that they work again. It returns 0
-// when closing.
+// reserve waits for a free slot and takes all that are free. It returns 0 when
+// closing.
 func (s *subscription) reserve() int {
-	select {
-	case s.slots <- struct{}{}:
-	case <-s.ctx.Done():
+	if !s.take(1) {
 		return 0
 	}
+	if s.handling.failing() {
+		return s.reserveOne()
+	}
 	for n := 1; ; n++ {
-		if s.handling.failing() {
-			return n
-		}
 		select {
 		case s.slots <- struct{}{}:
 		default:
@@ -199,20 +225,55 @@ func (s *subscription) reserve() int {
 	}
 }
 
+// reserveOne waits until nothing is in flight any more and the pause has passed, and
+// leaves one slot taken. While handlers fail, one message at a time is enough to notice
+// that they work again. It must have failed before the next one is fetched: with a
+// database that hangs, all slots would fill up otherwise.
+func (s *subscription) reserveOne() int {
+	others := cap(s.slots) - 1
+	if !s.take(others) {
+		s.release(1)
+		return 0
+	}
+	s.release(others)
+	if !s.handling.wait(s.ctx) {
+		s.release(1)
+		return 0
+	}
+	return 1
+}
+
+// take waits for n free slots. It takes none and reports false when closing.
+func (s *subscription) take(n int) bool {
+	for taken := range n {
+		select {
+		case s.slots <- struct{}{}:
+		case <-s.ctx.Done():
+			s.release(taken)
+			return false
+		}
+	}
+	return true
+}
+
 func (s *subscription) release(n int) {
 	for range n {
 		<-s.slots
 	}
 }
 
-func (s *subscription) pull(n int) (jetstream.MessageBatch, context.CancelFunc, error) {
+func (s *subscription) pull(n, limit int) (jetstream.MessageBatch, context.CancelFunc, error) {
 	consumer, err := s.consumer()
 	if err != nil {
 		return nil, nil, err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), pullExpiry)
 	stop := context.AfterFunc(s.ctx, func() { time.AfterFunc(closingGrace, cancel) })
-	batch, err := consumer.Fetch(n, jetstream.FetchContext(ctx), jetstream.FetchHeartbeat(time.Second))
+	opts := []jetstream.FetchOpt{jetstream.FetchContext(ctx), jetstream.FetchHeartbeat(time.Second)}
+	if limit > 0 {
+		opts = append(opts, jetstream.FetchMaxBytes(limit))
+	}
+	batch, err := consumer.Fetch(n, opts...)
 	if err != nil {
 		stop()
 		cancel()
@@ -239,5 +300,8 @@ func (s *subscription) fetched(err error) {
 		return
 	}
 	s.fetching.failed()
-	s.bus.log.Debug("fetching failed", "error", err)
+	// A connection that is lost is logged already.
+	if s.bus.nc.IsConnected() {
+		s.bus.seldom(slog.LevelWarn, err, "fetching messages failed; trying again", "consumer", s.cfg.Consumer)
+	}
 }

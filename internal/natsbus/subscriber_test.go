@@ -362,3 +362,39 @@ func TestSubscriberSurvivesTheLossOfItsConsumer(t *testing.T) {
 	p.Wake()
 	kit.Eventually(t, "it starts again from the beginning", func() bool { return done.Load() >= 10 })
 }
+
+// A database that is down answers after a while, and with an error. Meanwhile the
+// messages wait in the stream, and not in a queue of redeliveries.
+func TestOneMessageAtATimeDuringAnOutage(t *testing.T) {
+	t.Parallel()
+	const backlog, limit, probes = 500, 64, 4
+	r := newRig(t)
+	r.publish(t, backlog)
+	var tries, atOnce, highest, redelivered atomic.Int64
+	cfg := r.config()
+	cfg.MaxInFlight, cfg.Delay = limit, nil
+	cfg.Settled = func(d natsbus.Delivery) {
+		if d.Deliveries > 1 {
+			redelivered.Add(1)
+		}
+	}
+	r.consume(t, cfg, func(*message.Message) error {
+		n := tries.Add(1)
+		if n > limit+probes {
+			return nil
+		}
+		if now := atOnce.Add(1); n > limit {
+			highest.Store(max(highest.Load(), now))
+		}
+		defer atOnce.Add(-1)
+		<-time.After(100 * time.Millisecond) // the database's timeout
+		return fault.New(fault.Transient, fault.DatabaseUnreachable, errors.New("no primary"))
+	})
+	r.settled(t)
+	if got := highest.Load(); got != 1 {
+		t.Errorf("got %d messages at once during the outage, want 1", got)
+	}
+	if got := redelivered.Load(); got > limit+probes {
+		t.Errorf("got %d redeliveries of %d messages, want those that were in flight when it began, and %d", got, backlog, probes)
+	}
+}

@@ -161,7 +161,7 @@ func (s *servers) subscriberConfig(cfg config.Standalone) config.Subscriber {
 	return config.Subscriber{
 		Stream: cfg.Stream, Provision: cfg.Provision, NATS: cfg.NATS,
 		Mongo:        config.Mongo{URI: secret.New(s.docs.URI()), Database: cfg.Database},
-		ConsumerName: cfg.ConsumerName, MaxInFlight: cfg.MaxInFlight, ShutdownTimeout: cfg.ShutdownTimeout,
+		ConsumerName: cfg.ConsumerName, MaxInFlight: cfg.MaxInFlight, MaxBytes: cfg.MaxBytes, ShutdownTimeout: cfg.ShutdownTimeout,
 		AuditRetention: cfg.AuditRetention,
 	}
 }

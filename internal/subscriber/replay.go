@@ -96,7 +96,7 @@ func openReplay(ctx context.Context, bus *natsbus.Bus, cfg config.Subscriber) (*
 	stream, err := bus.OpenReplay(ctx, natsbus.ReplayConfig{
 		Stream: cfg.Stream.Name, Consumer: cfg.ConsumerName + replaySuffix,
 		Sequence: cfg.Replay.FromSequence, Time: cfg.Replay.FromTime.Time(time.Now()),
-		From: fromText(cfg.Replay), Restart: cfg.Replay.Restart,
+		From: fromText(cfg.Replay), Restart: cfg.Replay.Restart, MaxBytes: cfg.MaxBytes,
 	})
 	if errors.Is(err, natsbus.ErrOtherReplay) {
 		err = fmt.Errorf("%w: give the same start to continue it, or --restart to forget it", err)

@@ -87,7 +87,7 @@ func (s *Subscriber) newRouter() (*natsbus.Router, error) {
 		return nil, err
 	}
 	return s.bus.NewRouter(natsbus.SubscriberConfig{
-		Stream: s.cfg.Stream.Name, Consumer: s.cfg.ConsumerName, MaxInFlight: s.cfg.MaxInFlight,
+		Stream: s.cfg.Stream.Name, Consumer: s.cfg.ConsumerName, MaxInFlight: s.cfg.MaxInFlight, MaxBytes: s.cfg.MaxBytes,
 		CloseTimeout: s.cfg.ShutdownTimeout, DeadLetter: s.letters.Keep, Settled: s.settled,
 	}, commit.Handle)
 }

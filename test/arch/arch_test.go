@@ -26,6 +26,7 @@ const (
 	watermillNATS = "github.com/ThreeDotsLabs/watermill-nats"
 	natsClient    = "github.com/nats-io/nats.go"
 	natsServer    = "github.com/nats-io/nats-server"
+	nkeys         = "github.com/nats-io/nkeys"
 	mongoDriver   = "go.mongodb.org/mongo-driver"
 	ferretDB      = "github.com/FerretDB/FerretDB"
 	stripe        = "github.com/stripe/stripe-go"
@@ -54,7 +55,7 @@ var table = map[string][]string{
 	"events":          {},
 	"events/access":   {"events"},
 	"events/ordering": {"events"},
-	"config":          {"internal/normalize", "internal/secret"},
+	"config":          {"internal/normalize", "internal/secret", nkeys},
 	"handlers":        {"events", "internal/fault", "internal/store", watermillMsg, semaphore},
 
 	"internal/fault":  {},

@@ -3,6 +3,7 @@
 package natsserver
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -25,8 +26,13 @@ type Config struct {
 	// SyncAlways makes every acknowledged message survive a power failure. It costs
 	// most of the throughput.
 	SyncAlways bool
-	// Password is the password of user "billbus". If it is empty, anyone may connect.
+	// Password is the password of user "billbus". Without it and Token, anyone may connect.
 	Password string
+	Token    string
+	// MaxStore limits the bytes of all streams together, and MaxPayload those of a
+	// message. 0 means the disk's free space, and 4 MiB.
+	MaxStore   int64
+	MaxPayload int32
 }
 
 // Server is a running server.
@@ -68,9 +74,10 @@ func (cfg Config) options() (*server.Options, error) {
 		ServerName: "billbus-embedded",
 		Host:       host, Port: port,
 		JetStream: true, StoreDir: cfg.Dir, SyncAlways: cfg.SyncAlways,
-		MaxPayload: maxPayload,
-		NoLog:      true, NoSigs: true,
+		JetStreamMaxStore: cfg.MaxStore, MaxPayload: cmp.Or(cfg.MaxPayload, maxPayload),
+		NoLog: true, NoSigs: true,
 	}
+	opts.Authorization = cfg.Token
 	if cfg.Password != "" {
 		opts.Username, opts.Password = "billbus", cfg.Password
 	}
