@@ -108,10 +108,18 @@ func (b *Bridge) assemble() error {
 func (b *Bridge) addChecks() {
 	b.deps.Health.Check("nats", b.bus.Check)
 	b.deps.Health.Check("streams", b.streams.CheckStreams)
-	b.deps.Health.Check("publish", b.publisher.Check)
+	b.deps.Health.Check("publish", b.checkPublish)
 	if b.resolver != nil {
 		b.deps.Health.Check("resolver", b.streams.CheckConsumer)
 	}
+}
+
+// checkPublish asks the server, too: without webhooks nothing is published.
+func (b *Bridge) checkPublish(ctx context.Context) error {
+	if err := b.publisher.Check(ctx); err != nil {
+		return err
+	}
+	return b.streams.CheckPublish(ctx)
 }
 
 // Addr returns the address of the ingress.

@@ -45,6 +45,7 @@ type Bus struct {
 	log    *slog.Logger
 	closed chan struct{}
 
+	denials     denials
 	mu          sync.Mutex
 	lastErr     error
 	onReconnect []func()
@@ -94,10 +95,7 @@ func (b *Bus) options(auth Auth, name string) ([]nats.Option, error) {
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { b.down(err) }),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { b.note(err) }),
 		nats.ClosedHandler(func(*nats.Conn) { close(b.closed) }),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			b.note(err)
-			b.log.Warn("NATS reported an error", "error", err)
-		}),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { b.reported(err) }),
 	}
 	return appendAuth(opts, auth)
 }
@@ -142,9 +140,24 @@ func (b *Bus) up(message string, nc *nats.Conn) {
 	b.lastErr = nil
 	hooks := b.onReconnect
 	b.mu.Unlock()
+	b.denials.forget()
 	b.log.Info(message, "server", nc.ConnectedServerName(), "version", nc.ConnectedServerVersion())
 	for _, hook := range hooks {
 		hook()
+	}
+}
+
+// reported takes an error that is not the answer to a call. A denial does not mean that
+// the server cannot be reached, and comes again with every attempt.
+func (b *Bus) reported(err error) {
+	what, denied := deniedBy(err)
+	if !denied {
+		b.note(err)
+		b.log.Warn("NATS reported an error", "error", err)
+		return
+	}
+	if b.denials.add(what) {
+		b.log.Error("the NATS server does not permit something that this program does", "denied", what)
 	}
 }
 

@@ -10,3 +10,6 @@ import (
 func (s *Subscriber) SetBind(bind func(ctx context.Context, topic string) (jetstream.Consumer, error)) {
 	s.bind = bind
 }
+
+// Quorum is quorum.
+var Quorum = quorum

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -37,6 +39,9 @@ type SubscriberConfig struct {
 	DeadLetter func(context.Context, Letter) error
 	// Settled, if not nil, is called once for each delivery that was handled.
 	Settled func(Delivery)
+	// Missing, if not nil, is called when there is no such consumer, to have it created
+	// again at once.
+	Missing func()
 }
 
 // Subscriber is a pull consumer that implements watermill's message.Subscriber.
@@ -249,6 +254,18 @@ func (s *subscription) fetched(err error) {
 		s.fetching.succeeded()
 		return
 	}
+	level := slog.LevelWarn
+	if s.fetching.failing() {
+		level = slog.LevelDebug // once is enough until it works again
+	}
 	s.fetching.failed()
-	s.bus.log.Debug("fetching failed", "error", err)
+	s.bus.log.Log(s.ctx, level, "fetching messages failed; trying again", "consumer", s.cfg.Consumer, "error", err)
+	if s.cfg.Missing != nil && isMissing(err) {
+		s.cfg.Missing()
+	}
+}
+
+func isMissing(err error) bool {
+	return slices.ContainsFunc([]error{jetstream.ErrConsumerDeleted, jetstream.ErrConsumerNotFound, jetstream.ErrStreamNotFound, nats.ErrNoResponders},
+		func(missing error) bool { return errors.Is(err, missing) })
 }

@@ -70,7 +70,7 @@ func (s *Subscriber) connect() error {
 		return err
 	}
 	s.bus, s.letters = bus, bus.NewDeadLetters(s.deps.Now)
-	s.streams = bus.NewProvisioner(natsbus.ProvisionMode(s.cfg.Provision),
+	s.streams = bus.NewProvisioner(natsbus.ProvisionMode(s.cfg.Provision).WithoutStreams(),
 		natsbus.StreamSettings(s.cfg.Stream), natsbus.SubscriberConsumer(s.cfg.ConsumerName))
 	if s.router, err = s.newRouter(); err != nil {
 		bus.Close()
@@ -88,7 +88,7 @@ func (s *Subscriber) newRouter() (*natsbus.Router, error) {
 	}
 	return s.bus.NewRouter(natsbus.SubscriberConfig{
 		Stream: s.cfg.Stream.Name, Consumer: s.cfg.ConsumerName, MaxInFlight: s.cfg.MaxInFlight,
-		CloseTimeout: s.cfg.ShutdownTimeout, DeadLetter: s.letters.Keep, Settled: s.settled,
+		CloseTimeout: s.cfg.ShutdownTimeout, DeadLetter: s.letters.Keep, Settled: s.settled, Missing: s.streams.Wake,
 	}, commit.Handle)
 }
 
