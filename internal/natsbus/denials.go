@@ -71,7 +71,7 @@ func (d *denials) since(start time.Time, prefix string) []string {
 }
 
 // explain adds the cause to the error of a request that got no answer: what the server
-// has denied.
+// has denied, or else what is most likely.
 func (b *Bus) explain(start time.Time, prefix string, err error) error {
 	if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, nats.ErrTimeout) {
 		return err
@@ -79,5 +79,5 @@ func (b *Bus) explain(start time.Time, prefix string, err error) error {
 	if denied := b.denials.since(start, prefix); len(denied) > 0 {
 		return fmt.Errorf("the NATS server does not permit this program to %s: add that to the permissions of its user", strings.Join(denied, " and to "))
 	}
-	return err
+	return fmt.Errorf("%w: no NATS server has answered: there is no leader, or the servers are overloaded", err)
 }

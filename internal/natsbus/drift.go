@@ -88,8 +88,8 @@ func streamDrift(have, want jetstream.StreamConfig) []Drift {
 	d.compare("max_msgs", unlimited(have.MaxMsgs), int64(-1), tolerable)
 	d.compare("max_msg_size", unlimited(int64(have.MaxMsgSize)), int64(-1), tolerable)
 	d.compare("max_bytes", unlimited(have.MaxBytes), unlimited(want.MaxBytes), tolerable)
-	// A stream that forgets earlier, or that one lost disk can take, has been created
-	// by somebody else, or before the setting was changed.
+	// A stream that forgets earlier, or that one lost disk can take, was created
+	// with other settings.
 	d.compare("max_age", have.MaxAge, want.MaxAge, lifetime(have.MaxAge) < lifetime(want.MaxAge))
 	d.replicas(have.Replicas, want.Replicas)
 	d.compare("duplicate_window", have.Duplicates, want.Duplicates, tolerable)

@@ -39,6 +39,9 @@ const jetstreamAPI = "$JS.API."
 const (
 	recheckInterval = 30 * time.Second
 	retryInterval   = time.Second
+	// passTimeout is short, because a request that was lost when a leader died is never
+	// answered, and the finding of the pass stays until then.
+	passTimeout = 3 * time.Second
 )
 
 // Error codes of the server for which [cure] says what to do.
@@ -52,7 +55,7 @@ const (
 // the streams and the consumer are ready.
 type Provisioner struct {
 	// Recreated, if not nil, is called when a stream was deleted and exists again: its
-	// messages are gone, and every consumer starts anew. Set it before Run.
+	// messages and its consumers are gone. Set it before Run.
 	Recreated func(stream string)
 	// Drifted, if not nil, is called after every pass with the number of differences
 	// from the settings, those that only give a warning included. Set it before Run.
@@ -131,7 +134,7 @@ func (p *Provisioner) pass(ctx context.Context) error {
 	if err := p.bus.Check(ctx); err != nil {
 		return p.finish(err, err, nil)
 	}
-	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	ctx, cancel := context.WithTimeout(ctx, passTimeout)
 	defer cancel()
 	start := time.Now()
 	drifts, found, err := p.bus.ensureStreams(ctx, p.settings, p.mode)
@@ -160,7 +163,7 @@ func (p *Provisioner) noticeRecreated(found []foundStream) {
 		p.since[s.name] = s.since
 		orphans := i == 0 && s.isNew && len(found) > 1 && s.since.After(found[1].since)
 		if known && !before.Equal(s.since) || !known && orphans {
-			p.bus.log.Error("a stream was deleted and has been created again: its messages are gone, and every consumer starts anew", "stream", s.name)
+			p.bus.log.Error("a stream was deleted and has been created again: its messages and its consumers are gone", "stream", s.name)
 			if p.Recreated != nil {
 				p.Recreated(s.name)
 			}

@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// probeTimeout is shorter than the time that a readiness check may take, so that
-	// the check can say what did not answer.
+	// probeTimeout is shorter than the time that a readiness check may take. The check
+	// can then still say what does not answer.
 	probeTimeout = 1500 * time.Millisecond
 	// quietAfter is how long a replica may be silent. They exchange a heartbeat every
 	// second; the server itself notices a lost quorum only after ten.
@@ -31,7 +31,8 @@ const (
 	noMessage = ".1.9223372036854775807.1.0.0"
 )
 
-// publishProbes are subjects that stand for those on which the bridge publishes.
+// publishProbes returns a subject for each filter of the stream to which the bridge
+// publishes.
 func publishProbes() []string { return []string{"subscription.probe", "stripe.billbus.probe"} }
 
 // CheckStreams returns why the streams are not ready: what the latest pass found, or

@@ -3,6 +3,7 @@ package natsbus_test
 import (
 	"context"
 	"log/slog"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -72,7 +73,7 @@ func TestReadinessNamesWhatTheServerDenies(t *testing.T) {
 			t.Cleanup(bus.Close)
 			p := provision(t, bus, natsbus.ProvisionConsumer, settings(), natsbus.SubscriberConsumer(consumer))
 			kit.Eventually(t, "not ready because of: "+tt.want, func() bool {
-				err := tt.check(p, context.Background())
+				err := tt.check(p, t.Context())
 				return err != nil && strings.Contains(err.Error(), "does not permit this program to "+tt.want)
 			})
 			if err := bus.Check(t.Context()); err != nil {
@@ -80,6 +81,68 @@ func TestReadinessNamesWhatTheServerDenies(t *testing.T) {
 			}
 			if got := log.String(); strings.Contains(got, "not reachable") || !strings.Contains(got, tt.want) {
 				t.Errorf("the log does not name what was denied, or says that NATS is not reachable:\n%s", got)
+			}
+		})
+	}
+}
+
+// What deploy/README.md lists is enough, from the start on.
+func TestDocumentedPermissionsAreEnough(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../deploy/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		users    []string // whose permissions the program has
+		consumer natsbus.Consumer
+		mode     natsbus.ProvisionMode
+		checks   []func(*natsbus.Provisioner, context.Context) error
+	}{
+		{
+			[]string{"bridge"},
+			noConsumer, natsbus.ProvisionCreate,
+			[]func(*natsbus.Provisioner, context.Context) error{(*natsbus.Provisioner).CheckStreams, (*natsbus.Provisioner).CheckPublish},
+		},
+		{
+			[]string{"bridge", "bridge with an API key"},
+			natsbus.ResolverConsumer(), natsbus.ProvisionCreate,
+			[]func(*natsbus.Provisioner, context.Context) error{(*natsbus.Provisioner).CheckPublish, (*natsbus.Provisioner).CheckConsumer},
+		},
+		{
+			[]string{"subscriber"},
+			natsbus.SubscriberConsumer(consumer), natsbus.ProvisionConsumer,
+			[]func(*natsbus.Provisioner, context.Context) error{(*natsbus.Provisioner).Check},
+		},
+	} {
+		t.Run(strings.Join(tt.users, " and "), func(t *testing.T) {
+			t.Parallel()
+			var allowed []string
+			for _, user := range tt.users {
+				_, row, ok := strings.Cut(string(text), "\n| "+user+" | ")
+				row, _, _ = strings.Cut(row, "\n")
+				if !ok {
+					t.Fatalf("deploy/README.md lists no permissions for: %s", user)
+				}
+				for i, part := range strings.Split(row, "`") {
+					if i%2 == 1 {
+						allowed = append(allowed, part)
+					}
+				}
+			}
+			url := restricted(t, &server.Permissions{
+				Publish:   &server.SubjectPermission{Allow: allowed},
+				Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX.>"}},
+			})
+			if tt.mode == natsbus.ProvisionConsumer {
+				provisioned(t, open(t, url), settings(), noConsumer)
+			}
+			p := provision(t, openAs(t, natsbus.Auth{URL: url, User: "program", Password: secret.New("pw")}), tt.mode, settings(), tt.consumer)
+			kit.Eventually(t, "ready", ready(p))
+			for _, check := range tt.checks {
+				if err := check(p, t.Context()); err != nil {
+					t.Error(err)
+				}
 			}
 		})
 	}
