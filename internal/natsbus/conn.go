@@ -45,10 +45,11 @@ type Bus struct {
 	log    *slog.Logger
 	closed chan struct{}
 
-	denials     denials
 	mu          sync.Mutex
 	lastErr     error
 	onReconnect []func()
+
+	denials denials
 }
 
 // Open starts connecting and returns at once, because a program has to start, and
@@ -147,20 +148,6 @@ func (b *Bus) up(message string, nc *nats.Conn) {
 	}
 }
 
-// reported takes an error that is not the answer to a call. A denial does not mean that
-// the server cannot be reached, and comes again with every attempt.
-func (b *Bus) reported(err error) {
-	what, denied := deniedBy(err)
-	if !denied {
-		b.note(err)
-		b.log.Warn("NATS reported an error", "error", err)
-		return
-	}
-	if b.denials.add(what) {
-		b.log.Error("the NATS server does not permit something that this program does", "denied", what)
-	}
-}
-
 func (b *Bus) down(err error) {
 	b.note(err)
 	if err != nil {
@@ -182,6 +169,15 @@ func (b *Bus) note(err error) {
 	if !known {
 		b.log.Warn("NATS is not reachable; trying again", "error", err)
 	}
+}
+
+// reported takes an error that belongs to no call.
+func (b *Bus) reported(err error) {
+	if b.denied(err) {
+		return
+	}
+	b.note(err)
+	b.log.Warn("NATS reported an error", "error", err)
 }
 
 // OnConnect registers a hook that runs after every connect and reconnect, and now

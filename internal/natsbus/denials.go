@@ -31,7 +31,18 @@ func deniedBy(err error) (string, bool) {
 	if match == nil {
 		return err.Error(), true
 	}
-	return map[string]string{"publish": "publish to ", "subscription": "subscribe to "}[strings.ToLower(match[1])] + match[2], true
+	return map[string]string{"publish": "publish to ", "subscription": "subscribe to "}[strings.ToLower(match[1])] + family(match[2]), true
+}
+
+// family returns the subject to permit. Every message has a subject of its own for its
+// acknowledgement, for example.
+func family(subject string) string {
+	for prefix, tokens := range map[string]int{nats.InboxPrefix: 1, "stripe.": 1, deadLetterPrefix: 2, "$KV.": 2, "$JS.ACK.": 4} {
+		if parts := strings.Split(subject, "."); strings.HasPrefix(subject, prefix) && len(parts) > tokens {
+			return strings.Join(parts[:tokens], ".") + ".>"
+		}
+	}
+	return subject
 }
 
 // add reports whether the denial is the first of its kind.
@@ -44,6 +55,16 @@ func (d *denials) add(what string) bool {
 	_, known := d.last[what]
 	d.last[what] = time.Now()
 	return !known
+}
+
+// denied reports whether an error of the connection is a denial, and takes it: it does
+// not mean that the server cannot be reached, and comes again with every attempt.
+func (b *Bus) denied(err error) bool {
+	what, ok := deniedBy(err)
+	if ok && b.denials.add(what) {
+		b.log.Error("the NATS server does not permit something that this program does", "denied", what)
+	}
+	return ok
 }
 
 // forget is called for a new connection, which may have other permissions.
@@ -61,7 +82,7 @@ func (d *denials) since(start time.Time, prefix string) []string {
 	defer d.mu.Unlock()
 	var found []string
 	for what, at := range d.last {
-		recent := !at.Before(start) && strings.HasPrefix(what, "publish to "+prefix)
+		recent := !at.Before(start) && strings.HasPrefix(what, "publish to "+family(prefix))
 		if recent || strings.HasPrefix(what, "subscribe to "+nats.InboxPrefix) {
 			found = append(found, what)
 		}
@@ -70,9 +91,9 @@ func (d *denials) since(start time.Time, prefix string) []string {
 	return found
 }
 
-// explain adds the cause to the error of a request that got no answer: what the server
+// unanswered adds the cause to the error of a request that got no answer: what the server
 // has denied, or else what is most likely.
-func (b *Bus) explain(start time.Time, prefix string, err error) error {
+func (b *Bus) unanswered(start time.Time, prefix string, err error) error {
 	if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, nats.ErrTimeout) {
 		return err
 	}

@@ -139,7 +139,7 @@ func (p *Provisioner) pass(ctx context.Context) error {
 	start := time.Now()
 	drifts, found, err := p.bus.ensureStreams(ctx, p.settings, p.mode)
 	p.noticeRecreated(found)
-	warns, streams := judge(drifts, p.bus.explain(start, jetstreamAPI, err))
+	warns, streams := judge(drifts, p.bus.unanswered(start, jetstreamAPI, err))
 	if p.consumer.Name == "" {
 		p.report(drifts)
 		return p.finish(streams, nil, warns)
@@ -149,7 +149,7 @@ func (p *Provisioner) pass(ctx context.Context) error {
 		return p.finish(streams, streams, warns)
 	}
 	of, err := p.ensureConsumerAndBucket(ctx)
-	more, consumer := judge(of, p.bus.explain(start, jetstreamAPI, err))
+	more, consumer := judge(of, p.bus.unanswered(start, jetstreamAPI, err))
 	p.report(append(drifts, of...))
 	return p.finish(streams, consumer, append(warns, more...))
 }

@@ -86,17 +86,23 @@ func (p *Provisioner) check(ctx context.Context, found error, ask func(context.C
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	err := ask(ctx)
-	if errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, jetstream.ErrConsumerNotFound) {
+	if isMissing(err) {
 		p.Wake()
 	}
 	return err
+}
+
+// isMissing reports whether an error can mean that a stream or a consumer was deleted.
+func isMissing(err error) bool {
+	return errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, jetstream.ErrConsumerNotFound) ||
+		errors.Is(err, jetstream.ErrConsumerDeleted) || errors.Is(err, nats.ErrNoResponders)
 }
 
 func (p *Provisioner) streamNow(ctx context.Context) (*jetstream.StreamInfo, error) {
 	start := time.Now()
 	info, err := p.bus.streamInfo(ctx, p.settings.Name)
 	if err != nil {
-		return nil, p.bus.explain(start, jetstreamAPI, err)
+		return nil, p.bus.unanswered(start, jetstreamAPI, err)
 	}
 	return info, quorum("stream "+p.settings.Name, info.Cluster)
 }
@@ -108,7 +114,7 @@ func (p *Provisioner) consumeNow(ctx context.Context) error {
 	start, name := time.Now(), p.settings.Name+"."+p.consumer.Name
 	consumer, err := p.bus.js.Consumer(ctx, p.settings.Name, p.consumer.Name)
 	if err != nil {
-		return p.bus.explain(start, jetstreamAPI, fmt.Errorf("looking up consumer %s: %w", p.consumer.Name, err))
+		return p.bus.unanswered(start, jetstreamAPI, fmt.Errorf("looking up consumer %s: %w", p.consumer.Name, err))
 	}
 	if err := quorum("consumer "+p.consumer.Name, consumer.CachedInfo().Cluster); err != nil {
 		return err
@@ -148,9 +154,9 @@ func (b *Bus) ask(ctx context.Context, msg *nats.Msg) (*nats.Msg, error) {
 	answer, err := b.nc.RequestMsgWithContext(ctx, msg)
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):
-		return nil, fmt.Errorf("nothing answers on %s: its stream or consumer has no leader, or does not exist", msg.Subject)
+		return nil, fmt.Errorf("nothing answers on %s: its stream or consumer does not exist, or has no leader: %w", msg.Subject, err)
 	case err != nil:
-		return nil, b.explain(start, msg.Subject, fmt.Errorf("no answer on %s: %w", msg.Subject, err))
+		return nil, b.unanswered(start, msg.Subject, fmt.Errorf("no answer on %s: %w", msg.Subject, err))
 	}
 	return answer, nil
 }

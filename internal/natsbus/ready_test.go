@@ -53,13 +53,13 @@ func TestReadinessNamesWhatTheServerDenies(t *testing.T) {
 		check  func(*natsbus.Provisioner, context.Context) error
 		want   string
 	}{
-		"publishing events":        {denyPublish("stripe.>"), publishing, "publish to stripe.billbus.probe"},
+		"publishing events":        {denyPublish("stripe.>"), publishing, "publish to stripe.>:"},
 		"publishing subscriptions": {denyPublish("subscription.*"), publishing, "publish to subscription.probe"},
 		"looking up the stream":    {denyPublish("$JS.API.STREAM.INFO.>"), publishing, "publish to $JS.API.STREAM.INFO.BILLBUS"},
 		"pulling":                  {denyPublish("$JS.API.CONSUMER.MSG.NEXT.>"), consuming, "publish to $JS.API.CONSUMER.MSG.NEXT.BILLBUS.billbus-subscriber"},
-		"acknowledging":            {denyPublish("$JS.ACK.>"), consuming, "publish to $JS.ACK.BILLBUS.billbus-subscriber"},
-		"dead letters":             {denyPublish("billbus.dlq.>"), consuming, "publish to billbus.dlq.billbus.probe"},
-		"answers":                  {noAnswers, consuming, "subscribe to _INBOX."},
+		"acknowledging":            {denyPublish("$JS.ACK.>"), consuming, "publish to $JS.ACK.BILLBUS.billbus-subscriber.>:"},
+		"dead letters":             {denyPublish("billbus.dlq.>"), consuming, "publish to billbus.dlq.>:"},
+		"answers":                  {noAnswers, consuming, "subscribe to _INBOX.>:"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -79,7 +79,7 @@ func TestReadinessNamesWhatTheServerDenies(t *testing.T) {
 			if err := bus.Check(t.Context()); err != nil {
 				t.Errorf("got %v, want connected", err)
 			}
-			if got := log.String(); strings.Contains(got, "not reachable") || !strings.Contains(got, tt.want) {
+			if got := log.String(); strings.Contains(got, "not reachable") || !strings.Contains(got, strings.TrimSuffix(tt.want, ":")) || strings.Count(got, "does not permit something") > 1 {
 				t.Errorf("the log does not name what was denied, or says that NATS is not reachable:\n%s", got)
 			}
 		})

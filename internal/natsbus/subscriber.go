@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
@@ -250,22 +248,13 @@ func (s *subscription) consumer() (jetstream.Consumer, error) {
 // fetched slows fetching down after an error of the connection or the consumer. A
 // pull that expired is not an error.
 func (s *subscription) fetched(err error) {
+	if s.cfg.Missing != nil && isMissing(err) {
+		s.cfg.Missing()
+	}
 	if err == nil || s.ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) {
 		s.fetching.succeeded()
 		return
 	}
-	level := slog.LevelWarn
-	if s.fetching.failing() {
-		level = slog.LevelDebug // once is enough until it works again
-	}
 	s.fetching.failed()
-	s.bus.log.Log(s.ctx, level, "fetching messages failed; trying again", "consumer", s.cfg.Consumer, "error", err)
-	if s.cfg.Missing != nil && isMissing(err) {
-		s.cfg.Missing()
-	}
-}
-
-func isMissing(err error) bool {
-	return slices.ContainsFunc([]error{jetstream.ErrConsumerDeleted, jetstream.ErrConsumerNotFound, jetstream.ErrStreamNotFound, nats.ErrNoResponders},
-		func(missing error) bool { return errors.Is(err, missing) })
+	s.bus.log.Debug("fetching failed", "error", err)
 }
