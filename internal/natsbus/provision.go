@@ -57,8 +57,9 @@ type Provisioner struct {
 	// Recreated, if not nil, is called when a stream was deleted and exists again: its
 	// messages and its consumers are gone. Set it before Run.
 	Recreated func(stream string)
-	// Drifted, if not nil, is called after every pass with the number of differences
-	// from the settings, those that only give a warning included. Set it before Run.
+	// Drifted, if not nil, is called after every pass that could compare everything, with
+	// the number of differences from the settings, those that only give a warning
+	// included. Set it before Run.
 	Drifted func(differences int)
 
 	bus      *Bus
@@ -141,16 +142,16 @@ func (p *Provisioner) pass(ctx context.Context) error {
 	p.noticeRecreated(found)
 	warns, streams := judge(drifts, p.bus.unanswered(start, jetstreamAPI, err))
 	if p.consumer.Name == "" {
-		p.report(drifts)
+		p.report(drifts, err)
 		return p.finish(streams, nil, warns)
 	}
 	if err != nil || missing(drifts) {
-		p.report(drifts)
+		p.report(drifts, err)
 		return p.finish(streams, streams, warns)
 	}
 	of, err := p.ensureConsumerAndBucket(ctx)
+	p.report(append(drifts, of...), err)
 	more, consumer := judge(of, p.bus.unanswered(start, jetstreamAPI, err))
-	p.report(append(drifts, of...))
 	return p.finish(streams, consumer, append(warns, more...))
 }
 
@@ -171,8 +172,9 @@ func (p *Provisioner) noticeRecreated(found []foundStream) {
 	}
 }
 
-func (p *Provisioner) report(drifts []Drift) {
-	if p.Drifted != nil {
+// report leaves out a pass that could not compare everything.
+func (p *Provisioner) report(drifts []Drift, err error) {
+	if p.Drifted != nil && err == nil {
 		p.Drifted(len(drifts))
 	}
 }
