@@ -72,7 +72,7 @@ func (s *Stream) checkWindow(r *reader) {
 func provision(field *string) Setting {
 	return Setting{
 		Env: "PROVISION", Default: "create", Words: []string{"create", "check"}, convert: word(field),
-		Meaning: "create what is missing in NATS and MongoDB at start (create), or only report it (check)",
+		Meaning: "create what is missing at start (create), or only report it (check): the bridge creates streams, the subscriber its consumer, collections and indexes",
 	}
 }
 

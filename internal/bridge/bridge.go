@@ -94,6 +94,7 @@ func (b *Bridge) connect() (err error) {
 
 func (b *Bridge) assemble() error {
 	b.streams = b.bus.NewProvisioner(natsbus.ProvisionMode(b.cfg.Provision), natsbus.StreamSettings(b.cfg.Stream), b.consumer())
+	b.streams.Drifted, b.streams.Recreated = b.deps.Metrics.SetStreamDrift, func(string) { b.deps.Metrics.StreamRecreated() }
 	publisher, err := b.bus.NewPublisher(b.cfg.Stream.Name, b.cfg.Webhook.PublishTimeout)
 	if err != nil {
 		return err
@@ -123,10 +124,18 @@ func (b *Bridge) updateGauges(ctx context.Context) {
 func (b *Bridge) addChecks() {
 	b.deps.Health.Check("nats", b.bus.Check)
 	b.deps.Health.Check("streams", b.streams.CheckStreams)
-	b.deps.Health.Check("publish", b.publisher.Check)
+	b.deps.Health.Check("publish", b.checkPublish)
 	if b.resolver != nil {
 		b.deps.Health.Check("resolver", b.streams.CheckConsumer)
 	}
+}
+
+// checkPublish asks the server, too: without webhooks nothing is published.
+func (b *Bridge) checkPublish(ctx context.Context) error {
+	if err := b.publisher.Check(ctx); err != nil {
+		return err
+	}
+	return b.streams.CheckPublish(ctx)
 }
 
 // Addr returns the address of the ingress.

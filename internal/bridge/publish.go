@@ -16,7 +16,7 @@ import (
 const failureMemory = 10 * time.Second
 
 // watchedPublisher is a message.Publisher that remembers the outcome of the latest
-// publish: only publishing shows that a stream is full.
+// publish: only publishing shows that a disk is full.
 type watchedPublisher struct {
 	next    message.Publisher
 	now     func() time.Time

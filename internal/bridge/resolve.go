@@ -90,7 +90,7 @@ func (b *Bridge) newResolver() (*resolver, error) {
 	}
 	router, err := b.bus.NewRouter(natsbus.SubscriberConfig{
 		Stream: b.cfg.Stream.Name, Consumer: natsbus.ResolverConsumer().Name, MaxInFlight: maxResolving,
-		CloseTimeout: b.cfg.ShutdownTimeout, DeadLetter: b.bus.NewDeadLetters(b.deps.Now).Keep,
+		CloseTimeout: b.cfg.ShutdownTimeout, DeadLetter: b.bus.NewDeadLetters(b.deps.Now).Keep, Missing: b.streams.Wake,
 		// During a pause that Stripe has asked for, a message could only fail again.
 		Delay: func(deliveries uint64) time.Duration {
 			return max(natsbus.RedeliveryDelay(deliveries), client.Paused())

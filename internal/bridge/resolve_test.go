@@ -358,7 +358,7 @@ func TestMissingResolverConsumerFailsItsCheckOnly(t *testing.T) {
 	r := run(t, settings(t, srv.URL(), "PROVISION=check", "STRIPE_API_KEY="+apiKey))
 	kit.Eventually(t, "only the check of the resolver fails", func() bool {
 		checks := r.health.Ready(t.Context()).Checks
-		return checks["streams"].OK && strings.Contains(checks["resolver"].Error, "consumer billbus-resolver is missing")
+		return checks["streams"].OK && strings.Contains(checks["resolver"].Error, "consumer billbus-resolver does not exist")
 	})
 	if got := r.postSigned(t, event("evt_1")); got.Status != http.StatusOK {
 		t.Errorf("got %d %s, want the webhook accepted", got.Status, got.Body)

@@ -10,7 +10,8 @@ import (
 
 // Plan returns how the streams differ from the settings. It changes nothing.
 func (b *Bus) Plan(ctx context.Context, settings StreamSettings) ([]Drift, error) {
-	return b.ensureStreams(ctx, settings, ProvisionCheck)
+	drifts, _, err := b.ensureStreams(ctx, settings, ProvisionCheck)
+	return drifts, err
 }
 
 // Alter creates and alters the streams until they match the settings. Nothing else
@@ -25,13 +26,17 @@ func (b *Bus) Alter(ctx context.Context, settings StreamSettings) error {
 }
 
 func (b *Bus) alterStream(ctx context.Context, want jetstream.StreamConfig) error {
-	have, err := b.streamConfig(ctx, want.Name)
+	info, err := b.streamInfo(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		_, err = b.createStream(ctx, want)
 		return err
 	}
-	if err != nil || len(streamDrift(have, want)) == 0 {
+	if err != nil {
 		return err
+	}
+	have := info.Config
+	if len(streamDrift(have, want)) == 0 {
+		return nil
 	}
 	if _, err := b.js.UpdateStream(ctx, merged(have, want)); err != nil {
 		if have.Storage != want.Storage || have.Retention != want.Retention {

@@ -15,6 +15,9 @@ import (
 // subscription that the bridge's resolver has read because of an event.
 const ResolvedBucket = "BILLBUS_RESOLVED"
 
+// bucketStream and the name of a bucket are the name of its stream.
+const bucketStream = "KV_"
+
 // Bucket is a key-value bucket whose values are replaced on a condition. It need not
 // exist yet when it is made.
 type Bucket struct {
@@ -98,12 +101,14 @@ func (p *Provisioner) ensureBucket(ctx context.Context) ([]Drift, error) {
 	if name == "" {
 		return nil, nil
 	}
-	_, err := p.bus.js.KeyValue(ctx, name)
+	have, err := p.bus.streamInfo(ctx, bucketStream+name)
 	if err == nil {
-		return nil, nil
+		d := &differ{object: "bucket " + name, cure: fmt.Sprintf("run `nats stream edit %s%s --replicas=%d`", bucketStream, name, p.settings.Replicas)}
+		d.replicas(have.Config.Replicas, p.settings.Replicas)
+		return d.drifts, nil
 	}
-	if !errors.Is(err, jetstream.ErrBucketNotFound) {
-		return nil, fmt.Errorf("looking up bucket %s: %w", name, err)
+	if !errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil, err
 	}
 	if p.mode == ProvisionCheck {
 		return []Drift{{Object: "bucket " + name, Fatal: true, Cure: p.consumer.cureMissing()}}, nil

@@ -75,7 +75,7 @@ func TestMissingBucketIsReported(t *testing.T) {
 	if err := js.DeleteKeyValue(t.Context(), natsbus.ResolvedBucket); err != nil {
 		t.Fatal(err)
 	}
-	refused(t, provision(t, open(t, srv.URL()), natsbus.ProvisionCheck, settings(), natsbus.ResolverConsumer()), "bucket BILLBUS_RESOLVED is missing")
+	refused(t, provision(t, open(t, srv.URL()), natsbus.ProvisionCheck, settings(), natsbus.ResolverConsumer()), "bucket BILLBUS_RESOLVED does not exist")
 	provisioned(t, open(t, srv.URL()), settings(), natsbus.ResolverConsumer())
 	if _, err := js.KeyValue(t.Context(), natsbus.ResolvedBucket); err != nil {
 		t.Errorf("got %v, want the bucket created again", err)

@@ -59,6 +59,8 @@ type Bus struct {
 	mu          sync.Mutex
 	lastErr     error
 	onReconnect []func()
+
+	denials denials
 }
 
 // Open starts connecting and returns at once, because a program has to start, and
@@ -173,6 +175,7 @@ func (b *Bus) up(message string, nc *nats.Conn) {
 	b.lastErr = nil
 	hooks := b.onReconnect
 	b.mu.Unlock()
+	b.denials.forget()
 	b.log.Info(message, "server", nc.ConnectedServerName(), "version", nc.ConnectedServerVersion())
 	for _, hook := range hooks {
 		hook()
@@ -225,11 +228,13 @@ func (b *Bus) watch() {
 // reported takes an error that belongs to no call. A login that is refused on a
 // reconnect is one.
 func (b *Bus) reported(err error) {
-	if isLoginError(err) {
+	switch {
+	case b.denied(err):
+	case isLoginError(err):
 		b.note(err)
-		return
+	default:
+		b.seldom(slog.LevelWarn, err, "NATS reported an error")
 	}
-	b.seldom(slog.LevelWarn, err, "NATS reported an error")
 }
 
 // OnConnect registers a hook that runs after every connect and reconnect, and now

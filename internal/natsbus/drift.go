@@ -2,8 +2,10 @@ package natsbus
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -19,7 +21,10 @@ type Drift struct {
 	Cure  string // what the operator can do
 }
 
-const cureProvision = "run `bridge provision` to see and apply what is needed"
+const (
+	cureProvision = "run `bridge provision`; with --dry-run it only prints what it would change"
+	cureNoStream  = "start the bridge with PROVISION=create, or run `bridge provision`"
+)
 
 func (c Consumer) cureMissing() string {
 	return "start a " + c.program + " with PROVISION=create once"
@@ -32,7 +37,7 @@ func (c Consumer) cureDrift() string {
 // String returns the drift in one line.
 func (d Drift) String() string {
 	if d.Field == "" {
-		return d.Object + " is missing"
+		return d.Object + " does not exist"
 	}
 	return fmt.Sprintf("%s: %s is %s, want %s", d.Object, d.Field, d.Have, d.Want)
 }
@@ -49,8 +54,20 @@ func (d *differ) compare(field string, have, want any, fatal bool) {
 	}
 }
 
+func (d *differ) replicas(have, want int) {
+	have, want = max(have, 1), max(want, 1)
+	d.compare("num_replicas", have, want, have < want)
+}
+
+func lifetime(maxAge time.Duration) time.Duration {
+	if maxAge <= 0 {
+		return math.MaxInt64
+	}
+	return maxAge
+}
+
 func missingStream(name string) Drift {
-	return Drift{Object: "stream " + name, Fatal: true, Cure: cureProvision}
+	return Drift{Object: "stream " + name, Fatal: true, Cure: cureNoStream}
 }
 
 const fatal, tolerable = true, false
@@ -71,8 +88,10 @@ func streamDrift(have, want jetstream.StreamConfig) []Drift {
 	d.compare("max_msgs", unlimited(have.MaxMsgs), int64(-1), tolerable)
 	d.compare("max_msg_size", unlimited(int64(have.MaxMsgSize)), int64(-1), tolerable)
 	d.compare("max_bytes", unlimited(have.MaxBytes), unlimited(want.MaxBytes), tolerable)
-	d.compare("max_age", have.MaxAge, want.MaxAge, tolerable)
-	d.compare("num_replicas", max(have.Replicas, 1), max(want.Replicas, 1), tolerable)
+	// A stream that forgets earlier, or that one lost disk can take, was created
+	// with other settings.
+	d.compare("max_age", have.MaxAge, want.MaxAge, lifetime(have.MaxAge) < lifetime(want.MaxAge))
+	d.replicas(have.Replicas, want.Replicas)
 	d.compare("duplicate_window", have.Duplicates, want.Duplicates, tolerable)
 	return d.drifts
 }

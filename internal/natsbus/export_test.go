@@ -14,3 +14,6 @@ func (s *Subscriber) SetBind(bind func(ctx context.Context, topic string) (jetst
 
 // At returns when the server counted.
 func (p Pending) At() time.Time { return p.at }
+
+// Quorum is quorum.
+var Quorum = quorum

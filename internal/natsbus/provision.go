@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -18,11 +19,29 @@ type ProvisionMode string
 const (
 	ProvisionCreate ProvisionMode = "create" // creates what is missing, alters nothing
 	ProvisionCheck  ProvisionMode = "check"  // creates nothing
+	// ProvisionConsumer creates the consumer, and waits for the streams. A stream is
+	// created by one kind of program only: otherwise the first one to start decides how
+	// many replicas it has.
+	ProvisionConsumer ProvisionMode = "consumer"
 )
+
+// WithoutStreams returns the mode of a program that does not own the streams.
+func (m ProvisionMode) WithoutStreams() ProvisionMode {
+	if m == ProvisionCreate {
+		return ProvisionConsumer
+	}
+	return m
+}
+
+// jetstreamAPI is the prefix of the subjects of JetStream's API.
+const jetstreamAPI = "$JS.API."
 
 const (
 	recheckInterval = 30 * time.Second
 	retryInterval   = time.Second
+	// passTimeout is short, because a request that was lost when a leader died is never
+	// answered, and the finding of the pass stays until then.
+	passTimeout = 3 * time.Second
 )
 
 // Error codes of the server for which [cure] says what to do.
@@ -35,11 +54,22 @@ const (
 // Provisioner creates what is missing in JetStream, reports drift, and knows whether
 // the streams and the consumer are ready.
 type Provisioner struct {
+	// Recreated, if not nil, is called when a stream was deleted and exists again: its
+	// messages and its consumers are gone. Set it before Run.
+	Recreated func(stream string)
+	// Drifted, if not nil, is called after every pass that could compare everything, with
+	// the number of differences from the settings, those that only give a warning
+	// included. Set it before Run.
+	Drifted func(differences int)
+
 	bus      *Bus
 	mode     ProvisionMode
 	settings StreamSettings
 	consumer Consumer
 	wake     chan struct{}
+	// Only passes use these: when the streams were created, and whether there was a consumer.
+	since       map[string]time.Time
+	hadConsumer bool
 
 	mu sync.Mutex
 	// Why the streams and the consumer are not ready. Both are the same error while
@@ -55,7 +85,7 @@ var errUnchecked = errors.New("streams not checked yet")
 func (b *Bus) NewProvisioner(mode ProvisionMode, settings StreamSettings, consumer Consumer) *Provisioner {
 	return &Provisioner{
 		bus: b, mode: mode, settings: settings, consumer: consumer,
-		wake: make(chan struct{}, 1), streamErr: errUnchecked, consumerErr: errUnchecked,
+		wake: make(chan struct{}, 1), since: map[string]time.Time{}, streamErr: errUnchecked, consumerErr: errUnchecked,
 	}
 }
 
@@ -84,25 +114,11 @@ func (p *Provisioner) Wake() {
 	}
 }
 
-// Check returns why the streams or the consumer are not ready, or nil if they are.
-func (p *Provisioner) Check(context.Context) error {
+// found returns what the latest pass found.
+func (p *Provisioner) found() (streams, consumer error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return joined(p.streamErr, p.consumerErr)
-}
-
-// CheckStreams is Check for the streams alone.
-func (p *Provisioner) CheckStreams(context.Context) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.streamErr
-}
-
-// CheckConsumer is Check for the consumer alone.
-func (p *Provisioner) CheckConsumer(context.Context) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.consumerErr
+	return p.streamErr, p.consumerErr
 }
 
 func joined(streams, consumer error) error {
@@ -119,18 +135,48 @@ func (p *Provisioner) pass(ctx context.Context) error {
 	if err := p.bus.Check(ctx); err != nil {
 		return p.finish(err, err, nil)
 	}
-	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	ctx, cancel := context.WithTimeout(ctx, passTimeout)
 	defer cancel()
-	drifts, err := p.bus.ensureStreams(ctx, p.settings, p.mode)
-	warns, streams := judge(drifts, err)
+	start := time.Now()
+	drifts, found, err := p.bus.ensureStreams(ctx, p.settings, p.mode)
+	p.noticeRecreated(found)
+	warns, streams := judge(drifts, p.bus.unanswered(start, jetstreamAPI, err))
 	if p.consumer.Name == "" {
+		p.report(drifts, err)
 		return p.finish(streams, nil, warns)
 	}
 	if err != nil || missing(drifts) {
+		p.report(drifts, err)
 		return p.finish(streams, streams, warns)
 	}
-	more, consumer := judge(p.ensureConsumerAndBucket(ctx))
+	of, err := p.ensureConsumerAndBucket(ctx)
+	p.report(append(drifts, of...), err)
+	more, consumer := judge(of, p.bus.unanswered(start, jetstreamAPI, err))
 	return p.finish(streams, consumer, append(warns, more...))
+}
+
+// noticeRecreated reports a stream that is another one than in the pass before. A main
+// stream that had to be created although its dead letters exist was deleted while this
+// program did not run.
+func (p *Provisioner) noticeRecreated(found []foundStream) {
+	for i, s := range found {
+		before, known := p.since[s.name]
+		p.since[s.name] = s.since
+		orphans := i == 0 && s.isNew && len(found) > 1 && s.since.After(found[1].since)
+		if known && !before.Equal(s.since) || !known && orphans {
+			p.bus.log.Error("a stream was deleted and has been created again: its messages and its consumers are gone", "stream", s.name)
+			if p.Recreated != nil {
+				p.Recreated(s.name)
+			}
+		}
+	}
+}
+
+// report leaves out a pass that could not compare everything.
+func (p *Provisioner) report(drifts []Drift, err error) {
+	if p.Drifted != nil && err == nil {
+		p.Drifted(len(drifts))
+	}
 }
 
 // judge returns an error for a failure and for fatal drift, and warnings for the
@@ -175,54 +221,65 @@ func (p *Provisioner) logOnce(err error, warns []string) {
 	p.bus.log.Info("streams are ready", "stream", p.settings.Name, "consumer", p.consumer.Name)
 }
 
-func (b *Bus) ensureStreams(ctx context.Context, settings StreamSettings, mode ProvisionMode) ([]Drift, error) {
-	var all []Drift
+// foundStream is a stream that exists after a pass.
+type foundStream struct {
+	name  string
+	since time.Time
+	isNew bool // this pass has created it
+}
+
+func (b *Bus) ensureStreams(ctx context.Context, settings StreamSettings, mode ProvisionMode) (all []Drift, found []foundStream, err error) {
 	for _, want := range settings.streams() {
-		drifts, err := b.ensureStream(ctx, want, mode)
+		drifts, stream, err := b.ensureStream(ctx, want, mode)
 		if err != nil {
-			return nil, err
+			return nil, found, err
 		}
 		all = append(all, drifts...)
+		if !missing(drifts) {
+			found = append(found, stream)
+		}
 	}
-	return all, nil
+	return all, found, nil
 }
 
 func missing(drifts []Drift) bool {
 	return slices.ContainsFunc(drifts, func(d Drift) bool { return d.Field == "" })
 }
 
-func (b *Bus) ensureStream(ctx context.Context, want jetstream.StreamConfig, mode ProvisionMode) ([]Drift, error) {
-	have, err := b.streamConfig(ctx, want.Name)
-	switch {
-	case err == nil:
-		return streamDrift(have, want), nil
-	case !errors.Is(err, jetstream.ErrStreamNotFound):
-		return nil, err
-	case mode == ProvisionCheck:
-		return []Drift{missingStream(want.Name)}, nil
+func (b *Bus) ensureStream(ctx context.Context, want jetstream.StreamConfig, mode ProvisionMode) ([]Drift, foundStream, error) {
+	isNew := false
+	info, err := b.streamInfo(ctx, want.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		if mode != ProvisionCreate {
+			return []Drift{missingStream(want.Name)}, foundStream{}, nil
+		}
+		isNew = true
+		info, err = b.createStream(ctx, want)
 	}
-	return b.createStream(ctx, want)
+	if err != nil {
+		return nil, foundStream{}, err
+	}
+	return streamDrift(info.Config, want), foundStream{want.Name, info.Created, isNew}, nil
 }
 
-func (b *Bus) streamConfig(ctx context.Context, name string) (jetstream.StreamConfig, error) {
+func (b *Bus) streamInfo(ctx context.Context, name string) (*jetstream.StreamInfo, error) {
 	stream, err := b.js.Stream(ctx, name)
 	if err != nil {
-		return jetstream.StreamConfig{}, fmt.Errorf("looking up stream %s: %w", name, err)
+		return nil, fmt.Errorf("looking up stream %s: %w", name, err)
 	}
-	return stream.CachedInfo().Config, nil
+	return stream.CachedInfo(), nil
 }
 
-func (b *Bus) createStream(ctx context.Context, want jetstream.StreamConfig) ([]Drift, error) {
-	_, err := b.js.CreateStream(ctx, want)
+func (b *Bus) createStream(ctx context.Context, want jetstream.StreamConfig) (*jetstream.StreamInfo, error) {
+	stream, err := b.js.CreateStream(ctx, want)
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNameAlreadyInUse): // another process was first, with other settings
-		have, err := b.streamConfig(ctx, want.Name)
-		return streamDrift(have, want), err
+		return b.streamInfo(ctx, want.Name)
 	case err != nil:
 		return nil, fmt.Errorf("creating stream %s: %w", want.Name, cure(err))
 	}
-	b.log.Info("created stream", "stream", want.Name, "subjects", want.Subjects)
-	return nil, nil
+	b.log.Info("created stream", "stream", want.Name, "subjects", want.Subjects, "replicas", want.Replicas)
+	return stream.CachedInfo(), nil
 }
 
 // cure adds what the operator can do.
@@ -255,6 +312,7 @@ func (p *Provisioner) ensureConsumer(ctx context.Context) ([]Drift, error) {
 	name := p.consumer.Name
 	consumer, err := p.bus.js.Consumer(ctx, p.settings.Name, name)
 	if err == nil {
+		p.hadConsumer = true
 		return consumerDrift(p.settings.Name, consumer.CachedInfo().Config, p.consumer), nil
 	}
 	if !errors.Is(err, jetstream.ErrConsumerNotFound) {
@@ -267,6 +325,15 @@ func (p *Provisioner) ensureConsumer(ctx context.Context) ([]Drift, error) {
 	if err != nil && !errors.Is(err, jetstream.ErrConsumerExists) {
 		return nil, fmt.Errorf("creating consumer %s: %w", name, err)
 	}
-	p.bus.log.Info("created consumer", "stream", p.settings.Name, "consumer", name)
+	p.logCreated(name)
 	return nil, nil
+}
+
+func (p *Provisioner) logCreated(consumer string) {
+	level, text := slog.LevelInfo, "created consumer"
+	if p.hadConsumer {
+		level, text = slog.LevelWarn, "the consumer was deleted; created it again: it reads the stream from its beginning, which changes no state"
+	}
+	p.hadConsumer = true
+	p.bus.log.Log(context.Background(), level, text, "stream", p.settings.Name, "consumer", consumer)
 }

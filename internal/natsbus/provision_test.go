@@ -75,7 +75,7 @@ func TestProvisionCheckCreatesNothing(t *testing.T) {
 	t.Parallel()
 	srv := natstest.Start(t)
 	p := provision(t, open(t, srv.URL()), natsbus.ProvisionCheck, settings(), natsbus.SubscriberConsumer(consumer))
-	refused(t, p, "stream BILLBUS is missing")
+	refused(t, p, "stream BILLBUS does not exist")
 	refused(t, p, "bridge provision")
 	if _, err := natstest.JetStream(t, srv.URL()).Stream(t.Context(), "BILLBUS"); err == nil {
 		t.Error("stream was created")
@@ -91,6 +91,7 @@ func TestProvisionIsNotReadyWhenDriftCanLoseMessages(t *testing.T) {
 		"discard":              func(c *jetstream.StreamConfig) { c.Discard = jetstream.DiscardOld },
 		"max_msgs_per_subject": func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = 10 },
 		"no_ack":               func(c *jetstream.StreamConfig) { c.NoAck = true },
+		"max_age":              func(c *jetstream.StreamConfig) { c.MaxAge = 100 * 24 * time.Hour },
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv := natstest.Start(t)
@@ -184,11 +185,11 @@ func TestProvisionReportsMissingStreamsOnce(t *testing.T) {
 	t.Parallel()
 	srv := natstest.Start(t)
 	p := provision(t, open(t, srv.URL()), natsbus.ProvisionCheck, settings(), natsbus.SubscriberConsumer(consumer))
-	refused(t, p, "stream BILLBUS is missing")
+	refused(t, p, "stream BILLBUS does not exist")
 	if p.CheckStreams(t.Context()) == nil || p.CheckConsumer(t.Context()) == nil {
 		t.Error("got ready without streams")
 	}
-	if got := p.Check(t.Context()).Error(); strings.Count(got, "stream BILLBUS is missing") != 1 {
+	if got := p.Check(t.Context()).Error(); strings.Count(got, "stream BILLBUS does not exist") != 1 {
 		t.Errorf("got %q, want the cause once", got)
 	}
 }

@@ -42,6 +42,9 @@ type SubscriberConfig struct {
 	DeadLetter func(context.Context, Letter) error
 	// Settled, if not nil, is called once for each delivery that was handled.
 	Settled func(Delivery)
+	// Missing, if not nil, is called when there is no such consumer, to have it created
+	// again at once.
+	Missing func()
 }
 
 // Subscriber is a pull consumer that implements watermill's message.Subscriber.
@@ -295,6 +298,9 @@ func (s *subscription) consumer() (jetstream.Consumer, error) {
 // fetched slows fetching down after an error of the connection or the consumer. A
 // pull that expired is not an error.
 func (s *subscription) fetched(err error) {
+	if s.cfg.Missing != nil && isMissing(err) {
+		s.cfg.Missing()
+	}
 	if err == nil || s.ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) {
 		s.fetching.succeeded()
 		return

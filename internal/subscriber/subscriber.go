@@ -70,8 +70,9 @@ func (s *Subscriber) connect() error {
 	}
 	s.bus, s.letters = bus, bus.NewDeadLetters(s.deps.Now)
 	s.backlog = bus.NewBacklog(s.cfg.Stream.Name, s.cfg.ConsumerName)
-	s.streams = bus.NewProvisioner(natsbus.ProvisionMode(s.cfg.Provision),
+	s.streams = bus.NewProvisioner(natsbus.ProvisionMode(s.cfg.Provision).WithoutStreams(),
 		natsbus.StreamSettings(s.cfg.Stream), natsbus.SubscriberConsumer(s.cfg.ConsumerName))
+	s.streams.Drifted, s.streams.Recreated = s.deps.Metrics.SetStreamDrift, func(string) { s.deps.Metrics.StreamRecreated() }
 	if s.router, err = s.newRouter(); err != nil {
 		bus.Close()
 	}
@@ -88,7 +89,7 @@ func (s *Subscriber) newRouter() (*natsbus.Router, error) {
 	}
 	return s.bus.NewRouter(natsbus.SubscriberConfig{
 		Stream: s.cfg.Stream.Name, Consumer: s.cfg.ConsumerName, MaxInFlight: s.cfg.MaxInFlight, MaxBytes: s.cfg.MaxBytes,
-		CloseTimeout: s.cfg.ShutdownTimeout, DeadLetter: s.letters.Keep, Settled: s.settled,
+		CloseTimeout: s.cfg.ShutdownTimeout, DeadLetter: s.letters.Keep, Settled: s.settled, Missing: s.streams.Wake,
 	}, commit.Handle)
 }
 

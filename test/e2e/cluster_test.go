@@ -45,14 +45,24 @@ func newFragileCluster(t *testing.T, more ...string) *cluster {
 
 func start(t *testing.T, mongoURI string, more ...string) *cluster {
 	t.Helper()
+	addr := kit.FreeAddr(t)
+	nats := server(t, t.TempDir(), "nats", addr)
+	nats.Start(t)
+	c := assemble(t, "nats://"+addr, mongoURI, more...)
+	c.nats = nats
+	c.launch(t)
+	return c
+}
+
+// assemble returns a cluster on a NATS server. Nothing of it has been started.
+func assemble(t *testing.T, natsURL, mongoURI string, more ...string) *cluster {
+	t.Helper()
 	dir := t.TempDir()
 	web, admin1, admin2 := kit.FreeAddr(t), kit.FreeAddr(t), kit.FreeAddr(t)
 	c := &cluster{
 		webhookURL: "http://" + web + "/webhooks/stripe", bridgeAdmin: "http://" + admin1, subAdmin: "http://" + admin2,
-		mongoURI: mongoURI, dbName: "billbus_e2e_" + strings.ToLower(rand.Text()),
+		natsURL: natsURL, mongoURI: mongoURI, dbName: "billbus_e2e_" + strings.ToLower(rand.Text()),
 	}
-	natsAddr := kit.FreeAddr(t)
-	c.nats, c.natsURL = server(t, dir, "nats", natsAddr), "nats://"+natsAddr
 	if mongoURI == "" {
 		addr := kit.FreeAddr(t)
 		c.documents, c.mongoURI = server(t, dir, "documents", addr), "mongodb://"+addr
@@ -65,7 +75,13 @@ func start(t *testing.T, mongoURI string, more ...string) *cluster {
 	c.bridge = program("bridge", "NATS_URL="+c.natsURL, "LISTEN_ADDR="+web, "ADMIN_ADDR="+admin1,
 		"WEBHOOK_LIVEMODE=any", "STRIPE_WEBHOOK_SECRETS="+secret)
 	c.subscriber = program("subscriber", append(c.env(), "ADMIN_ADDR="+admin2)...)
-	if mongoURI != "" {
+	return c
+}
+
+// launch starts what assemble has made, and waits until it is ready.
+func (c *cluster) launch(t *testing.T) {
+	t.Helper()
+	if c.documents == nil {
 		db := c.database(t)
 		t.Cleanup(func() {
 			if err := db.Drop(context.WithoutCancel(t.Context())); err != nil {
@@ -73,14 +89,13 @@ func start(t *testing.T, mongoURI string, more ...string) *cluster {
 			}
 		})
 	}
-	for _, p := range []*kit.Process{c.nats, c.documents, c.bridge, c.subscriber} {
+	for _, p := range []*kit.Process{c.documents, c.bridge, c.subscriber} {
 		if p != nil {
 			p.Start(t)
 		}
 	}
 	ready(t, c.bridgeAdmin)
 	ready(t, c.subAdmin)
-	return c
 }
 
 // server returns a process that runs this test binary in a role.

@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	const cmd = "github.com/billbus/billbus/cmd/"
-	os.Exit(kit.RunWithBinaries(&binaries, m.Run, cmd+"bridge", cmd+"subscriber", cmd+"stripesim"))
+	os.Exit(kit.RunWithBinaries(&binaries, m.Run, cmd+"bridge", cmd+"subscriber", cmd+"stripesim", "github.com/nats-io/nats-server/v2"))
 }
 
 func serve(role, addr, dir string) error {
