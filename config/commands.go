@@ -86,6 +86,7 @@ func health(h *Health, admin Setting) Settings {
 func SubscriberVerify(c *Subscriber) Settings {
 	return slices.Concat(Settings{
 		{Flag: "fix", NoValue: "true", Meaning: "write what the audit trail says; nothing is removed", convert: onOff(&c.Verify.Fix)},
+		{Flag: "secondary", NoValue: "true", Meaning: "read the audit trail and the records from a secondary; what seems to differ is checked on the primary", convert: onOff(&c.Mongo.Secondary)},
 		{Flag: "json", NoValue: "true", Meaning: "print each finding, and the summary last, as a line of JSON", convert: onOff(&c.Verify.JSON)},
 	}, mongo(&c.Mongo), logging(&c.Log), reading(&c.Reading))
 }

@@ -74,8 +74,9 @@ type StripeAPI struct {
 
 // Mongo names the database.
 type Mongo struct {
-	URI      secret.Text // it can contain a password
-	Database string
+	URI       secret.Text // it can contain a password
+	Database  string
+	Secondary bool // read whole collections from a secondary
 }
 
 // Bridge configures the bridge. Each of its commands fills in what it needs.

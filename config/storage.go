@@ -86,7 +86,7 @@ func consumer(consumer *string, inFlight, inFlightBytes *int) Settings {
 
 func mongo(m *Mongo) Settings {
 	return Settings{
-		{Env: "MONGODB_URI", Default: "mongodb://127.0.0.1:27017", Meaning: "the MongoDB server or replica set", convert: mongoURI(&m.URI)},
+		{Env: "MONGODB_URI", Default: "mongodb://127.0.0.1:27017", Meaning: "the MongoDB server or replica set", convert: mongoURI(&m.URI), check: m.oneDatabase},
 		{Env: "MONGODB_URI_FILE", Value: "FILE", Meaning: "file with the URI"},
 		database(&m.Database),
 	}
@@ -101,6 +101,17 @@ func mongoURI(field *secret.Text) func(value) {
 		case !strings.HasPrefix(v.text, "mongodb://") && !strings.HasPrefix(v.text, "mongodb+srv://"):
 			v.fault("must begin with mongodb:// or mongodb+srv://")
 		}
+	}
+}
+
+// oneDatabase refuses a URI with another database. It does not say which: an unescaped
+// password can be in its place.
+func (m *Mongo) oneDatabase(r *reader) {
+	_, rest, _ := strings.Cut(m.URI.Reveal(), "://")
+	_, path, _ := strings.Cut(rest[strings.LastIndex(rest, "@")+1:], "/")
+	if path, _, _ = strings.Cut(path, "?"); path != "" && path != m.Database {
+		r.fault("MONGODB_URI", "has another database than MONGODB_DATABASE (%s) after its hosts: "+
+			"leave it out, or set MONGODB_DATABASE to it; for a login, add ?authSource=NAME instead", quote(m.Database))
 	}
 }
 

@@ -190,6 +190,9 @@ func TestSubscriberValueFaults(t *testing.T) {
 		{"odd URI", env{"MONGODB_URI": "http://bob:hunter2@a"}, "MONGODB_URI: must begin with mongodb://"},
 		{"odd URI in a file", env{"MONGODB_URI_FILE": write(t, "hunter2")}, "MONGODB_URI_FILE: must begin with mongodb://"},
 		{"URI and its file", env{"MONGODB_URI": "mongodb://bob:hunter2@a", "MONGODB_URI_FILE": write(t, "x")}, "MONGODB_URI: set together with MONGODB_URI_FILE"},
+		{"URI of another database", env{"MONGODB_URI": "mongodb://bob:hunter2@a,b/other?w=1"}, "MONGODB_URI: has another database than MONGODB_DATABASE (\"billbus\")"},
+		{"URI of the database for the login", env{"MONGODB_URI": "mongodb://bob:hunter2@a/admin"}, "MONGODB_URI: has another database than MONGODB_DATABASE"},
+		{"URI with an unescaped password", env{"MONGODB_URI": "mongodb://bob:x/hunter2"}, "MONGODB_URI: has another database"},
 		{"database with a dot", env{"MONGODB_DATABASE": "a.b"}, "MONGODB_DATABASE: must be 1 to 63"},
 		{"MongoDB's own database", env{"MONGODB_DATABASE": "admin"}, "MONGODB_DATABASE: must not be one of MongoDB's own"},
 		{"consumer name with a space", env{"CONSUMER_NAME": "a b"}, "CONSUMER_NAME: must be 1 to 255"},
@@ -226,6 +229,9 @@ func TestValuesFromFiles(t *testing.T) {
 	}
 	if got := b.NATS.Password.Reveal(); got != " pass word " {
 		t.Errorf("got password %q, want it without the line end", got)
+	}
+	if _, err := loadSubscriber(nil, env{"MONGODB_URI": "mongodb://bob:x%2F@a/billing?w=1", "MONGODB_DATABASE": "billing"}.get); err != nil {
+		t.Errorf("a URI with the same database: %v", err)
 	}
 	s, err := loadSubscriber(nil, env{"MONGODB_URI_FILE": write(t, "mongodb+srv://a/\n")}.get)
 	if err != nil || s.Mongo.URI.Reveal() != "mongodb+srv://a/" {

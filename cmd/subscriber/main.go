@@ -44,12 +44,12 @@ func consume(ctx context.Context, cfg config.Subscriber, log *slog.Logger) error
 	}
 	ops.LimitMemory(log)
 	deps := ops.NewDeps(log)
-	s, err := subscriber.Open(cfg, deps)
+	subscribe, err := subscriber.Start(cfg, deps)
 	if err != nil {
 		return errors.Join(err, admin.Close())
 	}
 	log.Info("subscriber runs", "version", cli.Version("subscriber"), "stream", cfg.Stream.Name, "consumer", cfg.ConsumerName, "admin", admin.Addr().String())
-	err = ops.WithAdmin(ctx, admin, deps, s.Run)
+	err = ops.WithAdmin(ctx, admin, deps, subscribe)
 	log.Info("subscriber stopped")
 	return err
 }

@@ -30,7 +30,7 @@ var optionsOf = map[string][]string{
 	"subscriber":             nil,
 	"subscriber run":         nil,
 	"subscriber audit":       {"--subscription", "--customer", "--user", "--event", "--type", "--ignored", "--since", "--until", "--limit", "--payload", "--wide", "--json"},
-	"subscriber verify":      {"--fix", "--json"},
+	"subscriber verify":      {"--fix", "--secondary", "--json"},
 	"subscriber replay":      {"--from-sequence", "--from-time", "--rate", "--renormalize", "--restart", "--json"},
 	"subscriber health":      {"--json"},
 	"subscriber completion":  nil,

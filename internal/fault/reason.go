@@ -44,6 +44,10 @@ const (
 // Reasons for not storing an entry.
 const (
 	DatabaseUnreachable Reason = "database_unreachable"
+	DatabaseDNS         Reason = "database_dns"
+	DatabaseTLS         Reason = "database_tls"
+	DatabaseLogin       Reason = "database_login"
+	DatabaseNoPrimary   Reason = "database_no_primary"
 	DatabaseFailed      Reason = "database_failed"
 	DatabaseRefused     Reason = "database_refused"
 	DatabaseBusy        Reason = "database_busy"

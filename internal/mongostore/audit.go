@@ -117,11 +117,6 @@ func (db database) Trail(ctx context.Context, subscription string) iter.Seq2[sto
 	return db.audited(ctx, bson.D{equal("subscription_key", subscription)}, options.Find())
 }
 
-// Audit implements [store.Verification].
-func (db database) Audit(ctx context.Context) iter.Seq2[store.Audited, error] {
-	return db.audited(ctx, showsState, options.Find().SetSort(fields("subscription_key", "created")))
-}
-
 // Ignored implements [store.Admission].
 func (db database) Ignored(ctx context.Context) iter.Seq2[store.Audited, error] {
 	return db.audited(ctx, bson.D{isSet("ignored")}, options.Find())
@@ -129,7 +124,7 @@ func (db database) Ignored(ctx context.Context) iter.Seq2[store.Audited, error] 
 
 // AuditSize implements [store.Verification].
 func (db database) AuditSize(ctx context.Context) (int64, error) {
-	n, err := db.events.CountDocuments(ctx, showsState)
+	n, err := db.scanned.events.CountDocuments(ctx, showsState)
 	return n, explain("counting the audit trail", err)
 }
 

@@ -1,10 +1,10 @@
 package mongostore
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
@@ -21,6 +21,15 @@ const (
 	codeTooLargeReplaced = 17419
 	codeTooLargeUpdated  = 17420
 	codeKeyTooLong       = 17280
+
+	codeNamespaceNotFound       = 26
+	codeUnauthorized            = 13
+	codeMaxTime                 = 50
+	codeAuthenticationFailed    = 18
+	codeAtlas                   = 8000
+	codePrimarySteppedDown      = 189
+	codeNotWritablePrimary      = 10107
+	codeNotPrimaryNoSecondaryOK = 13435
 )
 
 // perDocument splits the error of an unordered bulk write into one for each document:
@@ -55,7 +64,7 @@ func single(err error) error {
 		return nil
 	}
 	if ce, ok := errors.AsType[mongo.CommandError](err); ok && ce.Code == codeDuplicateKey {
-		return mongo.WriteError{Code: codeDuplicateKey}
+		return mongo.WriteError{Code: codeDuplicateKey, Message: ce.Message, Raw: ce.Raw}
 	}
 	write, ok := errors.AsType[mongo.WriteException](err)
 	if !ok || write.WriteConcernError != nil || len(write.WriteErrors) != 1 {
@@ -70,9 +79,28 @@ type unknownOutcome struct{ err error }
 
 func (u unknownOutcome) Error() string { return u.err.Error() }
 
+// isDuplicate reports whether another document has the same _id. A collision in an
+// index of the operator's says nothing about that.
 func isDuplicate(err error) bool {
-	var we mongo.WriteError
-	return errors.As(err, &we) && we.Code == codeDuplicateKey
+	we, ok := errors.AsType[mongo.WriteError](err)
+	return ok && we.Code == codeDuplicateKey && uniqueIndex(we) == ""
+}
+
+// uniqueIndex names the index in which a document collided, or is "" for that of _id.
+// A server that does not say which one it was has no other.
+func uniqueIndex(we mongo.WriteError) string {
+	_, name, found := strings.Cut(we.Message, " index: ")
+	name, _, _ = strings.Cut(name, " collation: ")
+	name, _, _ = strings.Cut(name, " dup key") // what follows quotes the document
+	pattern, ok := we.Raw.Lookup("keyPattern").DocumentOK()
+	keys, _ := pattern.Elements()
+	switch {
+	case len(keys) == 1 && keys[0].Key() == "_id", !ok && name == "_id_":
+		return ""
+	case ok && !found:
+		return pattern.String()
+	}
+	return name
 }
 
 // written converts the outcome of one document to that of package store.
@@ -89,51 +117,9 @@ func explain(doing string, err error) error {
 	if err == nil {
 		return nil
 	}
-	wrapped := fmt.Errorf("%s: %w", doing, describe(err))
-	var we mongo.WriteError
-	if errors.As(err, &we) {
-		switch we.Code {
-		case codeValidation, codeTooLarge, codeTooLargeReplaced, codeTooLargeUpdated, codeKeyTooLong:
-			return fault.New(fault.Permanent, fault.DatabaseRefused, wrapped)
-		}
-		return fault.New(fault.Transient, fault.DatabaseFailed, wrapped)
-	}
-	if ce, ok := errors.AsType[mongo.CommandError](err); (ok && ce.Code != 0) || errors.Is(err, mongo.ErrNoDocuments) {
-		return fault.New(fault.Transient, fault.DatabaseFailed, wrapped)
-	}
-	return fault.New(fault.Transient, fault.DatabaseUnreachable, wrapped)
+	d := diagnose(err)
+	return fault.New(d.kind, d.reason, fmt.Errorf("%s: %w", doing, errors.New(d.text)))
 }
-
-// describe keeps the code and the name of an error. It drops the server's text, which
-// quotes documents.
-func describe(err error) error {
-	if unknown, ok := errors.AsType[unknownOutcome](err); ok {
-		return describe(unknown.err)
-	}
-	if we, ok := errors.AsType[mongo.WriteError](err); ok {
-		return fmt.Errorf("MongoDB refused the write with code %d", we.Code)
-	}
-	if bulk, ok := errors.AsType[mongo.BulkWriteException](err); ok && bulk.WriteConcernError != nil {
-		return fmt.Errorf("MongoDB could not confirm the write: code %d %s", bulk.WriteConcernError.Code, bulk.WriteConcernError.Name)
-	}
-	if write, ok := errors.AsType[mongo.WriteException](err); ok && write.WriteConcernError != nil {
-		return fmt.Errorf("MongoDB could not confirm the write: code %d %s", write.WriteConcernError.Code, write.WriteConcernError.Name)
-	}
-	if ce, ok := errors.AsType[mongo.CommandError](err); ok && ce.Code != 0 {
-		return fmt.Errorf("MongoDB failed with code %d %s", ce.Code, ce.Name)
-	}
-	switch {
-	case errors.Is(err, mongo.ErrNoDocuments):
-		return mongo.ErrNoDocuments
-	case errors.Is(err, context.DeadlineExceeded), mongo.IsTimeout(err):
-		return errors.New("timeout")
-	case mongo.IsNetworkError(err):
-		return errors.New("network error")
-	}
-	return errors.New("driver error")
-}
-
-const codeNamespaceNotFound = 26
 
 func isNamespaceNotFound(err error) bool {
 	ce, ok := errors.AsType[mongo.CommandError](err)

@@ -2,7 +2,9 @@ package mongostore
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -10,7 +12,12 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-const indexRetry = time.Second
+const (
+	indexRetry = time.Second
+	// listTimeout bounds commands on indexes that take no time. Building has no
+	// deadline: the server would abort it, and the next attempt would start at the beginning.
+	listTimeout = 20 * time.Second
+)
 
 // index is an index that queries need.
 type index struct {
@@ -38,14 +45,20 @@ func indexes(collection string) []index {
 		{"related_created", fields("related_ids", "created")},
 		{"type_created", fields("type", "created")},
 		{"created", fields("created")},
+		{"event", fields("event_id")},
+		{"ignored_created", fields("ignored", "created")},
 	}
 }
 
 // Provision implements [store.Store]. The store is ready once it has succeeded.
 func (s *Store) Provision(ctx context.Context, create bool) {
+	ensure := s.awaitIndexes
+	if create {
+		ensure = s.createIndexes
+	}
 	var logged string
 	for {
-		err := s.ensureIndexes(ctx, create)
+		err := errors.Join(ensure(ctx, Subscriptions), ensure(ctx, WebhookEvents))
 		if err == nil {
 			s.indexed.Store(true)
 			return
@@ -62,52 +75,133 @@ func (s *Store) Provision(ctx context.Context, create bool) {
 	}
 }
 
-func (s *Store) ensureIndexes(ctx context.Context, create bool) error {
-	ctx, cancel := context.WithTimeout(ctx, indexTimeout)
-	defer cancel()
-	for _, name := range []string{Subscriptions, WebhookEvents} {
-		if err := s.ensureCollection(ctx, name, create); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *Store) ensureCollection(ctx context.Context, name string, create bool) error {
-	view := s.subscriptions.Database().Collection(name).Indexes()
-	have, err := indexNames(ctx, view)
+// createIndexes returns nil once all indexes of a collection can be used. Only the
+// server's answer says that: the list of indexes has those that are being built, too.
+func (s *Store) createIndexes(ctx context.Context, collection string) error {
+	view := s.subscriptions.Database().Collection(collection).Indexes()
+	have, err := listIndexes(ctx, view)
 	if err != nil {
 		return err
 	}
-	var models []mongo.IndexModel
-	for _, index := range indexes(name) {
-		if !have[index.name] {
-			models = append(models, mongo.IndexModel{Keys: index.keys, Options: options.Index().SetName(index.name)})
-		}
+	again, err := s.server.ask(ctx)
+	if err != nil {
+		return fmt.Errorf("creating indexes of %s: %s", collection, diagnose(err).text)
 	}
+	missing, models := have.models(indexes(collection), again)
 	if len(models) == 0 {
 		return nil
 	}
-	if !create {
-		return fmt.Errorf("%d indexes of %s are missing: start one subscriber with PROVISION=create", len(models), name)
+	if missing > 0 {
+		s.log.Info("creating indexes", "collection", collection, "count", missing)
 	}
 	if _, err := view.CreateMany(ctx, models); err != nil {
-		return fmt.Errorf("creating indexes of %s: %w", name, describe(err))
+		return fmt.Errorf("creating indexes of %s: %s", collection, diagnose(err).text)
 	}
-	s.log.Info("created indexes", "collection", name, "count", len(models))
+	if missing > 0 {
+		s.log.Info("created indexes", "collection", collection, "count", missing)
+	}
 	return nil
 }
 
-// indexNames returns the names of the indexes that exist. There are none if the
-// collection does not exist.
-func indexNames(ctx context.Context, view mongo.IndexView) (map[string]bool, error) {
-	specs, err := view.ListSpecifications(ctx)
+// models returns the indexes to create, and how many of them are missing. The list is also
+// sent to MongoDB for those that exist, which does nothing, or waits until they are built.
+// FerretDB ends the connection if it has to create an index again.
+func (list listedIndexes) models(wanted []index, again bool) (missing int, models []mongo.IndexModel) {
+	for _, want := range wanted {
+		name, found := list.find(want)
+		if !found {
+			missing++
+		}
+		if !found || again {
+			models = append(models, mongo.IndexModel{Keys: want.keys, Options: options.Index().SetName(name)})
+		}
+	}
+	return missing, models
+}
+
+// awaitIndexes returns nil if all indexes of a collection can be used. A server refuses
+// an index as a hint while it is being built.
+func (s *Store) awaitIndexes(ctx context.Context, name string) error {
+	collection := s.subscriptions.Database().Collection(name)
+	have, err := listIndexes(ctx, collection.Indexes())
+	if err != nil {
+		return err
+	}
+	missing := 0
+	for _, want := range indexes(name) {
+		found, ok := have.find(want)
+		if !ok {
+			missing++
+			continue
+		}
+		if err := usable(ctx, collection, found); err != nil {
+			return fmt.Errorf("the index %s of %s cannot be used yet: %s", found, name, diagnose(err).text)
+		}
+	}
+	if missing > 0 {
+		return fmt.Errorf("%d indexes of %s are missing: start one subscriber with PROVISION=create", missing, name)
+	}
+	return nil
+}
+
+func usable(ctx context.Context, collection *mongo.Collection, index string) error {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	opts := options.FindOne().SetHint(index).SetProjection(fields("_id"))
+	if err := collection.FindOne(ctx, bson.D{}, opts).Err(); !errors.Is(err, mongo.ErrNoDocuments) {
+		return err
+	}
+	return nil
+}
+
+// listedIndex is an index as a server lists it.
+type listedIndex struct {
+	Name    string   `bson:"name"`
+	Keys    bson.Raw `bson:"key"`
+	Sparse  bool     `bson:"sparse"`
+	Partial bson.Raw `bson:"partialFilterExpression"`
+	// Collation is missing if strings are compared byte by byte.
+	Collation bson.Raw `bson:"collation"`
+}
+
+type listedIndexes []listedIndex
+
+// listIndexes returns the indexes of a collection, including those that are being built.
+// There are none if the collection does not exist.
+func listIndexes(ctx context.Context, view mongo.IndexView) (listedIndexes, error) {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	var list listedIndexes
+	cursor, err := view.List(ctx)
+	if err == nil {
+		err = cursor.All(ctx, &list)
+	}
 	if err != nil && !isNamespaceNotFound(err) {
-		return nil, fmt.Errorf("listing indexes: %w", describe(err))
+		return nil, fmt.Errorf("listing indexes: %s", diagnose(err).text)
 	}
-	names := make(map[string]bool, len(specs))
-	for _, spec := range specs {
-		names[spec.Name] = true
+	return list, nil
+}
+
+// find returns the name of the index that serves the same queries, also if an operator created it.
+// If there is none, it returns a name that is free.
+func (list listedIndexes) find(want index) (name string, found bool) {
+	for _, have := range list {
+		if have.serves(want) {
+			return have.Name, true
+		}
 	}
-	return names, nil
+	name = want.name
+	for slices.ContainsFunc(list, func(have listedIndex) bool { return have.Name == name }) {
+		name = "billbus_" + name
+	}
+	return name, false
+}
+
+func (have listedIndex) serves(want index) bool {
+	keys, err := have.Keys.Elements()
+	return err == nil && !have.Sparse && have.Partial == nil && have.Collation == nil &&
+		slices.EqualFunc(keys, want.keys, func(key bson.RawElement, field bson.E) bool {
+			order, ok := key.Value().AsFloat64OK() // the shell writes 1 as a double
+			return ok && order == 1 && key.Key() == field.Key
+		})
 }

@@ -25,6 +25,16 @@ func writeError(index, code int) mongo.BulkWriteError {
 	}}
 }
 
+// collision is the error of a document that collides in a unique index.
+func collision(index int, name, field string) mongo.BulkWriteError {
+	raw, err := bson.Marshal(bson.D{{Key: "keyPattern", Value: bson.D{{Key: field, Value: 1}}}, {Key: "keyValue", Value: bson.D{{Key: field, Value: secret}}}})
+	if err != nil {
+		panic(err)
+	}
+	text := fmt.Sprintf(`E11000 duplicate key error collection: billbus.webhook_events index: %s dup key: { %s: "%s" }`, name, field, secret)
+	return mongo.BulkWriteError{WriteError: mongo.WriteError{Index: index, Code: codeDuplicateKey, Message: text, Raw: raw}}
+}
+
 func bulkError(errs ...mongo.BulkWriteError) mongo.BulkWriteException {
 	return mongo.BulkWriteException{WriteErrors: errs}
 }
@@ -49,7 +59,7 @@ func outcome(err error) string {
 
 func TestPerDocument(t *testing.T) {
 	t.Parallel()
-	const unknown = "transient database_unreachable"
+	const failed = "transient database_failed"
 	cases := map[string]struct {
 		err  error
 		want []string
@@ -60,18 +70,18 @@ func TestPerDocument(t *testing.T) {
 			bulkError(writeError(2, 10334), writeError(0, 11000)),
 			[]string{"duplicate", "written", "permanent database_refused"},
 		},
+		"one that another index forbids":  {bulkError(collision(1, "by_user", "user_id")), []string{"written", "permanent database_refused", "written"}},
 		"wrapped":                         {fmt.Errorf("inserting: %w", bulkError(writeError(0, 11000))), []string{"duplicate", "written", "written"}},
-		"written, but not confirmed":      {unconfirmed(), []string{unknown, unknown, unknown}},
-		"duplicate, but not confirmed":    {unconfirmed(writeError(1, 11000)), []string{unknown, unknown, unknown}},
-		"refused, but not confirmed":      {unconfirmed(writeError(1, 121)), []string{unknown, unknown, unknown}},
-		"the command failed":              {mongo.CommandError{Code: 11000, Name: "DuplicateKey", Message: secret}, []string{unknown, unknown, unknown}},
-		"the command failed as too large": {mongo.CommandError{Code: 10334, Message: secret}, []string{unknown, unknown, unknown}},
-		"a single write error":            {writeError(0, 11000).WriteError, []string{unknown, unknown, unknown}},
-		"timeout":                         {context.DeadlineExceeded, []string{unknown, unknown, unknown}},
-		"anything else":                   {errors.New(secret), []string{unknown, unknown, unknown}},
-		"an index out of range":           {bulkError(writeError(3, 11000), writeError(-1, 121)), []string{unknown, unknown, unknown}},
-		"no error in particular":          {bulkError(), []string{unknown, unknown, unknown}},
-		"another kind of write exception": {mongo.WriteException{WriteErrors: []mongo.WriteError{{Code: 11000}}}, []string{unknown, unknown, unknown}},
+		"written, but not confirmed":      {unconfirmed(), []string{failed, failed, failed}},
+		"duplicate, but not confirmed":    {unconfirmed(writeError(1, 11000)), []string{failed, failed, failed}},
+		"refused, but not confirmed":      {unconfirmed(writeError(1, 121)), []string{failed, failed, failed}},
+		"the command failed":              {mongo.CommandError{Code: 11000, Name: "DuplicateKey", Message: secret}, []string{failed, failed, failed}},
+		"the command failed as too large": {mongo.CommandError{Code: 10334, Message: secret}, []string{failed, failed, failed}},
+		"timeout":                         {context.DeadlineExceeded, slices.Repeat([]string{"transient database_timeout"}, 3)},
+		"anything else":                   {errors.New(secret), []string{failed, failed, failed}},
+		"an index out of range":           {bulkError(writeError(3, 11000), writeError(-1, 121)), []string{failed, failed, failed}},
+		"no error in particular":          {bulkError(), []string{failed, failed, failed}},
+		"another kind of write exception": {mongo.WriteException{WriteErrors: []mongo.WriteError{{Code: 11000}}}, []string{failed, failed, failed}},
 	}
 	for name, tt := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -100,6 +110,10 @@ func TestIsDuplicate(t *testing.T) {
 		"a text with the code": {errors.New("E11000 duplicate key"), false},
 		"a bulk error":         {bulkError(writeError(0, 11000)), false},
 		"unknown outcome":      {unknownOutcome{writeError(0, 11000).WriteError}, false},
+		"_id":                  {collision(0, "_id_", "_id").WriteError, true},
+		"_id, without pattern": {mongo.WriteError{Code: 11000, Message: "E11000 duplicate key error collection: a.b index: _id_ dup key: { _id: 1 }"}, true},
+		"another index":        {collision(0, "by_user", "user_id").WriteError, false},
+		"another, by its text": {mongo.WriteError{Code: 11000, Message: "E11000 duplicate key error collection: a.b index: u collation: { locale: \"de\" } dup key: { u: 1 }"}, false},
 		"a command error":      {mongo.CommandError{Code: 11000}, false},
 	} {
 		if got := isDuplicate(tt.err); got != tt.want {
@@ -112,9 +126,6 @@ func TestOnlyFewCodesArePermanent(t *testing.T) {
 	t.Parallel()
 	permanent := map[int]bool{121: true, 10334: true, 17419: true, 17420: true, 17280: true}
 	for code := range 20_000 {
-		if code == codeDuplicateKey {
-			continue // is not a failure
-		}
 		err := explain("writing", writeError(0, code).WriteError)
 		want, reason := fault.Transient, "database_failed"
 		if permanent[code] {
@@ -136,14 +147,15 @@ func TestErrorsQuoteNoDocument(t *testing.T) {
 		want string
 	}{
 		"write error":         {writeError(0, 121).WriteError, "writing: MongoDB refused the write with code 121"},
+		"unique index":        {collision(0, "by_user", "user_id").WriteError, `writing: the unique index "by_user" forbids the document: Billbus did not create this index, so drop it`},
 		"write concern error": {unknownOutcome{unconfirmed(writeError(0, 11000))}, "writing: MongoDB could not confirm the write: code 64 WriteConcernTimeout"},
-		"command error":       {mongo.CommandError{Code: 13, Name: "Unauthorized", Message: secret}, "writing: MongoDB failed with code 13 Unauthorized"},
+		"command error":       {mongo.CommandError{Code: 59, Name: "CommandNotFound", Message: secret}, "writing: MongoDB failed with code 59 CommandNotFound"},
 		"unknown command":     {unknownOutcome{mongo.CommandError{Code: 91, Name: "ShutdownInProgress", Message: secret}}, "writing: MongoDB failed with code 91 ShutdownInProgress"},
 		"nothing found":       {mongo.ErrNoDocuments, "writing: " + mongo.ErrNoDocuments.Error()},
-		"deadline":            {fmt.Errorf("%s: %w", secret, context.DeadlineExceeded), "writing: timeout"},
-		"network":             {mongo.CommandError{Labels: []string{"NetworkError"}, Message: secret}, "writing: network error"},
-		"anything else":       {errors.New(secret), "writing: driver error"},
-		"bulk without causes": {unknownOutcome{errors.New(secret)}, "writing: driver error"},
+		"deadline":            {fmt.Errorf("%s: %w", secret, context.DeadlineExceeded), "writing: " + timedOut().text},
+		"network":             {mongo.CommandError{Labels: []string{"NetworkError"}, Message: secret}, "writing: network error: check the hosts in MONGODB_URI, and the network"},
+		"anything else":       {errors.New(secret), "writing: the driver failed"},
+		"bulk without causes": {unknownOutcome{errors.New(secret)}, "writing: the driver failed"},
 	}
 	for name, tt := range cases {
 		got := explain("writing", tt.err).Error()
@@ -156,7 +168,7 @@ func TestErrorsQuoteNoDocument(t *testing.T) {
 func TestSingle(t *testing.T) {
 	t.Parallel()
 	duplicate := mongo.WriteError{Code: codeDuplicateKey}
-	const unknown = "transient database_unreachable"
+	const unknown = "transient database_failed"
 	cases := map[string]struct {
 		err       error
 		duplicate bool
@@ -164,6 +176,8 @@ func TestSingle(t *testing.T) {
 	}{
 		"duplicate":                            {mongo.WriteException{WriteErrors: mongo.WriteErrors{duplicate}}, true, "transient database_failed"},
 		"duplicate as a command error":         {mongo.CommandError{Code: codeDuplicateKey}, true, "transient database_failed"},
+		"collision in another index":           {mongo.WriteException{WriteErrors: mongo.WriteErrors{collision(0, "by_user", "user_id").WriteError}}, false, "permanent database_refused"},
+		"the same as a command error":          {mongo.CommandError{Code: codeDuplicateKey, Message: "x", Raw: collision(0, "by_user", "user_id").Raw}, false, "permanent database_refused"},
 		"duplicate with a write concern error": {mongo.WriteException{WriteErrors: mongo.WriteErrors{duplicate}, WriteConcernError: &mongo.WriteConcernError{Code: 64}}, false, unknown},
 		"write concern error alone":            {mongo.WriteException{WriteConcernError: &mongo.WriteConcernError{Code: 64}}, false, unknown},
 		"document that is too large":           {mongo.WriteException{WriteErrors: mongo.WriteErrors{{Code: codeTooLargeReplaced}}}, false, "permanent database_refused"},
@@ -198,8 +212,8 @@ func TestReplaced(t *testing.T) {
 		"replaced": {&mongo.UpdateResult{MatchedCount: 1, ModifiedCount: 1}, nil, "written"},
 		"the same": {&mongo.UpdateResult{MatchedCount: 1}, nil, "written"},
 		"inserted": {&mongo.UpdateResult{UpsertedCount: 1}, nil, "written"},
-		"neither":  {&mongo.UpdateResult{}, nil, "transient database_unreachable"},
-		"failed":   {nil, failure, "transient database_unreachable"},
+		"neither":  {&mongo.UpdateResult{}, nil, "transient database_failed"},
+		"failed":   {nil, failure, "transient database_failed"},
 	} {
 		if got := outcome(single(replaced(tt.res, tt.err))); got != tt.want {
 			t.Errorf("%s: got %s, want %s", name, got, tt.want)

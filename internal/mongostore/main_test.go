@@ -90,9 +90,14 @@ func (db database) open(t *testing.T, clock func() time.Time) *mongostore.Store 
 	if clock == nil {
 		clock = now
 	}
-	s, err := mongostore.Open(mongostore.Config{
+	return openStore(t, mongostore.Config{
 		URI: db.uri, Database: db.Name(), MaxBatch: 16, Now: clock, Log: slog.New(slog.DiscardHandler),
 	})
+}
+
+func openStore(t *testing.T, cfg mongostore.Config) *mongostore.Store {
+	t.Helper()
+	s, err := mongostore.Open(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,7 @@ const fromSubscriptionMetadata = "subscription_metadata"
 type headDocument struct {
 	Key         string    `bson:"_id"`
 	FirstSeenAt time.Time `bson:"first_seen_at"`
+	UpdatedAt   time.Time `bson:"updated_at"`
 	Version     version   `bson:"version"`
 }
 
@@ -65,7 +66,7 @@ type digest struct {
 // Heads implements [store.Records].
 func (db database) Heads(ctx context.Context, keys []string) (map[string]store.Head, error) {
 	found := make(map[string]store.Head, len(keys))
-	opts := options.Find().SetProjection(fields("_id", "first_seen_at", "version"))
+	opts := options.Find().SetProjection(fields("_id", "first_seen_at", "updated_at", "version"))
 	for doc, err := range each[headDocument](ctx, query{db.subscriptions, bson.D{anyOf("_id", keys)}, opts, "reading records"}) {
 		if err != nil {
 			return nil, err
@@ -80,7 +81,10 @@ func (d headDocument) head() store.Head {
 	for i, k := range d.Version.Known {
 		facts[i] = k.fact()
 	}
-	return store.Head{Key: d.Key, FirstSeenAt: d.FirstSeenAt, Revision: d.Version.N, Rule: d.Version.Rule, Reread: d.Version.Reread, Known: facts}
+	return store.Head{
+		Key: d.Key, FirstSeenAt: d.FirstSeenAt, UpdatedAt: d.UpdatedAt,
+		Revision: d.Version.N, Rule: d.Version.Rule, Reread: d.Version.Reread, Known: facts,
+	}
 }
 
 func (k knownFact) fact() ordering.Fact {

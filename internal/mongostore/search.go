@@ -9,7 +9,6 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
-	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/internal/store"
 )
 
@@ -43,11 +42,7 @@ func (db database) filter(ctx context.Context, q store.Query) (bson.D, error) {
 		filter = append(filter, isSet("ignored"))
 	}
 	if q.Event != "" {
-		condition, err := db.ofEvent(ctx, q.Event)
-		if err != nil {
-			return nil, err
-		}
-		filter = append(filter, condition)
+		filter = append(filter, ofEvent(q.Event))
 	}
 	owners, err := db.owners(ctx, q)
 	if err != nil || len(owners) == 0 {
@@ -78,28 +73,15 @@ func between(since, until time.Time) bson.D {
 	return bson.D{equal("created", limits)}
 }
 
-// ofEvent accepts an id or a key. It finds an event of the platform by its key, and
-// searches only for one of a connected account, which an id does not name.
-func (db database) ofEvent(ctx context.Context, id string) (bson.E, error) {
-	byKey := anyOf("_id", []string{id, events.Key(true, "", id), events.Key(false, "", id)})
-	n, err := db.events.CountDocuments(ctx, bson.D{byKey})
-	if err != nil {
-		return byKey, explain("searching the audit trail", err)
-	}
-	if n == 0 {
-		return equal("event_id", id), nil
-	}
-	return byKey, nil
+// ofEvent accepts an id, which may be in several accounts, or a key.
+func ofEvent(id string) bson.E {
+	return equal("$or", bson.A{bson.D{equal("_id", id)}, bson.D{equal("event_id", id)}})
 }
 
 // Payload implements [store.Search].
 func (db database) Payload(ctx context.Context, event string) (payload string, found bool, err error) {
-	condition, err := db.ofEvent(ctx, event)
-	if err != nil {
-		return "", false, err
-	}
 	opts := options.Find().SetLimit(1)
-	for doc, err := range each[auditDocument](ctx, query{db.events, bson.D{condition}, opts, "reading a payload"}) {
+	for doc, err := range each[auditDocument](ctx, query{db.events, bson.D{ofEvent(event)}, opts, "reading a payload"}) {
 		return doc.Payload, err == nil, err
 	}
 	return "", false, nil

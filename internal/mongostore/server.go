@@ -19,16 +19,21 @@ type server struct {
 // time. On FerretDB, the embedded database, records were found to lack confirmed
 // writes after that. If the server does not answer, it is asked again next time.
 func (s *server) isMongoDB(ctx context.Context) bool {
+	is, err := s.ask(ctx)
+	return is && err == nil
+}
+
+func (s *server) ask(ctx context.Context) (isMongoDB bool, err error) {
 	if known := s.mongoDB.Load(); known != nil {
-		return *known
+		return *known, nil
 	}
 	info, err := s.database.RunCommand(ctx, bson.D{{Key: "buildInfo", Value: 1}}).Raw()
 	if err != nil {
-		return false
+		return false, err
 	}
 	is := !saysFerretDB(info)
 	s.mongoDB.Store(&is)
-	return is
+	return is, nil
 }
 
 func saysFerretDB(info bson.Raw) bool {

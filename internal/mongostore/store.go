@@ -3,7 +3,6 @@ package mongostore
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"log/slog"
 	"sync/atomic"
@@ -23,12 +22,16 @@ import (
 const (
 	Subscriptions = "subscriptions"
 	WebhookEvents = "webhook_events"
+	Retention     = "retention"
 )
 
 const (
-	selectionTimeout = 3 * time.Second
+	// selectionTimeout is longer than an election takes, which is up to 15 s. A batch
+	// waits for the new primary instead of being handed back.
+	selectionTimeout = 20 * time.Second
 	connectTimeout   = 3 * time.Second
-	indexTimeout     = 20 * time.Second
+	// pingTimeout is how long a command waits for a database before it gives up.
+	pingTimeout = 5 * time.Second
 	// checkTimeout is shorter than a health check waits, so the answer says what is
 	// wrong.
 	checkTimeout = 1500 * time.Millisecond
@@ -40,8 +43,10 @@ type Config struct {
 	Database string
 	// MaxBatch bounds the entries of one commit, see [store.NewQueue].
 	MaxBatch int
-	Now      func() time.Time
-	Log      *slog.Logger
+	// Secondary lets scans of whole collections read from a secondary.
+	Secondary bool
+	Now       func() time.Time
+	Log       *slog.Logger
 }
 
 // Store implements [store.Store].
@@ -57,31 +62,40 @@ var _ store.Store = (*Store)(nil)
 
 // database is what a store reads and writes.
 type database struct {
-	events, subscriptions *mongo.Collection
-	server                *server
-	now                   func() time.Time
+	events, subscriptions, turns *mongo.Collection
+	// scanned is where scans of a whole collection read.
+	scanned struct{ events, subscriptions *mongo.Collection }
+	server  *server
+	now     func() time.Time
 }
 
 // Open returns a store at once, whether or not the database can be reached. It fails
-// if the URI can never work.
+// with a [URIError] if the URI can never work, and for [fault.DatabaseDNS] if the name
+// in a mongodb+srv URI does not resolve at present.
 func Open(cfg Config) (*Store, error) { return open(cfg, options.Client()) }
 
 func open(cfg Config, opts *options.ClientOptions) (*Store, error) {
-	client, err := mongo.Connect(opts.ApplyURI(cfg.URI).
-		SetAppName("billbus").
-		SetServerSelectionTimeout(selectionTimeout).
-		SetConnectTimeout(connectTimeout))
+	client, err := connect(cfg.URI, opts)
 	if err != nil {
-		// The driver's text may quote the URI with its password.
-		return nil, errors.New("MONGODB_URI cannot be used: check its scheme, hosts and options")
+		return nil, err
 	}
-	collections := client.Database(cfg.Database, strict())
-	db := database{
-		events: collections.Collection(WebhookEvents), subscriptions: collections.Collection(Subscriptions),
-		server: &server{database: collections}, now: cfg.Now,
-	}
+	db := newDatabase(client.Database(cfg.Database, strict()), cfg)
 	queue := store.NewQueue(store.NewCommitter(db, cfg.Now), cfg.MaxBatch)
 	return &Store{Queue: queue, database: db, log: cfg.Log, client: client}, nil
+}
+
+func newDatabase(collections *mongo.Database, cfg Config) database {
+	db := database{
+		events: collections.Collection(WebhookEvents), subscriptions: collections.Collection(Subscriptions), turns: collections.Collection(Retention),
+		server: &server{database: collections}, now: cfg.Now,
+	}
+	from := readpref.Primary()
+	if cfg.Secondary {
+		from = readpref.SecondaryPreferred()
+	}
+	db.scanned.events = db.events.Clone(options.Collection().SetReadPreference(from))
+	db.scanned.subscriptions = db.subscriptions.Clone(options.Collection().SetReadPreference(from))
+	return db
 }
 
 // strict sets what correctness needs, whatever the URI says: reading from a stale
@@ -96,9 +110,9 @@ func strict() *options.DatabaseOptionsBuilder {
 
 // Ping implements [store.Store].
 func (s *Store) Ping(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*selectionTimeout)
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
-	return explain("MongoDB is not reachable (see MONGODB_URI)", s.client.Ping(ctx, nil))
+	return explain("connecting to MongoDB", s.client.Ping(ctx, nil))
 }
 
 // Check implements [store.Store].
@@ -106,7 +120,7 @@ func (s *Store) Check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	if err := s.client.Ping(ctx, readpref.Primary()); err != nil {
-		return fmt.Errorf("MongoDB is not reachable: %w", describe(err))
+		return errors.New(diagnose(err).text)
 	}
 	if !s.indexed.Load() {
 		return errors.New("MongoDB indexes are not there yet")
@@ -159,12 +173,16 @@ func each[T any](ctx context.Context, q query) iter.Seq2[T, error] {
 }
 
 // converted yields what a query finds, in the types of package store.
-func converted[Document, T any](ctx context.Context, q query, convert func(Document) T) iter.Seq2[T, error] {
+func converted[Document, T any](ctx context.Context, q query, to func(Document) T) iter.Seq2[T, error] {
+	return convert(each[Document](ctx, q), to)
+}
+
+func convert[Document, T any](documents iter.Seq2[Document, error], to func(Document) T) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		for doc, err := range each[Document](ctx, q) {
+		for doc, err := range documents {
 			var value T
 			if err == nil {
-				value = convert(doc)
+				value = to(doc)
 			}
 			if !yield(value, err) {
 				return

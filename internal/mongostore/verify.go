@@ -15,9 +15,34 @@ import (
 	"github.com/billbus/billbus/internal/store"
 )
 
+// Audit implements [store.Verification].
+func (db database) Audit(ctx context.Context) iter.Seq2[store.Audited, error] {
+	s := scan[auditDocument]{
+		find: func(from string) query {
+			filter := bson.D{equal("subscription_key", bson.D{equal("$gt", ""), equal("$gte", from)})}
+			return query{db.scanned.events, filter, options.Find().SetSort(fields("subscription_key", "created")), "reading the audit trail"}
+		},
+		place: func(doc auditDocument) (key, id string) { return doc.SubscriptionKey, doc.Key },
+	}
+	return convert(s.resumed(ctx), auditDocument.audited)
+}
+
 // Records implements [store.Verification].
 func (db database) Records(ctx context.Context) iter.Seq2[store.StoredRecord, error] {
-	return converted(ctx, query{db.subscriptions, bson.D{}, options.Find().SetSort(fields("_id")), "reading records"}, storedRecord)
+	s := scan[bson.Raw]{
+		find: func(from string) query {
+			filter := bson.D{}
+			if from != "" {
+				filter = bson.D{equal("_id", bson.D{equal("$gt", from)})}
+			}
+			return query{db.scanned.subscriptions, filter, options.Find().SetSort(fields("_id")), "reading records"}
+		},
+		place: func(doc bson.Raw) (key, id string) {
+			key, _ = doc.Lookup("_id").StringValueOK()
+			return key, doc.Lookup("_id").String()
+		},
+	}
+	return convert(s.resumed(ctx), storedRecord)
 }
 
 // Record implements [store.Verification].

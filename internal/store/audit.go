@@ -104,11 +104,26 @@ type Expired struct {
 
 // Retention removes old documents from the audit trail.
 type Retention interface {
-	// Expired yields the documents of events that Stripe created before a time,
-	// oldest first. Documents may be removed while they are read.
-	Expired(ctx context.Context, before time.Time) iter.Seq2[Expired, error]
+	// Expired yields the documents of events that Stripe created from one time on and
+	// before another, oldest first. Documents may be removed while they are read.
+	Expired(ctx context.Context, from, before time.Time) iter.Seq2[Expired, error]
 	// Heads is that of [Records].
 	Heads(ctx context.Context, keys []string) (map[string]Head, error)
 	// RemoveExpired removes documents. It does not fail for those that are gone.
 	RemoveExpired(ctx context.Context, ids []string) error
+	// Turn returns the turn that was set last. It is zero if there is none.
+	Turn(ctx context.Context) (Turn, error)
+	// SetTurn sets the next turn. It reports false, and sets nothing, if the last one is
+	// not the one that was read: comparing and setting are one atomic step.
+	SetTurn(ctx context.Context, read, next Turn) (bool, error)
+}
+
+// Turn says which process removes old documents, and how far that has come. Its times
+// are in milliseconds.
+type Turn struct {
+	Holder string
+	// Until is when another process may take its turn.
+	Until time.Time
+	// Reached is the time before which all events were considered, since Began.
+	Reached, Began time.Time
 }

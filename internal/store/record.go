@@ -12,8 +12,8 @@ import (
 // Head is the part of a record that a decision needs.
 type Head struct {
 	// Key is the key of the subscription.
-	Key         string
-	FirstSeenAt time.Time
+	Key                    string
+	FirstSeenAt, UpdatedAt time.Time
 	// Revision grows with every write; it is 0 if there is no record.
 	Revision int64
 	// Rule is the version of the ordering rule that decided the record.
@@ -36,7 +36,6 @@ type Record struct {
 	Terminal    bool
 	Ordering    ordering.Certainty
 	Explanation string
-	UpdatedAt   time.Time
 }
 
 // Next returns the record that follows a head, by a new verdict.
@@ -46,9 +45,10 @@ func (h Head) Next(winner events.Message, v ordering.Verdict, now time.Time) Rec
 	if h.FirstSeenAt.IsZero() {
 		h.FirstSeenAt = now
 	}
+	h.UpdatedAt = now
 	return Record{
 		Head: h, Winner: winner, Terminal: v.Winner.Terminal,
-		Ordering: v.Ordering, Explanation: v.Explanation, UpdatedAt: now,
+		Ordering: v.Ordering, Explanation: v.Explanation,
 	}
 }
 

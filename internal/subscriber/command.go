@@ -16,9 +16,7 @@ const closeTimeout = 5 * time.Second
 // WithStore runs a command on the store. Unlike the subscriber, a command fails if
 // the database cannot be reached.
 func WithStore(ctx context.Context, cfg config.Mongo, batch int, log *slog.Logger, command func(store.Store) error) (err error) {
-	db, err := mongostore.Open(mongostore.Config{
-		URI: cfg.URI.Reveal(), Database: cfg.Database, MaxBatch: batch, Now: time.Now, Log: log,
-	})
+	db, err := openStore(cfg, batch, time.Now, log)
 	if err != nil {
 		return err
 	}
@@ -31,4 +29,15 @@ func WithStore(ctx context.Context, cfg config.Mongo, batch int, log *slog.Logge
 		return err
 	}
 	return command(db)
+}
+
+// openStore returns a configuration fault if the URI can never work.
+func openStore(cfg config.Mongo, batch int, now func() time.Time, log *slog.Logger) (*mongostore.Store, error) {
+	db, err := mongostore.Open(mongostore.Config{
+		URI: cfg.URI.Reveal(), Database: cfg.Database, MaxBatch: batch, Secondary: cfg.Secondary, Now: now, Log: log,
+	})
+	if wrong, ok := errors.AsType[mongostore.URIError](err); ok {
+		return nil, &config.Faults{Program: "subscriber", Lines: []string{wrong.Error()}}
+	}
+	return db, err
 }

@@ -17,7 +17,6 @@ import (
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/handlers"
 	"github.com/billbus/billbus/internal/fault"
-	"github.com/billbus/billbus/internal/mongostore"
 	"github.com/billbus/billbus/internal/natsbus"
 	"github.com/billbus/billbus/internal/normalize"
 	"github.com/billbus/billbus/internal/ops"
@@ -40,15 +39,47 @@ type Subscriber struct {
 	backlog *natsbus.Backlog
 }
 
+// resolveInterval is how often the name in a mongodb+srv URI is looked up until it is
+// there.
+const resolveInterval = 5 * time.Second
+
+// Start opens a subscriber and returns its Run. If the name in a mongodb+srv URI does not
+// resolve at present, the subscriber is opened when it runs, as soon as the name does.
+func Start(cfg config.Subscriber, deps ops.Deps) (run func(context.Context) error, err error) {
+	s, err := Open(cfg, deps)
+	switch {
+	case err == nil:
+		return s.Run, nil
+	case fault.ReasonOf(err) != fault.DatabaseDNS:
+		return nil, err
+	}
+	unresolved := err
+	deps.Log.Warn("the hosts of MongoDB are not known; trying again", "reason", fault.DatabaseDNS, "error", unresolved)
+	deps.Health.Check("mongodb", func(context.Context) error { return unresolved })
+	return func(ctx context.Context) error {
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(resolveInterval):
+			}
+			s, err := Open(cfg, deps)
+			switch {
+			case err == nil:
+				return s.Run(ctx)
+			case fault.ReasonOf(err) != fault.DatabaseDNS:
+				return err
+			}
+		}
+	}, nil
+}
+
 // Open checks the configuration and starts to connect to MongoDB and NATS, without
 // waiting for them. Call Run, or Close if Run is never called, to close the
 // connections.
 func Open(cfg config.Subscriber, deps ops.Deps) (*Subscriber, error) {
-	store, err := mongostore.Open(mongostore.Config{
-		URI: cfg.Mongo.URI.Reveal(), Database: cfg.Mongo.Database,
-		// Half of the messages in flight gather while the other half is written.
-		MaxBatch: max(cfg.MaxInFlight/2, 1), Now: deps.Now, Log: deps.Log,
-	})
+	// Half of the messages in flight gather while the other half is written.
+	store, err := openStore(cfg.Mongo, max(cfg.MaxInFlight/2, 1), deps.Now, deps.Log)
 	if err != nil {
 		return nil, err
 	}

@@ -23,6 +23,7 @@ type Memory struct {
 	audit, records collection
 	term           int // grows with each failover
 	counts         Counts
+	turn           store.Turn
 }
 
 // NewMemory returns an empty database.

@@ -266,7 +266,7 @@ func (c *Client) Rewrite(ctx context.Context, have store.StoredRecord, winner ev
 }
 
 // Expired implements [store.Retention].
-func (c *Client) Expired(ctx context.Context, before time.Time) iter.Seq2[store.Expired, error] {
+func (c *Client) Expired(ctx context.Context, from, before time.Time) iter.Seq2[store.Expired, error] {
 	return func(yield func(store.Expired, error) bool) {
 		found, err := c.Search(ctx, store.Query{})
 		if err != nil {
@@ -276,7 +276,7 @@ func (c *Client) Expired(ctx context.Context, before time.Time) iter.Seq2[store.
 		for _, a := range found {
 			fact, _ := ordering.FactOf(a.Message)
 			e := store.Expired{ID: a.Key(), Subscription: a.Subscription, EventID: a.ID, Created: a.Time, Terminal: fact.Terminal, ItemsTruncated: fact.ItemsTruncated}
-			if e.Created.Before(before) && !yield(e, nil) {
+			if !e.Created.Before(from) && e.Created.Before(before) && !yield(e, nil) {
 				return
 			}
 		}
@@ -292,4 +292,28 @@ func (c *Client) RemoveExpired(ctx context.Context, ids []string) error {
 		c.server.Delete(id, "")
 	}
 	return nil
+}
+
+// Turn implements [store.Retention].
+func (c *Client) Turn(ctx context.Context) (store.Turn, error) {
+	if err := call(ctx, nil, Heads); err != nil {
+		return store.Turn{}, err
+	}
+	c.server.mu.Lock()
+	defer c.server.mu.Unlock()
+	return c.server.turn, nil
+}
+
+// SetTurn implements [store.Retention].
+func (c *Client) SetTurn(ctx context.Context, read, next store.Turn) (bool, error) {
+	if err := call(ctx, nil, Replace); err != nil {
+		return false, err
+	}
+	c.server.mu.Lock()
+	defer c.server.mu.Unlock()
+	if c.server.turn != read {
+		return false, nil
+	}
+	c.server.turn = next
+	return true, nil
 }

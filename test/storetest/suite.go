@@ -190,7 +190,7 @@ func idsOf(found []store.Audited) []string {
 // removeAudited removes the audit document of an event.
 func removeAudited(t *testing.T, db store.Retention, eventID string) {
 	t.Helper()
-	for e, err := range db.Expired(t.Context(), noon().AddDate(100, 0, 0)) {
+	for e, err := range db.Expired(t.Context(), time.Time{}, noon().AddDate(100, 0, 0)) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -229,7 +229,9 @@ func testCanceled(t *testing.T, b Backend) {
 		"Records":       func() error { return last(db.Records(ctx)) },
 		"Record":        func() error { _, err := db.Record(ctx, kit.Key("sub_1")); return err },
 		"Rewrite":       func() error { _, err := db.Rewrite(ctx, have, entry.Message, verdict); return err },
-		"Expired":       func() error { return last(db.Expired(ctx, noon())) },
+		"Expired":       func() error { return last(db.Expired(ctx, time.Time{}, noon())) },
+		"Turn":          func() error { _, err := db.Turn(ctx); return err },
+		"SetTurn":       func() error { _, err := db.SetTurn(ctx, store.Turn{}, store.Turn{}); return err },
 		"RemoveExpired": func() error { return db.RemoveExpired(ctx, []string{"evt_9"}) },
 	} {
 		if err := call(); err == nil || errors.Is(err, store.ErrExists) || fault.KindOf(err) != fault.Transient {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -28,6 +29,7 @@ var auditTests = map[string]func(*testing.T, Backend){
 	"one of many concurrent inserts of a key succeeds":  testConcurrentInserts,
 	"expired documents come oldest first and can go":    testExpired,
 	"removing what is not there or nothing is no error": testRemoveNothing,
+	"one of many takes the turn":                        testTurn,
 }
 
 func testInsert(t *testing.T, b Backend) {
@@ -266,9 +268,9 @@ func testExpired(t *testing.T, b Backend) {
 	end := Entry("sub_1", "evt_2", "deleted", 20, "canceled")
 	partial := Entry("sub_2", "evt_1", "created", 10, "active")
 	partial.Data.Subscription.ItemsTruncated = true
-	db.Insert(t.Context(), []store.Entry{Entry("sub_1", "evt_3", "updated", 30, "active"), end, partial, invoice("sub_2", "evt_4", 25)})
+	db.Insert(t.Context(), []store.Entry{Entry("sub_1", "evt_3", "updated", 30, "active"), end, partial, invoice("sub_2", "evt_4", 25), Entry("sub_3", "evt_0", "updated", 9, "active")})
 	var got []store.Expired
-	for expired, err := range db.Expired(t.Context(), kit.At(30)) {
+	for expired, err := range db.Expired(t.Context(), kit.At(10), kit.At(30)) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -284,7 +286,7 @@ func testExpired(t *testing.T, b Backend) {
 		{EventID: "evt_4", Created: kit.At(25)},
 	}, got)
 	removeAudited(t, db, "evt_2")
-	equal(t, "after removing one", []string{"evt_1", "evt_4", "evt_3"}, auditedIDs(t, db))
+	equal(t, "after removing one", []string{"evt_0", "evt_1", "evt_4", "evt_3"}, auditedIDs(t, db))
 	equal(t, "inserting it again", "written", outcomes(db.Insert(t.Context(), []store.Entry{end})))
 }
 
@@ -298,4 +300,41 @@ func testRemoveNothing(t *testing.T, b Backend) {
 	equal(t, "heads of no keys", 0, len(heads))
 	equal(t, "error", nil, err)
 	expect(t, db, "sub_1", "evt_1", "active", ordering.Determined)
+}
+
+func testTurn(t *testing.T, b Backend) {
+	clients, want := 4, map[string]int{"written": 1, "exists": 3}
+	if b.OneProcess {
+		clients, want = 1, map[string]int{"written": 1}
+	}
+	was := turnOf(t, b)
+	equal(t, "before", store.Turn{}, was)
+	for round := range 3 {
+		next := func(client int) store.Turn {
+			return store.Turn{Holder: strconv.Itoa(client), Until: kit.At(10 * (round + 1)), Reached: kit.At(round), Began: kit.At(0)}
+		}
+		got := race(b, clients, func(db Store, client int) error {
+			set, err := db.SetTurn(t.Context(), was, next(client))
+			if err == nil && !set {
+				return store.ErrExists
+			}
+			return err
+		})
+		equal(t, "outcomes", want, got)
+		is := turnOf(t, b)
+		client, _ := strconv.Atoi(is.Holder)
+		equal(t, "turn", next(client), is)
+		set, err := b.Connect().SetTurn(t.Context(), was, next(9))
+		equal(t, "set after another", []any{false, nil}, []any{set, err})
+		was = is
+	}
+}
+
+func turnOf(t *testing.T, b Backend) store.Turn {
+	t.Helper()
+	turn, err := b.Connect().Turn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return turn
 }

@@ -30,8 +30,8 @@ func recordAt(t *testing.T, sub string, revision int64, status string) store.Rec
 	winner.StripeAPIVersion = "2026-06-24.dahlia"
 	winner.Data.Previous = &events.Previous{Fields: []string{"status"}, Values: events.Subscription{Status: "unpaid"}}
 	return store.Record{
-		Head:   store.Head{Key: kit.Key(sub), FirstSeenAt: noon(), Revision: revision, Rule: ordering.Rule, Known: []ordering.Fact{factOf(t, winner)}},
-		Winner: winner, Ordering: ordering.Determined, Explanation: "because", UpdatedAt: noon(),
+		Head:   store.Head{Key: kit.Key(sub), FirstSeenAt: noon(), UpdatedAt: noon(), Revision: revision, Rule: ordering.Rule, Known: []ordering.Fact{factOf(t, winner)}},
+		Winner: winner, Ordering: ordering.Determined, Explanation: "because",
 	}
 }
 
