@@ -131,8 +131,8 @@ func (g *generator) last() *store.Entry { return &g.entries[len(g.entries)-1] }
 
 func (g *generator) id() string { return fmt.Sprintf("evt_%08x", g.random.Uint32()) }
 
-// Rendered returns another rendering of an event, which says something else. The one
-// that is stored first counts.
+// Rendered returns another rendering of an event, which says something else. It has a
+// newer API version, so it counts.
 func Rendered(e store.Entry) store.Entry {
 	sub := *e.Data.Subscription
 	sub.Metadata = maps.Clone(sub.Metadata)
@@ -152,10 +152,29 @@ func Ignored(e store.Entry) store.Entry {
 // that find another status. It then can be an end that it was not before, or no longer
 // be one.
 func Reread(random *rand.Rand, e store.Entry) store.Entry {
+	e = different(random, e)
+	e.Data.Normalizer = 1 + random.IntN(2)
+	e.Data.RereadAt = e.Time.Add(time.Duration(1+random.Uint32()) * time.Millisecond)
+	return e
+}
+
+// RenderedIn returns an event as another endpoint delivers it, in one of some API
+// versions. It can say something else, too.
+func RenderedIn(random *rand.Rand, e store.Entry) store.Entry {
+	e = different(random, e)
+	e.StripeAPIVersion = []string{"2018-11-08", "2025-03-31.basil", "2026-06-24.dahlia"}[random.IntN(3)]
+	return e
+}
+
+// different returns an event that may say something else about its subscription: another
+// status, and more or fewer items than before, or a list that is cut off.
+func different(random *rand.Rand, e store.Entry) store.Entry {
 	sub := *e.Data.Subscription
 	sub.Status = []string{"active", "paused", "canceled", sub.Status}[random.IntN(4)]
 	sub.Description = fmt.Sprintf("read again, %d", random.Uint32())
-	e.Data.Subscription, e.Data.Normalizer = &sub, 1+random.IntN(2)
-	e.Data.RereadAt = e.Time.Add(time.Duration(1+random.Uint32()) * time.Millisecond)
+	if len(sub.Items) > 0 && random.IntN(2) == 0 {
+		sub.Items, sub.ItemsTruncated = sub.Items[:1+random.IntN(len(sub.Items))], !sub.ItemsTruncated
+	}
+	e.Data.Subscription = &sub
 	return e
 }
