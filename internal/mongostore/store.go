@@ -40,8 +40,10 @@ type Config struct {
 	Database string
 	// MaxBatch bounds the entries of one commit, see [store.NewQueue].
 	MaxBatch int
-	Now      func() time.Time
-	Log      *slog.Logger
+	// OnOverlap may be nil, see [store.Committer].
+	OnOverlap func()
+	Now       func() time.Time
+	Log       *slog.Logger
 }
 
 // Store implements [store.Store].
@@ -80,7 +82,9 @@ func open(cfg Config, opts *options.ClientOptions) (*Store, error) {
 		events: collections.Collection(WebhookEvents), subscriptions: collections.Collection(Subscriptions),
 		server: &server{database: collections}, now: cfg.Now,
 	}
-	queue := store.NewQueue(store.NewCommitter(db, cfg.Now), cfg.MaxBatch)
+	committer := store.NewCommitter(db, cfg.Now)
+	committer.OnOverlap = cfg.OnOverlap
+	queue := store.NewQueue(committer, cfg.MaxBatch)
 	return &Store{Queue: queue, database: db, log: cfg.Log, client: client}, nil
 }
 

@@ -27,6 +27,7 @@ type Metrics struct {
 	publishTime   prometheus.Histogram
 	resolutions   *prometheus.CounterVec
 	messages      *prometheus.CounterVec
+	overlaps      prometheus.Counter
 	applyTime     prometheus.Histogram
 	lag           prometheus.Histogram
 	redeliveries  prometheus.Counter
@@ -47,6 +48,7 @@ func NewMetrics() *Metrics {
 		publishTime:   histogram("billbus_publish_duration_seconds", "From publishing a message to the stream's answer.", requestBuckets()),
 		resolutions:   counters("billbus_resolutions_total", "Messages for which Stripe's API was to be asked.", "outcome"),
 		messages:      counters("billbus_messages_total", "Messages worked on.", "outcome"),
+		overlaps:      prometheus.NewCounter(prometheus.CounterOpts{Name: "billbus_endpoint_overlap_total", Help: "Messages whose event is stored in another API version."}),
 		applyTime:     histogram("billbus_apply_duration_seconds", "Storing one message.", requestBuckets()),
 		lag:           histogram("billbus_event_lag_seconds", "From an event's creation at Stripe to its state being stored.", lagBuckets()),
 		redeliveries:  prometheus.NewCounter(prometheus.CounterOpts{Name: "billbus_consumer_redeliveries_total", Help: "Messages delivered again."}),
@@ -58,7 +60,7 @@ func NewMetrics() *Metrics {
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		m.webhooks, m.webhookTime, m.rejections, m.ignored, m.verifications, m.publishTime, m.resolutions,
-		m.messages, m.applyTime, m.lag, m.redeliveries, m.userIDs,
+		m.messages, m.overlaps, m.applyTime, m.lag, m.redeliveries, m.userIDs,
 	)
 	return m
 }
@@ -100,6 +102,9 @@ func (m *Metrics) MessageDone(outcome string, d time.Duration) {
 	m.messages.WithLabelValues(outcome).Inc()
 	m.applyTime.Observe(d.Seconds())
 }
+
+// EndpointOverlap counts a message whose event is stored in another API version.
+func (m *Metrics) EndpointOverlap() { m.overlaps.Inc() }
 
 // EventLag observes the time from an event's creation until its state was stored. A negative lag,
 // which comes from a clock that is behind Stripe's, would distort the sum and counts as 0.

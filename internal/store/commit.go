@@ -168,7 +168,7 @@ func (c *Committer) decide(ctx context.Context, head Head, fresh []events.Messag
 		return decision{}, false, err
 	}
 	if head.Revision > 0 && head.Rule < ordering.Rule || slices.ContainsFunc(fresh, contradicts) {
-		return c.decideAnew(ctx, head, fresh)
+		return c.decideAgain(ctx, head, fresh)
 	}
 	d := decision{before: head.Known, all: slices.Concat(head.Known, factsOf(fresh))}
 	verdict := Decide(d.all)
@@ -178,12 +178,12 @@ func (c *Committer) decide(ctx context.Context, head Head, fresh []events.Messag
 	return c.complete(ctx, head, d, verdict, fresh)
 }
 
-// decideAnew decides a record from the whole audit trail: one that an older rule decided,
+// decideAgain decides a record from the whole audit trail: one that an older rule decided,
 // or that may know an earlier reading of an event. What that has left out can matter now.
 //
 // Before that, it marks the record. After that, every writer replaces the record, so none
 // can take an event for covered that the audit trail did not have when it was read here.
-func (c *Committer) decideAnew(ctx context.Context, head Head, fresh []events.Message) (decision, bool, error) {
+func (c *Committer) decideAgain(ctx context.Context, head Head, fresh []events.Message) (decision, bool, error) {
 	if head.Revision > 0 && !head.Reread {
 		return decision{}, false, c.mark(ctx, head)
 	}

@@ -68,7 +68,7 @@ func rank(preferred bool) int {
 	return 0
 }
 
-// Replacement returns an entry as it is stored in the place of another reading.
+// Replacement returns an entry as it is stored when it replaces another reading.
 func Replacement(e Entry, stored events.Message) Entry {
 	e.Data.Overlap = e.StripeAPIVersion != stored.StripeAPIVersion
 	return e
@@ -77,5 +77,5 @@ func Replacement(e Entry, stored events.Message) Entry {
 func isReread(m events.Message) bool { return !m.Data.RereadAt.IsZero() }
 
 // contradicts reports whether a message may contradict the fact that a record has kept:
-// it took the place of another reading, which may have been admitted.
+// it replaced another reading, which may have been admitted.
 func contradicts(m events.Message) bool { return isReread(m) || m.Data.Overlap }

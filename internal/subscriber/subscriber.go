@@ -49,7 +49,7 @@ func Open(cfg config.Subscriber, deps ops.Deps) (*Subscriber, error) {
 	store, err := mongostore.Open(mongostore.Config{
 		URI: cfg.Mongo.URI.Reveal(), Database: cfg.Mongo.Database,
 		// Half of the messages in flight gather while the other half is written.
-		MaxBatch: max(cfg.MaxInFlight/2, 1), Now: deps.Now, Log: deps.Log,
+		MaxBatch: max(cfg.MaxInFlight/2, 1), OnOverlap: deps.Metrics.EndpointOverlap, Now: deps.Now, Log: deps.Log,
 	})
 	if err != nil {
 		return nil, err
