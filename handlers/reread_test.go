@@ -115,7 +115,6 @@ func TestReread(t *testing.T) {
 		"shows no subscription any more":             {admitted, bare, &admitted, "", []string{"commit", "of " + admitted.Type}},
 		"a newer version is stored":                  {in("2018-11-08", admitted), in("2018-11-08", other), &newStored, "", []string{"commit", "of " + admitted.Type}},
 		"an older version is stored":                 {in("2026-06-24.dahlia", admitted), in("2026-06-24.dahlia", other), &oldStored, "", []string{"commit", "of " + other.Type}},
-		"an older version is stored, read as before": {in("2026-06-24.dahlia", admitted), in("2026-06-24.dahlia", admitted), &oldStored, "", []string{"commit", "of " + admitted.Type}},
 		"admitted now, an older version was before":  {in("2026-06-24.dahlia", ignored), in("2026-06-24.dahlia", admitted), &oldStored, "", append(published, "commit", "of "+admitted.Type)},
 		"read as before":                             {admitted, admitted, &admitted, "", []string{"commit", "of " + admitted.Type}},
 		"nothing is stored that is not published":    {ignored, admitted, &ignored, "publish", published[:1]},

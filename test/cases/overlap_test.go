@@ -10,9 +10,9 @@ import (
 	"github.com/billbus/billbus/test/kit"
 )
 
-// TestVersionIsUpgraded sends each event of a story through two endpoints, in two versions,
-// the second of which has a field that the first one lacks. The newer one counts, whichever
-// comes first, and consumers get both.
+// TestVersionIsUpgraded sends each event through two endpoints, in two versions. The newer
+// one has a field that the older one lacks. It counts, whichever comes first, and consumers
+// get both.
 func TestVersionIsUpgraded(t *testing.T) {
 	t.Parallel()
 	const old, newer = "whsec_old_0123456789", "whsec_new_0123456789"

@@ -26,7 +26,10 @@ func Entry(sub, id, word string, second int, status string) store.Entry {
 // say what was before, and some list only the first items. The ids do not follow the
 // order.
 func Generate(random *rand.Rand, sub string, length int) []store.Entry {
-	g := generator{random: random, sub: sub, status: "incomplete", steps: random.IntN(3)}
+	g := generator{random: random, sub: sub, status: "incomplete", steps: random.IntN(3), pace: 1}
+	if random.IntN(3) == 0 {
+		g.pace = 5 // some events are older than states can order
+	}
 	if random.IntN(2) == 0 {
 		g.items = 2 + random.IntN(3)
 	}
@@ -45,6 +48,7 @@ type generator struct {
 	sub    string
 	second int
 	steps  int // how often the second advances
+	pace   int // how far it advances at least
 	status string
 	// items is 0 if no event lists any. One of them changes its quantity.
 	items    int
@@ -55,7 +59,7 @@ type generator struct {
 
 func (g *generator) next() {
 	if g.random.IntN(4) < g.steps {
-		g.second += g.random.IntN(4)
+		g.second += g.pace * g.random.IntN(4)
 	}
 	switch g.random.IntN(10) {
 	case 0:
