@@ -15,7 +15,19 @@ type NamedSecret struct {
 	Value   secret.Text
 }
 
-const signingPrefix = "whsec_"
+// Endpoint returns the name of the endpoint whose secret it is: its own name. Secrets
+// without a name are of one endpoint.
+func (s NamedSecret) Endpoint() string {
+	if strings.HasPrefix(s.Name, unnamed+"-") {
+		return unnamed
+	}
+	return s.Name
+}
+
+const (
+	signingPrefix = "whsec_"
+	unnamed       = "default"
+)
 
 // ParseWebhookSecrets reads the signing secrets in a setting or a file: `[name[@acct_…]=]whsec_…`,
 // separated by commas or newlines. Blank entries and lines that start with # are ignored. Secrets without a
@@ -101,9 +113,9 @@ func isAccount(text string) bool { return matches(`acct_[A-Za-z0-9_]{1,250}`, te
 
 func defaultName(n int) string {
 	if n == 1 {
-		return "default"
+		return unnamed
 	}
-	return fmt.Sprintf("default-%d", n)
+	return fmt.Sprintf("%s-%d", unnamed, n)
 }
 
 // unique refuses a name or a secret that an earlier entry has: the counts by name would be wrong.

@@ -49,6 +49,22 @@ func TestParseWebhookSecrets(t *testing.T) {
 	}
 }
 
+// Secrets without a name are of one endpoint.
+func TestEndpointOfASecret(t *testing.T) {
+	t.Parallel()
+	secrets, err := config.ParseWebhookSecrets("main=whsec_a,whsec_b,whsec_c,main-2=whsec_d")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, s := range secrets {
+		got = append(got, s.Endpoint())
+	}
+	if diff := cmp.Diff([]string{"main", "default", "default", "main-2"}, got); diff != "" {
+		t.Errorf("endpoints (-want +got):\n%s", diff)
+	}
+}
+
 func TestParseWebhookSecretsFaults(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, text, want string }{

@@ -88,7 +88,7 @@ func fullMessage() events.Message {
 			Event:        json.RawMessage(`{"id":"evt_1","big":12345678901234567890.10,"text":"<&>\u00e9\ud83d\ude00"}`),
 			EventOmitted: events.OmittedSize, EventSHA256: strings.Repeat("ab", 32),
 			Redactions: []string{"data.object.client_secret"}, Warnings: []string{"items.data[0].quantity: not an integer"},
-			Ignored: events.IgnoredLivemode, Normalizer: 1, RereadAt: day(13), Origin: events.OriginWebhook,
+			Ignored: events.IgnoredLivemode, Normalizer: 1, RereadAt: day(13), Overlap: true, Origin: events.OriginWebhook,
 			Object: json.RawMessage(`{"id":"sub_1"}`), ReadAt: day(12), Reason: events.ReasonThin, BecauseOf: "evt_2", Resolving: events.ReasonItemsTruncated,
 			ReceivedAt: at("2026-01-01T00:00:00.123Z"),
 		},

@@ -128,7 +128,10 @@ type Data struct {
 	// RereadAt is when Event, or Object, was read again after it had been stored: by
 	// other rules or with other settings. It is in milliseconds.
 	RereadAt time.Time `json:"reread_at,omitzero"`
-	Origin   Origin    `json:"origin"`
+	// Overlap is true if the event was stored in another API version before this one
+	// took its place. Only the audit trail has it.
+	Overlap bool   `json:"overlap,omitempty"`
+	Origin  Origin `json:"origin"`
 	// Object is the object of a snapshot as Stripe's API returned it, with redacted
 	// values replaced. A snapshot has no Event.
 	Object json.RawMessage `json:"object,omitempty"`

@@ -2,11 +2,13 @@ package handlers
 
 import (
 	"context"
+	"strings"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/internal/fault"
+	"github.com/billbus/billbus/internal/store"
 )
 
 // Rereading is the result of reading a message again.
@@ -70,7 +72,7 @@ func (h *Reread) Handle(msg *message.Message) error {
 		return err
 	}
 	if was.Data.Ignored != "" && again.Data.Ignored == "" {
-		if err := h.publish(again); err != nil {
+		if err := h.publish(again, msg.UUID); err != nil {
 			return err
 		}
 	}
@@ -104,10 +106,13 @@ func (h *Reread) read(ctx context.Context, was events.Message) (events.Message, 
 		stored = was
 	case err != nil:
 		return was, result, err
-	case stored.Data.Ignored == "" && again.Data.Ignored != "", isOtherDelivery(stored, was):
+	case !store.Preferred(again, stored), isOtherDelivery(stored, was):
 		return was, result, nil
 	}
 	result.Admitted = stored.Data.Ignored != "" && again.Data.Ignored == ""
+	if stored.StripeAPIVersion != was.StripeAPIVersion {
+		stored = was
+	}
 	result.Fields, err = h.cfg.Differences(stored.Data, again.Data)
 	if err != nil {
 		err = fault.New(fault.Permanent, fault.CannotBeEncoded, err)
@@ -116,16 +121,21 @@ func (h *Reread) read(ctx context.Context, was events.Message) (events.Message, 
 }
 
 // isOtherDelivery reports whether the audit trail holds the event as another delivery
-// brought it, in other bytes. The first one that was stored counts: if both were read
-// again, each would replace the other.
+// brought it, in other bytes of the same API version. The first one that was stored
+// counts: if both were read again, each would replace the other.
 func isOtherDelivery(stored, was events.Message) bool {
-	return stored.Data.Ignored == "" && stored.Data.EventSHA256 != was.Data.EventSHA256
+	return stored.Data.Ignored == "" && stored.StripeAPIVersion == was.StripeAPIVersion && stored.Data.EventSHA256 != was.Data.EventSHA256
 }
 
-func (h *Reread) publish(again events.Message) error {
+// publish publishes an event that was ignored under the id without "ignored:". What names
+// its endpoint there stays.
+func (h *Reread) publish(again events.Message, wasUnder string) error {
 	subject, out, err := outgoing(again, h.cfg.MaxMessage(), "")
 	if err != nil {
 		return fault.New(fault.Permanent, fault.CannotBeEncoded, err)
+	}
+	if _, endpoint, found := strings.Cut(wasUnder, "@"); found {
+		out.UUID += "@" + endpoint
 	}
 	return h.cfg.Publisher.Publish(subject, out)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/google/go-cmp/cmp"
@@ -37,10 +38,15 @@ func (r *rereading) Publish(subject string, messages ...*message.Message) error 
 
 func (r *rereading) Close() error { return nil }
 
+// handle handles a message that came through a second endpoint.
 func (r *rereading) handle(t *testing.T, was events.Message) error {
 	t.Helper()
 	h, err := handlers.NewReread(handlers.RereadConfig{
-		Read:        func(events.Message) (events.Message, error) { return r.again, nil },
+		Read: func(events.Message) (events.Message, error) {
+			again := r.again
+			again.Data.RereadAt = again.Time.Add(time.Hour)
+			return again, nil
+		},
 		Differences: normalizing.Differences,
 		Find: func(context.Context, string) (events.Message, error) {
 			if r.stored == nil {
@@ -73,7 +79,7 @@ func (r *rereading) handle(t *testing.T, was events.Message) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return h.Handle(message.NewMessage("id", payload))
+	return h.Handle(message.NewMessage(was.MessageID()+"@second", payload))
 }
 
 func TestReread(t *testing.T) {
@@ -82,7 +88,17 @@ func TestReread(t *testing.T) {
 	resent, other := admitted, admitted
 	resent.Data.EventSHA256, other.Type, other.StripeType = "ab", "subscription.paused", "customer.subscription.paused"
 	other.Data.Subscription = &events.Subscription{ID: admitted.Data.Subscription.ID, Status: "paused"}
-	published := []string{"subscription.updated evt_1", "publish"}
+	bare := events.Message{
+		SpecVersion: admitted.SpecVersion, ID: admitted.ID, Source: admitted.Source, Time: admitted.Time, DataContentType: admitted.DataContentType,
+		Type: events.StripeSubject(admitted.StripeType), StripeType: admitted.StripeType, Livemode: admitted.Livemode,
+		Data: events.Data{SchemaVersion: 1, Origin: admitted.Data.Origin, ReceivedAt: admitted.Data.ReceivedAt},
+	}
+	in := func(version string, m events.Message) events.Message {
+		m.StripeAPIVersion, m.Data.EventSHA256 = version, version
+		return m
+	}
+	oldStored, newStored := in("2018-11-08", admitted), in("2026-06-24.dahlia", admitted)
+	published := []string{"subscription.updated evt_1@second", "publish"}
 	for name, tt := range map[string]struct {
 		was, again events.Message
 		stored     *events.Message
@@ -96,6 +112,10 @@ func TestReread(t *testing.T) {
 		"would be ignored now":                       {admitted, ignored, &admitted, "", []string{"commit", "of " + admitted.Type}},
 		"another delivery is stored, in other bytes": {admitted, other, &resent, "", []string{"commit", "of " + admitted.Type}},
 		"says something else":                        {admitted, other, &admitted, "", []string{"commit", "of " + other.Type}},
+		"shows no subscription any more":             {admitted, bare, &admitted, "", []string{"commit", "of " + admitted.Type}},
+		"a newer version is stored":                  {in("2018-11-08", admitted), in("2018-11-08", other), &newStored, "", []string{"commit", "of " + admitted.Type}},
+		"an older version is stored":                 {in("2026-06-24.dahlia", admitted), in("2026-06-24.dahlia", other), &oldStored, "", []string{"commit", "of " + other.Type}},
+		"admitted now, an older version was before":  {in("2026-06-24.dahlia", ignored), in("2026-06-24.dahlia", admitted), &oldStored, "", append(published, "commit", "of "+admitted.Type)},
 		"read as before":                             {admitted, admitted, &admitted, "", []string{"commit", "of " + admitted.Type}},
 		"nothing is stored that is not published":    {ignored, admitted, &ignored, "publish", published[:1]},
 		"nothing is reported that is not stored":     {ignored, admitted, &ignored, "commit", published},

@@ -67,6 +67,10 @@ type WebhookConfig struct {
 	MaxConcurrent int   // how many webhooks may be published at the same time
 	Verifier      Verifier
 	Normalizer    Normalizer
+	// SecondEndpoint returns the name of the endpoint that delivered a message, if
+	// another endpoint may deliver the event in another API version. Of the two, it
+	// returns "" for one.
+	SecondEndpoint func(events.Message) string
 	// Publisher returns nil only when the message is durable.
 	Publisher message.Publisher
 	// MaxMessage returns the largest payload that the server accepts, or 0 if unknown.
@@ -189,6 +193,10 @@ func (h *Webhook) publish(r *http.Request, msg events.Message) error {
 	subject, out, err := outgoing(msg, h.cfg.MaxMessage(), r.Header.Get(HeaderTraceparent))
 	if err != nil {
 		return fault.New(fault.Transient, fault.CannotBeEncoded, err)
+	}
+	// The stream must not drop an event in another version as a repetition.
+	if endpoint := h.cfg.SecondEndpoint(msg); endpoint != "" {
+		out.UUID += "@" + endpoint
 	}
 	start := h.cfg.Now()
 	err = h.cfg.Publisher.Publish(subject, out)

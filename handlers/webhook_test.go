@@ -47,8 +47,9 @@ func newWebhookTest() *webhookTest {
 			s.topics, s.published = append(s.topics, topic), append(s.published, msg)
 			return nil
 		}),
-		MaxMessage: func() int { return 0 },
-		Now:        newClock().read, Metrics: &s.calls, Log: s.logs.logger(),
+		SecondEndpoint: func(m events.Message) string { return strings.TrimPrefix(m.StripeEndpoint, "main") },
+		MaxMessage:     func() int { return 0 },
+		Now:            newClock().read, Metrics: &s.calls, Log: s.logs.logger(),
 	}
 	return s
 }
@@ -461,6 +462,30 @@ func TestWebhookSetsHeaders(t *testing.T) {
 				t.Errorf("message id: got %q, want %q", got, tt.id)
 			}
 		})
+	}
+}
+
+// The stream drops no event that comes through a second endpoint, and no repetition of
+// one gets in.
+func TestMessageIDContainsTheSecondEndpoint(t *testing.T) {
+	t.Parallel()
+	m := subscriptionMessage()
+	m.StripeAccount, m.Source = "acct_two", events.Source(true, "acct_two")
+	second := m
+	second.StripeEndpoint = "second"
+	ignored := second
+	ignored.Type, ignored.Data = events.StripeSubject(m.StripeType), events.Data{
+		SchemaVersion: 1, Ignored: events.IgnoredAccount, Origin: m.Data.Origin, ReceivedAt: m.Data.ReceivedAt,
+	}
+	for want, m := range map[string]events.Message{
+		"acct_two:evt_1": m, "acct_two:evt_1@second": second, "ignored:acct_two:evt_1@second": ignored,
+	} {
+		s := newWebhookTest()
+		s.normalizes(m)
+		s.serve(t, post(sent))
+		if len(s.published) != 1 || s.published[0].UUID != want {
+			t.Errorf("got %v, want one message under %s", s.published, want)
+		}
 	}
 }
 

@@ -76,7 +76,7 @@ func TestEndpointsOfOneAccountShareItsSubscriptions(t *testing.T) {
 			t.Errorf("message %d on %s: got key %q", i+1, m.Type, got)
 		}
 	}
-	// The same event through two endpoints is one message.
+	// The same event through two endpoints of one version is one message.
 	r.acceptBy(t, secretOrg, with(event("evt_1"), `"context": "acct_1"`))
 	if got := r.stored(t); got != 4 {
 		t.Errorf("got %d messages, want 4", got)

@@ -100,9 +100,11 @@ func (b *Bridge) assemble() error {
 		return err
 	}
 	b.publisher = &watchedPublisher{next: publisher, now: b.deps.Now, missing: b.streams.Wake}
+	renderings := &renderings{endpoints: b.verifier.Endpoints, seen: map[string]versions{}}
 	b.webhook, err = handlers.NewWebhook(handlers.WebhookConfig{
 		Path: b.cfg.Webhook.Path, MaxBytes: b.cfg.Webhook.MaxBytes, BodyBudget: b.cfg.Webhook.BodyBudget, MaxConcurrent: maxConcurrent,
-		Verifier: b.verifier, Normalizer: webhookEvents{b.normalizer, b.warnUnresolved(), b.apiKeys().Has}, Publisher: b.publisher, MaxMessage: b.bus.MaxMessage,
+		Verifier: b.verifier, Normalizer: webhookEvents{b.normalizer, b.warnUnresolved(), b.apiKeys().Has}, SecondEndpoint: renderings.second,
+		Publisher: b.publisher, MaxMessage: b.bus.MaxMessage,
 		Now: b.deps.Now, Metrics: b.webhookMetrics(), Log: b.deps.Log,
 	})
 	if err != nil || !b.resolves() {
@@ -192,7 +194,7 @@ func (b *Bridge) secretsLoaded(keys []stripehook.Key, err error) {
 func keys(secrets []config.NamedSecret) []stripehook.Key {
 	list := make([]stripehook.Key, len(secrets))
 	for i, s := range secrets {
-		list[i] = stripehook.Key{Name: s.Name, Account: s.Account, Secret: s.Value.Reveal()}
+		list[i] = stripehook.Key{Name: s.Name, Endpoint: s.Endpoint(), Account: s.Account, Secret: s.Value.Reveal()}
 	}
 	return list
 }

@@ -479,3 +479,30 @@ func TestAWrongFileOfSecretsIsMeasured(t *testing.T) {
 		return r.metric(t, "billbus_secret_file_ignored 0") && r.metric(t, `billbus_secret_verifications_total{secret="next"} 0`)
 	})
 }
+
+// One event through two endpoints: both renderings reach the stream, under one id, and
+// repetitions of neither.
+func TestBothRenderingsReachTheStream(t *testing.T) {
+	t.Parallel()
+	const old, newer = "whsec_old_0123456789", "whsec_new_0123456789"
+	older := bytes.Replace(event("evt_1"), []byte("2025-09-30.clover"), []byte("2018-11-08"), 1)
+	r := started(t, "STRIPE_WEBHOOK_SECRETS=old="+old+",new="+newer)
+	for _, c := range []struct {
+		secret string
+		body   []byte
+		stored uint64
+	}{{newer, event("evt_1"), 1}, {old, older, 2}, {newer, event("evt_1"), 2}, {old, older, 2}} {
+		if got := r.post(t, c.body, sign(c.body, c.secret)); got.Status != http.StatusOK {
+			t.Fatalf("got %d %s", got.Status, got.Body)
+		}
+		if got := r.stored(t); got != c.stored {
+			t.Errorf("got %d messages, want %d", got, c.stored)
+		}
+	}
+	for i, want := range []string{"evt_1@new", "evt_1"} { // the order of the secrets decides
+		m, id := r.message(t, uint64(i+1))
+		if id != want || m.ID != "evt_1" || m.Key() != "test:platform:evt_1" {
+			t.Errorf("got %s under %s, want evt_1 under %s", m.Key(), id, want)
+		}
+	}
+}

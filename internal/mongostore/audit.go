@@ -81,6 +81,7 @@ func (db database) Prefer(ctx context.Context, e store.Entry) (events.Message, b
 		if err != nil || !store.Preferred(e.Message, stored) {
 			return stored, false, err
 		}
+		e := store.Replacement(e, stored)
 		replacement, err := encodeAudit(e)
 		if err != nil {
 			return events.Message{}, false, err

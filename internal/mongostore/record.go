@@ -38,7 +38,7 @@ type version struct {
 	// N is the revision.
 	N    int64 `bson:"n"`
 	Rule int   `bson:"rule"`
-	// Reread is true if an event was read again after it had been stored.
+	// Reread is true if another reading of an event took the place of the stored one.
 	Reread bool        `bson:"reread,omitempty"`
 	Known  []knownFact `bson:"known"`
 }
@@ -127,6 +127,17 @@ func (db database) replaceRevision(ctx context.Context, record store.Record) err
 	}
 	filter := bson.D{equal("_id", record.Key), equal("version.n", record.Revision-1)}
 	return db.replace(ctx, filter, replacement)
+}
+
+// Mark implements [store.Records].
+func (db database) Mark(ctx context.Context, head store.Head) error {
+	filter := bson.D{equal("_id", head.Key), equal("version.n", head.Revision)}
+	update := bson.D{{Key: "$set", Value: bson.D{equal("version.n", head.Revision+1), equal("version.reread", true)}}}
+	res, err := db.subscriptions.UpdateOne(ctx, filter, update)
+	if err == nil && res.MatchedCount == 0 {
+		return store.ErrExists
+	}
+	return explain("marking record", single(err))
 }
 
 // replace replaces what the filter finds, or inserts.

@@ -45,6 +45,8 @@ type Config struct {
 	MaxBatch int
 	// Secondary lets scans of whole collections read from a secondary.
 	Secondary bool
+	// OnOverlap may be nil, see [store.Committer].
+	OnOverlap func()
 	Now       func() time.Time
 	Log       *slog.Logger
 }
@@ -80,7 +82,9 @@ func open(cfg Config, opts *options.ClientOptions) (*Store, error) {
 		return nil, err
 	}
 	db := newDatabase(client.Database(cfg.Database, strict()), cfg)
-	queue := store.NewQueue(store.NewCommitter(db, cfg.Now), cfg.MaxBatch)
+	committer := store.NewCommitter(db, cfg.Now)
+	committer.OnOverlap = cfg.OnOverlap
+	queue := store.NewQueue(committer, cfg.MaxBatch)
 	return &Store{Queue: queue, database: db, log: cfg.Log, client: client}, nil
 }
 

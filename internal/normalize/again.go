@@ -92,7 +92,7 @@ func Differences(a, b events.Data) ([]string, error) {
 // fieldsOf returns the fields of a message's data as JSON. Those of an object in it
 // come one by one.
 func fieldsOf(d events.Data) (map[string]json.RawMessage, error) {
-	d.Event, d.Object, d.RereadAt, d.ReceivedAt, d.EventOmitted = nil, nil, time.Time{}, time.Time{}, ""
+	d.Event, d.Object, d.RereadAt, d.ReceivedAt, d.EventOmitted, d.Overlap = nil, nil, time.Time{}, time.Time{}, "", false
 	outer, err := members(d)
 	if err != nil {
 		return nil, err

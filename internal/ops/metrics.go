@@ -27,6 +27,7 @@ type Metrics struct {
 	publishTime   prometheus.Histogram
 	resolutions   *prometheus.CounterVec
 	messages      *prometheus.CounterVec
+	overlaps      prometheus.Counter
 	applyTime     prometheus.Histogram
 	lag           prometheus.Histogram
 	redeliveries  prometheus.Counter
@@ -53,6 +54,7 @@ func NewMetrics() *Metrics {
 			"event", "snapshot", "missing", "ignored", "rejected", "no_key", "unreadable", "transient"),
 		messages: counters("billbus_messages_total", "Messages worked on.", "outcome",
 			"applied", "recorded", "duplicate", "transient", "held", "permanent"),
+		overlaps:      counter("billbus_endpoint_overlap_total", "Messages whose event is stored in another API version."),
 		applyTime:     histogram("billbus_apply_duration_seconds", "Storing one message.", requestBuckets()),
 		lag:           histogram("billbus_event_lag_seconds", "From an event's creation at Stripe to its state being stored.", lagBuckets()),
 		redeliveries:  counter("billbus_consumer_redeliveries_total", "Messages delivered again."),
@@ -64,7 +66,7 @@ func NewMetrics() *Metrics {
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		m.webhooks, m.webhookTime, m.rejections, m.ignored, m.verifications, m.publishTime, m.resolutions,
-		m.messages, m.applyTime, m.lag, m.redeliveries, m.userIDs, m.recreated, m.reloadsFailed,
+		m.messages, m.overlaps, m.applyTime, m.lag, m.redeliveries, m.userIDs, m.recreated, m.reloadsFailed,
 		m.ready, m.natsConnected, m.streamDrift, m.secretsIgnored,
 	)
 	return m
@@ -107,6 +109,9 @@ func (m *Metrics) MessageDone(outcome string, d time.Duration) {
 	m.messages.WithLabelValues(outcome).Inc()
 	m.applyTime.Observe(d.Seconds())
 }
+
+// EndpointOverlap counts a message whose event is stored in another API version.
+func (m *Metrics) EndpointOverlap() { m.overlaps.Inc() }
 
 // EventLag observes the time from an event's creation until its state was stored. A negative lag,
 // which comes from a clock that is behind Stripe's, would distort the sum and counts as 0.

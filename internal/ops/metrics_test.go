@@ -32,6 +32,7 @@ func TestMetricsCountUnderTheirNames(t *testing.T) {
 	m.PublishDone(3 * time.Millisecond)
 	m.ResolveDone("event")
 	m.MessageDone("applied", time.Millisecond)
+	m.EndpointOverlap()
 	m.EventLag(90 * time.Second)
 	m.EventLag(-time.Second)
 	m.Redelivered()
@@ -54,6 +55,7 @@ func TestMetricsCountUnderTheirNames(t *testing.T) {
 		`billbus_publish_duration_seconds_count 1`,
 		`billbus_resolutions_total{outcome="event"} 1`,
 		`billbus_messages_total{outcome="applied"} 1`,
+		`billbus_endpoint_overlap_total 1`,
 		`billbus_apply_duration_seconds_count 1`,
 		`billbus_event_lag_seconds_sum 90`,
 		`billbus_event_lag_seconds_count 2`,

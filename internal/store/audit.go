@@ -30,7 +30,7 @@ type AuditTrail interface {
 	Insert(ctx context.Context, entries []Entry) []error
 	// Prefer decides between the document under an entry's key and the entry, by
 	// [Preferred], and returns the message of the one that counts. If that is the
-	// entry, it replaces the document: comparing and replacing are one atomic step, so
+	// entry, its [Replacement] replaces the document: comparing and replacing are one atomic step, so
 	// whichever order entries come in, the preferred one stays. replaced is true if it
 	// did. If there is no document, or it is damaged, the error is that of Find.
 	Prefer(ctx context.Context, entry Entry) (m events.Message, replaced bool, err error)

@@ -26,12 +26,16 @@ type Result struct {
 // Committer commits batches of entries. It keeps nothing between two batches, and
 // any number of them may work on one database.
 type Committer struct {
+	// OnOverlap, if not nil, is called for each entry whose event is in the audit trail
+	// in another API version.
+	OnOverlap func()
+
 	db  Database
 	now func() time.Time
 }
 
 // NewCommitter returns a committer on a database.
-func NewCommitter(db Database, now func() time.Time) *Committer { return &Committer{db, now} }
+func NewCommitter(db Database, now func() time.Time) *Committer { return &Committer{db: db, now: now} }
 
 // Commit commits a batch: all audit documents, then all records. It returns the
 // result of each entry at the same index; one that fails does not fail the others.
@@ -62,12 +66,24 @@ func (c *Committer) audited(ctx context.Context, e Entry, failure error) (events
 		// If an event came in two readings, the audit trail decides which one counts.
 		// The other one is not used.
 		m, replaced, err := c.db.Prefer(ctx, e)
+		if err == nil && c.OnOverlap != nil && overlaps(e, m, replaced) {
+			c.OnOverlap()
+		}
 		if replaced {
 			return m, Result{Effect: Recorded, Err: err}
 		}
 		return m, Result{Effect: Duplicate, Err: err}
 	}
 	return events.Message{}, Result{Err: failure}
+}
+
+// overlaps reports whether an entry is in another API version than the document that it
+// replaced, or that counts instead.
+func overlaps(e Entry, counts events.Message, replaced bool) bool {
+	if replaced {
+		return counts.Data.Overlap
+	}
+	return e.StripeAPIVersion != counts.StripeAPIVersion
 }
 
 // groups are the indexes of a batch's messages, by the key of their subscription.
@@ -107,25 +123,32 @@ func (c *Committer) tryUpdate(ctx context.Context, b *batch, pending groups) gro
 		return nil
 	}
 	var decisions []decision
+	again := groups{}
 	for _, key := range keys {
 		head := heads[key]
 		head.Key = key
 		d, needed, err := c.decide(ctx, head, b.pick(pending[key]))
 		switch {
+		case errors.Is(err, errAgain):
+			again[key] = pending[key]
 		case err != nil:
 			b.fail(pending[key], err)
 		case needed:
 			decisions = append(decisions, d)
 		}
 	}
-	return c.replace(ctx, b, pending, decisions)
+	maps.Copy(again, c.replace(ctx, b, pending, decisions))
+	return again
 }
+
+// errAgain means that a record must be read and decided again.
+var errAgain = errors.New("the record was marked, or another writer was first")
 
 // decision is a record that is to replace another.
 type decision struct {
 	record Record
-	// marks is true if the record is to be decided only after this.
-	marks bool
+	// repeats is true if the record knows the same facts as before.
+	repeats bool
 	// before are the facts that the record already knew. all are those that it was
 	// decided from.
 	before, all []ordering.Fact
@@ -137,53 +160,64 @@ type decision struct {
 // if nothing needs to be written: every event is known, or too old to matter. A record
 // whose events were read again is always written, see [Head.Reread].
 func (c *Committer) decide(ctx context.Context, head Head, fresh []events.Message) (decision, bool, error) {
+	if head.Rule > ordering.Rule {
+		return decision{}, false, fault.New(fault.Transient, fault.NewerRule, ErrNewerRule)
+	}
 	fresh, err := c.current(ctx, head, fresh)
 	if err != nil {
 		return decision{}, false, err
 	}
-	reread := slices.ContainsFunc(fresh, isReread)
-	if reread && !head.Reread && head.Current() && len(head.Known) > 0 {
-		return c.mark(ctx, head, fresh)
+	if head.Revision > 0 && head.Rule < ordering.Rule || slices.ContainsFunc(fresh, contradicts) {
+		return c.decideAgain(ctx, head, fresh)
 	}
-	head.Reread = head.Reread || reread
-	known, err := c.known(ctx, head, reread)
+	d := decision{before: head.Known, all: slices.Concat(head.Known, factsOf(fresh))}
+	verdict := Decide(d.all)
+	if !head.Reread && sameEvents(verdict.Relevant, head.Known) {
+		return decision{}, false, nil
+	}
+	return c.complete(ctx, head, d, verdict, fresh)
+}
+
+// decideAgain decides a record from the whole audit trail: one that an older rule decided,
+// or that may know an earlier reading of an event. What that has left out can matter now.
+//
+// Before that, it marks the record. After that, every writer replaces the record, so none
+// can take an event for covered that the audit trail did not have when it was read here.
+func (c *Committer) decideAgain(ctx context.Context, head Head, fresh []events.Message) (decision, bool, error) {
+	if head.Revision > 0 && !head.Reread {
+		return decision{}, false, c.mark(ctx, head)
+	}
+	facts, reread, err := c.history(ctx, head)
 	if err != nil {
 		return decision{}, false, err
 	}
-	d := decision{all: known}
-	if !reread { // else the audit trail has said everything
-		d.all = slices.Concat(known, factsOf(fresh))
-	}
-	if len(d.all) == 0 {
+	if len(facts) == 0 {
 		return decision{}, false, fault.New(fault.Transient, fault.AuditMissing, errors.New("the audit trail has no event of the subscription"))
 	}
-	verdict := Decide(d.all)
-	if head.Current() && !reread {
-		if !head.Reread && sameEvents(verdict.Relevant, known) {
-			return decision{}, false, nil
-		}
-		d.before = known
-	}
-	winner, err := c.winner(ctx, head.Key, verdict, fresh)
-	d.record, d.items = head.Next(winner, verdict.Verdict, c.now()), verdict.Items.EventID
-	return d, true, err
+	verdict := Decide(facts)
+	d := decision{all: facts, repeats: head.Current() && sameFacts(verdict.Relevant, head.Known)}
+	head.Reread = reread || head.Current()
+	return c.complete(ctx, head, d, verdict, fresh)
 }
 
-// mark makes a record say that its events are read again, and nothing else. After
-// that, every writer replaces the record, so none can take an event for covered that
-// the audit trail did not have when it was read for the new decision.
-func (c *Committer) mark(ctx context.Context, head Head, fresh []events.Message) (decision, bool, error) {
-	head.Reread = true
-	verdict := Decide(head.Known)
-	winner, err := c.winner(ctx, head.Key, verdict, fresh)
-	return decision{record: head.Next(winner, verdict.Verdict, c.now()), marks: true}, true, err
+func (c *Committer) mark(ctx context.Context, head Head) error {
+	if err := c.db.Mark(ctx, head); err != nil && !errors.Is(err, ErrExists) {
+		return err
+	}
+	return errAgain
+}
+
+func (c *Committer) complete(ctx context.Context, head Head, d decision, v Verdict, fresh []events.Message) (decision, bool, error) {
+	winner, err := c.winner(ctx, head.Key, v, fresh)
+	d.record, d.items = head.Next(winner, v.Verdict, c.now()), v.Items.EventID
+	return d, true, err
 }
 
 // current returns what the audit trail holds of the messages now. A record whose
 // events were read again may be newer than a message that was found before, and must
 // not go back to it. A batch can have several readings of one event.
 func (c *Committer) current(ctx context.Context, head Head, fresh []events.Message) ([]events.Message, error) {
-	if !head.Reread && !slices.ContainsFunc(fresh, isReread) {
+	if !head.Reread && !slices.ContainsFunc(fresh, contradicts) {
 		return fresh, nil
 	}
 	found := make([]events.Message, len(fresh))
@@ -196,32 +230,27 @@ func (c *Committer) current(ctx context.Context, head Head, fresh []events.Messa
 	return found, nil
 }
 
-// known returns the facts to decide from. A record that an older rule decided is
-// decided again, from the whole audit trail. So is one that may know an earlier
-// reading of an event: what that has left out can matter now.
-func (c *Committer) known(ctx context.Context, head Head, reread bool) ([]ordering.Fact, error) {
-	switch {
-	case head.Rule > ordering.Rule:
-		return nil, fault.New(fault.Transient, fault.NewerRule, ErrNewerRule)
-	case head.Revision > 0 && head.Rule < ordering.Rule, reread:
-		return c.history(ctx, head.Key)
-	}
-	return head.Known, nil
-}
-
-// history returns all facts of a subscription. It skips damaged documents, which
-// say nothing and must not hide the others.
-func (c *Committer) history(ctx context.Context, subscription string) ([]ordering.Fact, error) {
-	var facts []ordering.Fact
-	for audited, err := range c.db.Trail(ctx, subscription) {
+// history returns all facts of a subscription, and whether one of them took the place of
+// another reading. A document that is damaged or missing must not hide the others; if the
+// record knows its event, the fact that the record has kept counts.
+func (c *Committer) history(ctx context.Context, head Head) (facts []ordering.Fact, reread bool, err error) {
+	for audited, err := range c.db.Trail(ctx, head.Key) {
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		if fact, ok := ordering.FactOf(audited.Message); ok {
+			facts, reread = append(facts, fact), reread || contradicts(audited.Message)
+		}
+	}
+	if !head.Current() { // an older rule may have made other facts
+		return facts, reread, nil
+	}
+	for _, fact := range head.Known {
+		if !slices.ContainsFunc(facts, isFactOf(fact.EventID)) {
 			facts = append(facts, fact)
 		}
 	}
-	return facts, nil
+	return facts, reread, nil
 }
 
 // winner returns the message of the winner, with all items that are known.
@@ -254,7 +283,7 @@ func (c *Committer) message(ctx context.Context, subscription, eventID string, f
 }
 
 // replace writes the records and returns the groups that must be read and decided
-// again: those whose revision has changed since, and those that were only marked.
+// again: those whose revision has changed since.
 func (c *Committer) replace(ctx context.Context, b *batch, pending groups, decisions []decision) groups {
 	records := make([]Record, len(decisions))
 	for i, d := range decisions {
@@ -264,9 +293,9 @@ func (c *Committer) replace(ctx context.Context, b *batch, pending groups, decis
 	for i, failure := range c.db.Replace(ctx, records) {
 		key := records[i].Key
 		switch {
-		case failure == nil && !decisions[i].marks:
+		case failure == nil:
 			b.markApplied(pending[key], decisions[i])
-		case failure == nil, errors.Is(failure, ErrExists):
+		case errors.Is(failure, ErrExists):
 			again[key] = pending[key]
 		default:
 			b.fail(pending[key], failure)
@@ -276,10 +305,12 @@ func (c *Committer) replace(ctx context.Context, b *batch, pending groups, decis
 }
 
 // markApplied marks the events that the new state depends on. An event that was
-// superseded within its batch, or that is only remembered, is not marked.
+// superseded within its batch, or that is only remembered, is not marked. Nor is one that
+// was stored and known before.
 func (b *batch) markApplied(members []int, d decision) {
 	for _, i := range members {
-		if d.dependsOn(b.messages[i].ID) {
+		repeated := d.repeats && b.results[i].Effect == Duplicate
+		if !repeated && d.dependsOn(b.messages[i].ID) {
 			b.results[i].Effect = Applied
 		}
 	}
@@ -287,7 +318,7 @@ func (b *batch) markApplied(members []int, d decision) {
 
 // dependsOn reports whether the decision would be another one without an event.
 func (d decision) dependsOn(eventID string) bool {
-	is := func(f ordering.Fact) bool { return f.EventID == eventID }
+	is := isFactOf(eventID)
 	if slices.ContainsFunc(d.before, is) {
 		return false
 	}
@@ -327,6 +358,19 @@ func factsOf(messages []events.Message) []ordering.Fact {
 		}
 	}
 	return facts
+}
+
+func isFactOf(eventID string) func(ordering.Fact) bool {
+	return func(f ordering.Fact) bool { return f.EventID == eventID }
+}
+
+// sameFacts reports whether two lists of facts, by event id, are equal.
+func sameFacts(a, b []ordering.Fact) bool {
+	return slices.EqualFunc(a, b, func(f, g ordering.Fact) bool {
+		same := f.Moment.Equal(g.Moment)
+		f.Moment = g.Moment
+		return same && f == g
+	})
 }
 
 // sameEvents reports whether two sets of facts of one subscription are equal: facts

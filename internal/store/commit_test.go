@@ -270,7 +270,7 @@ func TestRecordOfAnOlderRuleIsDecidedAgain(t *testing.T) {
 	server.Put(old)
 	commit(t, server, entries[0])
 	expect(t, server, "sub_1", "evt_2")
-	if got, want := record(server, "sub_1").Revision, old.Revision+1; got != want {
+	if got, want := record(server, "sub_1").Revision, old.Revision+2; got != want { // it is marked first
 		t.Errorf("revision: got %d, want %d", got, want)
 	}
 }
@@ -357,11 +357,59 @@ func succeeded(t *testing.T, w *storetest.Worker) {
 	}
 }
 
-func TestFirstRenderingCountsInEveryOrder(t *testing.T) {
+func TestNewestRenderingCountsInEveryOrder(t *testing.T) {
 	t.Parallel()
-	first := storetest.Entry("sub_1", "evt_1", "updated", 1, "active")
-	interleave(t, []store.Entry{first}, []store.Entry{storetest.Rendered(first)}, func(server *storetest.Memory) {
+	old := storetest.Entry("sub_1", "evt_1", "updated", 1, "active")
+	interleave(t, []store.Entry{old}, []store.Entry{storetest.Rendered(old)}, func(server *storetest.Memory) {
 		expect(t, server, "sub_1", "evt_1")
+		if got := record(server, "sub_1").Winner.Data.Subscription.Description; got != "another rendering" {
+			t.Errorf("got description %q, want that of the newer version", got)
+		}
+	})
+}
+
+// Two deliveries of one event in one version: the first stays, and nothing is written.
+func TestResendWritesNothing(t *testing.T) {
+	t.Parallel()
+	server := storetest.NewMemory()
+	first := storetest.Entry("sub_1", "evt_1", "updated", 1, "active")
+	first.StripeAPIVersion = "2026-06-24.dahlia"
+	resent := storetest.Rendered(first)
+	commit(t, server, first)
+	before := server.Counts()
+	committer := committer(server, storetest.Hooks{})
+	committer.OnOverlap = func() { t.Error("counted an overlap") }
+	results := committer.Commit(t.Context(), []store.Entry{resent})
+	if results[0] != (store.Result{Effect: store.Duplicate}) {
+		t.Errorf("got %+v, want a duplicate", results[0])
+	}
+	if after := server.Counts(); after.DocumentsWritten != before.DocumentsWritten {
+		t.Errorf("%d documents were written", after.DocumentsWritten-before.DocumentsWritten)
+	}
+}
+
+// A worker dies between any two operations after another version of an event, which had
+// ended the subscription, was stored.
+func TestDeathBetweenTwoRenderings(t *testing.T) {
+	t.Parallel()
+	old, newer := storetest.Entry("sub_1", "evt_1", "updated", 1, "canceled"), storetest.Entry("sub_1", "evt_1", "updated", 1, "active")
+	newer.StripeAPIVersion = "2026-06-24.dahlia"
+	other := storetest.Entry("sub_1", "evt_0", "updated", 9, "unpaid")
+	storetest.Exhaust(func(choose func(n int) int) {
+		server := storetest.NewMemory()
+		commit(t, server, old, other)
+		w := storetest.Start(committer(server, storetest.Hooks{Before: storetest.Rest, Written: storetest.Rest}), []store.Entry{newer})
+		for w.Resume() {
+			if choose(2) == 1 {
+				w.Kill()
+				break
+			}
+		}
+		if choose(2) == 1 {
+			server.Failover()
+		}
+		commit(t, server, newer)
+		expect(t, server, "sub_1", "evt_0")
 	})
 }
 
@@ -405,7 +453,7 @@ func TestReadingAgainBringsBackWhatWasLeftOut(t *testing.T) {
 		commit(t, server, first)
 		replacements := 0
 		hooks := storetest.Hooks{Before: func(_ context.Context, op storetest.Operation) error {
-			if op == storetest.Replace {
+			if op == storetest.Replace || op == storetest.Mark {
 				if replacements++; replacements == at {
 					commit(t, server, other)
 				}
@@ -449,7 +497,18 @@ func TestPreferred(t *testing.T) {
 	ignoredAgain.Data.Ignored = events.IgnoredAccount
 	later := entry.Message
 	later.Data.Normalizer = 9
-	ascending := []events.Message{storetest.Ignored(entry).Message, ignoredAgain, entry.Message, again(1, 0), again(1, 1), again(2, 0)}
+	in := func(version string, m events.Message) events.Message {
+		m.StripeAPIVersion = version
+		return m
+	}
+	bare := entry.Message
+	bare.Data.Subscription = nil
+	ascending := []events.Message{
+		storetest.Ignored(entry).Message, ignoredAgain, in("2026-06-24.dahlia", storetest.Ignored(entry).Message), in("2026-06-24.dahlia", bare),
+		entry.Message, again(1, 0), again(1, 1), again(2, 0),
+		in("unversioned", entry.Message), in("2018-11-08", entry.Message), in("2018-11-08", again(1, 0)),
+		in("2025-03-31.acacia", entry.Message), in("2025-03-31.basil", entry.Message), in("2026-06-24.dahlia", entry.Message), in("2026-06-24.dahlia", again(1, 0)),
+	}
 	for i, a := range ascending {
 		for k, b := range ascending {
 			if got, want := store.Preferred(a, b), i > k; got != want {
@@ -458,8 +517,42 @@ func TestPreferred(t *testing.T) {
 		}
 	}
 	if store.Preferred(later, entry.Message) || store.Preferred(entry.Message, later) {
-		t.Error("of two webhooks of one event, the first that is stored counts")
+		t.Error("of two webhooks of one event in one version, the first that is stored counts")
 	}
+	other := in("2026-06-24.dahlia", storetest.Entry("sub_2", "evt_1", "updated", 1, "active").Message)
+	if store.Preferred(other, entry.Message) || store.Preferred(entry.Message, other) {
+		t.Error("of two subscriptions of one event, the first that is stored counts")
+	}
+}
+
+func TestRereadIsAppliedOnce(t *testing.T) {
+	t.Parallel()
+	server := storetest.NewMemory()
+	first, again := ended()
+	commit(t, server, first)
+	want := []store.Effect{store.Applied, store.Duplicate}
+	if diff := cmp.Diff(want, append(commit(t, server, again), commit(t, server, again)...)); diff != "" {
+		t.Errorf("effects (-want +got):\n%s", diff)
+	}
+}
+
+// Marking a record does not change what it says, also if the marking process dies then.
+func TestMarkedRecordSaysTheSame(t *testing.T) {
+	t.Parallel()
+	server := storetest.NewMemory()
+	first, again := ended()
+	commit(t, server, first)
+	want := record(server, "sub_1")
+	want.Revision, want.Reread = want.Revision+1, true
+	hooks := storetest.Hooks{Before: failing(storetest.Trail)}
+	if result := committer(server, hooks).Commit(t.Context(), []store.Entry{again})[0]; result.Err == nil {
+		t.Fatal("got no error")
+	}
+	if diff := cmp.Diff(want, record(server, "sub_1")); diff != "" {
+		t.Errorf("record (-before +after):\n%s", diff)
+	}
+	commit(t, server, again)
+	expect(t, server, "sub_1", "evt_1")
 }
 
 func TestTwoWorkersAgreeInEveryOrder(t *testing.T) {

@@ -18,7 +18,7 @@ type Head struct {
 	Revision int64
 	// Rule is the version of the ordering rule that decided the record.
 	Rule int
-	// Reread is true if an event of the record was read again after it had been
+	// Reread is true if another reading of an event took the place of the one that was
 	// stored, see [AuditTrail.Prefer], or if a verification wrote it. Then Known may cover less than it did before.
 	Reread bool
 	// Known are the facts on which a later decision can depend.
@@ -61,6 +61,10 @@ type Records interface {
 	// if there is no record, it is inserted. Any other revision is [ErrExists].
 	// Comparing and writing are one atomic step.
 	Replace(ctx context.Context, records []Record) []error
+	// Mark sets Reread of a record that exists, raises its revision by one, and leaves
+	// everything else as it is. If the record has another revision than the head, or is
+	// gone, the error is [ErrExists]. Comparing and writing are one atomic step.
+	Mark(ctx context.Context, head Head) error
 }
 
 // State is what a record says about its subscription.

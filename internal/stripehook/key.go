@@ -15,6 +15,8 @@ const secretPrefix = "whsec_"
 // the secret is redacted.
 type Key struct {
 	Name, Secret string
+	// Endpoint is the name of the endpoint whose secret it is. An endpoint can have several.
+	Endpoint string
 	// Account is the account to which events belong that name none themselves; "" is the platform.
 	Account string
 }

@@ -61,6 +61,19 @@ func (v *Verifier) Check(header string) error {
 	return err
 }
 
+// Endpoints returns the endpoint of the key with a name, and the endpoints of earlier keys that may have verified
+// the same event of the account: other ones whose events name their account or belong to this one.
+func (v *Verifier) Endpoints(name, account string) (own string, earlier []string) {
+	keys := *v.keys.Load()
+	i := max(slices.IndexFunc(keys, func(k Key) bool { return k.Name == name }), 0)
+	for _, k := range keys[:i] {
+		if k.Endpoint != keys[i].Endpoint && (k.Account == "" || k.Account == account) {
+			earlier = append(earlier, k.Endpoint)
+		}
+	}
+	return keys[i].Endpoint, earlier
+}
+
 // Verify returns the name and the account of the key that signed the payload. An error is marked as
 // [fault.Rejected], with a reason, and quotes neither the header nor a key.
 func (v *Verifier) Verify(payload []byte, header string) (name, account string, err error) {

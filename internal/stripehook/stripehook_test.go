@@ -338,3 +338,27 @@ func BenchmarkVerify(b *testing.B) {
 		}
 	}
 }
+
+func TestEndpoints(t *testing.T) {
+	t.Parallel()
+	key := func(name, endpoint, account string) stripehook.Key {
+		return stripehook.Key{Name: name, Endpoint: endpoint, Account: account, Secret: "whsec_" + name}
+	}
+	v := verifier(t,
+		key("one", "one", "acct_1"), key("two", "two", "acct_2"), key("old", "old", ""), key("new", "new", ""), key("new2", "new", ""),
+		key("oneNew", "oneNew", "acct_1"))
+	for _, tt := range []struct{ name, account, want string }{
+		{"one", "acct_1", "one after []"},
+		{"two", "acct_2", "two after []"},
+		{"old", "", "old after []"}, // no event of acct_1 is without an account
+		{"old", "acct_1", "old after [one]"},
+		{"old", "acct_9", "old after []"},
+		{"new2", "", "new after [old]"},
+		{"oneNew", "acct_1", "oneNew after [one old new new]"}, // old and new may be of an organization
+	} {
+		own, earlier := v.Endpoints(tt.name, tt.account)
+		if got := fmt.Sprintf("%s after %v", own, earlier); got != tt.want {
+			t.Errorf("%s, account %q: got %s, want %s", tt.name, tt.account, got, tt.want)
+		}
+	}
+}

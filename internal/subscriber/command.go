@@ -16,7 +16,7 @@ const closeTimeout = 5 * time.Second
 // WithStore runs a command on the store. Unlike the subscriber, a command fails if
 // the database cannot be reached.
 func WithStore(ctx context.Context, cfg config.Mongo, batch int, log *slog.Logger, command func(store.Store) error) (err error) {
-	db, err := openStore(cfg, batch, time.Now, log)
+	db, err := openStore(cfg, mongostore.Config{MaxBatch: batch, Now: time.Now, Log: log})
 	if err != nil {
 		return err
 	}
@@ -32,12 +32,11 @@ func WithStore(ctx context.Context, cfg config.Mongo, batch int, log *slog.Logge
 }
 
 // openStore returns a configuration fault if the URI can never work.
-func openStore(cfg config.Mongo, batch int, now func() time.Time, log *slog.Logger) (*mongostore.Store, error) {
-	db, err := mongostore.Open(mongostore.Config{
-		URI: cfg.URI.Reveal(), Database: cfg.Database, MaxBatch: batch, Secondary: cfg.Secondary, Now: now, Log: log,
-	})
+func openStore(cfg config.Mongo, db mongostore.Config) (*mongostore.Store, error) {
+	db.URI, db.Database, db.Secondary = cfg.URI.Reveal(), cfg.Database, cfg.Secondary
+	opened, err := mongostore.Open(db)
 	if wrong, ok := errors.AsType[mongostore.URIError](err); ok {
 		return nil, &config.Faults{Program: "subscriber", Lines: []string{wrong.Error()}}
 	}
-	return db, err
+	return opened, err
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"time"
 
+	"github.com/billbus/billbus/internal/ops"
 	"github.com/billbus/billbus/internal/verify"
 )
 
@@ -22,7 +23,7 @@ func (s *Subscriber) enforceRetention(ctx context.Context) {
 		return
 	}
 	retention := verify.Retention{Store: s.store, Keep: s.cfg.AuditRetention, Holder: rand.Text(), Now: s.deps.Now}
-	every(ctx, retentionInterval, func() {
+	ops.Every(ctx, retentionInterval, func() {
 		round, cancel := context.WithTimeout(ctx, retentionTimeout)
 		defer cancel()
 		removed, err := retention.Round(round)

@@ -17,6 +17,7 @@ import (
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/handlers"
 	"github.com/billbus/billbus/internal/fault"
+	"github.com/billbus/billbus/internal/mongostore"
 	"github.com/billbus/billbus/internal/natsbus"
 	"github.com/billbus/billbus/internal/normalize"
 	"github.com/billbus/billbus/internal/ops"
@@ -79,7 +80,9 @@ func Start(cfg config.Subscriber, deps ops.Deps) (run func(context.Context) erro
 // connections.
 func Open(cfg config.Subscriber, deps ops.Deps) (*Subscriber, error) {
 	// Half of the messages in flight gather while the other half is written.
-	store, err := openStore(cfg.Mongo, max(cfg.MaxInFlight/2, 1), deps.Now, deps.Log)
+	store, err := openStore(cfg.Mongo, mongostore.Config{
+		MaxBatch: max(cfg.MaxInFlight/2, 1), OnOverlap: deps.Metrics.EndpointOverlap, Now: deps.Now, Log: deps.Log,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -21,6 +21,7 @@ const (
 	Find    Operation = "find"
 	Trail   Operation = "trail"
 	Heads   Operation = "heads"
+	Mark    Operation = "mark"
 	Replace Operation = "replace"
 )
 
@@ -75,9 +76,10 @@ func (c *Client) Prefer(ctx context.Context, e store.Entry) (events.Message, boo
 		if err := call(ctx, c.hooks.Before, Prefer); err != nil {
 			return events.Message{}, false, err
 		}
-		replaced := c.server.prefer(e, stored)
+		replacement := store.Replacement(e, stored)
+		replaced := c.server.prefer(replacement, stored)
 		if err := c.confirm(ctx, Prefer, term); err != nil || replaced {
-			return e.Message, err == nil, err
+			return replacement.Message, err == nil, err
 		}
 	}
 }
@@ -100,6 +102,19 @@ func (c *Client) Replace(ctx context.Context, records []store.Record) []error {
 		}
 	}
 	return failures
+}
+
+// Mark implements [store.Records].
+func (c *Client) Mark(ctx context.Context, head store.Head) error {
+	term := c.server.begin()
+	if err := call(ctx, c.hooks.Before, Mark); err != nil {
+		return err
+	}
+	outcome := c.server.mark(head)
+	if err := c.confirm(ctx, Mark, term); err != nil {
+		return err
+	}
+	return outcome
 }
 
 func (c *Client) confirm(ctx context.Context, op Operation, term int) error {

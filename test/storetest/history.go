@@ -26,7 +26,10 @@ func Entry(sub, id, word string, second int, status string) store.Entry {
 // say what was before, and some list only the first items. The ids do not follow the
 // order.
 func Generate(random *rand.Rand, sub string, length int) []store.Entry {
-	g := generator{random: random, sub: sub, status: "incomplete", steps: random.IntN(3)}
+	g := generator{random: random, sub: sub, status: "incomplete", steps: random.IntN(3), pace: 1}
+	if random.IntN(3) == 0 {
+		g.pace = 5 // some events are older than states can order
+	}
 	if random.IntN(2) == 0 {
 		g.items = 2 + random.IntN(3)
 	}
@@ -45,6 +48,7 @@ type generator struct {
 	sub    string
 	second int
 	steps  int // how often the second advances
+	pace   int // how far it advances at least
 	status string
 	// items is 0 if no event lists any. One of them changes its quantity.
 	items    int
@@ -55,7 +59,7 @@ type generator struct {
 
 func (g *generator) next() {
 	if g.random.IntN(4) < g.steps {
-		g.second += g.random.IntN(4)
+		g.second += g.pace * g.random.IntN(4)
 	}
 	switch g.random.IntN(10) {
 	case 0:
@@ -131,8 +135,8 @@ func (g *generator) last() *store.Entry { return &g.entries[len(g.entries)-1] }
 
 func (g *generator) id() string { return fmt.Sprintf("evt_%08x", g.random.Uint32()) }
 
-// Rendered returns another rendering of an event, which says something else. The one
-// that is stored first counts.
+// Rendered returns another rendering of an event, which says something else. It has a
+// newer API version, so it counts.
 func Rendered(e store.Entry) store.Entry {
 	sub := *e.Data.Subscription
 	sub.Metadata = maps.Clone(sub.Metadata)
@@ -152,10 +156,29 @@ func Ignored(e store.Entry) store.Entry {
 // that find another status. It then can be an end that it was not before, or no longer
 // be one.
 func Reread(random *rand.Rand, e store.Entry) store.Entry {
+	e = different(random, e)
+	e.Data.Normalizer = 1 + random.IntN(2)
+	e.Data.RereadAt = e.Time.Add(time.Duration(1+random.Uint32()) * time.Millisecond)
+	return e
+}
+
+// RenderedIn returns an event as another endpoint delivers it, in one of some API
+// versions. It can say something else, too.
+func RenderedIn(random *rand.Rand, e store.Entry) store.Entry {
+	e = different(random, e)
+	e.StripeAPIVersion = []string{"2018-11-08", "2025-03-31.basil", "2026-06-24.dahlia"}[random.IntN(3)]
+	return e
+}
+
+// different returns an event that may say something else about its subscription: another
+// status, and more or fewer items than before, or a list that is cut off.
+func different(random *rand.Rand, e store.Entry) store.Entry {
 	sub := *e.Data.Subscription
 	sub.Status = []string{"active", "paused", "canceled", sub.Status}[random.IntN(4)]
 	sub.Description = fmt.Sprintf("read again, %d", random.Uint32())
-	e.Data.Subscription, e.Data.Normalizer = &sub, 1+random.IntN(2)
-	e.Data.RereadAt = e.Time.Add(time.Duration(1+random.Uint32()) * time.Millisecond)
+	if len(sub.Items) > 0 && random.IntN(2) == 0 {
+		sub.Items, sub.ItemsTruncated = sub.Items[:1+random.IntN(len(sub.Items))], !sub.ItemsTruncated
+	}
+	e.Data.Subscription = &sub
 	return e
 }

@@ -165,6 +165,22 @@ func (m *Memory) replace(r store.Record, revision int64) error {
 	return nil
 }
 
+// mark is an update of two fields of the given revision.
+func (m *Memory) mark(head store.Head) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	doc, ok := m.records.written[head.Key]
+	if !ok || doc.revision != head.Revision {
+		return store.ErrExists
+	}
+	r := decode[store.Record](doc.raw)
+	r.Revision, r.Reread = r.Revision+1, true
+	doc = document{revision: r.Revision, raw: encode(r)}
+	m.count(&m.counts.DocumentsWritten, &m.counts.BytesWritten, doc)
+	m.records.write(head.Key, doc)
+	return nil
+}
+
 // read returns a durable document.
 func (m *Memory) read(c *collection, key string) (document, bool) {
 	m.mu.Lock()

@@ -22,7 +22,7 @@ const maxSteps = 1_000_000
 
 // Simulate plays one schedule and returns what went wrong. One to eight workers in one
 // to three processes take batches of events of a few subscriptions from a stream, in any
-// order, some more than once, some in two renderings, and some in several readings: not
+// order, some more than once, some in several API versions, and some in several readings: not
 // admitted, admitted, and read again with another result. One worker runs at a time, up
 // to its next operation on the database. Operations fail, with and without effect. The
 // server loses what is not durable. Workers die, and acknowledgements get lost. The seed
@@ -78,7 +78,7 @@ func (s *simulation) publish(entries []store.Entry) {
 	for _, e := range entries {
 		s.keys[e.Key()] = true
 		s.stream = append(s.stream, e)
-		switch s.random.IntN(8) {
+		switch s.random.IntN(10) {
 		case 0:
 			s.stream = append(s.stream, e)
 		case 1:
@@ -90,6 +90,10 @@ func (s *simulation) publish(entries []store.Entry) {
 		case 4:
 			s.stream[len(s.stream)-1] = Ignored(e)
 			s.stream = append(s.stream, e)
+		case 5:
+			s.stream = append(s.stream, RenderedIn(s.random, e), RenderedIn(s.random, e))
+		case 6:
+			s.stream = append(s.stream, RenderedIn(s.random, e), Ignored(RenderedIn(s.random, e)), Reread(s.random, RenderedIn(s.random, e)))
 		}
 	}
 }

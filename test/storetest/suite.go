@@ -220,6 +220,7 @@ func testCanceled(t *testing.T, b Backend) {
 		"Find":          func() error { _, err := db.Find(ctx, entry.Key()); return err },
 		"Trail":         func() error { return last(db.Trail(ctx, kit.Key("sub_1"))) },
 		"Heads":         func() error { _, err := db.Heads(ctx, []string{kit.Key("sub_1")}); return err },
+		"Mark":          func() error { return db.Mark(ctx, store.Head{Key: kit.Key("sub_1"), Revision: 1}) },
 		"Replace":       func() error { return db.Replace(ctx, []store.Record{recordAt(t, "sub_2", 1, "active")})[0] },
 		"Search":        func() error { _, err := db.Search(ctx, store.Query{Event: "evt_1"}); return err },
 		"Payload":       func() error { _, _, err := db.Payload(ctx, "evt_1"); return err },

@@ -75,7 +75,12 @@ func testPrefer(t *testing.T, b Backend) {
 	admitted := Entry("sub_1", "evt_1", "updated", 1, "active")
 	admitted.StreamSequence, admitted.CustomerID = 9, "cus_1"
 	ignored := Ignored(admitted)
-	again := Rendered(admitted)
+	newer, again := Rendered(admitted), Rendered(admitted)
+	elsewhere, nowhere := Entry("sub_2", "evt_1", "updated", 1, "active"), again
+	elsewhere.StripeAPIVersion, nowhere.StripeAPIVersion = "2999-01-01", "2999-01-01"
+	nowhere.Data.Subscription = nil
+	afterwards := newer
+	afterwards.Data.Overlap = true
 	again.Data.Normalizer, again.Data.RereadAt = 1, noon()
 	_, _, err := db.Prefer(t.Context(), ignored)
 	equal(t, "nothing to replace", fault.AuditMissing, fault.ReasonOf(err))
@@ -89,8 +94,13 @@ func testPrefer(t *testing.T, b Backend) {
 	}{
 		{"the same", ignored, false, ignored},
 		{"admitted", admitted, true, admitted},
-		{"admitted again", Rendered(admitted), false, admitted},
-		{"ignored after that", ignored, false, admitted},
+		{"admitted again", admitted, false, admitted},
+		{"of another subscription", elsewhere, false, admitted},
+		{"of no subscription", nowhere, false, admitted},
+		{"in a newer version", newer, true, afterwards},
+		{"in the newer version again", newer, false, afterwards},
+		{"in the older version again", admitted, false, afterwards},
+		{"ignored after that", ignored, false, afterwards},
 		{"read again", again, true, again},
 		{"a webhook after that", admitted, false, again},
 	} {

@@ -23,7 +23,10 @@ var commitTests = map[string]func(*testing.T, Backend){
 	"each entry has its effect":                         testEffects,
 	"a batch is one write for each subscription":        testBatch,
 	"a duplicate restores a missing record":             testDuplicateRestores,
-	"the first rendering counts":                        testFirstRendering,
+	"the rendering in the newest version counts":        testNewestRendering,
+	"an event that ended it, in an older version":       testOlderVersionEnded,
+	"a record of an older rule is marked first":         testOlderRuleIsMarked,
+	"a damaged document counts if the record knows it":  testRereadWithDamage,
 	"a tie is ambiguous in any order":                   testTie,
 	"a subscription that ended stays ended":             testTerminal,
 	"the time of the first event stays":                 testFirstSeen,
@@ -92,28 +95,99 @@ func testDuplicateRestores(t *testing.T, b Backend) {
 	equal(t, "head", head, headOf(t, db, "sub_1"))
 }
 
-func testFirstRendering(t *testing.T, b Backend) {
+func testNewestRendering(t *testing.T, b Backend) {
 	db := b.Connect()
-	first := Entry("sub_1", "evt_1", "updated", 1, "active")
-	second := Entry("sub_1", "evt_1", "updated", 9, "unpaid")
-	second.StripeAPIVersion, second.Data.Event = "2026-06-24.dahlia", []byte(`{"id":"evt_1","new":true}`)
-	third := Entry("sub_1", "evt_1", "deleted", 9, "canceled")
-	check := func() {
-		t.Helper()
-		expect(t, db, "sub_1", "evt_1", "active", ordering.Determined)
+	old := Entry("sub_1", "evt_1", "deleted", 9, "canceled")
+	newest := Entry("sub_1", "evt_1", "updated", 9, "unpaid")
+	newest.StripeAPIVersion, newest.Data.Event = "2026-06-24.dahlia", []byte(`{"id":"evt_1","new":true}`)
+	resent := Entry("sub_1", "evt_1", "updated", 1, "active")
+	resent.StripeAPIVersion = newest.StripeAPIVersion
+	overlaps := 0
+	committer := store.NewCommitter(db, noon)
+	committer.OnOverlap = func() { overlaps++ }
+	for i, batches := range [][][]store.Entry{
+		{{old}, {newest}, {resent}}, {{newest}, {old}, {resent}}, {{newest}, {resent}, {old}}, {{old, newest, resent}}, {{newest, old, resent}},
+	} {
+		overlaps = 0
+		for _, batch := range batches {
+			for _, result := range committer.Commit(t.Context(), batch) {
+				equal(t, "error", nil, result.Err)
+			}
+		}
+		equal(t, fmt.Sprintf("overlaps of sequence %d", i), 1, overlaps)
+		expect(t, db, "sub_1", "evt_1", "unpaid", ordering.Determined)
 		payload, _, err := db.Payload(t.Context(), "evt_1")
-		equal(t, "payload", string(first.Data.Event), payload)
+		equal(t, "payload", string(newest.Data.Event), payload)
 		equal(t, "error", nil, err)
+		b.RemoveRecord(kit.Key("sub_1"))
+		removeAudited(t, db, "evt_1")
 	}
-	commit(t, db, first, second, third)
-	check()
-	b.RemoveRecord(kit.Key("sub_1"))
-	commit(t, db, second)
-	check()
-	b.RemoveRecord(kit.Key("sub_1"))
-	removeAudited(t, db, "evt_1")
-	commitBatch(t, db, first, second, third)
-	check()
+}
+
+// What an event in an older version had left out counts again.
+func testOlderVersionEnded(t *testing.T, b Backend) {
+	db := b.Connect()
+	ended := Entry("sub_1", "evt_1", "updated", 1, "canceled")
+	newer := Entry("sub_1", "evt_1", "updated", 1, "active")
+	newer.StripeAPIVersion = "2026-06-24.dahlia"
+	other := Entry("sub_1", "evt_2", "updated", 9, "unpaid")
+	commit(t, db, ended, other)
+	expect(t, db, "sub_1", "evt_1", "canceled", ordering.Determined)
+	commit(t, db, newer)
+	expect(t, db, "sub_1", "evt_2", "unpaid", ordering.Determined)
+	effects := commit(t, db, newer, ended, other)
+	equal(t, "effects", []store.Effect{store.Duplicate, store.Duplicate, store.Duplicate}, effects)
+	expect(t, db, "sub_1", "evt_2", "unpaid", ordering.Determined)
+	equal(t, "reread", true, headOf(t, db, "sub_1").Reread)
+}
+
+// A subscriber of the release before audits an event, and finds that the record covers
+// it, while the record is decided by the present rule.
+func testOlderRuleIsMarked(t *testing.T, b Backend) {
+	db, second := b.Connect(), b.Connect()
+	commit(t, db, Entry("sub_1", "evt_1", "updated", 1, "active"))
+	older(t, db, "sub_1", "active")
+	late := Entry("sub_1", "evt_2", "updated", 9, "unpaid")
+	clock := stopAt(func() {
+		equal(t, "inserted", "written", outcomes(second.Insert(t.Context(), []store.Entry{late})))
+		if head := headOf(t, second, "sub_1"); head.Reread { // then it writes in any case
+			record := recordAt(t, "sub_1", head.Revision+1, "active")
+			record.Rule, record.Reread = head.Rule, true
+			equal(t, "replaced", "written", outcomes(second.Replace(t.Context(), []store.Record{record})))
+		}
+	})
+	result := store.NewCommitter(db, clock).Commit(t.Context(), []store.Entry{Entry("sub_1", "evt_3", "updated", 2, "paused")})[0]
+	equal(t, "error", nil, result.Err)
+	expect(t, db, "sub_1", "evt_2", "unpaid", ordering.Determined)
+	// Now every subscriber has the same rule.
+	equal(t, "reread", false, headOf(t, db, "sub_1").Reread)
+}
+
+// A document is damaged, and another event is read again: its own event still ends the
+// subscription, whether or not the record was marked before.
+func testRereadWithDamage(t *testing.T, b Backend) {
+	for _, marked := range []bool{false, true} {
+		db := b.Connect()
+		sub := fmt.Sprintf("sub_%v", marked)
+		ended, after := Entry(sub, "evt_1"+sub, "deleted", 1, "canceled"), Entry(sub, "evt_2"+sub, "updated", 2, "canceled")
+		commit(t, db, ended, after, Entry(sub, "evt_3"+sub, "updated", 9, "active"))
+		b.DamageAudit(ended.Key())
+		if marked {
+			equal(t, "marked", nil, db.Mark(t.Context(), headOf(t, db, sub)))
+		}
+		again := after
+		again.Data.Normalizer, again.Data.RereadAt = 1, noon()
+		canceled := *after.Data.Subscription
+		canceled.Description, again.Data.Subscription = "read again", &canceled
+		commit(t, db, again)
+		expect(t, db, sub, after.ID, "canceled", ordering.Determined)
+		equal(t, "description", "read again", content(t, db, kit.Key(sub)).Description)
+		again.Data.RereadAt = noon().Add(time.Second)
+		canceled.Status = "active"
+		err := store.NewCommitter(db, noon).Commit(t.Context(), []store.Entry{again})[0].Err
+		equal(t, "only the damaged one ends it", fault.AuditUnreadable, fault.ReasonOf(err))
+		expect(t, db, sub, after.ID, "canceled", ordering.Determined)
+	}
 }
 
 func testTie(t *testing.T, b Backend) {
@@ -236,7 +310,7 @@ func testOlderRule(t *testing.T, b Backend) {
 	older(t, db, "sub_1", "active")
 	commit(t, db, first)
 	equal(t, "content", want, content(t, db, kit.Key("sub_1")))
-	equal(t, "revision", int64(4), headOf(t, db, "sub_1").Revision)
+	equal(t, "revision", int64(5), headOf(t, db, "sub_1").Revision)
 	// The facts may be the same, and the state still another one.
 	want = content(t, db, kit.Key("sub_2"))
 	record := recordAt(t, "sub_2", 2, "unpaid")

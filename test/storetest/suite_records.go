@@ -18,6 +18,7 @@ var recordTests = map[string]func(*testing.T, Backend){
 	"a record keeps every field of its subscription": testState,
 	"a record is replaced whole":                     testReplacedWhole,
 	"only the previous revision is replaced":         testRevision,
+	"a record is marked and otherwise stays":         testMark,
 	"a collision does not fail other records":        testCollision,
 	"one of many concurrent replacements is written": testConcurrentReplacements,
 	"records come in the order of their keys":        testRecords,
@@ -132,6 +133,23 @@ func testRevision(t *testing.T, b Backend) {
 	equal(t, "status in the end", "past_due", content(t, db, kit.Key("sub_1")).Status)
 	// The record was removed meanwhile: there is nothing that could be lost.
 	equal(t, "a later revision of a record that is missing", "written", outcomes(db.Replace(t.Context(), []store.Record{recordAt(t, "sub_2", 7, "active")})))
+}
+
+func testMark(t *testing.T, b Backend) {
+	db := b.Connect()
+	equal(t, "marking no record", "exists", outcomes([]error{db.Mark(t.Context(), store.Head{Key: kit.Key("sub_1")})}))
+	record := recordAt(t, "sub_1", 1, "active")
+	record.Rule = ordering.Rule - 1
+	db.Replace(t.Context(), []store.Record{record})
+	before, head := content(t, db, kit.Key("sub_1")), headOf(t, db, "sub_1")
+	fieldsBefore := storedRecord(t, db).Fields
+	equal(t, "marking it", nil, db.Mark(t.Context(), head))
+	equal(t, "another revision", "exists", outcomes([]error{db.Mark(t.Context(), head)}))
+	head.Revision, head.Reread = 2, true
+	equal(t, "head", head, headOf(t, db, "sub_1"))
+	equal(t, "content", before, content(t, db, kit.Key("sub_1")))
+	equal(t, "fields", fieldsBefore, storedRecord(t, db).Fields)
+	equal(t, "the next revision", "written", outcomes(db.Replace(t.Context(), []store.Record{recordAt(t, "sub_1", 3, "paused")})))
 }
 
 func testCollision(t *testing.T, b Backend) {
