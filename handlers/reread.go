@@ -2,12 +2,16 @@ package handlers
 
 import (
 	"context"
+	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/internal/fault"
 )
+
+// findTimeout bounds reading what the database has of one event.
+const findTimeout = 30 * time.Second
 
 // Rereading is the result of reading a message again.
 type Rereading struct {
@@ -63,7 +67,7 @@ func (h *Reread) Handle(msg *message.Message) error {
 	if err != nil {
 		return h.cfg.Commit(msg) // which fails for the same reason
 	}
-	ctx, cancel := context.WithTimeout(msg.Context(), commitTimeout)
+	ctx, cancel := context.WithTimeout(msg.Context(), findTimeout)
 	defer cancel()
 	again, result, err := h.read(ctx, was)
 	if err != nil {

@@ -176,7 +176,7 @@ func testDamaged(t *testing.T, b Backend) {
 }
 
 // collect returns the trail of a subscription, by id.
-func collect(t *testing.T, db store.AuditTrail, key string) []store.Audited {
+func collect(t *testing.T, db store.Search, key string) []store.Audited {
 	t.Helper()
 	var found []store.Audited
 	for a, err := range db.Trail(t.Context(), key) {
