@@ -57,7 +57,7 @@ func passOn(client net.Conn, host string, by time.Duration) {
 	work.Go(func() {
 		defer func() { _ = server.Close() }()
 		for s := range waiting {
-			time.Sleep(time.Until(s.at.Add(by)))
+			<-time.After(time.Until(s.at.Add(by)))
 			_, _ = server.Write(s.data) // after an error, reading fails as well
 		}
 	})
