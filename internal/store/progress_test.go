@@ -124,10 +124,13 @@ func testProgress(t *testing.T, roundTrip time.Duration, inFlight, parallel int)
 // and a batch that failed is not tried again as a whole.
 func TestBatchesShrinkUntilTheyFit(t *testing.T) {
 	t.Parallel()
-	for name, tt := range map[string]struct{ slow, then, after time.Duration }{
-		"slow":      {time.Second, time.Second, 0},
-		"very slow": {4 * time.Second, 4 * time.Second, 0},
-		"hanging":   {time.Hour, time.Millisecond, 10 * time.Minute},
+	for name, tt := range map[string]struct {
+		slow, then, after time.Duration
+		size              int // of the last batches, at most
+	}{
+		"slow":      {time.Second, time.Second, 0, 10},
+		"very slow": {4 * time.Second, 4 * time.Second, 0, 2},
+		"hanging":   {time.Hour, time.Millisecond, 10 * time.Minute, 256},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -144,6 +147,9 @@ func TestBatchesShrinkUntilTheyFit(t *testing.T) {
 				// At most the largest batch, half of it, and so on.
 				if b.failures == 0 || b.failures >= 2*slices.Max(batches) {
 					t.Errorf("%d deliveries failed", b.failures)
+				}
+				if got := slices.Max(batches[len(batches)-2:]); got > tt.size {
+					t.Errorf("the last batches had %d entries, want at most %d", got, tt.size)
 				}
 				if pause := b.longestPause() - tt.after; pause > 2*time.Minute {
 					t.Errorf("nothing was settled for %s", pause)
