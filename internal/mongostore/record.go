@@ -101,21 +101,23 @@ const maxCommands = 8
 // others, and with many documents it never answers. MongoDB may replace several
 // records at the same time, since no two have one key.
 func (db database) Replace(ctx context.Context, records []store.Record) []error {
-	failures := make([]error, len(records))
+	// Before anything is written, and in this goroutine: a panic must not end the
+	// process, nor leave commands behind.
+	failures, replacements := make([]error, len(records)), make([]bson.Raw, len(records))
+	for i, record := range records {
+		replacements[i], failures[i] = encodeRecord(record)
+	}
 	var group errgroup.Group
 	group.SetLimit(1)
 	if len(records) > 1 && db.server.isMongoDB(ctx) {
 		group.SetLimit(maxCommands)
 	}
 	for i, record := range records {
-		// Not in a goroutine of its own, where a panic would end the process.
-		replacement, err := encodeRecord(record)
-		if err != nil {
-			failures[i] = err
+		if failures[i] != nil {
 			continue
 		}
 		group.Go(func() error {
-			failures[i] = db.replaceRevision(ctx, record, replacement)
+			failures[i] = db.replaceRevision(ctx, record, replacements[i])
 			return nil
 		})
 	}
