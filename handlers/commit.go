@@ -15,13 +15,9 @@ import (
 	"github.com/billbus/billbus/internal/store"
 )
 
-// commitTimeout bounds the work on one message. The store's own timeout is shorter,
-// so it normally answers first.
-const commitTimeout = 30 * time.Second
-
 // Store writes the audit document of an entry first, and the state of its
-// subscription second. Commit returns after both are durable. Its errors are marked
-// (see [fault.New]).
+// subscription second. Commit returns after both are durable, or when the store's own
+// time is over. Its errors are marked (see [fault.New]).
 type Store interface {
 	Commit(ctx context.Context, entry store.Entry) (store.Effect, error)
 }
@@ -70,10 +66,10 @@ func (h *Commit) Handle(msg *message.Message) error {
 		h.report(decoded, position, "", err, start)
 		return err
 	}
-	// The context of the message is canceled when the subscriber closes. A write
-	// that has begun must still be finished.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(msg.Context()), commitTimeout)
-	defer cancel()
+	// The context of the message is canceled when the subscriber closes. A write that
+	// has begun must still be finished. There is no deadline: waiting for its turn while
+	// the database is slow is no fault of the message, and it would be longer each time.
+	ctx := context.WithoutCancel(msg.Context())
 	effect, err := h.cfg.Store.Commit(ctx, store.Entry{
 		Message:    decoded,
 		References: h.references(decoded.Data),

@@ -3,6 +3,7 @@ package handlers
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
@@ -10,6 +11,9 @@ import (
 	"github.com/billbus/billbus/internal/fault"
 	"github.com/billbus/billbus/internal/store"
 )
+
+// findTimeout bounds reading what the database has of one event.
+const findTimeout = 30 * time.Second
 
 // Rereading is the result of reading a message again.
 type Rereading struct {
@@ -65,7 +69,7 @@ func (h *Reread) Handle(msg *message.Message) error {
 	if err != nil {
 		return h.cfg.Commit(msg) // which fails for the same reason
 	}
-	ctx, cancel := context.WithTimeout(msg.Context(), commitTimeout)
+	ctx, cancel := context.WithTimeout(msg.Context(), findTimeout)
 	defer cancel()
 	again, result, err := h.read(ctx, was)
 	if err != nil {

@@ -67,6 +67,9 @@ type digest struct {
 func (db database) Heads(ctx context.Context, keys []string) (map[string]store.Head, error) {
 	found := make(map[string]store.Head, len(keys))
 	opts := options.Find().SetProjection(fields("_id", "first_seen_at", "updated_at", "version"))
+	if len(keys) > batchSize && db.server.isMongoDB(ctx) {
+		opts.SetBatchSize(largeBatch)
+	}
 	for doc, err := range each[headDocument](ctx, query{db.subscriptions, bson.D{anyOf("_id", keys)}, opts, "reading records"}) {
 		if err != nil {
 			return nil, err
@@ -94,23 +97,31 @@ func (k knownFact) fact() ordering.Fact {
 	}
 }
 
-// maxReplacements bounds how many records are replaced at the same time.
-const maxReplacements = 8
+// maxCommands bounds how many commands of one batch run at the same time.
+const maxCommands = 8
 
 // Replace implements [store.Records] by a command for each record. With one command
 // for all, the embedded database stops at the first failure without mentioning the
 // others, and with many documents it never answers. MongoDB may replace several
 // records at the same time, since no two have one key.
 func (db database) Replace(ctx context.Context, records []store.Record) []error {
-	failures := make([]error, len(records))
+	// Before anything is written, and in this goroutine: a panic must not end the
+	// process, nor leave commands behind.
+	failures, replacements := make([]error, len(records)), make([]bson.Raw, len(records))
+	for i, record := range records {
+		replacements[i], failures[i] = encodeRecord(record)
+	}
 	var group errgroup.Group
 	group.SetLimit(1)
 	if len(records) > 1 && db.server.isMongoDB(ctx) {
-		group.SetLimit(maxReplacements)
+		group.SetLimit(maxCommands)
 	}
 	for i, record := range records {
+		if failures[i] != nil {
+			continue
+		}
 		group.Go(func() error {
-			failures[i] = db.replaceRevision(ctx, record)
+			failures[i] = db.replaceRevision(ctx, record, replacements[i])
 			return nil
 		})
 	}
@@ -120,11 +131,7 @@ func (db database) Replace(ctx context.Context, records []store.Record) []error 
 
 // replaceRevision replaces the previous revision of a record. If the database has
 // another one, the upsert collides with it, which is a duplicate key.
-func (db database) replaceRevision(ctx context.Context, record store.Record) error {
-	replacement, err := encodeRecord(record)
-	if err != nil {
-		return err
-	}
+func (db database) replaceRevision(ctx context.Context, record store.Record, replacement bson.Raw) error {
 	filter := bson.D{equal("_id", record.Key), equal("version.n", record.Revision-1)}
 	return db.replace(ctx, filter, replacement)
 }

@@ -138,9 +138,12 @@ func (s *Store) Close(ctx context.Context) error {
 	return s.client.Disconnect(ctx)
 }
 
-// batchSize bounds how many documents a cursor fetches at a time: audit documents
-// can be large.
-const batchSize = 100
+// How many documents a cursor fetches at a time, if its options do not say. Audit
+// documents can be large. MongoDB also stops at 16 MB, so it can be asked for more.
+const (
+	batchSize  = 100
+	largeBatch = 1000
+)
 
 // query finds documents of a collection.
 type query struct {
@@ -154,7 +157,7 @@ type query struct {
 func each[T any](ctx context.Context, q query) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var zero T
-		cursor, err := q.from.Find(ctx, q.filter, q.opts.SetBatchSize(batchSize))
+		cursor, err := q.from.Find(ctx, q.filter, options.Find().SetBatchSize(batchSize), q.opts)
 		if err != nil {
 			yield(zero, explain(q.doing, err))
 			return

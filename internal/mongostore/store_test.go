@@ -2,6 +2,7 @@ package mongostore_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/billbus/billbus/internal/fault"
 	"github.com/billbus/billbus/internal/mongostore"
+	"github.com/billbus/billbus/internal/store"
 	"github.com/billbus/billbus/test/storetest"
 )
 
@@ -157,4 +159,37 @@ func (db database) collectionCount(t *testing.T) int {
 		t.Fatal(err)
 	}
 	return len(names)
+}
+
+// On MongoDB, many messages and heads are found by one query.
+func TestReadsLikeMongoDB(t *testing.T) {
+	t.Parallel()
+	db, tr := newDatabase(t, embedded), &traffic{}
+	s := db.openMonitored(t, tr.monitor())
+	var entries []store.Entry
+	var keys, subscriptions []string
+	for i := range 120 { // more than a reply holds by default
+		e := storetest.Entry(fmt.Sprintf("sub_%d", i), fmt.Sprintf("evt_%d", i), "updated", i, "active")
+		entries, keys, subscriptions = append(entries, e), append(keys, e.Key()), append(subscriptions, e.SubscriptionKey())
+	}
+	if _, errs := s.CommitBatch(t.Context(), entries...); errors.Join(errs...) != nil {
+		t.Fatal(errs)
+	}
+	s.ReadLikeMongoDB()
+	before := tr.sent()
+	found, err := s.Messages(t.Context(), keys)
+	heads, headsErr := s.Heads(t.Context(), subscriptions)
+	histories := 0
+	for a, err := range s.Histories(t.Context(), subscriptions) {
+		if err != nil || found[a.Key()].SubscriptionKey() != a.Subscription {
+			t.Errorf("%s: %v", a.ID, err)
+		}
+		histories++
+	}
+	if len(found) != 120 || len(heads) != 120 || histories != 120 || errors.Join(err, headsErr) != nil {
+		t.Errorf("found %d messages, %d heads, %d events; %v, %v", len(found), len(heads), histories, err, headsErr)
+	}
+	if commands := tr.sent() - before; commands != 3 {
+		t.Errorf("got %d commands, want 3", commands)
+	}
 }

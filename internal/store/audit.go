@@ -38,9 +38,12 @@ type AuditTrail interface {
 	// error is transient, for [fault.AuditMissing]; if the document is damaged, it
 	// is permanent.
 	Find(ctx context.Context, key string) (events.Message, error)
-	// Trail yields the events that show the state of one subscription, by the key
-	// of the subscription, in no particular order.
-	Trail(ctx context.Context, subscription string) iter.Seq2[Audited, error]
+	// Messages returns what is stored under keys, by key; nothing for a key that has no
+	// document. If it fails, it returns what it has found so far.
+	Messages(ctx context.Context, keys []string) (map[string]Audited, error)
+	// Histories yields the events that show the states of subscriptions, by the keys of
+	// the subscriptions, in no particular order.
+	Histories(ctx context.Context, subscriptions []string) iter.Seq2[Audited, error]
 }
 
 // Query selects events of the audit trail: those that match every field that is
@@ -77,7 +80,8 @@ type Search interface {
 	// Payload returns what Stripe sent, by the id or key of the event: "" if it was
 	// left out for its size. It reports false if there is no such event.
 	Payload(ctx context.Context, event string) (payload string, found bool, err error)
-	// Trail is that of [AuditTrail].
+	// Trail yields the events that show the state of one subscription, by the key of the
+	// subscription, in no particular order.
 	Trail(ctx context.Context, subscription string) iter.Seq2[Audited, error]
 }
 

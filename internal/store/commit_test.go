@@ -655,3 +655,82 @@ func costs(t *testing.T, server *storetest.Memory, committed int) map[string]sto
 	}
 	return found
 }
+
+// Every step of a batch is one query, however many subscriptions it concerns. Only
+// marking and replacing records take a command for each.
+func TestEveryReadOfABatchIsOneQuery(t *testing.T) {
+	t.Parallel()
+	const n = 50
+	batch := func(id string, second int, change func(*store.Entry)) []store.Entry {
+		var entries []store.Entry
+		for i := range n {
+			e := storetest.Entry(fmt.Sprintf("sub_%d", i), fmt.Sprintf("%s_%d", id, i), "updated", second, "active")
+			change(&e)
+			entries = append(entries, e)
+		}
+		return entries
+	}
+	as := func(*store.Entry) {}
+	truncated := func(e *store.Entry) { e.Data.Subscription.ItemsTruncated = true }
+	first := batch("evt_1", 10, as)
+	olderRule := func(server *storetest.Memory) {
+		for _, e := range first {
+			r := record(server, e.SubscriptionID)
+			r.Rule--
+			server.Put(r)
+		}
+	}
+	again := func(e *store.Entry) { e.Data.Normalizer, e.Data.RereadAt = 1, now() }
+	none := func(*storetest.Memory) {}
+	for name, tt := range map[string]struct {
+		damage func(*storetest.Memory)
+		batch  []store.Entry
+		want   int
+	}{
+		"new":                              {none, batch("evt_2", 20, as), 2 + n},
+		"known":                            {none, first, 3},
+		"late, so the winners are read":    {none, batch("evt_2", 5, as), 3 + n},
+		"truncated, so the lists are read": {none, batch("evt_2", 20, truncated), 3 + n},
+		"of an older rule, so each record is marked and replaced":                   {olderRule, first, 3 + n + 3 + n},
+		"read again: two for each document, and each record is marked and replaced": {none, batch("evt_1", 10, again), 1 + 1 + 2*n + 2 + n + 3 + n},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := storetest.NewMemory()
+			commit(t, server, first...)
+			tt.damage(server)
+			before := server.Counts().Commands
+			commit(t, server, tt.batch...)
+			if got := server.Counts().Commands - before; got != tt.want {
+				t.Errorf("got %d commands for %d events, want %d", got, n, tt.want)
+			}
+			for _, e := range first {
+				if storetest.ContentOf(record(server, e.SubscriptionID)).Rule != ordering.Rule {
+					t.Errorf("%s was not decided again", e.SubscriptionID)
+				}
+			}
+		})
+	}
+}
+
+// What was found before a query failed counts.
+func TestPartOfALookupCounts(t *testing.T) {
+	t.Parallel()
+	server := storetest.NewMemory()
+	entries := eventsOf(4)
+	commit(t, server, entries...)
+	db := cutOff{server.Connect(storetest.Hooks{})}
+	for i, result := range store.NewCommitter(db, now).Commit(t.Context(), entries) {
+		if found := i < 2; found != (result.Err == nil) || !found && fault.ReasonOf(result.Err) != "injected" {
+			t.Errorf("%s: got %v", entries[i].ID, result.Err)
+		}
+	}
+}
+
+// cutOff finds the first two messages of a lookup.
+type cutOff struct{ *storetest.Client }
+
+func (c cutOff) Messages(ctx context.Context, keys []string) (map[string]store.Audited, error) {
+	found, err := c.Client.Messages(ctx, keys[:min(2, len(keys))])
+	return found, errors.Join(err, failing(storetest.Find)(ctx, storetest.Find))
+}

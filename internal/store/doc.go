@@ -13,6 +13,7 @@
 // writers can collide, but neither can overwrite what the other has seen.
 //
 //   - commit.go: the algorithm ([Committer])
+//   - update.go: what is read and decided for a record
 //   - queue.go: batches of what callers bring one by one ([Queue])
 //   - database.go: what every database must guarantee ([Store])
 //   - audit.go: the audit trail ([AuditTrail], [Search], [Retention])

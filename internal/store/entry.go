@@ -29,7 +29,8 @@ type Effect string
 // The effects of committing an entry.
 const (
 	// Applied means that the entry changed the state of its subscription, or
-	// whether that state is determined.
+	// whether that state is determined. Of very many entries of one subscription in
+	// one batch, only those that hold the state are called applied.
 	Applied Effect = "applied"
 	// Recorded means that the entry is in the audit trail and changed no state.
 	// The record may have been written to remember it for a later decision.

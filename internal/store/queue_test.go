@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 
@@ -132,6 +133,66 @@ func TestQueueMakesBatches(t *testing.T) {
 		t.Errorf("got %d documents in %d inserts, want 40 in at least 10", documents, inserts)
 	}
 	expect(t, server, "sub_1", "evt_39")
+}
+
+// panicking is a database that panics for one event: when its audit document is
+// encoded, or when its record is.
+type panicking struct {
+	*storetest.Client
+	method, event string
+}
+
+func (p panicking) Insert(ctx context.Context, entries []store.Entry) []error {
+	for _, e := range entries {
+		if p.method == "Insert" && e.ID == p.event {
+			panic("jane@example.com")
+		}
+	}
+	return p.Client.Insert(ctx, entries)
+}
+
+func (p panicking) Replace(ctx context.Context, records []store.Record) []error {
+	for _, r := range records {
+		if p.method == "Replace" && r.Winner.ID == p.event {
+			panic("jane@example.com")
+		}
+	}
+	return p.Client.Replace(ctx, records)
+}
+
+func TestAPanicConcernsOneMessage(t *testing.T) {
+	t.Parallel()
+	for _, method := range []string{"Insert", "Replace"} {
+		t.Run(method, func(t *testing.T) {
+			t.Parallel()
+			server := storetest.NewMemory()
+			queue := store.NewQueue(store.NewCommitter(panicking{server.Connect(storetest.Hooks{}), method, "evt_23"}, now), 100)
+			defer queue.Close()
+			for range 2 { // a redelivery is no different
+				var work sync.WaitGroup
+				for _, e := range eventsOf(40) {
+					work.Go(func() {
+						_, err := queue.Commit(t.Context(), e)
+						switch {
+						case e.ID != "evt_23" && err != nil:
+							t.Errorf("%s: %v", e.ID, err)
+						case e.ID == "evt_23":
+							expectReason(t, e.ID, err, "panic")
+							if strings.Contains(err.Error(), "jane") {
+								t.Errorf("the error quotes the panic: %v", err)
+							}
+						}
+					})
+				}
+				work.Wait()
+			}
+			for _, e := range eventsOf(40) {
+				if e.ID != "evt_23" {
+					expect(t, server, e.SubscriptionID, e.ID)
+				}
+			}
+		})
+	}
 }
 
 func count(op storetest.Operation) int {

@@ -112,7 +112,7 @@ type Verification interface {
 	AuditSize(ctx context.Context) (int64, error)
 	// Records yields every record, in the same order.
 	Records(ctx context.Context) iter.Seq2[StoredRecord, error]
-	// Trail is that of [AuditTrail].
+	// Trail is that of [Search].
 	Trail(ctx context.Context, subscription string) iter.Seq2[Audited, error]
 	// Record returns the record of one subscription; Exists is false if there is
 	// none.
@@ -131,6 +131,6 @@ type Verification interface {
 type GapSource interface {
 	// Heads is that of [Records].
 	Heads(ctx context.Context, keys []string) (map[string]Head, error)
-	// Trail is that of [AuditTrail].
+	// Trail is that of [Search].
 	Trail(ctx context.Context, subscription string) iter.Seq2[Audited, error]
 }

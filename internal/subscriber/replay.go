@@ -7,9 +7,11 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -66,6 +68,8 @@ type replay struct {
 	tally  tally
 	reread rereadings
 	start  time.Time
+	shown  *term.Progress
+	done   atomic.Int64 // messages that are settled
 }
 
 func (r *replay) prepare(ctx context.Context, bus *natsbus.Bus, db store.Store) error {
@@ -125,15 +129,17 @@ func startText(r config.Replay) string {
 // run reads and handles batch after batch. Each is acknowledged as a whole, so the
 // order of the stream holds between batches.
 func (r *replay) run(ctx context.Context) error {
-	progress := term.NewProgress(r.status, "replaying messages", int64(r.stream.Total))
-	defer progress.Stop()
+	r.shown = term.NewProgress(r.status, "replaying messages", int64(r.stream.Total))
+	defer r.shown.Stop()
+	if !term.IsTerminal(r.status) {
+		defer r.logging()()
+	}
 	limit, size := rate.NewLimiter(rate.Inf, 0), r.cfg.MaxInFlight
 	if r.cfg.Replay.Rate > 0 {
 		size = min(size, r.cfg.Replay.Rate)
 		limit = rate.NewLimiter(rate.Limit(r.cfg.Replay.Rate), size)
 	}
-	logged := r.start
-	for n := 0; ; {
+	for {
 		batch, err := r.stream.Next(ctx, size)
 		if err != nil || len(batch) == 0 {
 			return err
@@ -144,19 +150,36 @@ func (r *replay) run(ctx context.Context) error {
 		if err := r.handleBatch(ctx, batch); err != nil {
 			return err
 		}
-		n += len(batch)
-		progress.Set(int64(n))
-		if now := time.Now(); !term.IsTerminal(r.status) && now.Sub(logged) >= logInterval {
-			logged = now
-			r.logProgress(n)
-		}
 	}
 }
 
-func (r *replay) logProgress(n int) {
-	perSecond := float64(n) / time.Since(r.start).Seconds()
-	left := time.Duration(float64(int(r.stream.Total)-n) / perSecond * float64(time.Second))
-	r.log.Info("replaying", "done", n, "total", r.stream.Total, "per_second", int(perSecond), "left", max(left, 0).Round(time.Second).String())
+// logging logs the progress at every interval, also if there is none, until the function
+// that it returns is called.
+func (r *replay) logging() (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var work sync.WaitGroup
+	work.Go(func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(logInterval):
+				r.log.Info("replaying", r.progress(time.Since(r.start))...)
+			}
+		}
+	})
+	return func() { cancel(); work.Wait() }
+}
+
+// progress says how far the replay is after some time, and how long the rest will take.
+func (r *replay) progress(after time.Duration) []any {
+	n, total := r.done.Load(), int64(r.stream.Total)
+	attrs := []any{"done", n, "total", total, "per_second", math.Round(float64(n)/after.Seconds()*10) / 10}
+	if n > 0 {
+		left := time.Duration(float64(total-n) / float64(n) * float64(after))
+		attrs = append(attrs, "left", max(left, 0).Round(time.Second).String())
+	}
+	return attrs
 }
 
 // handleBatch handles a batch concurrently and acknowledges it. Messages with the
@@ -167,7 +190,10 @@ func (r *replay) handleBatch(ctx context.Context, batch []*message.Message) erro
 		first, rest := distinctIDs(batch)
 		var work sync.WaitGroup
 		for _, msg := range first {
-			work.Go(func() { r.settle(ctx, msg) })
+			work.Go(func() {
+				r.settle(ctx, msg)
+				r.shown.Set(r.done.Add(1))
+			})
 		}
 		work.Wait()
 		if ctx.Err() != nil {

@@ -140,9 +140,31 @@ func (c *Client) Find(ctx context.Context, key string) (events.Message, error) {
 	return decode[events.Message](doc.raw), nil
 }
 
-// Trail implements [store.AuditTrail].
+// Messages is one command.
+func (c *Client) Messages(ctx context.Context, keys []string) (map[string]store.Audited, error) {
+	c.server.begin()
+	if err := call(ctx, c.hooks.Before, Find); err != nil {
+		return nil, err
+	}
+	found := map[string]store.Audited{}
+	for _, key := range keys {
+		if doc, ok := c.server.read(&c.server.audit, key); ok {
+			found[key] = doc.audited()
+		}
+	}
+	return found, nil
+}
+
+// Histories implements [store.AuditTrail].
+func (c *Client) Histories(ctx context.Context, subscriptions []string) iter.Seq2[store.Audited, error] {
+	return c.audited(ctx, c.hooks.Before, func(doc document) bool {
+		return doc.subscription != "" && slices.Contains(subscriptions, doc.subscription)
+	})
+}
+
+// Trail implements [store.Search].
 func (c *Client) Trail(ctx context.Context, subscription string) iter.Seq2[store.Audited, error] {
-	return c.audited(ctx, c.hooks.Before, func(doc document) bool { return doc.subscription == subscription })
+	return c.Histories(ctx, []string{subscription})
 }
 
 // audited yields the documents of the audit trail that match, by their keys.

@@ -218,6 +218,8 @@ func testCanceled(t *testing.T, b Backend) {
 	for name, call := range map[string]func() error{
 		"Insert":        func() error { return db.Insert(ctx, []store.Entry{Entry("sub_1", "evt_2", "updated", 1, "active")})[0] },
 		"Find":          func() error { _, err := db.Find(ctx, entry.Key()); return err },
+		"Messages":      func() error { _, err := db.Messages(ctx, []string{entry.Key(), kit.Key("evt_2")}); return err },
+		"Histories":     func() error { return last(db.Histories(ctx, []string{kit.Key("sub_1")})) },
 		"Trail":         func() error { return last(db.Trail(ctx, kit.Key("sub_1"))) },
 		"Heads":         func() error { _, err := db.Heads(ctx, []string{kit.Key("sub_1")}); return err },
 		"Mark":          func() error { return db.Mark(ctx, store.Head{Key: kit.Key("sub_1"), Revision: 1}) },

@@ -25,6 +25,8 @@ var auditTests = map[string]func(*testing.T, Backend){
 	"nothing is found in an empty database":             testNotFound,
 	"a damaged document does not hide the others":       testDamaged,
 	"a trail holds the events of one subscription":      testTrail,
+	"many messages are found together":                  testMessages,
+	"histories hold the events of several":              testTrails,
 	"the audit is in the order of the keys":             testAudit,
 	"one of many concurrent inserts of a key succeeds":  testConcurrentInserts,
 	"expired documents come oldest first and can go":    testExpired,
@@ -188,7 +190,7 @@ func testDamaged(t *testing.T, b Backend) {
 }
 
 // collect returns the trail of a subscription, by id.
-func collect(t *testing.T, db store.AuditTrail, key string) []store.Audited {
+func collect(t *testing.T, db store.Search, key string) []store.Audited {
 	t.Helper()
 	var found []store.Audited
 	for a, err := range db.Trail(t.Context(), key) {
@@ -229,6 +231,62 @@ func testTrail(t *testing.T, b Backend) {
 	for _, err := range db.Trail(t.Context(), kit.Key("sub_1")) {
 		equal(t, "error of the first", error(nil), err)
 		break // a sequence can be left early
+	}
+}
+
+func testMessages(t *testing.T, b Backend) {
+	db := b.Connect()
+	var entries []store.Entry
+	var keys []string
+	for i := range 150 { // more than a reply holds
+		e := Entry("sub_1", fmt.Sprintf("evt_%d", i), "updated", i, "active")
+		entries, keys = append(entries, e), append(keys, e.Key(), kit.Key(fmt.Sprintf("none_%d", i)))
+	}
+	db.Insert(t.Context(), entries)
+	b.DamageAudit(entries[1].Key())
+	found, err := b.Connect().Messages(t.Context(), keys)
+	equal(t, "error", nil, err)
+	equal(t, "found", len(entries), len(found))
+	for i, e := range entries {
+		got := found[e.Key()]
+		equal(t, e.ID+" is unreadable", i == 1, got.Unreadable)
+		equal(t, "id", e.ID, got.ID)
+		if i != 1 {
+			equal(t, e.ID, factOf(t, e.Message), factOf(t, got.Message))
+			equal(t, e.ID+": event", string(e.Data.Event), string(got.Data.Event))
+		}
+	}
+	found, err = db.Messages(t.Context(), keys[:1])
+	equal(t, "one", entries[0].ID, found[keys[0]].ID)
+	equal(t, "error", nil, err)
+	found, err = db.Messages(t.Context(), nil)
+	equal(t, "of no keys", 0, len(found))
+	equal(t, "error", nil, err)
+}
+
+func testTrails(t *testing.T, b Backend) {
+	db := b.Connect()
+	var entries []store.Entry
+	for i := range 250 { // more than a reply holds
+		entries = append(entries, Entry(fmt.Sprintf("sub_%d", i%5), fmt.Sprintf("evt_%d", i), "updated", i, "active"))
+	}
+	db.Insert(t.Context(), append(entries, invoice("sub_1", "evt_i", 9)))
+	b.DamageAudit(entries[1].Key())
+	facts, damaged := map[string]int{}, 0
+	for a, err := range b.Connect().Histories(t.Context(), []string{kit.Key("sub_1"), kit.Key("sub_3"), kit.Key("sub_9")}) {
+		equal(t, "error", nil, err)
+		if a.Unreadable {
+			damaged++
+			continue
+		}
+		equal(t, "subscription", a.SubscriptionKey(), a.Subscription)
+		factOf(t, a.Message)
+		facts[a.Subscription]++
+	}
+	equal(t, "facts", map[string]int{kit.Key("sub_1"): 49, kit.Key("sub_3"): 50}, facts)
+	equal(t, "damaged", 1, damaged)
+	for a, err := range db.Histories(t.Context(), nil) {
+		t.Errorf("of no subscriptions: got %v, %v", a.ID, err)
 	}
 }
 

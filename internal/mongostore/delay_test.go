@@ -1,0 +1,150 @@
+package mongostore_test
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/url"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/billbus/billbus/internal/mongostore"
+	"github.com/billbus/billbus/internal/store"
+	"github.com/billbus/billbus/test/storetest"
+)
+
+// delayed returns the URI of a proxy that passes on what clients send a while later.
+func delayed(t *testing.T, uri string, by time.Duration) string {
+	t.Helper()
+	through, err := url.Parse(uri)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	host := through.Host
+	var work sync.WaitGroup
+	t.Cleanup(func() { _ = listener.Close(); work.Wait() })
+	work.Go(func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			work.Go(func() { passOn(client, host, by) })
+		}
+	})
+	through.Host = listener.Addr().String()
+	return through.String()
+}
+
+func passOn(client net.Conn, host string, by time.Duration) {
+	defer func() { _ = client.Close() }()
+	server, err := net.Dial("tcp", host)
+	if err != nil {
+		return
+	}
+	type sent struct {
+		at   time.Time
+		data []byte
+	}
+	waiting := make(chan sent, 1000)
+	var work sync.WaitGroup
+	work.Go(func() {
+		defer func() { _ = server.Close() }()
+		for s := range waiting {
+			<-time.After(time.Until(s.at.Add(by)))
+			_, _ = server.Write(s.data) // after an error, reading fails as well
+		}
+	})
+	work.Go(func() { _, _ = io.Copy(client, server); _ = client.Close() })
+	buf := make([]byte, 1<<16)
+	for {
+		n, err := client.Read(buf)
+		if n > 0 {
+			waiting <- sent{time.Now(), append([]byte{}, buf[:n]...)}
+		}
+		if err != nil {
+			close(waiting)
+			work.Wait()
+			return
+		}
+	}
+}
+
+// Behind a slow line, backlogs of new events and of events that are known are committed
+// whatever MAX_IN_FLIGHT is, with commands that are linear in the messages.
+func TestProgressBehindASlowLine(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		delay              time.Duration
+		messages, maxBatch int
+	}{
+		{30 * time.Millisecond, 40, 2},
+		{30 * time.Millisecond, 40, 1000},
+		{200 * time.Millisecond, 16, 2},
+		{200 * time.Millisecond, 16, 1000},
+		{time.Second, 4, 1000},
+	} {
+		t.Run(fmt.Sprintf("%s, batches up to %d", tt.delay, tt.maxBatch), func(t *testing.T) {
+			t.Parallel()
+			half, all := slowBacklog(t, tt.delay, tt.messages/2, tt.maxBatch), slowBacklog(t, tt.delay, tt.messages, tt.maxBatch)
+			for kind, n := range all {
+				if most := min(2*half[kind]+4, 4*tt.messages); n > most {
+					t.Errorf("%s: %d commands for %d messages, %d for half of them", kind, n, tt.messages, half[kind])
+				}
+			}
+			if most := 3 * (tt.messages/min(tt.maxBatch, 8) + 2); all["known, one query"] > most {
+				t.Errorf("known, one query: %d commands for %d messages, want at most %d", all["known, one query"], tt.messages, most)
+			}
+			t.Logf("commands for %d messages: %v", tt.messages, all)
+		})
+	}
+}
+
+// slowBacklog commits events of as many subscriptions, and then again, and returns the
+// commands that it took.
+func slowBacklog(t *testing.T, delay time.Duration, messages, maxBatch int) map[string]int {
+	t.Helper()
+	db, tr, commands := newDatabase(t, embedded), &traffic{}, map[string]int{}
+	s, err := mongostore.OpenMonitored(mongostore.Config{
+		URI: delayed(t, db.uri, delay), Database: db.Name(), MaxBatch: maxBatch, Now: now, Log: slog.New(slog.DiscardHandler),
+	}, tr.monitor())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := s.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}()
+	for _, kind := range []string{"new", "known", "known, one query"} {
+		if kind == "known, one query" {
+			s.ReadLikeMongoDB()
+		}
+		before := tr.sent()
+		var work sync.WaitGroup
+		for i := range messages {
+			entry := storetest.Entry(fmt.Sprintf("sub_%d", i), fmt.Sprintf("evt_%d", i), "updated", 1, "active")
+			work.Go(func() {
+				effect, err := s.Commit(t.Context(), entry)
+				if want := map[bool]store.Effect{true: store.Applied, false: store.Duplicate}[kind == "new"]; err != nil || effect != want {
+					t.Errorf("%s: %s: got %s, %v, want %s", kind, entry.ID, effect, err, want)
+				}
+			})
+		}
+		work.Wait()
+		commands[kind] = tr.sent() - before
+	}
+	return commands
+}
+
+func (tr *traffic) sent() int {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	return len(tr.commands)
+}
