@@ -101,20 +101,21 @@ type conclusion struct {
 	apart bool
 }
 
-// conclude finds out in which state the changes end. If they follow each other in the
-// order of their stamps, that order holds. If not, stamps can lie by seconds: the
-// changes may be one path in another order. Or a change has two events.
+// conclude finds out in which state the changes end. If they are one path, it holds, in
+// whatever order they are stamped, since stamps can lie by seconds. If they are not in the
+// order of their stamps, another history can be as likely: a change has two events, or the
+// path comes through a state again and an event is missing.
 func (h history) conclude() conclusion {
-	groups := split(h.changes, window)
-	if ends, ok := h.follow(groups, h.entry); ok {
-		return conclusion{ends: ends, isClear: len(ends) == 1 && !h.dependsOnHiddenEntry()}
+	ends, isPath := leave(h.steps, h.entry)
+	if isPath && h.isInOrder(window) {
+		isDoubtful := !h.isInOrder(1) && h.canLackAnEvent(ends)
+		return conclusion{ends: ends, isClear: len(ends) == 1 && !h.dependsOnHiddenEntry(), isDoubtful: isDoubtful}
 	}
 	once := h
-	once.changes = h.withoutRepeats(groups)
+	once.changes = h.withoutRepeats(split(h.changes, window))
 	once.steps = stepsOf(once.changes, h.name)
 	onceEnds, isOnce := once.follow(split(once.changes, window), h.entry)
 	isOnce = isOnce && len(once.changes) < len(h.changes)
-	ends, isPath := leave(h.steps, h.entry)
 	switch {
 	case isPath:
 		return conclusion{ends: ends, isClear: len(ends) == 1, isDoubtful: isOnce && !slices.Equal(ends, onceEnds)}
@@ -122,6 +123,23 @@ func (h history) conclude() conclusion {
 		return conclusion{ends: onceEnds, isClear: len(onceEnds) == 1}
 	}
 	return once.concludeWithGap()
+}
+
+// isInOrder reports whether changes follow each other in the order of their stamps where
+// these are some time apart.
+func (h history) isInOrder(gap time.Duration) bool {
+	_, ok := h.follow(split(h.changes, gap), h.entry)
+	return ok
+}
+
+// canLackAnEvent reports whether the latest changes lead elsewhere than all together, and
+// these come through a state again. Then an event may be missing before the latest.
+func (h history) canLackAnEvent(ends []string) bool {
+	if len(balance(h.steps)) > len(h.steps) {
+		return false
+	}
+	last := filter(h.changes, func(f Fact) bool { return f.Moment.Equal(newest(h.changes)) })
+	return !slices.Equal(endsOfParts(stepsOf(last, h.name)), ends)
 }
 
 // dependsOnHiddenEntry reports whether the changes form a loop, which ends where it began,
@@ -206,49 +224,12 @@ func (h history) follow(groups [][]Fact, entry []string) (ends []string, ok bool
 		if !ok {
 			return nil, false
 		}
-		if w.isLoop() && len(entry) != 1 {
-			entry = h.aroundLoop(group, w, entry)
-		} else {
-			entry, ok = w.leave(entry)
-		}
+		entry, ok = w.leave(entry)
 		if !ok || len(entry) == 0 {
 			return nil, false
 		}
 	}
 	return entry, true
-}
-
-// aroundLoop returns the states in which a loop can end if it is not known in which state
-// it began. An event before it can show that state. Or else the loop is followed moment by
-// moment. A loop within one moment can end in each of its states.
-func (h history) aroundLoop(group []Fact, w walk, entry []string) []string {
-	if shown := h.shownFirst(group, w, entry); len(shown) > 0 {
-		return shown
-	}
-	if moments := split(group, 1); len(moments) > 1 {
-		if ends, ok := h.follow(moments, entry); ok {
-			return ends
-		}
-	}
-	ends, _ := w.leave(entry)
-	return ends
-}
-
-// shownFirst returns the states in which the first changes can begin, by the latest events
-// before them.
-func (h history) shownFirst(group []Fact, w walk, entry []string) []string {
-	first := group[0].Moment
-	if slices.ContainsFunc(h.changes, func(f Fact) bool { return f.Moment.Before(first) }) {
-		return nil
-	}
-	shown := filter(h.facts, func(f Fact) bool { return f.Moment.Before(first) })
-	if len(shown) == 0 {
-		return nil
-	}
-	states := statesAfter(after(shown, newest(shown).Add(-1)), h.name)
-	return slices.DeleteFunc(states, func(state string) bool {
-		return !slices.Contains(w.states, state) || entry != nil && !slices.Contains(entry, state)
-	})
 }
 
 // split sorts facts by moment and splits them where nothing happened for some time.

@@ -48,7 +48,7 @@ func (h history) verdictOn(c conclusion) Verdict {
 		v, _ := h.latestOf(ends)
 		return v
 	case len(ends) > 1:
-		return greatestID(ends, len(h.facts))
+		return circular(ends, len(h.facts))
 	case c.isDoubtful:
 		return ambiguous(ends[0], fmt.Sprintf("The changes end in %s if only stamps are wrong, and maybe elsewhere if an event is missing.", ends[0].EventID))
 	}
@@ -85,9 +85,9 @@ func (h history) latestOf(ends []Fact) (Verdict, bool) {
 	return ambiguous(winner, fmt.Sprintf("%d events of %s do not follow each other; %s was taken by its type and id.", ties, stamp(winner), winner.EventID)), false
 }
 
-func greatestID(ends []Fact, events int) Verdict {
-	winner := slices.MaxFunc(ends, compareIDs)
-	return ambiguous(winner, fmt.Sprintf("%d events lead round in a circle, and %s has the greatest id.", events, winner.EventID))
+func circular(ends []Fact, events int) Verdict {
+	winner := slices.MaxFunc(ends, compareAge)
+	return ambiguous(winner, fmt.Sprintf("%d events lead round in a circle, and nothing says where it began; %s was taken by its stamp and id.", events, winner.EventID))
 }
 
 // candidates drops the event that created the subscription if there is another, and

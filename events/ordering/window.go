@@ -9,8 +9,9 @@ import (
 const (
 	// window is how far apart events can be whose stamps do not order them.
 	window = 2 * time.Second
-	// horizon is how far apart events can be that states order if stamps do not.
-	horizon = 30 * time.Second
+	// horizon is how far apart events can be that states order if stamps do not. Stamps
+	// that are 30 s late, in whole seconds, are within it.
+	horizon = 31 * time.Second
 	// maxRelevant bounds the size of a record. It is far more than Stripe sends about one
 	// subscription within the horizon.
 	maxRelevant = 1000

@@ -107,9 +107,6 @@ func Kinds() []Kind {
 func Combinations() []Kind {
 	var kinds []Kind
 	for _, base := range Kinds()[:slices.Index(Kinds(), DoubledSilently)] {
-		if base == OpenCircle {
-			continue
-		}
 		all := base
 		for _, trait := range traits() {
 			kinds = append(kinds, base+"+"+trait)
