@@ -25,6 +25,8 @@ type history struct {
 	// entry are the states in which the events before the horizon can end; nil if none
 	// is known.
 	entry []string
+	// before are the steps of these events.
+	before []step
 	// isEntryHidden is true if the events before the horizon cannot be compared.
 	isEntryHidden bool
 }
@@ -41,6 +43,7 @@ func newHistory(facts []Fact, name comparison, isFull bool) history {
 		h.isEntryHidden = len(sameVersion) < len(before)
 		before = sameVersion
 	}
+	h.before = stepsOf(distinctSteps(before, name), name)
 	h.entry = statesAfter(before, name)
 	return h
 }
@@ -122,7 +125,18 @@ func (h history) conclude() conclusion {
 	case isOnce:
 		return conclusion{ends: onceEnds, isClear: len(onceEnds) == 1}
 	}
+	if ends, ok := h.leaveFromBefore(); ok {
+		return conclusion{ends: ends, isClear: true}
+	}
 	return once.concludeWithGap()
+}
+
+// leaveFromBefore returns the end of the changes if they are one path with those before
+// the horizon. This is so if a change before these is stamped late, within the horizon.
+func (h history) leaveFromBefore() (ends []string, ok bool) {
+	ends, ok = leave(slices.Concat(h.before, h.steps), nil)
+	isEntered := func(s step) bool { return s.to == ends[0] }
+	return ends, ok && len(ends) == 1 && slices.ContainsFunc(h.steps, isEntered)
 }
 
 // isInOrder reports whether changes follow each other in the order of their stamps where

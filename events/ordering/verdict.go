@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/billbus/billbus/events"
 )
 
 // This file chooses the event that holds the state in which the changes end, and asks
@@ -11,14 +13,39 @@ import (
 
 // decide compares states in full first. Where that does not give one path, the events
 // are of several versions, or lack items, and are compared by what they have in common.
+// If versions differ and there is no path at all, an event may be missing, or a field.
 func decide(facts []Fact) Verdict {
 	var v Verdict
 	for i, name := range comparisons(facts) {
 		h := newHistory(facts, name, i == 0)
 		var isClear bool
 		if v, isClear = h.verdict(); isClear {
-			break
+			return exceptHidden(v, h.facts)
 		}
+	}
+	if late := after(facts, newest(facts).Add(-horizon)); v.Ordering == Determined && !ofOneVersion(late) {
+		return ambiguous(v.Winner, "The events are of several API versions and do not follow each other as far as all of them show.")
+	}
+	return v
+}
+
+// exceptHidden is the verdict if events of several versions show the last state as far as
+// all versions go. One of an older version can be about something that this version does
+// not show, and be the last. And one that only shows a state can be older than its stamp
+// and than others that show more.
+func exceptHidden(v Verdict, facts []Fact) Verdict {
+	w, strictest, common := v.Winner, comparisons(facts)[0], comparisonOf(facts)
+	canBeLater := func(f Fact) bool {
+		if common(f.After) != common(w.After) || w.isSnapshot() && (w.Because == f.EventID || w.Moment.Sub(f.Moment) >= window) {
+			return false
+		}
+		s, ok := visitOf(f, common)
+		hidesChange := f.Type == events.StripeTypeUpdated && f.APIVersion < w.APIVersion && (!ok || s.from == s.to)
+		isStale := (w.isSnapshot() || w.isAnnouncement()) && f.isOfSameVersion(w) && strictest(f.After) != strictest(w.After)
+		return hidesChange || isStale
+	}
+	if !ofOneVersion(facts) && slices.ContainsFunc(facts, canBeLater) {
+		return ambiguous(w, w.EventID+" shows the last state, as do others, and API versions differ in what they show.")
 	}
 	return v
 }
@@ -185,15 +212,15 @@ func (h history) eventsAt(states []string) []Fact {
 // go. It compares those of the newest version in full, and reports whether that leaves
 // one state.
 func (h history) refine(end Fact) (winner Fact, isSure bool) {
-	state := h.name(end.After)
+	state, strictest := h.name(end.After), comparisons(h.facts)[0]
 	same := filter(h.facts, func(f Fact) bool { return h.name(f.After) == state })
 	if others := filter(same, func(f Fact) bool { return !f.First }); len(others) > 0 {
 		same = others
 	}
 	newer := slices.MaxFunc(same, func(a, b Fact) int { return strings.Compare(a.APIVersion, b.APIVersion) })
 	isNewer := func(f Fact) bool { return f.isSnapshot() || f.isOfSameVersion(newer) }
-	if w, ok := walkOf(stepsOf(distinctSteps(filter(h.facts, isNewer), inFull), inFull)); ok && !w.isLoop() {
-		if last := showingLast(same, w.end); len(last) > 0 {
+	if w, ok := walkOf(stepsOf(distinctSteps(filter(h.facts, isNewer), strictest), strictest)); ok && !w.isLoop() {
+		if last := showingLast(same, w, strictest); len(last) > 0 {
 			return latestSnapshot(last)
 		}
 	}
@@ -204,8 +231,8 @@ func (h history) refine(end Fact) (winner Fact, isSure bool) {
 		return winner, isSure && (winner.isSnapshot() || !hasTie(same, winner))
 	}
 	same = filter(same, isNewer)
-	if w, ok := walkOf(distinct(stepsOf(distinctSteps(same, inFull), inFull))); ok && !w.isLoop() {
-		return latestSnapshot(showingLast(same, w.end))
+	if w, ok := walkOf(distinct(stepsOf(distinctSteps(same, strictest), strictest))); ok && !w.isLoop() {
+		return latestSnapshot(showingLast(same, w, strictest))
 	}
 	winner, isSure = latestSnapshot(same)
 	return winner, isSure && (winner.isSnapshot() || !hasTie(same, winner))
@@ -224,17 +251,18 @@ func hasTie(facts []Fact, winner Fact) bool {
 	})
 }
 
-// showingLast returns the events that show a last state in full, and the snapshots that
-// were read because of them or later.
-func showingLast(facts []Fact, state string) []Fact {
-	last := filter(facts, func(f Fact) bool { return f.After.Full == state })
+// showingLast returns the events that show where a walk ends, and the snapshots that were
+// read because of them, or later and show no state that the walk has left.
+func showingLast(facts []Fact, w walk, name comparison) []Fact {
+	last := filter(facts, func(f Fact) bool { return name(f.After) == w.end })
 	if len(last) == 0 {
 		return nil
 	}
 	moment := newest(last)
 	return filter(facts, func(f Fact) bool {
 		isCause := func(o Fact) bool { return o.EventID == f.Because }
-		return f.After.Full == state || f.isSnapshot() && (f.Moment.After(moment) || slices.ContainsFunc(last, isCause))
+		isLater := f.Moment.After(moment) && !slices.Contains(w.states, name(f.After))
+		return name(f.After) == w.end || f.isSnapshot() && (isLater || slices.ContainsFunc(last, isCause))
 	})
 }
 
