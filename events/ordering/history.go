@@ -20,8 +20,11 @@ type history struct {
 	name comparison
 	// facts are the events within the horizon, and changes those that make a step.
 	facts, changes []Fact
-	// steps are the steps of all changes.
-	steps []step
+	// steps are the steps of all changes, and visited the states that these lead from or to.
+	steps   []step
+	visited map[string]bool
+	// byID has the facts by event id.
+	byID map[string]*Fact
 	// entry are the states in which the events before the horizon can end; nil if none
 	// is known.
 	entry []string
@@ -36,10 +39,21 @@ func newHistory(facts []Fact, name comparison, isFull bool) history {
 	h := history{name: name, facts: after(facts, start)}
 	h.changes = distinctSteps(h.facts, name)
 	h.steps = stepsOf(h.changes, name)
+	h.visited, h.byID = make(map[string]bool, len(h.steps)), make(map[string]*Fact, len(h.facts))
+	for _, s := range h.steps {
+		h.visited[s.from], h.visited[s.to] = true, true
+	}
+	for i := range h.facts {
+		h.byID[h.facts[i].EventID] = &h.facts[i]
+	}
 	before := notAfter(facts, start)
 	if isFull {
 		// Another version renders the same state in another way.
-		sameVersion := filter(before, func(f Fact) bool { return slices.ContainsFunc(h.facts, f.isOfSameVersion) })
+		versions := map[string]bool{}
+		for _, f := range h.facts {
+			versions[f.APIVersion] = true
+		}
+		sameVersion := filter(before, func(f Fact) bool { return versions[f.APIVersion] })
 		h.isEntryHidden = len(sameVersion) < len(before)
 		before = sameVersion
 	}
@@ -58,7 +72,7 @@ func distinctSteps(facts []Fact, name comparison) []Fact {
 		request string
 	}
 	seen := map[change]bool{}
-	facts = slices.SortedFunc(slices.Values(facts), compareAge)
+	facts = sorted(facts, compareAge)
 	return filter(facts, func(f Fact) bool {
 		s, ok := visitOf(f, name)
 		c := change{s, f.Request}
@@ -84,13 +98,7 @@ func statesAfter(facts []Fact, name comparison) []string {
 	if len(steps) > 0 {
 		return endsOfParts(steps)
 	}
-	var states []string
-	for _, f := range facts {
-		if state := name(f.After); !slices.Contains(states, state) {
-			states = append(states, state)
-		}
-	}
-	return states
+	return statesOf(facts, name)
 }
 
 // conclusion says in which states changes can end.
@@ -152,7 +160,8 @@ func (h history) canLackAnEvent(ends []string) bool {
 	if len(balance(h.steps)) > len(h.steps) {
 		return false
 	}
-	last := filter(h.changes, func(f Fact) bool { return f.Moment.Equal(newest(h.changes)) })
+	moment := newest(h.changes)
+	last := filter(h.changes, func(f Fact) bool { return f.Moment.Equal(moment) })
 	return !slices.Equal(endsOfParts(stepsOf(last, h.name)), ends)
 }
 
@@ -165,20 +174,20 @@ func (h history) dependsOnHiddenEntry() bool {
 
 // withoutRepeats drops changes that a group has twice, if no request tells the two apart.
 func (h history) withoutRepeats(groups [][]Fact) []Fact {
-	var kept []Fact
+	kept := make([]Fact, 0, len(h.changes))
 	for _, group := range groups {
 		steps := stepsOf(group, h.name)
 		if _, ok := walkOf(steps); ok {
 			kept = append(kept, group...)
 			continue
 		}
+		seen := map[step]bool{}
 		for i, f := range group {
-			isRepeat := false
-			for k := range i {
-				isRepeat = isRepeat || steps[k] == steps[i] && group[k].Request == "" && f.Request == ""
-			}
-			if !isRepeat {
+			if f.Request != "" || !seen[steps[i]] {
 				kept = append(kept, f)
+			}
+			if f.Request == "" {
+				seen[steps[i]] = true
 			}
 		}
 	}
@@ -249,7 +258,7 @@ func (h history) follow(groups [][]Fact, entry []string) (ends []string, ok bool
 // split sorts facts by moment and splits them where nothing happened for some time.
 func split(facts []Fact, gap time.Duration) [][]Fact {
 	var groups [][]Fact
-	for _, f := range slices.SortedFunc(slices.Values(facts), compareAge) {
+	for _, f := range sorted(facts, compareAge) {
 		last := len(groups) - 1
 		if last < 0 || f.Moment.Sub(groups[last][len(groups[last])-1].Moment) >= gap {
 			groups, last = append(groups, nil), last+1

@@ -54,7 +54,7 @@ func exceptHidden(v Verdict, facts []Fact) Verdict {
 func (h history) verdict() (v Verdict, isClear bool) {
 	others := h.unexplained()
 	if !slices.ContainsFunc(h.changes, func(f Fact) bool { return !f.First }) && len(others) > 0 {
-		return h.latestOf(h.eventsAt(h.statesOf(others)))
+		return h.latestOf(h.eventsAt(statesOf(others, h.name)))
 	}
 	if len(h.changes) == 0 {
 		return h.latestOf(h.eventsAt(statesAfter(lastSeconds(h.facts), h.name)))
@@ -143,11 +143,16 @@ func (h history) unexplained() []Fact {
 // way through one of them. What a snapshot shows was not left before the event that
 // caused it.
 func (h history) explains(f Fact) bool {
-	if isOnWay(h.steps, h.name(f.After)) {
-		cause := slices.IndexFunc(h.changes, func(o Fact) bool { return o.EventID == f.Because })
-		return cause < 0 || leads(h.steps, h.name(h.changes[cause].After), h.name(f.After))
+	if h.visited[h.name(f.After)] {
+		cause, ok := h.byID[f.Because]
+		return !ok || !h.isChange(*cause) || leads(h.steps, h.name(cause.After), h.name(f.After))
 	}
 	return slices.ContainsFunc(h.changes, func(change Fact) bool { return isBetween(f, change) })
+}
+
+func (h history) isChange(f Fact) bool {
+	_, ok := visitOf(f, h.name)
+	return ok
 }
 
 // laterThanChanges returns the events, of those that the changes do not explain, that
@@ -159,14 +164,14 @@ func (h history) laterThanChanges(unexplained []Fact, c conclusion) []Fact {
 }
 
 func (h history) isReadAfter(f Fact, c conclusion) bool {
-	cause := slices.IndexFunc(h.facts, func(o Fact) bool { return o.EventID == f.Because })
-	return cause >= 0 && len(c.ends) == 1 && h.name(h.facts[cause].After) == c.ends[0]
+	cause, ok := h.byID[f.Because]
+	return ok && len(c.ends) == 1 && h.name(cause.After) == c.ends[0]
 }
 
 // verdictWithout is the verdict if some events show states that the changes do not
 // explain. The latest wins. An announcement is no evidence of a change.
 func (h history) verdictWithout(later []Fact, c conclusion, of Verdict) Verdict {
-	ends := h.eventsAt(h.statesOf(later))
+	ends := h.eventsAt(statesOf(later, h.name))
 	if !slices.ContainsFunc(later, func(f Fact) bool { return h.isReadAfter(f, c) }) {
 		ends = append(ends, of.Winner)
 	}
@@ -177,11 +182,13 @@ func (h history) verdictWithout(later []Fact, c conclusion, of Verdict) Verdict 
 	return v
 }
 
-func (h history) statesOf(facts []Fact) []string {
+// statesOf returns the states that events show, each once.
+func statesOf(facts []Fact, name comparison) []string {
 	var states []string
+	seen := map[string]bool{}
 	for _, f := range facts {
-		if state := h.name(f.After); !slices.Contains(states, state) {
-			states = append(states, state)
+		if state := name(f.After); !seen[state] {
+			states, seen[state] = append(states, state), true
 		}
 	}
 	return states
@@ -219,12 +226,16 @@ func (h history) refine(end Fact) (winner Fact, isSure bool) {
 	}
 	newer := slices.MaxFunc(same, func(a, b Fact) int { return strings.Compare(a.APIVersion, b.APIVersion) })
 	isNewer := func(f Fact) bool { return f.isSnapshot() || f.isOfSameVersion(newer) }
+	cameBack := slices.ContainsFunc(h.steps, func(s step) bool { return s.from == state && s.to != state })
+	if cameBack && slices.ContainsFunc(same, func(f Fact) bool { return !isNewer(f) && f.Type == events.StripeTypeUpdated }) {
+		// The last visit can be in an older version, and differ in what it does not show.
+		return slices.MaxFunc(same, compareAge), false
+	}
 	if w, ok := walkOf(stepsOf(distinctSteps(filter(h.facts, isNewer), strictest), strictest)); ok && !w.isLoop() {
 		if last := showingLast(same, w, strictest); len(last) > 0 {
 			return latestSnapshot(last)
 		}
 	}
-	cameBack := slices.ContainsFunc(h.steps, func(s step) bool { return s.from == state && s.to != state })
 	if cameBack && !alikeOtherwise(filter(h.changes, isNewer), h.name) {
 		// An earlier visit to the state can have differed in what is not compared.
 		winner, isSure = latestSnapshot(same)

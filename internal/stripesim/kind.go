@@ -125,6 +125,10 @@ func SentKinds() []Kind {
 	})
 }
 
+// MayBeAmbiguous reports whether the events of some histories of a complete kind can also
+// be those of another, because stamps or renderings differ.
+func (k Kind) MayBeAmbiguous() bool { return k.has(Late) || k.has(TwoVersions) }
+
 // ending is how the histories of one kind end.
 type ending struct {
 	kind  Kind

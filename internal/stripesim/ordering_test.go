@@ -158,9 +158,8 @@ func checkVerdict(t *testing.T, s subscription, v ordering.Verdict) {
 	t.Helper()
 	complete := isComplete(s.kind)
 	isAmbiguous := v.Ordering == ordering.Ambiguous
-	isUncertain := s.kind == stripesim.TwoVersions || s.kind == stripesim.Late
 	switch {
-	case complete && s.open != isAmbiguous && !isUncertain:
+	case complete && s.open != isAmbiguous && !s.kind.MayBeAmbiguous():
 		t.Errorf("got %s: %s\n%s", v.Ordering, v.Explanation, s)
 	case complete && !s.open && !isAmbiguous && !slices.Contains(s.truth, s.states[v.Winner.EventID]):
 		t.Errorf("got %s, want %s: %s\n%s", s.states[v.Winner.EventID], s.truth[0], v.Explanation, s)
