@@ -272,7 +272,10 @@ func naive(arrival []ordering.Fact, replaces func(arrived, state ordering.Fact) 
 // tally counts verdicts on the histories of one kind.
 type tally struct {
 	histories, wrong, ambiguous, wrongDetermined int
-	others                                       []int // how often each alternative is wrong
+	// unknown is how often the verdict is ambiguous although nothing is missing or doubled and
+	// one end is possible; alike how often a wrong one fits a complete history.
+	unknown, alike int
+	others         []int // how often each alternative is wrong
 }
 
 func (c *tally) add(s subscription, v ordering.Verdict, arrival []ordering.Fact) {
@@ -280,7 +283,10 @@ func (c *tally) add(s subscription, v ordering.Verdict, arrival []ordering.Fact)
 	isRight := s.isRight(v.Winner)
 	c.wrong += count(!isRight)
 	c.ambiguous += count(v.Ordering == ordering.Ambiguous)
-	c.wrongDetermined += count(!isRight && v.Ordering == ordering.Determined)
+	isWrong := !isRight && v.Ordering == ordering.Determined
+	c.wrongDetermined += count(isWrong)
+	c.unknown += count(v.Ordering == ordering.Ambiguous && isComplete(s.kind) && !s.open)
+	c.alike += count(isWrong && canEndIn(s.facts, v.Winner.After))
 	for i, rule := range alternatives {
 		c.others[i] += count(!s.isRight(naive(arrival, rule.replaces)))
 	}
@@ -291,13 +297,15 @@ func (c *tally) include(more *tally) {
 	c.wrong += more.wrong
 	c.ambiguous += more.ambiguous
 	c.wrongDetermined += more.wrongDetermined
+	c.unknown += more.unknown
+	c.alike += more.alike
 	for i, n := range more.others {
 		c.others[i] += n
 	}
 }
 
 func (c *tally) row(name string) []any {
-	cells := []any{name, c.histories - c.wrong, c.wrong, share(c.ambiguous, c.histories), c.wrongDetermined}
+	cells := []any{name, c.histories - c.wrong, c.wrong, share(c.ambiguous, c.histories), c.unknown, c.wrongDetermined, c.alike}
 	for _, n := range c.others {
 		cells = append(cells, fmt.Sprintf("%d %%", percent(n, c.histories)))
 	}
@@ -324,7 +332,7 @@ func table(counts map[stripesim.Kind]*tally) string {
 		}
 		_, _ = fmt.Fprintln(w, "|")
 	}
-	header := []any{"kind", "right", "wrong", "`ambiguous`", "wrong, but `determined`"}
+	header := []any{"kind", "right", "wrong", "`ambiguous`", "though one end is possible", "wrong, but `determined`", "as in a complete history"}
 	for _, rule := range alternatives {
 		header = append(header, rule.name)
 	}
