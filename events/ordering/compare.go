@@ -24,7 +24,7 @@ func comparisons(facts []Fact) []comparison {
 	if ofOneVersion(facts) {
 		return []comparison{strictest}
 	}
-	return []comparison{strictest, byFields(facts, oldest(facts)), byFields(facts, "")}
+	return []comparison{strictest, byFields(facts, oldest(facts)), byFields(facts, min(oldest(facts), sinceItems))}
 }
 
 // comparisonOf compares states by what every event shows.
