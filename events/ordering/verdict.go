@@ -41,7 +41,8 @@ func exceptHidden(v Verdict, facts []Fact) Verdict {
 		}
 		s, ok := visitOf(f, common)
 		hidesChange := f.Type == events.StripeTypeUpdated && f.APIVersion < w.APIVersion && (!ok || s.from == s.to)
-		isStale := (w.isSnapshot() || w.isAnnouncement()) && f.isOfSameVersion(w) && strictest(f.After) != strictest(w.After)
+		isOther := f.APIVersion > w.APIVersion || f.isOfSameVersion(w) && strictest(f.After) != strictest(w.After)
+		isStale := (w.isSnapshot() || w.isAnnouncement()) && isOther
 		return hidesChange || isStale
 	}
 	if !ofOneVersion(facts) && slices.ContainsFunc(facts, canBeLater) {

@@ -95,8 +95,7 @@ func (l *tale) add(e telling) telling {
 	return e
 }
 
-// change changes one or two things, each of which takes one of few values, so that states
-// come back. An event or a snapshot may show the state before, half way or after.
+// change changes one or two things. Each takes one of few values, so that states come back. An event or a snapshot may show the state before, half way or after.
 func (l *tale) change() telling {
 	was := l.state
 	for reflect.DeepEqual(was, l.state) {
