@@ -24,7 +24,7 @@ func comparisons(facts []Fact) []comparison {
 	if ofOneVersion(facts) {
 		return []comparison{strictest}
 	}
-	return []comparison{strictest, byFields(facts, oldest(facts)), byFields(facts, "")}
+	return []comparison{strictest, byFields(facts, oldest(facts)), byFields(facts, min(oldest(facts), sinceItems))}
 }
 
 // comparisonOf compares states by what every event shows.
@@ -77,16 +77,21 @@ func fieldsSince(version string, facts []Fact) (places []int, ok bool) {
 // isBetween reports whether a state is half way through a change: each field has the
 // value of before or after the change.
 func isBetween(shown, change Fact) bool {
-	if change.Before == (Digest{}) {
+	if change.Before == (Digest{}) || !shown.hasFields() || !change.hasFields() {
 		return false
 	}
 	version := newestVersion
 	if !shown.isOfSameVersion(change) {
 		version = min(shown.APIVersion, change.APIVersion)
 	}
-	places, ok := fieldsSince(version, []Fact{shown, change})
-	return ok && !slices.ContainsFunc(places, func(i int) bool {
-		got := shown.After.at(i)
-		return got != change.Before.at(i) && got != change.After.at(i)
-	})
+	isPartial := shown.isTruncated() || change.isTruncated()
+	for i, f := range fields {
+		if f.since > version || isPartial && f.isOfItems() {
+			continue
+		}
+		if got := shown.After.at(i); got != change.Before.at(i) && got != change.After.at(i) {
+			return false
+		}
+	}
+	return true
 }

@@ -27,6 +27,10 @@ type field struct {
 // newestVersion is later than any API version.
 const newestVersion = "~"
 
+// sinceItems is later than the versions of events from before subscriptions had items, and
+// earlier than all others.
+const sinceItems = "2018"
+
 const (
 	items       = "items"
 	itemDetails = "item details"
@@ -42,10 +46,10 @@ func (f field) isOfItems() bool { return f.name == items || f.name == itemDetail
 var since = map[string]string{
 	"status": "", "customer_id": "", "livemode": "", "account_id": "", "metadata": "", items: "",
 	"cancel_at_period_end": "", "canceled_at": "", "ended_at": "", "trial_start": "", "trial_end": "",
-	"current_period_start": "", "current_period_end": "", "cancel_at": "", "pause_collection": "",
-	"default_payment_method_id": "", "latest_invoice_id": "",
+	"current_period_start": "", "current_period_end": "", "cancel_at": sinceItems, "pause_collection": sinceItems,
 	"collection_method": "2020-08-27", "start_date": "2020-08-27", "billing_cycle_anchor": "2020-08-27",
 	"created": "2020-08-27", "days_until_due": "2020-08-27", "default_source_id": "2020-08-27",
+	"default_payment_method_id": sinceItems, "latest_invoice_id": sinceItems,
 	"schedule_id": "2020-08-27", "test_clock_id": "2020-08-27", "discounts": "2020-08-27",
 	"pending_update": "2020-08-27", "currency": "2020-08-27",
 	"description": "2023-10-16", "trial_end_behavior": "2023-10-16", "cancellation_details": "2023-10-16",

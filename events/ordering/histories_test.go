@@ -69,11 +69,14 @@ func (h *history) add(f ordering.Fact) {
 	h.facts = append(h.facts, f)
 }
 
+// horizon is from where on stamps do not order changes.
+const horizon = 31 * time.Second
+
 // possibleEnds tries all orders in which the events can have happened, and returns the
-// states in which they can end. The created event is first, the other stamps do not go
-// back, every event begins in the state in which the one before ended, and a change with
-// two events counts once. What markers show can be older than their stamps, so they count
-// only before the first change.
+// states in which they can end. The created event is first, and stamps order events only
+// before and after the horizon. Every event begins in the state in which the one before
+// ended, and a change with two events counts once. What markers show can be older than
+// their stamps, so they count only if no change is known within the horizon, or before it.
 func possibleEnds(facts []ordering.Fact) []string {
 	var changes []ordering.Fact
 	for _, f := range withoutLateMarkers(facts) {
@@ -93,28 +96,38 @@ func possibleEnds(facts []ordering.Fact) []string {
 	return slices.Sorted(slices.Values(states))
 }
 
+func newest(facts []ordering.Fact) time.Time {
+	return slices.MaxFunc(facts, func(a, b ordering.Fact) int { return a.Moment.Compare(b.Moment) }).Moment
+}
+
 func withoutLateMarkers(facts []ordering.Fact) []ordering.Fact {
+	start := newest(facts).Add(-horizon)
 	isMarker := func(f ordering.Fact) bool { return f.Before == (ordering.Digest{}) && !f.First }
-	newest := slices.MaxFunc(facts, func(a, b ordering.Fact) int { return a.Moment.Compare(b.Moment) }).Moment
-	changes := slices.DeleteFunc(slices.Clone(facts), func(f ordering.Fact) bool { return isMarker(f) || newest.Sub(f.Moment) >= 30*time.Second })
-	if len(changes) == 0 {
+	isLate := func(f ordering.Fact) bool { return f.Moment.After(start) }
+	if !slices.ContainsFunc(facts, func(f ordering.Fact) bool { return !isMarker(f) && isLate(f) }) {
 		return facts
 	}
-	first := slices.MinFunc(changes, func(a, b ordering.Fact) int { return a.Moment.Compare(b.Moment) })
-	return slices.DeleteFunc(slices.Clone(facts), func(f ordering.Fact) bool { return isMarker(f) && !f.Moment.Before(first.Moment) })
+	return slices.DeleteFunc(slices.Clone(facts), func(f ordering.Fact) bool { return isMarker(f) && isLate(f) })
 }
 
 func walk(rest []ordering.Fact, last *ordering.Fact, ends map[string]bool) {
 	if len(rest) == 0 {
 		ends[last.After.Full] = true
+		return
 	}
 	for i, f := range rest {
-		isNext := f.First || !slices.ContainsFunc(rest, func(o ordering.Fact) bool { return o.First || o.Moment.Before(f.Moment) })
+		isNext := f.First || !slices.ContainsFunc(rest, func(o ordering.Fact) bool { return o.First || isBefore(o, f, newest(rest)) })
 		follows := last == nil || !f.First && (f.After == last.After && f.Before == ordering.Digest{} || f.Before == last.After)
 		if isNext && follows {
 			walk(slices.Delete(slices.Clone(rest), i, i+1), &f, ends)
 		}
 	}
+}
+
+// isBefore reports whether stamps alone put an event before another.
+func isBefore(a, b ordering.Fact, newest time.Time) bool {
+	start := newest.Add(-horizon)
+	return a.Moment.Before(b.Moment) && !a.Moment.After(start)
 }
 
 func line(facts []ordering.Fact) string {

@@ -20,11 +20,16 @@ type history struct {
 	name comparison
 	// facts are the events within the horizon, and changes those that make a step.
 	facts, changes []Fact
-	// steps are the steps of all changes.
-	steps []step
+	// steps are the steps of all changes, and visited the states that these lead from or to.
+	steps   []step
+	visited map[string]bool
+	// byID has the facts by event id.
+	byID map[string]*Fact
 	// entry are the states in which the events before the horizon can end; nil if none
 	// is known.
 	entry []string
+	// before are the steps of these events.
+	before []step
 	// isEntryHidden is true if the events before the horizon cannot be compared.
 	isEntryHidden bool
 }
@@ -34,13 +39,25 @@ func newHistory(facts []Fact, name comparison, isFull bool) history {
 	h := history{name: name, facts: after(facts, start)}
 	h.changes = distinctSteps(h.facts, name)
 	h.steps = stepsOf(h.changes, name)
+	h.visited, h.byID = make(map[string]bool, len(h.steps)), make(map[string]*Fact, len(h.facts))
+	for _, s := range h.steps {
+		h.visited[s.from], h.visited[s.to] = true, true
+	}
+	for i := range h.facts {
+		h.byID[h.facts[i].EventID] = &h.facts[i]
+	}
 	before := notAfter(facts, start)
 	if isFull {
 		// Another version renders the same state in another way.
-		sameVersion := filter(before, func(f Fact) bool { return slices.ContainsFunc(h.facts, f.isOfSameVersion) })
+		versions := map[string]bool{}
+		for _, f := range h.facts {
+			versions[f.APIVersion] = true
+		}
+		sameVersion := filter(before, func(f Fact) bool { return versions[f.APIVersion] })
 		h.isEntryHidden = len(sameVersion) < len(before)
 		before = sameVersion
 	}
+	h.before = stepsOf(distinctSteps(before, name), name)
 	h.entry = statesAfter(before, name)
 	return h
 }
@@ -55,7 +72,7 @@ func distinctSteps(facts []Fact, name comparison) []Fact {
 		request string
 	}
 	seen := map[change]bool{}
-	facts = slices.SortedFunc(slices.Values(facts), compareAge)
+	facts = sorted(facts, compareAge)
 	return filter(facts, func(f Fact) bool {
 		s, ok := visitOf(f, name)
 		c := change{s, f.Request}
@@ -81,13 +98,7 @@ func statesAfter(facts []Fact, name comparison) []string {
 	if len(steps) > 0 {
 		return endsOfParts(steps)
 	}
-	var states []string
-	for _, f := range facts {
-		if state := name(f.After); !slices.Contains(states, state) {
-			states = append(states, state)
-		}
-	}
-	return states
+	return statesOf(facts, name)
 }
 
 // conclusion says in which states changes can end.
@@ -101,27 +112,57 @@ type conclusion struct {
 	apart bool
 }
 
-// conclude finds out in which state the changes end. If they follow each other in the
-// order of their stamps, that order holds. If not, stamps can lie by seconds: the
-// changes may be one path in another order. Or a change has two events.
+// conclude finds out in which state the changes end. If they are one path, it holds, in
+// whatever order they are stamped, since stamps can lie by seconds. If they are not in the
+// order of their stamps, another history can be as likely: a change has two events, or the
+// path comes through a state again and an event is missing.
 func (h history) conclude() conclusion {
-	groups := split(h.changes, window)
-	if ends, ok := h.follow(groups, h.entry); ok {
-		return conclusion{ends: ends, isClear: len(ends) == 1 && !h.dependsOnHiddenEntry()}
+	ends, isPath := leave(h.steps, h.entry)
+	if isPath && h.isInOrder(window) {
+		isDoubtful := !h.isInOrder(1) && h.canLackAnEvent(ends)
+		return conclusion{ends: ends, isClear: len(ends) == 1 && !h.dependsOnHiddenEntry(), isDoubtful: isDoubtful}
 	}
 	once := h
-	once.changes = h.withoutRepeats(groups)
+	once.changes = h.withoutRepeats(split(h.changes, window))
 	once.steps = stepsOf(once.changes, h.name)
 	onceEnds, isOnce := once.follow(split(once.changes, window), h.entry)
 	isOnce = isOnce && len(once.changes) < len(h.changes)
-	ends, isPath := leave(h.steps, h.entry)
 	switch {
 	case isPath:
 		return conclusion{ends: ends, isClear: len(ends) == 1, isDoubtful: isOnce && !slices.Equal(ends, onceEnds)}
 	case isOnce:
 		return conclusion{ends: onceEnds, isClear: len(onceEnds) == 1}
 	}
+	if ends, ok := h.leaveFromBefore(); ok {
+		return conclusion{ends: ends, isClear: true}
+	}
 	return once.concludeWithGap()
+}
+
+// leaveFromBefore returns the end of the changes if they are one path with those before
+// the horizon. This is so if a change before these is stamped late, within the horizon.
+func (h history) leaveFromBefore() (ends []string, ok bool) {
+	ends, ok = leave(slices.Concat(h.before, h.steps), nil)
+	isEntered := func(s step) bool { return s.to == ends[0] }
+	return ends, ok && len(ends) == 1 && slices.ContainsFunc(h.steps, isEntered)
+}
+
+// isInOrder reports whether changes follow each other in the order of their stamps where
+// these are some time apart.
+func (h history) isInOrder(gap time.Duration) bool {
+	_, ok := h.follow(split(h.changes, gap), h.entry)
+	return ok
+}
+
+// canLackAnEvent reports whether the latest changes lead elsewhere than all together, and
+// these come through a state again. Then an event may be missing before the latest.
+func (h history) canLackAnEvent(ends []string) bool {
+	if len(balance(h.steps)) > len(h.steps) {
+		return false
+	}
+	moment := newest(h.changes)
+	last := filter(h.changes, func(f Fact) bool { return f.Moment.Equal(moment) })
+	return !slices.Equal(endsOfParts(stepsOf(last, h.name)), ends)
 }
 
 // dependsOnHiddenEntry reports whether the changes form a loop, which ends where it began,
@@ -133,20 +174,20 @@ func (h history) dependsOnHiddenEntry() bool {
 
 // withoutRepeats drops changes that a group has twice, if no request tells the two apart.
 func (h history) withoutRepeats(groups [][]Fact) []Fact {
-	var kept []Fact
+	kept := make([]Fact, 0, len(h.changes))
 	for _, group := range groups {
 		steps := stepsOf(group, h.name)
 		if _, ok := walkOf(steps); ok {
 			kept = append(kept, group...)
 			continue
 		}
+		seen := map[step]bool{}
 		for i, f := range group {
-			isRepeat := false
-			for k := range i {
-				isRepeat = isRepeat || steps[k] == steps[i] && group[k].Request == "" && f.Request == ""
-			}
-			if !isRepeat {
+			if f.Request != "" || !seen[steps[i]] {
 				kept = append(kept, f)
+			}
+			if f.Request == "" {
+				seen[steps[i]] = true
 			}
 		}
 	}
@@ -206,11 +247,7 @@ func (h history) follow(groups [][]Fact, entry []string) (ends []string, ok bool
 		if !ok {
 			return nil, false
 		}
-		if w.isLoop() && len(entry) != 1 {
-			entry = h.aroundLoop(group, w, entry)
-		} else {
-			entry, ok = w.leave(entry)
-		}
+		entry, ok = w.leave(entry)
 		if !ok || len(entry) == 0 {
 			return nil, false
 		}
@@ -218,43 +255,10 @@ func (h history) follow(groups [][]Fact, entry []string) (ends []string, ok bool
 	return entry, true
 }
 
-// aroundLoop returns the states in which a loop can end if it is not known in which state
-// it began. An event before it can show that state. Or else the loop is followed moment by
-// moment. A loop within one moment can end in each of its states.
-func (h history) aroundLoop(group []Fact, w walk, entry []string) []string {
-	if shown := h.shownFirst(group, w, entry); len(shown) > 0 {
-		return shown
-	}
-	if moments := split(group, 1); len(moments) > 1 {
-		if ends, ok := h.follow(moments, entry); ok {
-			return ends
-		}
-	}
-	ends, _ := w.leave(entry)
-	return ends
-}
-
-// shownFirst returns the states in which the first changes can begin, by the latest events
-// before them.
-func (h history) shownFirst(group []Fact, w walk, entry []string) []string {
-	first := group[0].Moment
-	if slices.ContainsFunc(h.changes, func(f Fact) bool { return f.Moment.Before(first) }) {
-		return nil
-	}
-	shown := filter(h.facts, func(f Fact) bool { return f.Moment.Before(first) })
-	if len(shown) == 0 {
-		return nil
-	}
-	states := statesAfter(after(shown, newest(shown).Add(-1)), h.name)
-	return slices.DeleteFunc(states, func(state string) bool {
-		return !slices.Contains(w.states, state) || entry != nil && !slices.Contains(entry, state)
-	})
-}
-
 // split sorts facts by moment and splits them where nothing happened for some time.
 func split(facts []Fact, gap time.Duration) [][]Fact {
 	var groups [][]Fact
-	for _, f := range slices.SortedFunc(slices.Values(facts), compareAge) {
+	for _, f := range sorted(facts, compareAge) {
 		last := len(groups) - 1
 		if last < 0 || f.Moment.Sub(groups[last][len(groups[last])-1].Moment) >= gap {
 			groups, last = append(groups, nil), last+1

@@ -162,12 +162,20 @@ func isOnWay(steps []step, state string) bool {
 
 // leads reports whether steps lead from one state to another, or the states are one.
 func leads(steps []step, from, to string) bool {
-	reached := map[string]bool{from: true}
-	for grown := true; grown; {
-		grown = false
-		for _, s := range steps {
-			if reached[s.from] && !reached[s.to] {
-				reached[s.to], grown = true, true
+	if from == to {
+		return true
+	}
+	next := map[string][]string{}
+	for _, s := range steps {
+		next[s.from] = append(next[s.from], s.to)
+	}
+	reached, open := map[string]bool{from: true}, []string{from}
+	for len(open) > 0 && !reached[to] {
+		var state string
+		state, open = open[len(open)-1], open[:len(open)-1]
+		for _, after := range next[state] {
+			if !reached[after] {
+				reached[after], open = true, append(open, after)
 			}
 		}
 	}

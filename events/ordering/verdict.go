@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/billbus/billbus/events"
 )
 
 // This file chooses the event that holds the state in which the changes end, and asks
@@ -11,14 +13,40 @@ import (
 
 // decide compares states in full first. Where that does not give one path, the events
 // are of several versions, or lack items, and are compared by what they have in common.
+// If versions differ and there is no path at all, an event may be missing, or a field.
 func decide(facts []Fact) Verdict {
 	var v Verdict
 	for i, name := range comparisons(facts) {
 		h := newHistory(facts, name, i == 0)
 		var isClear bool
 		if v, isClear = h.verdict(); isClear {
-			break
+			return exceptHidden(v, h.facts)
 		}
+	}
+	if late := after(facts, newest(facts).Add(-horizon)); v.Ordering == Determined && !ofOneVersion(late) {
+		return ambiguous(v.Winner, "The events are of several API versions and do not follow each other as far as all of them show.")
+	}
+	return v
+}
+
+// exceptHidden is the verdict if events of several versions show the last state as far as
+// all versions go. One of an older version can be about something that this version does
+// not show, and be the last. And one that only shows a state can be older than its stamp
+// and than others that show more.
+func exceptHidden(v Verdict, facts []Fact) Verdict {
+	w, strictest, common := v.Winner, comparisons(facts)[0], comparisonOf(facts)
+	canBeLater := func(f Fact) bool {
+		if common(f.After) != common(w.After) || w.isSnapshot() && (w.Because == f.EventID || w.Moment.Sub(f.Moment) >= window) {
+			return false
+		}
+		s, ok := visitOf(f, common)
+		hidesChange := f.Type == events.StripeTypeUpdated && f.APIVersion < w.APIVersion && (!ok || s.from == s.to)
+		isOther := f.APIVersion > w.APIVersion || f.isOfSameVersion(w) && strictest(f.After) != strictest(w.After)
+		isStale := (w.isSnapshot() || w.isAnnouncement()) && isOther
+		return hidesChange || isStale
+	}
+	if !ofOneVersion(facts) && slices.ContainsFunc(facts, canBeLater) {
+		return ambiguous(w, w.EventID+" shows the last state, as do others, and API versions differ in what they show.")
 	}
 	return v
 }
@@ -27,7 +55,7 @@ func decide(facts []Fact) Verdict {
 func (h history) verdict() (v Verdict, isClear bool) {
 	others := h.unexplained()
 	if !slices.ContainsFunc(h.changes, func(f Fact) bool { return !f.First }) && len(others) > 0 {
-		return h.latestOf(h.eventsAt(h.statesOf(others)))
+		return h.latestOf(h.eventsAt(statesOf(others, h.name)))
 	}
 	if len(h.changes) == 0 {
 		return h.latestOf(h.eventsAt(statesAfter(lastSeconds(h.facts), h.name)))
@@ -48,7 +76,7 @@ func (h history) verdictOn(c conclusion) Verdict {
 		v, _ := h.latestOf(ends)
 		return v
 	case len(ends) > 1:
-		return greatestID(ends, len(h.facts))
+		return circular(ends, len(h.facts))
 	case c.isDoubtful:
 		return ambiguous(ends[0], fmt.Sprintf("The changes end in %s if only stamps are wrong, and maybe elsewhere if an event is missing.", ends[0].EventID))
 	}
@@ -85,9 +113,9 @@ func (h history) latestOf(ends []Fact) (Verdict, bool) {
 	return ambiguous(winner, fmt.Sprintf("%d events of %s do not follow each other; %s was taken by its type and id.", ties, stamp(winner), winner.EventID)), false
 }
 
-func greatestID(ends []Fact, events int) Verdict {
-	winner := slices.MaxFunc(ends, compareIDs)
-	return ambiguous(winner, fmt.Sprintf("%d events lead round in a circle, and %s has the greatest id.", events, winner.EventID))
+func circular(ends []Fact, events int) Verdict {
+	winner := slices.MaxFunc(ends, compareAge)
+	return ambiguous(winner, fmt.Sprintf("%d events lead round in a circle, and nothing says where it began; %s was taken by its stamp and id.", events, winner.EventID))
 }
 
 // candidates drops the event that created the subscription if there is another, and
@@ -116,11 +144,16 @@ func (h history) unexplained() []Fact {
 // way through one of them. What a snapshot shows was not left before the event that
 // caused it.
 func (h history) explains(f Fact) bool {
-	if isOnWay(h.steps, h.name(f.After)) {
-		cause := slices.IndexFunc(h.changes, func(o Fact) bool { return o.EventID == f.Because })
-		return cause < 0 || leads(h.steps, h.name(h.changes[cause].After), h.name(f.After))
+	if h.visited[h.name(f.After)] {
+		cause, ok := h.byID[f.Because]
+		return !ok || !h.isChange(*cause) || leads(h.steps, h.name(cause.After), h.name(f.After))
 	}
 	return slices.ContainsFunc(h.changes, func(change Fact) bool { return isBetween(f, change) })
+}
+
+func (h history) isChange(f Fact) bool {
+	_, ok := visitOf(f, h.name)
+	return ok
 }
 
 // laterThanChanges returns the events, of those that the changes do not explain, that
@@ -132,14 +165,14 @@ func (h history) laterThanChanges(unexplained []Fact, c conclusion) []Fact {
 }
 
 func (h history) isReadAfter(f Fact, c conclusion) bool {
-	cause := slices.IndexFunc(h.facts, func(o Fact) bool { return o.EventID == f.Because })
-	return cause >= 0 && len(c.ends) == 1 && h.name(h.facts[cause].After) == c.ends[0]
+	cause, ok := h.byID[f.Because]
+	return ok && len(c.ends) == 1 && h.name(cause.After) == c.ends[0]
 }
 
 // verdictWithout is the verdict if some events show states that the changes do not
 // explain. The latest wins. An announcement is no evidence of a change.
 func (h history) verdictWithout(later []Fact, c conclusion, of Verdict) Verdict {
-	ends := h.eventsAt(h.statesOf(later))
+	ends := h.eventsAt(statesOf(later, h.name))
 	if !slices.ContainsFunc(later, func(f Fact) bool { return h.isReadAfter(f, c) }) {
 		ends = append(ends, of.Winner)
 	}
@@ -150,11 +183,13 @@ func (h history) verdictWithout(later []Fact, c conclusion, of Verdict) Verdict 
 	return v
 }
 
-func (h history) statesOf(facts []Fact) []string {
+// statesOf returns the states that events show, each once.
+func statesOf(facts []Fact, name comparison) []string {
 	var states []string
+	seen := map[string]bool{}
 	for _, f := range facts {
-		if state := h.name(f.After); !slices.Contains(states, state) {
-			states = append(states, state)
+		if state := name(f.After); !seen[state] {
+			states, seen[state] = append(states, state), true
 		}
 	}
 	return states
@@ -185,27 +220,31 @@ func (h history) eventsAt(states []string) []Fact {
 // go. It compares those of the newest version in full, and reports whether that leaves
 // one state.
 func (h history) refine(end Fact) (winner Fact, isSure bool) {
-	state := h.name(end.After)
+	state, strictest := h.name(end.After), comparisons(h.facts)[0]
 	same := filter(h.facts, func(f Fact) bool { return h.name(f.After) == state })
 	if others := filter(same, func(f Fact) bool { return !f.First }); len(others) > 0 {
 		same = others
 	}
 	newer := slices.MaxFunc(same, func(a, b Fact) int { return strings.Compare(a.APIVersion, b.APIVersion) })
 	isNewer := func(f Fact) bool { return f.isSnapshot() || f.isOfSameVersion(newer) }
-	if w, ok := walkOf(stepsOf(distinctSteps(filter(h.facts, isNewer), inFull), inFull)); ok && !w.isLoop() {
-		if last := showingLast(same, w.end); len(last) > 0 {
+	cameBack := slices.ContainsFunc(h.steps, func(s step) bool { return s.from == state && s.to != state })
+	if cameBack && slices.ContainsFunc(same, func(f Fact) bool { return !isNewer(f) && f.Type == events.StripeTypeUpdated }) {
+		// The last visit can be in an older version, and differ in what it does not show.
+		return slices.MaxFunc(same, compareAge), false
+	}
+	if w, ok := walkOf(stepsOf(distinctSteps(filter(h.facts, isNewer), strictest), strictest)); ok && !w.isLoop() {
+		if last := showingLast(same, w, strictest); len(last) > 0 {
 			return latestSnapshot(last)
 		}
 	}
-	cameBack := slices.ContainsFunc(h.steps, func(s step) bool { return s.from == state && s.to != state })
 	if cameBack && !alikeOtherwise(filter(h.changes, isNewer), h.name) {
 		// An earlier visit to the state can have differed in what is not compared.
 		winner, isSure = latestSnapshot(same)
 		return winner, isSure && (winner.isSnapshot() || !hasTie(same, winner))
 	}
 	same = filter(same, isNewer)
-	if w, ok := walkOf(distinct(stepsOf(distinctSteps(same, inFull), inFull))); ok && !w.isLoop() {
-		return latestSnapshot(showingLast(same, w.end))
+	if w, ok := walkOf(distinct(stepsOf(distinctSteps(same, strictest), strictest))); ok && !w.isLoop() {
+		return latestSnapshot(showingLast(same, w, strictest))
 	}
 	winner, isSure = latestSnapshot(same)
 	return winner, isSure && (winner.isSnapshot() || !hasTie(same, winner))
@@ -224,17 +263,18 @@ func hasTie(facts []Fact, winner Fact) bool {
 	})
 }
 
-// showingLast returns the events that show a last state in full, and the snapshots that
-// were read because of them or later.
-func showingLast(facts []Fact, state string) []Fact {
-	last := filter(facts, func(f Fact) bool { return f.After.Full == state })
+// showingLast returns the events that show where a walk ends, and the snapshots that were
+// read because of them, or later and show no state that the walk has left.
+func showingLast(facts []Fact, w walk, name comparison) []Fact {
+	last := filter(facts, func(f Fact) bool { return name(f.After) == w.end })
 	if len(last) == 0 {
 		return nil
 	}
 	moment := newest(last)
 	return filter(facts, func(f Fact) bool {
 		isCause := func(o Fact) bool { return o.EventID == f.Because }
-		return f.After.Full == state || f.isSnapshot() && (f.Moment.After(moment) || slices.ContainsFunc(last, isCause))
+		isLater := f.Moment.After(moment) && !slices.Contains(w.states, name(f.After))
+		return name(f.After) == w.end || f.isSnapshot() && (isLater || slices.ContainsFunc(last, isCause))
 	})
 }
 

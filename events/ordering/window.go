@@ -9,8 +9,9 @@ import (
 const (
 	// window is how far apart events can be whose stamps do not order them.
 	window = 2 * time.Second
-	// horizon is how far apart events can be that states order if stamps do not.
-	horizon = 30 * time.Second
+	// horizon is how far apart events can be that states order if stamps do not. Stamps
+	// that are 30 s late, in whole seconds, are within it.
+	horizon = 31 * time.Second
 	// maxRelevant bounds the size of a record. It is far more than Stripe sends about one
 	// subscription within the horizon.
 	maxRelevant = 1000
@@ -43,8 +44,7 @@ func latest(facts []Fact, n int) []Fact {
 	if len(facts) <= n {
 		return facts
 	}
-	sorted := slices.SortedFunc(slices.Values(facts), func(a, b Fact) int { return cmp.Or(compareMoments(b, a), compareIDs(b, a)) })
-	return sorted[:n]
+	return sorted(facts, func(a, b Fact) int { return cmp.Or(compareMoments(b, a), compareIDs(b, a)) })[:n]
 }
 
 // splitCreated parts the events that created the subscription from the others.
@@ -79,7 +79,7 @@ func createdFirst(facts []Fact) []Fact {
 // distinctByID keeps one fact of each event. If an event is known in two versions, the
 // newer one counts, whatever the order in which they are given.
 func distinctByID(facts []Fact) []Fact {
-	facts = slices.SortedFunc(slices.Values(facts), func(a, b Fact) int { return cmp.Or(compareIDs(a, b), compareRenderings(b, a)) })
+	facts = sorted(facts, func(a, b Fact) int { return cmp.Or(compareIDs(a, b), compareRenderings(b, a)) })
 	return slices.CompactFunc(facts, func(a, b Fact) bool { return a.EventID == b.EventID })
 }
 
@@ -104,12 +104,23 @@ func notAfter(facts []Fact, t time.Time) []Fact {
 	return filter(facts, func(f Fact) bool { return !f.Moment.After(t) })
 }
 
+// sorted returns the facts in some order, and leaves the given list as it is.
+func sorted(facts []Fact, compare func(a, b Fact) int) []Fact {
+	facts = slices.Clone(facts)
+	slices.SortFunc(facts, compare)
+	return facts
+}
+
 func filter(facts []Fact, keep func(Fact) bool) []Fact {
 	var kept []Fact
-	for _, f := range facts {
-		if keep(f) {
-			kept = append(kept, f)
+	for i, f := range facts {
+		if !keep(f) {
+			continue
 		}
+		if kept == nil {
+			kept = make([]Fact, 0, len(facts)-i)
+		}
+		kept = append(kept, f)
 	}
 	return kept
 }

@@ -107,9 +107,6 @@ func Kinds() []Kind {
 func Combinations() []Kind {
 	var kinds []Kind
 	for _, base := range Kinds()[:slices.Index(Kinds(), DoubledSilently)] {
-		if base == OpenCircle {
-			continue
-		}
 		all := base
 		for _, trait := range traits() {
 			kinds = append(kinds, base+"+"+trait)
@@ -127,6 +124,10 @@ func SentKinds() []Kind {
 		return slices.Contains([]Kind{DoubledSilently, LostMarker, LostSnapshot, Lost, StaleSnapshot, Truncated}, k)
 	})
 }
+
+// MayBeAmbiguous reports whether the events of some histories of a complete kind can also
+// be those of another, because stamps or renderings differ.
+func (k Kind) MayBeAmbiguous() bool { return k.has(Late) || k.has(TwoVersions) }
 
 // ending is how the histories of one kind end.
 type ending struct {

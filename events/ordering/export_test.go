@@ -1,0 +1,4 @@
+package ordering
+
+// Since is the table of fields by API version.
+var Since = since
