@@ -30,11 +30,11 @@ func decide(facts []Fact) Verdict {
 }
 
 // exceptHidden is the verdict if events of several versions show the last state as far as
-// all versions go. One of an older version can be about something that this version does
-// not show, and be the last. And one that only shows a state can be older than its stamp
-// and than others that show more.
+// the oldest version goes. One of an older version can be about something that this version
+// does not show, and be the last. And one that only shows a state can be older than its
+// stamp and than others that show more.
 func exceptHidden(v Verdict, facts []Fact) Verdict {
-	w, strictest, common := v.Winner, comparisons(facts)[0], comparisonOf(facts)
+	w, strictest, common := v.Winner, comparisons(facts)[0], byFields(facts, oldest(facts))
 	canBeLater := func(f Fact) bool {
 		if common(f.After) != common(w.After) || w.isSnapshot() && (w.Because == f.EventID || w.Moment.Sub(f.Moment) >= window) {
 			return false

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/billbus/billbus/config"
+	"github.com/billbus/billbus/internal/natsbus"
 	"github.com/billbus/billbus/internal/ops"
 	"github.com/billbus/billbus/test/kit"
 	"github.com/billbus/billbus/test/kit/natstest"
@@ -82,12 +83,14 @@ func TestGaugesKeepTheirValuesWhileNATSIsAway(t *testing.T) {
 var aged = regexp.MustCompile(`\nbillbus_oldest_pending_seconds [0-9.e-]*[1-9]`)
 
 // provision creates the streams and the consumer.
+// provision creates the streams as the bridge does, and the consumer.
 func provision(t *testing.T, s *Subscriber) {
 	t.Helper()
+	streams := s.bus.NewProvisioner(natsbus.ProvisionCreate, natsbus.StreamSettings(s.cfg.Stream), natsbus.SubscriberConsumer(s.cfg.ConsumerName))
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan struct{})
-	go func() { defer close(done); s.streams.Run(ctx) }()
-	kit.Eventually(t, "the consumer exists", func() bool { return s.streams.Check(ctx) == nil })
+	go func() { defer close(done); streams.Run(ctx) }()
+	kit.Eventually(t, "the consumer exists", func() bool { return streams.Check(ctx) == nil })
 	stop()
 	<-done
 }

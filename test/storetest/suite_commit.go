@@ -131,6 +131,7 @@ func testOlderVersionEnded(t *testing.T, b Backend) {
 	newer := Entry("sub_1", "evt_1", "updated", 1, "active")
 	newer.StripeAPIVersion = "2026-06-24.dahlia"
 	other := Entry("sub_1", "evt_2", "updated", 9, "unpaid")
+	other.StripeAPIVersion = newer.StripeAPIVersion
 	commit(t, db, ended, other)
 	expect(t, db, "sub_1", "evt_1", "canceled", ordering.Determined)
 	commit(t, db, newer)
