@@ -70,7 +70,7 @@ func (h *Reread) Handle(msg *message.Message) error {
 		return err
 	}
 	if was.Data.Ignored != "" && again.Data.Ignored == "" {
-		if err := h.publish(again); err != nil {
+		if err := Publish(h.cfg.Publisher, again, h.cfg.MaxMessage(), ""); err != nil {
 			return err
 		}
 	}
@@ -120,14 +120,6 @@ func (h *Reread) read(ctx context.Context, was events.Message) (events.Message, 
 // again, each would replace the other.
 func isOtherDelivery(stored, was events.Message) bool {
 	return stored.Data.Ignored == "" && stored.Data.EventSHA256 != was.Data.EventSHA256
-}
-
-func (h *Reread) publish(again events.Message) error {
-	subject, out, err := outgoing(again, h.cfg.MaxMessage(), "")
-	if err != nil {
-		return fault.New(fault.Permanent, fault.CannotBeEncoded, err)
-	}
-	return h.cfg.Publisher.Publish(subject, out)
 }
 
 // replaced returns a message of the stream with another content.
