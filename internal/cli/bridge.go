@@ -13,8 +13,8 @@ func Bridge(c *config.Bridge, run BridgeRuns) Command {
 		Commands: []Command{
 			bridgeServe(c, run.Serve),
 			bridgeProvision(c, run.Provision),
-			bridgeLink(c, run.Link),
 			bridgeDoctor(c, run.Doctor),
+			bridgeLink(c, run.Link),
 			health("bridge", "--admin-addr :9090", config.BridgeHealth(c), run.Health),
 		},
 	}
