@@ -26,6 +26,53 @@ func BridgeProvision(c *Bridge) Settings {
 	return slices.Concat(Settings{dryRun}, nats(&c.NATS), stream(&c.Stream, &c.Warnings), logging(&c.Log))
 }
 
+// BridgeLink returns the settings of "bridge link", bound to c. The signing secrets can name the
+// account to which events belong, and then links belong to it as well.
+func BridgeLink(c *Bridge) Settings {
+	l := &c.Link
+	return slices.Concat(
+		Settings{
+			{Flag: "customer", Value: "ID", Meaning: "a customer, cus_…", convert: text(&l.Customer)},
+			{Flag: "customer-account", Value: "ID", Meaning: "the account that represents the customer, in Accounts v2, acct_…", convert: text(&l.CustomerAccount)},
+			{Flag: "user", Value: "ID", Meaning: "the user's id in your application", convert: text(&l.User)},
+			{Flag: "file", Value: "FILE", Meaning: "CSV with the columns customer, user and, optionally, account; - is standard input", convert: text(&l.File), check: l.onePairOrFile},
+			{Flag: "account", Value: "ID", Meaning: "the account whose customers these are: acct_… or platform (default: the one that the signing secrets name, or else platform)", convert: text(&l.Account), check: func(r *reader) {
+				l.checkAccount(r, c.Webhook.Secrets)
+			}},
+			{Flag: "as-of", Value: "TIME", Meaning: "since when this is so: 2026-01-31, 2026-01-31T12:00:00Z, or how long ago, like 2h (default: when the file was last changed, or else now)", convert: moment(&l.AsOf)},
+			{Flag: "dry-run", NoValue: "true", Meaning: "only check and count the pairs; connect to nothing", convert: onOff(&c.DryRun)},
+			{Flag: "json", NoValue: "true", Meaning: "print each faulty line, and the summary last, as a line of JSON", convert: onOff(&l.JSON)},
+		},
+		signingSecrets(&c.Webhook).with("STRIPE_WEBHOOK_SECRETS", func(s *Setting) { s.Required = "" }),
+		Settings{livemode(&c.Webhook)}.with("WEBHOOK_LIVEMODE", func(s *Setting) {
+			s.Required, s.Default, s.Meaning = "", "any", "mode of the customers: live, test, or any to publish a link for each mode"
+		}),
+		nats(&c.NATS), Settings{streamName(&c.Stream)}, logging(&c.Log),
+	)
+}
+
+func (l *Link) onePairOrFile(r *reader) {
+	pair := l.Customer != "" || l.CustomerAccount != "" || l.User != ""
+	switch {
+	case l.File != "" && pair:
+		r.fault("--file", "has the pairs: leave out --customer, --customer-account and --user")
+	case l.File == "" && (l.User == "" || l.Customer == "" && l.CustomerAccount == ""):
+		r.fault("--customer, --user", "give both, or --file")
+	}
+}
+
+// checkAccount refuses to guess if every event belongs to one of several accounts.
+func (l *Link) checkAccount(r *reader, secrets []NamedSecret) {
+	switch {
+	case l.Account != "" && l.Account != "platform" && !isAccount(l.Account):
+		r.fault("--account", "must be acct_… or platform, not %s", quote(l.Account))
+	case l.Account != "" || len(secrets) == 0:
+	case slices.ContainsFunc(secrets, func(s NamedSecret) bool { return s.Account == "" }):
+	case slices.ContainsFunc(secrets, func(s NamedSecret) bool { return s.Account != secrets[0].Account }):
+		r.fault("--account", "required: STRIPE_WEBHOOK_SECRETS names several accounts")
+	}
+}
+
 // BridgeDoctor returns the settings of "bridge doctor", bound to c. The mode does not decide
 // whether a signature is accepted: if it is set, an event of the other mode hints at the wrong secret.
 func BridgeDoctor(c *Bridge) Settings {

@@ -82,6 +82,7 @@ type Mongo struct {
 // Bridge configures the bridge. Each of its commands fills in what it needs.
 type Bridge struct {
 	DryRun          bool
+	Link            Link
 	Doctor          Doctor
 	Health          Health
 	Webhook         Webhook
@@ -97,6 +98,15 @@ type Bridge struct {
 
 // Health says how the command health prints the checks of the program that listens on AdminAddr.
 type Health struct{ JSON bool }
+
+// Link says what "bridge link" publishes: the pair of a customer and a user, or the pairs in a file.
+type Link struct {
+	Customer, CustomerAccount, User string
+	File                            string // with a pair on each line; "-" is standard input
+	Account                         string // "platform", acct_…, or "" for that of the signing secrets
+	AsOf                            Moment // zero for when the file was changed, or else now
+	JSON                            bool
+}
 
 // Doctor says where "bridge doctor" finds the captured request: either Curl is set, or Body and one
 // of Headers and Signature. Body, Headers and Curl name files; "-" is standard input.

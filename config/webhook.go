@@ -138,7 +138,7 @@ func (w *Webhook) redactable(r *reader) {
 func stripeAPI(api *StripeAPI, livemode *string) Settings {
 	return Settings{
 		{
-			Env: "STRIPE_API_KEY", Meaning: "secret or restricted key (read access to Subscriptions and Events) to look up thin events and truncated items",
+			Env: "STRIPE_API_KEY", Meaning: "secret or restricted key (read access to Subscriptions, Events and Entitlements) to look up thin events and truncated lists",
 			convert: apiKey(&api.Key, livemode), check: api.checkKeys,
 		},
 		{Env: "STRIPE_API_KEY_FILE", Value: "FILE", Meaning: "file with the key"},

@@ -85,6 +85,7 @@ func fullMessage() events.Message {
 			Invoice:  fullInvoice(day), CheckoutSession: fullSession(day), Customer: fullCustomer(day),
 			Discount: &events.CustomerDiscount{Discount: sub.Discounts[0], CustomerID: "cus_1", CustomerAccountID: "acct_c", SubscriptionID: "sub_1"},
 			Product:  fullProduct(day), Price: fullPrice(day),
+			Entitlements: &events.Entitlements{CustomerID: "cus_1", Features: []events.Feature{{FeatureID: "feat_1", LookupKey: "sso"}}, Truncated: true},
 			Event:        json.RawMessage(`{"id":"evt_1","big":12345678901234567890.10,"text":"<&>\u00e9\ud83d\ude00"}`),
 			EventOmitted: events.OmittedSize, EventSHA256: strings.Repeat("ab", 32),
 			Redactions: []string{"data.object.client_secret"}, Warnings: []string{"items.data[0].quantity: not an integer"},

@@ -28,13 +28,19 @@ const (
 	OriginLink    Origin = "link"    // a customer and a user, published by the application
 )
 
-// Reason says why a subscription was read from Stripe's API.
+// Reason says why an object was read from Stripe's API.
 type Reason string
 
 // The reasons for a snapshot.
 const (
 	ReasonThin           Reason = "thin"            // a thin event named it
 	ReasonItemsTruncated Reason = "items_truncated" // an event listed only some of its items
+	// ReasonEntitlementsTruncated is that an event listed only some of a customer's
+	// entitlements.
+	ReasonEntitlementsTruncated Reason = "entitlements_truncated"
+	// ReasonSameSecond is that an event listed other entitlements than one of the same
+	// second.
+	ReasonSameSecond Reason = "same_second"
 )
 
 // Reasons why an event was not admitted to subscription.*.
@@ -53,14 +59,15 @@ const OmittedSize = "size"
 type Message struct {
 	// SpecVersion is always [SpecVersion].
 	SpecVersion string `json:"specversion"`
-	// ID is Stripe's event id, or the id of a snapshot. Two messages with the same
-	// ID and Source are the same event.
+	// ID is Stripe's event id, or the id of a snapshot or a link. Two messages with the
+	// same ID and Source are the same event.
 	ID string `json:"id"`
 	// Source is /stripe/ + connected account or "platform" + /live or /test.
 	Source string `json:"source"`
 	// Type is the subject on which the message was published.
 	Type string `json:"type"`
-	// Subject is the id of the object that the event is about.
+	// Subject is the id of the object that the event is about. A link, and a summary of
+	// entitlements, which has no id, is about its customer.
 	Subject string `json:"subject,omitempty"`
 	// Time is when Stripe created the event; of a snapshot, when it was read.
 	Time time.Time `json:"time"`
@@ -108,6 +115,7 @@ type Data struct {
 	Discount        *CustomerDiscount `json:"discount,omitempty"`
 	Product         *Product          `json:"product,omitempty"`
 	Price           *Price            `json:"price,omitempty"`
+	Entitlements    *Entitlements     `json:"entitlements,omitempty"`
 	// Event is Stripe's event as received, with redacted values replaced.
 	Event json.RawMessage `json:"event,omitempty"`
 	// EventOmitted says why Event, or the Object of a snapshot, is absent.
@@ -140,7 +148,7 @@ type Data struct {
 	// Reason says why a snapshot was taken.
 	Reason Reason `json:"reason,omitempty"`
 	// BecauseOf is the id of the event that caused a snapshot to be taken, if there
-	// was one. The snapshot shows the subscription as it was after that event.
+	// was one. The snapshot shows the object as it was after that event.
 	BecauseOf string `json:"because_of,omitempty"`
 	// Resolving says why the bridge is going to read the rest of the subscription from
 	// Stripe's API. A snapshot with all items follows.

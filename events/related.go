@@ -147,3 +147,23 @@ type Price struct {
 	Created           time.Time          `json:"created,omitzero"`
 	Metadata          map[string]string  `json:"metadata,omitempty"`
 }
+
+// Entitlements is what a customer may use, according to an
+// entitlements.active_entitlement_summary.updated event, or as read from Stripe's API.
+// See https://docs.stripe.com/api/entitlements/active-entitlement
+type Entitlements struct {
+	CustomerID string `json:"customer_id,omitempty"`
+	// Features are in the order in which Stripe lists them. They are absent if there are
+	// none.
+	Features []Feature `json:"features,omitempty"`
+	// Truncated is true if Stripe lists only some of the features: the first ten, or
+	// those that can be read.
+	Truncated bool `json:"truncated,omitempty"`
+}
+
+// Feature is a feature that a customer may use.
+type Feature struct {
+	FeatureID string `json:"feature_id,omitempty"`
+	// LookupKey is the application's own key of the feature.
+	LookupKey string `json:"lookup_key,omitempty"`
+}

@@ -12,6 +12,10 @@ const (
 	SubjectUserLinked    = "billbus.user.linked"
 	// SubjectSnapshot is for subscriptions as read from Stripe's API.
 	SubjectSnapshot = "subscription.snapshot"
+	// SubjectEntitlements is for summaries of what a customer is entitled to.
+	SubjectEntitlements = "stripe." + EntitlementsSummary + ".updated"
+	// SubjectEntitlementsSnapshot is for such summaries as read from Stripe's API.
+	SubjectEntitlementsSnapshot = "stripe." + EntitlementsSummary + ".snapshot"
 	// SubjectThinSubscriptions is for thin events about a subscription.
 	SubjectThinSubscriptions = "stripe." + ThinSubscription + ">"
 
@@ -33,6 +37,10 @@ const (
 // ThinSubscription is the prefix of the Stripe types of thin events about a
 // subscription.
 const ThinSubscription = "v1." + stripeSubscription
+
+// EntitlementsSummary is Stripe's name for a summary of what a customer is entitled to.
+// See https://docs.stripe.com/billing/entitlements
+const EntitlementsSummary = "entitlements.active_entitlement_summary"
 
 // StreamSubjects returns the subjects that the stream captures.
 func StreamSubjects() []string {

@@ -130,6 +130,9 @@ func TestCommitPassesTheEntryToTheStore(t *testing.T) {
 	sub.CustomerID, sub.CustomerAccountID, sub.LatestInvoiceID, sub.ScheduleID = "cus_1", "acct_1", "in_1", "sched_1"
 	without := subscriptionMessage()
 	without.Type, without.Data.Subscription = "stripe.invoice.paid", nil
+	link, entitled := without, summary("evt_1", 1, "x")
+	link.Type, link.StripeType, link.Data.Event = events.SubjectUserLinked, "", nil
+	link.Data.Identity = &events.Identity{UserID: "u1", Source: events.IdentityLink, CustomerID: "cus_1", CustomerAccountID: "acct_1"}
 	full := events.References{
 		ObjectID: "in_2", SubscriptionID: "sub_2", CustomerID: "cus_2", CustomerAccountID: "acct_2",
 		RelatedIDs: []string{"sched_1", "in_1"}, RequestID: "req_2", IdempotencyKey: "key_2",
@@ -145,7 +148,9 @@ func TestCommitPassesTheEntryToTheStore(t *testing.T) {
 			events.References{},
 			events.References{ObjectID: "sub_1", SubscriptionID: "sub_1", CustomerID: "cus_1", CustomerAccountID: "acct_1", RelatedIDs: []string{"in_1", "sched_1"}},
 		},
-		"no ids": {without, events.References{}, events.References{}},
+		"link":         {link, events.References{}, events.References{CustomerID: "cus_1", CustomerAccountID: "acct_1"}},
+		"entitlements": {entitled, events.References{}, events.References{CustomerID: "cus_1"}},
+		"no ids":       {without, events.References{}, events.References{}},
 	}
 	for name, tt := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/internal/fault"
 )
 
 // Headers of a message in the stream.
@@ -18,6 +19,16 @@ const (
 	HeaderEndpoint    = "Billbus-Endpoint"
 	HeaderTraceparent = "traceparent"
 )
+
+// Publish publishes a message in at most limit bytes; a limit of 0 is unknown. The error
+// is permanent if it can never be published.
+func Publish(to message.Publisher, msg events.Message, limit int, traceparent string) error {
+	subject, out, err := outgoing(msg, limit, traceparent)
+	if err != nil {
+		return fault.New(fault.Permanent, fault.CannotBeEncoded, err)
+	}
+	return to.Publish(subject, out)
+}
 
 // outgoing encodes a message for publishing, with its id and headers, in at most
 // limit bytes. A limit of 0 is unknown.
@@ -44,7 +55,7 @@ func encodeWithin(msg events.Message, limit int) (events.Message, []byte, error)
 	if err != nil || len(payload) <= limit {
 		return msg, payload, err
 	}
-	if msg.Type == events.SubjectSnapshot {
+	if msg.StripeType == "" {
 		return msg, nil, errors.New("the snapshot is too large for a message: raise max_payload of the NATS server")
 	}
 	msg.Data, msg.Type = withoutContent(msg.Data), events.StripeSubject(msg.StripeType)

@@ -23,7 +23,8 @@ const resolveTimeout = time.Minute
 type Reader interface {
 	// Event reads the event with that id.
 	Event(ctx context.Context, about events.Message, id string) (events.Message, bool, error)
-	// Snapshot reads the current state of the subscription, with all of its items.
+	// Snapshot reads the current state of the subscription, with all of its items, or all
+	// entitlements of the customer.
 	Snapshot(ctx context.Context, about events.Message, reason events.Reason) (events.Message, bool, error)
 }
 
@@ -39,7 +40,8 @@ type ResolveConfig struct {
 	HasKey func(account string) bool
 	// SnapshotEvent returns the id of the event that a thin event announces, or "".
 	SnapshotEvent func(event json.RawMessage) string
-	// Resolved keeps the last snapshot of each subscription.
+	// Resolved keeps the last snapshot of each subscription, and the last list of each
+	// customer's entitlements.
 	Resolved Bucket
 	// Publisher returns nil only when the message is durable.
 	Publisher message.Publisher
@@ -75,12 +77,14 @@ func NewResolve(cfg ResolveConfig) (*Resolve, error) {
 func Unresolved(msg events.Message) events.Reason {
 	sub := msg.Data.Subscription
 	switch {
-	case msg.Data.Ignored != "" || msg.Type == events.SubjectSnapshot:
+	case msg.Data.Ignored != "" || msg.Type == events.SubjectSnapshot || msg.Type == events.SubjectEntitlementsSnapshot:
 		return ""
 	case strings.HasPrefix(msg.StripeType, events.ThinSubscription):
 		return events.ReasonThin
 	case sub != nil && sub.ItemsTruncated:
 		return events.ReasonItemsTruncated
+	case listsEntitlements(msg) && msg.Data.Entitlements.Truncated:
+		return events.ReasonEntitlementsTruncated
 	}
 	return ""
 }
@@ -102,11 +106,11 @@ func (h *Resolve) Handle(msg *message.Message) error {
 		h.report(about, resolution{outcome: "unreadable"}, start, err)
 		return nil
 	}
-	reason := Unresolved(about)
-	if reason == "" {
+	reason, hasKey := Unresolved(about), h.cfg.HasKey(about.StripeAccount)
+	switch {
+	case reason == "" && (!hasKey || !listsEntitlements(about)):
 		return nil
-	}
-	if !h.cfg.HasKey(about.StripeAccount) {
+	case !hasKey:
 		h.report(about, resolution{outcome: "no_key"}, start, nil)
 		return nil
 	}
@@ -115,6 +119,9 @@ func (h *Resolve) Handle(msg *message.Message) error {
 	done, err := h.resolve(ctx, about, reason, msg.Metadata.Get(HeaderTraceparent))
 	if err != nil {
 		done = resolution{outcome: failureOutcome(err)}
+	}
+	if done.outcome == "" { // nothing had to be read
+		return nil
 	}
 	h.report(about, done, start, err)
 	if fault.KindOf(err) != fault.Transient {
@@ -133,6 +140,9 @@ func failureOutcome(err error) string {
 // resolve reads the event that a thin event announces. If there is none, if Stripe
 // no longer has it, or if items were left out, it reads the subscription.
 func (h *Resolve) resolve(ctx context.Context, about events.Message, reason events.Reason, traceparent string) (resolution, error) {
+	if listsEntitlements(about) {
+		return h.entitlements(ctx, about, traceparent)
+	}
 	if id := h.cfg.SnapshotEvent(about.Data.Event); id != "" && reason == events.ReasonThin {
 		event, ok, err := h.cfg.Reader.Event(ctx, about, id)
 		if err != nil {
@@ -146,11 +156,7 @@ func (h *Resolve) resolve(ctx context.Context, about events.Message, reason even
 }
 
 func (h *Resolve) publish(msg events.Message, traceparent string) error {
-	subject, out, err := outgoing(msg, h.cfg.MaxMessage(), traceparent)
-	if err != nil {
-		return fault.New(fault.Permanent, fault.CannotBeEncoded, err)
-	}
-	return h.cfg.Publisher.Publish(subject, out)
+	return Publish(h.cfg.Publisher, msg, h.cfg.MaxMessage(), traceparent)
 }
 
 // report logs and counts a message.

@@ -27,6 +27,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		Provision: func(ctx context.Context) error {
 			return bridge.Provision(ctx, cfg, stdout, logger(cfg, stderr))
 		},
+		Link: func(ctx context.Context) error {
+			return bridge.Link(ctx, cfg, bridge.Console{Stdin: os.Stdin, Stdout: stdout, Stderr: stderr}, time.Now, logger(cfg, stderr))
+		},
 		Doctor: func(context.Context) error { return bridge.Doctor(cfg, os.Stdin, stdout, time.Now) },
 		Health: func(ctx context.Context) error { return ops.PrintHealth(ctx, cfg.AdminAddr, cfg.Health.JSON, stdout) },
 	}), args, getenv, stdout, stderr)

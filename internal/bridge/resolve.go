@@ -120,15 +120,22 @@ func (r stripeReader) Event(ctx context.Context, about events.Message, id string
 
 // Snapshot implements handlers.Reader.
 func (r stripeReader) Snapshot(ctx context.Context, about events.Message, reason events.Reason) (events.Message, bool, error) {
-	answer, err := r.client.Subscription(ctx, owner(about), about.Subject)
+	read, id := r.client.Subscription, about.Subject
+	if list := about.Data.Entitlements; list != nil {
+		read, id = r.client.Entitlements, list.CustomerID
+	}
+	answer, err := read(ctx, owner(about), id)
 	if err != nil {
 		return missing(err)
+	}
+	if about.Data.Entitlements != nil && answer.At.Before(about.Time) {
+		answer.At = about.Time // whatever the clocks say, it was read after the event
 	}
 	msg, err := r.normalizer.Snapshot(answer.Raw, normalize.Reading{
 		Account: about.StripeAccount, Livemode: about.Livemode, APIVersion: answer.Version, At: answer.At,
 		Origin: events.OriginThin, Reason: reason, BecauseOf: about.ID, ReceivedAt: r.now(),
 	})
-	return understood(msg, err, "reading subscription "+events.SafeID(about.Subject))
+	return understood(msg, err, "reading "+events.SafeID(id))
 }
 
 func owner(about events.Message) stripeapi.Owner {
@@ -174,10 +181,10 @@ func (b *Bridge) warnUnresolved() func(events.Message) {
 		switch {
 		case handlers.Unresolved(msg) == "":
 		case !resolves && first(""):
-			b.deps.Log.Warn("Stripe sends thin events or only some items of a subscription; set STRIPE_API_KEY to read the rest from Stripe",
+			b.deps.Log.Warn("Stripe sends thin events, or only some items of a subscription or entitlements of a customer; set STRIPE_API_KEY to read the rest from Stripe",
 				handlers.Describe(msg)...)
 		case resolves && !keys.Has(account) && first(account):
-			b.deps.Log.Warn("Stripe sends thin events or only some items of a subscription, and there is no key for the account; "+
+			b.deps.Log.Warn("Stripe sends thin events, or only some items of a subscription or entitlements of a customer, and there is no key for the account; "+
 				"add one to STRIPE_API_KEYS to read the rest from Stripe", append(handlers.Describe(msg), "account", msg.Account())...)
 		}
 	}

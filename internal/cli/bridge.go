@@ -3,7 +3,7 @@ package cli
 import "github.com/billbus/billbus/config"
 
 // BridgeRuns is the code of the bridge's commands.
-type BridgeRuns struct{ Serve, Provision, Doctor, Health Run }
+type BridgeRuns struct{ Serve, Provision, Link, Doctor, Health Run }
 
 // Bridge defines the commands of the bridge. They load their settings into c.
 func Bridge(c *config.Bridge, run BridgeRuns) Command {
@@ -14,6 +14,7 @@ func Bridge(c *config.Bridge, run BridgeRuns) Command {
 			bridgeServe(c, run.Serve),
 			bridgeProvision(c, run.Provision),
 			bridgeDoctor(c, run.Doctor),
+			bridgeLink(c, run.Link),
 			health("bridge", "--admin-addr :9090", config.BridgeHealth(c), run.Health),
 		},
 	}
@@ -44,6 +45,21 @@ func bridgeProvision(c *config.Bridge, run Run) Command {
 			{"Keep three copies of the stream", "bridge provision --stream-replicas 3 --nats-url nats://nats:4222"},
 		},
 		Settings: config.BridgeProvision(c),
+		Run:      run,
+	}
+}
+
+func bridgeLink(c *config.Bridge, run Run) Command {
+	return Command{
+		Name:  "link",
+		Short: "Publish which of your users a Stripe customer belongs to",
+		Long: "Use it for customers whose users Stripe does not know. It publishes one pair, or the pairs in a CSV file. If it is interrupted, the same command " +
+			"continues; publishing a file again changes nothing. Exit status 1 means that a pair was not published.",
+		Examples: []Example{
+			{"Link a customer to the user 42", "bridge link --customer cus_NffrFeUfNV2Hib --user 42"},
+			{"Link the customers in a file, with a row like cus_NffrFeUfNV2Hib,42 for each", "bridge link --webhook-livemode live --file users.csv"},
+		},
+		Settings: config.BridgeLink(c),
 		Run:      run,
 	}
 }

@@ -293,7 +293,8 @@ func (d auditDocument) message() (events.Message, error) {
 		StripeType: d.Type, StripeAPIVersion: d.APIVersion, StripeAccount: d.AccountID, StripeEndpoint: d.Endpoint,
 		Livemode: d.Livemode,
 	}
-	if d.Type == events.SubjectSnapshot {
+	switch d.Type {
+	case events.SubjectSnapshot, events.SubjectEntitlementsSnapshot, events.SubjectUserLinked:
 		m.Type, m.StripeType = d.Type, ""
 	}
 	if err := json.Unmarshal([]byte(d.Message), &m.Data); err != nil {

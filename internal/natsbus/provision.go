@@ -313,7 +313,8 @@ func (p *Provisioner) ensureConsumer(ctx context.Context) ([]Drift, error) {
 	consumer, err := p.bus.js.Consumer(ctx, p.settings.Name, name)
 	if err == nil {
 		p.hadConsumer = true
-		return consumerDrift(p.settings.Name, consumer.CachedInfo().Config, p.consumer), nil
+		have, err := p.withNewSubjects(ctx, consumer.CachedInfo().Config)
+		return consumerDrift(p.settings.Name, have, p.consumer), err
 	}
 	if !errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return nil, fmt.Errorf("looking up consumer %s: %w", name, err)
@@ -336,4 +337,23 @@ func (p *Provisioner) logCreated(consumer string) {
 	}
 	p.hadConsumer = true
 	p.bus.log.Log(context.Background(), level, text, "stream", p.settings.Name, "consumer", consumer)
+}
+
+// withNewSubjects adds the subjects to a consumer that an earlier release created without
+// them. It gets their messages from now on. A consumer with other subjects is not ours to
+// change.
+func (p *Provisioner) withNewSubjects(ctx context.Context, have jetstream.ConsumerConfig) (jetstream.ConsumerConfig, error) {
+	isWanted := func(subject string) bool { return slices.Contains(p.consumer.subjects, subject) }
+	old := have.FilterSubjects
+	others := slices.ContainsFunc(old, func(subject string) bool { return !isWanted(subject) })
+	if p.mode != ProvisionCreate || len(old) == 0 || others || len(old) >= len(p.consumer.subjects) {
+		return have, nil
+	}
+	next := have
+	next.FilterSubjects = p.consumer.subjects
+	if _, err := p.bus.js.UpdateConsumer(ctx, p.settings.Name, next); err != nil {
+		return have, fmt.Errorf("adding subjects to consumer %s: %w", have.Durable, err)
+	}
+	p.bus.log.Info("added subjects to consumer", "stream", p.settings.Name, "consumer", have.Durable, "subjects", next.FilterSubjects)
+	return next, nil
 }

@@ -156,12 +156,54 @@ func TestProvisionCreatesTheResolversConsumer(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := c.CachedInfo().Config
-	want := []string{"subscription.*", "stripe.v1.customer.subscription.>"}
+	want := []string{"subscription.*", "stripe.v1.customer.subscription.>", "stripe.entitlements.active_entitlement_summary.updated"}
 	if diff := cmp.Diff(want, got.FilterSubjects); diff != "" {
 		t.Errorf("filter (-want +got):\n%s", diff)
 	}
 	if got.DeliverPolicy != jetstream.DeliverAllPolicy || got.AckPolicy != jetstream.AckExplicitPolicy || got.MaxDeliver != -1 || got.MaxAckPending != -1 {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// An earlier release made the consumer without the summaries of entitlements. What it has
+// read already is not read again, and new summaries arrive.
+func TestProvisionAddsSubjectsToTheResolversConsumer(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		have    []string
+		mode    natsbus.ProvisionMode
+		altered bool
+	}{
+		"earlier release": {[]string{"subscription.*", "stripe.v1.customer.subscription.>"}, natsbus.ProvisionCreate, true},
+		"check":           {[]string{"subscription.*", "stripe.v1.customer.subscription.>"}, natsbus.ProvisionCheck, false},
+		"not ours":        {[]string{"subscription.*", "stripe.invoice.>"}, natsbus.ProvisionCreate, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := natstest.Start(t)
+			js := natstest.JetStream(t, srv.URL())
+			provisioned(t, open(t, srv.URL()), settings(), natsbus.ResolverConsumer())
+			old, err := js.Consumer(t.Context(), "BILLBUS", "billbus-resolver")
+			if err != nil {
+				t.Fatal(err)
+			}
+			cfg := old.CachedInfo().Config
+			cfg.FilterSubjects = tt.have
+			if _, err := js.UpdateConsumer(t.Context(), "BILLBUS", cfg); err != nil {
+				t.Fatal(err)
+			}
+			p := provision(t, open(t, srv.URL()), tt.mode, settings(), natsbus.ResolverConsumer())
+			if !tt.altered {
+				refused(t, p, "filter")
+				return
+			}
+			kit.Eventually(t, "ready", ready(p))
+			if _, err := js.Publish(t.Context(), "stripe.entitlements.active_entitlement_summary.updated", nil); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := old.Next(); err != nil {
+				t.Errorf("the summary does not arrive: %v", err)
+			}
+		})
 	}
 }
 

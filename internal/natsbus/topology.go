@@ -76,14 +76,14 @@ func SubscriberConsumer(name string) Consumer {
 }
 
 // ResolverConsumer returns the bridge's consumer. It gets the messages that may have
-// to be completed from Stripe's API: thin events about subscriptions, and
-// subscriptions whose items were truncated. It starts at the beginning of the
+// to be completed from Stripe's API: thin events about subscriptions, subscriptions whose
+// items were truncated, and summaries of entitlements. It starts at the beginning of the
 // stream, so an API key that is set later also resolves older messages.
 func ResolverConsumer() Consumer {
 	return Consumer{
 		Name:        "billbus-resolver",
 		description: "reads from Stripe's API what thin events and truncated lists leave out",
-		subjects:    []string{events.SubjectSubscriptions, events.SubjectThinSubscriptions},
+		subjects:    []string{events.SubjectSubscriptions, events.SubjectThinSubscriptions, events.SubjectEntitlements},
 		program:     "bridge that has STRIPE_API_KEY or STRIPE_API_KEYS",
 		bucket:      ResolvedBucket,
 	}

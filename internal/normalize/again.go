@@ -65,8 +65,9 @@ func (n *Normalizer) snapshotAgain(msg events.Message, in input) (events.Message
 	}
 	env.livemode = msg.Livemode
 	var read events.Data
-	n.setSubscription(&read, env, in.warnings)
-	msg.Data.Ignored, msg.Data.Subscription, msg.Data.Identity = n.ignored(env), read.Subscription, read.Identity
+	n.setRead(&read, env, in.warnings)
+	msg.Data.Ignored = n.ignored(env)
+	msg.Data.Subscription, msg.Data.Identity, msg.Data.Entitlements = read.Subscription, read.Identity, read.Entitlements
 	return msg, nil
 }
 

@@ -36,6 +36,9 @@ func (n *Normalizer) setRelated(msg *events.Message, env envelope, warnings *not
 		msg.Data.Price = price(r, r, reader{}, env, deleted)
 	case "plan":
 		msg.Data.Price = price(r, reader{}, r, env, deleted)
+	case events.EntitlementsSummary:
+		msg.Data.Entitlements = entitlements(r)
+		msg.Subject = notBlank(cmp.Or(env.subject, msg.Data.Entitlements.CustomerID))
 	}
 }
 
@@ -174,4 +177,24 @@ func price(r, price, plan reader, env envelope, deleted bool) *events.Price {
 		Interval: it.Interval, IntervalCount: it.IntervalCount, UsageType: it.UsageType, MeterID: it.MeterID,
 		TaxBehavior: it.TaxBehavior, Deleted: deleted || r.isTrue("deleted"), Created: r.moment("created"), Metadata: metadata(r),
 	}
+}
+
+// entitlements reads a summary. A list that cannot be read, or has an element without an
+// id, counts as cut off: otherwise the customer would seem to have lost features.
+func entitlements(r reader) *events.Entitlements {
+	list := r.child("entitlements")
+	e := &events.Entitlements{
+		CustomerID: r.reference("customer"),
+		Truncated:  list.isTrue("has_more") || !list.get("data").isArray(),
+	}
+	for i, v := range list.array("data").elements() {
+		entitlement := list.element("data", i, v)
+		feature := events.Feature{FeatureID: entitlement.reference("feature"), LookupKey: entitlement.text("lookup_key")}
+		if feature == (events.Feature{}) {
+			e.Truncated = true
+			continue
+		}
+		e.Features = append(e.Features, feature)
+	}
+	return e
 }

@@ -156,8 +156,8 @@ func TestSnapshotOfSomethingElseIsRefused(t *testing.T) {
 		"not JSON": `{`, "null": `null`, "list": `[]`, "another object": `{"id":"in_1","object":"invoice"}`,
 		"no id": `{"object":"subscription"}`, "deleted": `{"id":"cus_1","object":"customer","deleted":true}`,
 	} {
-		if _, err := normalizer(t, options()).Snapshot([]byte(raw), reading()); !errors.Is(err, normalize.ErrNotSubscription) {
-			t.Errorf("%s: got %v, want ErrNotSubscription", name, err)
+		if _, err := normalizer(t, options()).Snapshot([]byte(raw), reading()); !errors.Is(err, normalize.ErrNotSnapshot) {
+			t.Errorf("%s: got %v, want ErrNotSnapshot", name, err)
 		}
 	}
 	r := reading()

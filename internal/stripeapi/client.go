@@ -128,7 +128,7 @@ func (c *Client) object(ctx context.Context, of Owner, kind, prefix, path, id st
 func (c *Client) check(of Owner, prefix, id string) error {
 	switch live, known := mode(c.keys.of(of.Account)); {
 	case !isID(prefix, id):
-		return fault.New(fault.Permanent, fault.BadID, fmt.Errorf("the id is not one of Stripe's: want %s…", prefix))
+		return fault.New(fault.Permanent, fault.BadID, fmt.Errorf("the id is not one of Stripe's: want %s…, of letters, digits and _", prefix))
 	case of.Account != "" && !isID("acct_", of.Account):
 		return fault.New(fault.Permanent, fault.BadID, errors.New("the account is not one of Stripe's: want acct_…"))
 	case !c.keys.Has(of.Account):

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/internal/fault"
 	"github.com/billbus/billbus/internal/stripeapi"
 	"github.com/billbus/billbus/test/kit"
@@ -83,6 +84,47 @@ func TestTruncatedItemsAreReadToTheEnd(t *testing.T) {
 	}
 }
 
+func TestEntitlementsAreReadToTheEnd(t *testing.T) {
+	t.Parallel()
+	const pages = "/v1/entitlements/active_entitlements?limit=100&customer="
+	s := kit.NewStripeAPI(t)
+	s.On(pages+"cus_1", kit.StripeObject(`{"object":"list","data":[{"id":"ent_1","odd":1.50}],"has_more":true}`))
+	s.On(pages+"cus_1&starting_after=ent_1", answeredLater(`{"object":"list","data":[{"id":"ent_2","text":"<&>"}],"has_more":false}`))
+	s.On(pages+"cus_2", kit.StripeObject(`{"object":"list","data":[],"has_more":false}`))
+	s.On(pages+"cus_3", kit.StripeObject(`{"object":"customer"}`))
+	c := client(t, stripeapi.Config{Base: s.URL})
+	got, err := c.Entitlements(t.Context(), stripeapi.Owner{Account: "acct_1"}, "cus_1")
+	want := stripeapi.Answer{
+		Raw: []byte(`{"customer":"cus_1","entitlements":{"data":[{"id":"ent_1","odd":1.50},{"id":"ent_2","text":"<&>"}],"has_more":false,"object":"list"},` +
+			`"livemode":false,"object":"entitlements.active_entitlement_summary"}`),
+		At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Version: "2025-09-30.clover",
+	}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("got %v (-want +got):\n%s", err, diff)
+	}
+	if asked := s.Asked(); len(asked) != 2 || !strings.HasSuffix(asked[1], " acct_1") {
+		t.Errorf("asked %q", asked)
+	}
+	got, err = c.Entitlements(t.Context(), platform, "cus_2")
+	if err != nil || !strings.Contains(string(got.Raw), `"data":[]`) {
+		t.Errorf("without entitlements: got %s, %v", got.Raw, err)
+	}
+	if _, err := c.Entitlements(t.Context(), platform, "cus_3"); fault.ReasonOf(err) != fault.UnexpectedAnswer {
+		t.Errorf("not a list: got %v", err)
+	}
+	if _, err := c.Entitlements(t.Context(), platform, "cus_4"); !errors.Is(err, stripeapi.ErrMissing) {
+		t.Errorf("no customer: got %v", err)
+	}
+}
+
+// answeredLater answers a second after [kit.StripeObject].
+func answeredLater(body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Date", "Fri, 02 Jan 2026 03:04:06 GMT")
+		_, _ = fmt.Fprint(w, body)
+	}
+}
+
 func TestListThatDoesNotEndIsAnError(t *testing.T) {
 	t.Parallel()
 	const pages = "/v1/subscription_items?limit=100&subscription=sub_1"
@@ -118,7 +160,7 @@ func TestReasonsOfFailedCalls(t *testing.T) {
 		"404 of a proxy":     {http.NotFound, fault.Transient, "unexpected_answer", "STRIPE_API_BASE"},
 		"404 of another API": {kit.StripeError(404, ""), fault.Transient, "stripe_refused", "STRIPE_API_BASE"},
 		"wrong key":          {kit.StripeError(401, ""), fault.Transient, "key_refused", "the key is not accepted"},
-		"missing permission": {kit.StripeError(403, ""), fault.Transient, "no_permission", "read permission on Subscriptions and Events"},
+		"missing permission": {kit.StripeError(403, ""), fault.Transient, "no_permission", "read permission on Subscriptions, Events and Entitlements"},
 		"wrong version":      {kit.StripeError(400, ""), fault.Transient, "stripe_refused", "STRIPE_API_VERSION"},
 		"rate limit":         {kit.StripeError(429, "rate_limit"), fault.Transient, "rate_limited", "429"},
 		"500":                {kit.StripeError(500, ""), fault.Transient, "stripe_failed", "500"},
@@ -293,8 +335,11 @@ func TestHostileIDsAreRefused(t *testing.T) {
 		"//evil.example/evt_1", "https://evil.example/", "evt_" + strings.Repeat("a", 300), "cus_1",
 	} {
 		for kind, ask := range map[string]func(context.Context, stripeapi.Owner, string) (stripeapi.Answer, error){
-			"event": c.Event, "subscription": c.Subscription,
+			"event": c.Event, "subscription": c.Subscription, "entitlements": c.Entitlements,
 		} {
+			if kind == "entitlements" && events.SafeID(id) == id {
+				continue // old customers can have ids of any form
+			}
 			_, err := ask(t.Context(), platform, id)
 			if fault.KindOf(err) != fault.Permanent || fault.ReasonOf(err) != fault.BadID || strings.ContainsAny(err.Error(), "\r?#%/") {
 				t.Errorf("%s %q: got %v", kind, id, err)

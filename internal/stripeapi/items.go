@@ -33,34 +33,42 @@ func itemsTruncated(subscription []byte) bool {
 	return json.Unmarshal(subscription, &s) == nil && json.Unmarshal(s.Items, &items) == nil && items.HasMore
 }
 
-// items reads all items of a subscription, page by page.
+// items reads all items of a subscription.
 func (c *Client) items(ctx context.Context, of Owner, subscription string) ([]json.RawMessage, error) {
-	doing := "reading items of subscription " + subscription
-	var all []json.RawMessage
-	for range maxPages {
-		answer, err := c.get(ctx, of, "/v1/subscription_items", itemQuery(subscription, lastID(all)))
+	all, _, err := c.pages(ctx, of, "reading items of subscription "+subscription, "/v1/subscription_items", "subscription", subscription)
+	return all, err
+}
+
+// pages reads all elements of a list that belong to an object, page by page. It also
+// returns the first answer.
+func (c *Client) pages(ctx context.Context, of Owner, doing, path, owner, id string) (all []json.RawMessage, first Answer, err error) {
+	for n := range maxPages {
+		answer, err := c.get(ctx, of, path, pageQuery(owner, id, lastID(all)))
 		if err != nil {
-			return nil, c.explain(doing, err)
+			return nil, first, c.explain(doing, err)
+		}
+		if n == 0 {
+			first = answer
 		}
 		var page list
-		if err := json.Unmarshal(answer.Raw, &page); err != nil {
-			return nil, unexpected(doing, "it is not a list")
+		if err := json.Unmarshal(answer.Raw, &page); err != nil || page.Data == nil {
+			return nil, first, unexpected(doing, "it is not a list")
 		}
 		all = append(all, page.Data...)
 		if !page.HasMore {
-			return all, nil
+			return all, first, nil
 		}
 		if len(page.Data) == 0 || lastID(all) == "" {
-			return nil, unexpected(doing, "the list continues after an item without an id")
+			return nil, first, unexpected(doing, "the list continues after an element without an id")
 		}
 	}
-	return nil, unexpected(doing, "the list does not end")
+	return nil, first, unexpected(doing, "the list does not end")
 }
 
-func itemQuery(subscription, after string) *form.Values {
+func pageQuery(owner, id, after string) *form.Values {
 	query := &form.Values{}
 	query.Add("limit", strconv.Itoa(pageSize))
-	query.Add("subscription", subscription)
+	query.Add(owner, id)
 	if after != "" {
 		query.Add("starting_after", after)
 	}

@@ -43,9 +43,12 @@ func TestRequestsMatchStripesSpecification(t *testing.T) {
 	if !bytes.Contains(got.Raw, []byte(`"has_more":false`)) {
 		t.Errorf("got %s", got.Raw)
 	}
+	if got, err := c.Entitlements(t.Context(), platform, "cus_1"); err != nil || !bytes.Contains(got.Raw, []byte(`"object":"entitlements.active_entitlement"`)) {
+		t.Errorf("got %s, %v", got.Raw, err)
+	}
 	want := []string{
 		"200 /v1/events/evt_1 ", "200 /v1/subscriptions/sub_1 ", "200 /v1/subscription_items limit,subscription",
-		"200 /v1/subscription_items limit,starting_after,subscription",
+		"200 /v1/subscription_items limit,starting_after,subscription", "200 /v1/entitlements/active_entitlements customer,limit",
 	}
 	if diff := cmp.Diff(want, m.answered()); diff != "" {
 		t.Errorf("requests (-want +got):\n%s", diff)

@@ -56,7 +56,7 @@ var table = map[string][]string{
 	"events/access":   {"events"},
 	"events/ordering": {"events"},
 	"config":          {"internal/normalize", "internal/secret", nkeys},
-	"handlers":        {"events", "internal/fault", "internal/store", watermillMsg, semaphore},
+	"handlers":        {"events", "events/ordering", "internal/fault", "internal/store", watermillMsg, semaphore},
 
 	"internal/fault":  {},
 	"internal/secret": {},

@@ -39,6 +39,7 @@ var places = map[string][]string{
 	"customer_discount": {"`data.discount`"},
 	"product":           {"`data.product`"},
 	"price":             {"`data.price`", "`items`"},
+	"entitlements":      {"`data.entitlements`"},
 }
 
 func TestThePageHasEveryField(t *testing.T) {

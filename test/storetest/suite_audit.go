@@ -20,6 +20,7 @@ var auditTests = map[string]func(*testing.T, Backend){
 	"insert reports each taken key":                     testInsert,
 	"find returns what was inserted first":              testFind,
 	"find returns a snapshot":                           testFindSnapshot,
+	"find returns links and entitlements":               testFindOthers,
 	"the preferred of two readings stays":               testPrefer,
 	"one of many concurrent readings stays":             testConcurrentPrefer,
 	"nothing is found in an empty database":             testNotFound,
@@ -70,6 +71,24 @@ func testFindSnapshot(t *testing.T, b Backend) {
 	equal(t, "object", string(entry.Data.Object), string(got.Data.Object))
 	equal(t, "event", "", string(got.Data.Event))
 	equal(t, "fact", factOf(t, entry.Message), factOf(t, got))
+}
+
+func testFindOthers(t *testing.T, b Backend) {
+	db := b.Connect()
+	for i, subject := range []string{events.SubjectUserLinked, events.SubjectEntitlementsSnapshot} {
+		entry := Entry("sub_1", fmt.Sprintf("id_%d", i), "updated", i, "active")
+		entry.Type, entry.StripeType, entry.Data.Subscription = subject, "", nil
+		entry.Data.Identity = &events.Identity{UserID: "u1", Source: events.IdentityLink, CustomerID: "cus_1"}
+		entry.Data.Entitlements = &events.Entitlements{CustomerID: "cus_1", Truncated: true}
+		db.Insert(t.Context(), []store.Entry{entry})
+		got, err := db.Find(t.Context(), entry.Key())
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "type", []string{subject, ""}, []string{got.Type, got.StripeType})
+		equal(t, "identity", entry.Data.Identity, got.Data.Identity)
+		equal(t, "entitlements", entry.Data.Entitlements, got.Data.Entitlements)
+	}
 }
 
 func testPrefer(t *testing.T, b Backend) {
