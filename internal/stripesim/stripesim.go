@@ -148,6 +148,23 @@ func Generate(cfg Config) History {
 	return h
 }
 
+// Before returns the configuration with another start: everything happens before now, and
+// the last of it in the days before. Histories of one day are the same.
+func (cfg Config) Before(now time.Time) Config {
+	cfg = cfg.withDefaults()
+	trial := cfg
+	trial.Old = cfg.Subscriptions
+	last := cfg.Start
+	for _, o := range Generate(trial).Objects {
+		if at := time.Unix(o.Since, 0); at.After(last) {
+			last = at
+		}
+	}
+	// Months have different lengths, so the histories end up to three days earlier or later.
+	cfg.Start = now.Add(cfg.Start.Sub(last) - 4*24*time.Hour).UTC().Truncate(24 * time.Hour)
+	return cfg
+}
+
 func (cfg Config) withDefaults() Config {
 	if cfg.Start.IsZero() {
 		cfg.Start = time.Date(2025, time.January, 1, 0, 0, 0, 0, time.UTC)
