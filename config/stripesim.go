@@ -42,7 +42,7 @@ func StripesimSend(c *Stripesim) Settings {
 		{Env: "STRIPESIM_FILE", Value: "FILE", Meaning: "send the one event in this file, once, and print the answer", convert: text(&c.File)},
 		{Env: "STRIPESIM_DRY_RUN", Default: "false", NoValue: "true", Meaning: "send nothing, print signed curl commands", convert: onOff(&c.DryRun), check: c.together},
 		{Env: "STRIPESIM_TRUTH", Value: "FILE", Meaning: "file to write the true final states to, as JSON", convert: text(&c.Truth)},
-		{Env: "STRIPESIM_API", Meaning: "address to serve a stand-in for Stripe's API on, host:port, until the program is stopped; without a secret, nothing is sent", convert: addr(&c.API), check: c.noAPI},
+		{Env: "STRIPESIM_API", Meaning: "address to serve a fake of Stripe's API on, host:port, until the program is stopped; without a secret, nothing is sent", convert: addr(&c.API), check: c.noAPI},
 		{Env: "STRIPESIM_API_RATE", Default: "0", Meaning: "requests a second that the API answers, before it answers 429; 0 for no limit", convert: number(&c.Faults.Rate, 0, 1_000_000)},
 		{Env: "STRIPESIM_API_ERROR_EVERY", Default: "0", Meaning: "the API answers every n-th request with 500; 0 for none", convert: number(&c.Faults.ErrorEvery, 0, 1_000_000)},
 		{Env: "STRIPESIM_API_TIMEOUT_EVERY", Default: "0", Meaning: "the API does not answer every n-th request; 0 for none", convert: number(&c.Faults.HangEvery, 0, 1_000_000)},
