@@ -42,17 +42,24 @@ func StripesimSend(c *Stripesim) Settings {
 		{Env: "STRIPESIM_FILE", Value: "FILE", Meaning: "send the one event in this file, once, and print the answer", convert: text(&c.File)},
 		{Env: "STRIPESIM_DRY_RUN", Default: "false", NoValue: "true", Meaning: "send nothing, print signed curl commands", convert: onOff(&c.DryRun), check: c.together},
 		{Env: "STRIPESIM_TRUTH", Value: "FILE", Meaning: "file to write the true final states to, as JSON", convert: text(&c.Truth)},
+		{Env: "STRIPESIM_JSON", Default: "false", NoValue: "true", Meaning: "print the report as a line of JSON", convert: onOff(&c.JSON)},
+	}
+	all = append(all, c.api()...)
+	for i := range all {
+		all[i].Flag = strings.TrimPrefix(all[i].Name(), "stripesim-")
+	}
+	return all
+}
+
+// api returns the settings of the fake of Stripe's API.
+func (c *Stripesim) api() Settings {
+	return Settings{
 		{Env: "STRIPESIM_API", Meaning: "address to serve a fake of Stripe's API on, host:port, until the program is stopped; without a secret, nothing is sent", convert: addr(&c.API), check: c.noAPI},
 		{Env: "STRIPESIM_API_RATE", Default: "0", Meaning: "requests a second that the API answers, before it answers 429; 0 for no limit", convert: number(&c.Faults.Rate, 0, 1_000_000)},
 		{Env: "STRIPESIM_API_ERROR_EVERY", Default: "0", Meaning: "the API answers every n-th request with 500; 0 for none", convert: number(&c.Faults.ErrorEvery, 0, 1_000_000)},
 		{Env: "STRIPESIM_API_TIMEOUT_EVERY", Default: "0", Meaning: "the API does not answer every n-th request; 0 for none", convert: number(&c.Faults.HangEvery, 0, 1_000_000)},
 		{Env: "STRIPESIM_API_SLOW_EVERY", Default: "0", Meaning: "the API answers every n-th request after 3 s; 0 for none", convert: number(&c.Faults.SlowEvery, 0, 1_000_000)},
-		{Env: "STRIPESIM_JSON", Default: "false", NoValue: "true", Meaning: "print the report as a line of JSON", convert: onOff(&c.JSON)},
 	}
-	for i := range all {
-		all[i].Flag = strings.TrimPrefix(all[i].Name(), "stripesim-")
-	}
-	return all
 }
 
 // together reports settings that contradict each other.

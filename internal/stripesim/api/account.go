@@ -42,7 +42,7 @@ func newAccount(cfg Account) *account {
 		a.add(o, nil)
 	}
 	for i, d := range cfg.History.Deliveries {
-		if d.Type != stripesim.Snapshot && a.objects[d.ID] == nil { // not another rendering
+		if d.Type != stripesim.Snapshot {
 			created := d.Created.Unix()
 			a.add(stripesim.Object{Type: "event", ID: d.ID, Created: created, Since: created}, &cfg.History.Deliveries[i])
 		}
@@ -57,6 +57,7 @@ func newAccount(cfg Account) *account {
 	return a
 }
 
+// add adds a state. Of an event in several renderings the first one counts.
 func (a *account) add(o stripesim.Object, d *stripesim.Delivery) {
 	t := a.objects[o.ID]
 	if t == nil {
