@@ -197,5 +197,13 @@ type Stripesim struct {
 	File          string   // the one event to send, instead of a simulation
 	DryRun        bool
 	Truth         string // file for the true final states; "" for none
+	API           string // address of the fake of Stripe's API; "" for none
+	Faults        StripesimFaults
 	JSON          bool
+}
+
+// StripesimFaults are what goes wrong in the fake of Stripe's API. 0 is never.
+type StripesimFaults struct {
+	Rate                             int // requests a second
+	ErrorEvery, HangEvery, SlowEvery int // every n-th request
 }

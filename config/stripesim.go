@@ -22,7 +22,7 @@ func StripesimSend(c *Stripesim) Settings {
 	}
 	all := Settings{
 		{Env: "STRIPESIM_URL", Default: "http://localhost:8080/webhooks/stripe", Meaning: "webhook endpoint to send to", convert: endpointURL(&c.URL)},
-		{Env: "STRIPESIM_SECRET", Required: "the receiver's signing secret, whsec_…", Meaning: "signing secret, whsec_…", convert: senderSecret(&c.Secret)},
+		{Env: "STRIPESIM_SECRET", Meaning: "signing secret, whsec_…; required unless the API alone is served", convert: senderSecret(&c.Secret), check: c.target},
 		{Env: "STRIPESIM_SECRET_FILE", Value: "FILE", Meaning: "file with the signing secret"},
 		{Env: "STRIPESIM_SUBSCRIPTIONS", Default: "25", Meaning: "subscriptions to simulate", convert: number(&c.Subscriptions, 1, 100_000)},
 		{Env: "STRIPESIM_RATE", Default: "0", Meaning: "events a second, 0 for no limit", convert: fraction(&c.Rate, 1_000_000)},
@@ -44,10 +44,22 @@ func StripesimSend(c *Stripesim) Settings {
 		{Env: "STRIPESIM_TRUTH", Value: "FILE", Meaning: "file to write the true final states to, as JSON", convert: text(&c.Truth)},
 		{Env: "STRIPESIM_JSON", Default: "false", NoValue: "true", Meaning: "print the report as a line of JSON", convert: onOff(&c.JSON)},
 	}
+	all = append(all, c.api()...)
 	for i := range all {
 		all[i].Flag = strings.TrimPrefix(all[i].Name(), "stripesim-")
 	}
 	return all
+}
+
+// api returns the settings of the fake of Stripe's API.
+func (c *Stripesim) api() Settings {
+	return Settings{
+		{Env: "STRIPESIM_API", Meaning: "address to serve a fake of Stripe's API on, host:port, until the program is stopped; without a secret, nothing is sent", convert: addr(&c.API), check: c.noAPI},
+		{Env: "STRIPESIM_API_RATE", Default: "0", Meaning: "requests a second that the API answers, before it answers 429; 0 for no limit", convert: number(&c.Faults.Rate, 0, 1_000_000)},
+		{Env: "STRIPESIM_API_ERROR_EVERY", Default: "0", Meaning: "the API answers every n-th request with 500; 0 for none", convert: number(&c.Faults.ErrorEvery, 0, 1_000_000)},
+		{Env: "STRIPESIM_API_TIMEOUT_EVERY", Default: "0", Meaning: "the API does not answer every n-th request; 0 for none", convert: number(&c.Faults.HangEvery, 0, 1_000_000)},
+		{Env: "STRIPESIM_API_SLOW_EVERY", Default: "0", Meaning: "the API answers every n-th request after 3 s; 0 for none", convert: number(&c.Faults.SlowEvery, 0, 1_000_000)},
+	}
 }
 
 // together reports settings that contradict each other.
@@ -57,6 +69,20 @@ func (c *Stripesim) together(r *reader) {
 	}
 	if c.DryRun && c.JSON {
 		r.fault("STRIPESIM_DRY_RUN, STRIPESIM_JSON", "there is no report when nothing is sent: set one of the two")
+	}
+}
+
+// target reports that nothing can be sent.
+func (c *Stripesim) target(r *reader) {
+	if r.text["STRIPESIM_SECRET"]+r.text["STRIPESIM_SECRET_FILE"] == "" && c.API == "" {
+		r.fault("STRIPESIM_SECRET", "required: the receiver's signing secret, whsec_…")
+	}
+}
+
+// noAPI reports what cannot be done while the API is served.
+func (c *Stripesim) noAPI(r *reader) {
+	if c.API != "" && (c.File != "" || c.DryRun) {
+		r.fault("STRIPESIM_API", "there is no history to serve with STRIPESIM_FILE, and no end with STRIPESIM_DRY_RUN: set one of them")
 	}
 }
 

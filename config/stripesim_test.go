@@ -58,6 +58,10 @@ func TestStripesimValues(t *testing.T) {
 		{"kinds", []string{"--kinds", "circle,mixed"}, signer(), func(c *config.Stripesim) { c.Kinds = []string{"circle", "mixed"} }},
 		{"one event", []string{"-file", "event.json", "--json"}, signer(), func(c *config.Stripesim) { c.File, c.JSON = "event.json", true }},
 		{"dry run", []string{"--dry-run", "--truth", "out.json"}, signer(), func(c *config.Stripesim) { c.DryRun, c.Truth = true, "out.json" }},
+		{"API", []string{"--api", ":0", "--api-rate=100", "--api-error-every=10", "--api-timeout-every=50", "--api-slow-every=5"}, signer(), func(c *config.Stripesim) {
+			c.API, c.Faults = ":0", config.StripesimFaults{Rate: 100, ErrorEvery: 10, HangEvery: 50, SlowEvery: 5}
+		}},
+		{"API alone", []string{"--api", "localhost:12111"}, env{}, func(c *config.Stripesim) { c.API, c.Secret = "localhost:12111", secret.Text{} }},
 		{"switch turned off", []string{"--disorder=false"}, signer().with("STRIPESIM_DISORDER", "true"), func(*config.Stripesim) {}},
 		{"environment", nil, signer().with("STRIPESIM_DUPLICATES", "1", "STRIPESIM_DRY_RUN", "true"), func(c *config.Stripesim) { c.Duplicates, c.DryRun = 1, true }},
 	} {
@@ -103,6 +107,9 @@ func TestStripesimFaults(t *testing.T) {
 		{"no version", []string{"--api-version="}, signer(), []string{"STRIPESIM_API_VERSION: must not be empty"}},
 		{"file and truth", []string{"--file=a", "--truth=b"}, signer(), []string{"STRIPESIM_FILE, STRIPESIM_TRUTH: the true state after one event is not known: set one of the two"}},
 		{"dry run and JSON", []string{"--dry-run", "--json"}, signer(), []string{"STRIPESIM_DRY_RUN, STRIPESIM_JSON: there is no report when nothing is sent: set one of the two"}},
+		{"API and file", []string{"--api=:1", "--file=a"}, signer(), []string{"STRIPESIM_API: there is no history to serve with STRIPESIM_FILE, and no end with STRIPESIM_DRY_RUN: set one of them"}},
+		{"API and dry run", []string{"--api=:1", "--dry-run"}, env{}, []string{"STRIPESIM_API: there is no history to serve with STRIPESIM_FILE, and no end with STRIPESIM_DRY_RUN: set one of them"}},
+		{"API without a port", []string{"--api=localhost"}, env{}, []string{`STRIPESIM_API: must be host:port or :port, not "localhost"`}},
 		{"unknown flag", []string{"--subscription=hunter2"}, signer(), []string{"--subscription: unknown flag, did you mean --subscriptions?"}},
 		{"separate value", []string{"--duplicates", "0.3"}, signer(), []string{unexpected}},
 		{"no value at the end", []string{"--seed"}, signer(), []string{"--seed: needs a value"}},

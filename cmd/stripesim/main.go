@@ -28,9 +28,7 @@ func send(ctx context.Context, cfg config.Stripesim, stdout, stderr io.Writer) e
 	if cfg.File != "" {
 		return sendFile(ctx, cfg, stdout)
 	}
-	history := stripesim.Generate(stripesim.Config{
-		Seed: seed(cfg), Subscriptions: cfg.Subscriptions, APIVersions: cfg.APIVersions, Ties: cfg.Ties, Kinds: kinds(cfg), UserIDs: true,
-	})
+	history := generate(cfg)
 	// Written before anything is sent, so it exists if sending is interrupted.
 	if err := writeTruth(cfg.Truth, history); err != nil {
 		return err
@@ -38,7 +36,22 @@ func send(ctx context.Context, cfg config.Stripesim, stdout, stderr io.Writer) e
 	if cfg.DryRun {
 		return printCommands(cfg, history, stdout)
 	}
-	return simulate(ctx, cfg, history, stdout, stderr)
+	if cfg.API != "" {
+		return withAPI(ctx, cfg, history, stdout, stderr)
+	}
+	return simulate(ctx, cfg, history, sending(cfg), stdout, stderr)
+}
+
+// generate lets the histories end today if the API is served: it returns only events of the
+// last 30 days.
+func generate(cfg config.Stripesim) stripesim.History {
+	c := stripesim.Config{
+		Seed: seed(cfg), Subscriptions: cfg.Subscriptions, APIVersions: cfg.APIVersions, Ties: cfg.Ties, Kinds: kinds(cfg), UserIDs: true,
+	}
+	if cfg.API != "" {
+		c = c.Before(time.Now())
+	}
+	return stripesim.Generate(c)
 }
 
 func seed(cfg config.Stripesim) uint64 {

@@ -15,8 +15,7 @@ import (
 )
 
 // simulate sends a history, and prints the report even if it was interrupted.
-func simulate(ctx context.Context, cfg config.Stripesim, h stripesim.History, stdout, stderr io.Writer) error {
-	send := sending(cfg)
+func simulate(ctx context.Context, cfg config.Stripesim, h stripesim.History, send stripesim.SendConfig, stdout, stderr io.Writer) error {
 	if !cfg.JSON {
 		if _, err := fmt.Fprintf(stdout, "seed %d: sending %d events of %d subscriptions to %s\n",
 			h.Seed, len(h.Deliveries), len(h.Truth), cfg.URL); err != nil {

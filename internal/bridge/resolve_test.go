@@ -137,27 +137,6 @@ func TestThinEventWithoutSnapshotEventIsResolvedToASnapshot(t *testing.T) {
 	}
 }
 
-func TestTruncatedItemsAreCompleted(t *testing.T) {
-	t.Parallel()
-	a := kit.NewStripeAPI(t)
-	a.On("/v1/subscriptions/sub_1", kit.StripeObject(`{"id":"sub_1","object":"subscription","livemode":false,"items":{"object":"list","data":[{"id":"si_1"}],"has_more":true}}`))
-	page := "/v1/subscription_items?limit=100&subscription=sub_1"
-	a.On(page, kit.StripeObject(`{"object":"list","data":[{"id":"si_1"},{"id":"si_2"}],"has_more":true}`))
-	a.On(page+"&starting_after=si_2", kit.StripeObject(`{"object":"list","data":[{"id":"si_3"}],"has_more":false}`))
-	r := resolving(t, a)
-	r.accept(t, []byte(strings.Replace(string(event("evt_1")), `"status"`, `"items": {"data": [{"id": "si_1"}], "has_more": true}, "status"`, 1)))
-	r.resolved(t, "snapshot", 1)
-	r.settled(t)
-	got, _ := r.message(t, 2)
-	if got.Type != "subscription.snapshot" || got.Data.Reason != events.ReasonItemsTruncated || got.Data.Subscription.ItemsTruncated ||
-		len(got.Data.Subscription.Items) != 3 || !strings.Contains(string(got.Data.Object), `"has_more":false`) {
-		t.Errorf("got %+v with %+v", got, got.Data.Subscription)
-	}
-	if got := r.stored(t); got != 2 {
-		t.Errorf("got %d messages, want 2", got)
-	}
-}
-
 func TestResolvingContinuesAfterAnOutage(t *testing.T) {
 	t.Parallel()
 	a := kit.NewStripeAPI(t)

@@ -38,10 +38,11 @@ func Stripesim(c *config.Stripesim, run Run) Command {
 		Name:  "stripesim",
 		Short: "Send signed webhooks of simulated subscriptions, as Stripe would",
 		Long: "It sends the events of simulated subscriptions until all are answered 2xx, and knows the true final state of each. --disorder, --dry-run, " +
-			"--json and --duplicates take a value only as --name=value. Exit status 1 means that an event was not accepted.",
+			"--json and --duplicates take a value only as --name=value. Exit status 1 means that an event was not accepted. With --api it also imitates " +
+			"Stripe's API, from which a bridge reads what webhooks leave out, until it is stopped.",
 		Examples: []Example{
 			{"Send events out of order, some of them twice", "STRIPESIM_SECRET=whsec_… stripesim --subscriptions 100 --disorder --duplicates"},
-			{"Send one event, once", "stripesim --file event.json --secret-file secret.txt"},
+			{"Imitate Stripe's API, and let every tenth request fail", "stripesim --api 127.0.0.1:12111 --api-error-every 10"},
 		},
 		Settings: config.StripesimSend(c),
 		Run:      run,

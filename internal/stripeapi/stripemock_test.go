@@ -1,7 +1,6 @@
 package stripeapi_test
 
 import (
-	"bufio"
 	"bytes"
 	"io"
 	"maps"
@@ -9,10 +8,6 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -21,9 +16,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/billbus/billbus/internal/stripeapi"
+	"github.com/billbus/billbus/test/kit"
 )
-
-const requireMock = "BILLBUS_REQUIRE_STRIPE_MOCK"
 
 // The fake of the other tests would accept requests that Stripe refuses. stripe-mock
 // follows Stripe's specification of its API, and refuses paths and parameters that are
@@ -92,7 +86,7 @@ type mock struct {
 
 func startMock(t *testing.T) *mock {
 	t.Helper()
-	target := &url.URL{Scheme: "http", Host: runMock(t)}
+	target := &url.URL{Scheme: "http", Host: kit.StripeMock(t)}
 	m, transport := &mock{}, &http.Transport{}
 	m.Server = httptest.NewServer(&httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
@@ -135,45 +129,4 @@ func (m *mock) forget() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.answers = nil
-}
-
-// runMock starts stripe-mock until the test ends.
-func runMock(t *testing.T) (addr string) {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), buildMock(t), "-http-addr", "127.0.0.1:0", "-https-addr", "127.0.0.1:0")
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Wait() }) // the context of the test has killed it
-	listening := regexp.MustCompile(`Listening for HTTP at address: (\S+)`)
-	for lines := bufio.NewScanner(out); lines.Scan(); {
-		if match := listening.FindStringSubmatch(lines.Text()); match != nil {
-			return match[1]
-		}
-	}
-	t.Fatal("stripe-mock did not print its address")
-	return ""
-}
-
-// buildMock builds stripe-mock in the version that tools pins. If that fails, as it does
-// where nothing can be downloaded, the test is skipped, or fails if
-// BILLBUS_REQUIRE_STRIPE_MOCK is set.
-func buildMock(t *testing.T) string {
-	t.Helper()
-	binary := filepath.Join(t.TempDir(), "stripe-mock")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-modfile=tools/stripe-mock/go.mod", "-o", binary, "github.com/stripe/stripe-mock")
-	cmd.Dir = filepath.Join("..", "..")
-	out, err := cmd.CombinedOutput()
-	switch {
-	case err == nil:
-	case os.Getenv(requireMock) != "":
-		t.Fatalf("building stripe-mock, and %s is set: %v\n%s", requireMock, err, out)
-	default:
-		t.Skipf("skipped, because building stripe-mock failed (with %s set, the test fails): %v\n%s", requireMock, err, out)
-	}
-	return binary
 }

@@ -419,6 +419,7 @@ func (l *life) readFromAPI() {
 	l.addSnapshot(&l.sub, "")
 	l.lastID = ""
 	l.was, l.state = l.sub, l.shape.complete().normalized(&l.sub, l.livemode)
+	l.keepSubscription()
 }
 
 // addSnapshot adds a snapshot that shows some state.

@@ -26,6 +26,7 @@ type life struct {
 	livemode bool
 	rushed   bool // several changes of an ordinary story have one second
 	userIDs  bool
+	old      bool    // its events are dropped
 	shapes   []shape // the renderings to choose from
 	kind     Kind    // "" for an ordinary story
 	open     bool    // the events allow two final states
@@ -52,12 +53,15 @@ type life struct {
 	otherState *events.Subscription // the same in another rendering
 	lastID     string
 	deliveries []Delivery
+	objects    []Object
+	parts      []Object // of the subscription, as of its last event
+	sold       []price
 }
 
 func newLife(cfg Config, i int, s shape) *life {
 	l := &life{
 		rng: rand.New(rand.NewPCG(cfg.Seed, uint64(i)+1)), shape: s,
-		livemode: cfg.Livemode, userIDs: cfg.UserIDs,
+		livemode: cfg.Livemode, userIDs: cfg.UserIDs, old: i < cfg.Old,
 	}
 	l.now = cfg.Start.Unix() + l.rng.Int64N(30*day)
 	l.user = fmt.Sprintf("user_%d", 1000+l.rng.IntN(1_000_000))
@@ -150,6 +154,7 @@ func (l *life) report(word string, stamp int64, sub, changed object) {
 		l.renderAgain(id, word, stamp)
 	}
 	l.lastID = id
+	l.tellChange(changed != nil)
 	l.was, l.state = l.sub, l.shape.normalized(&l.sub, l.livemode)
 	for _, s := range l.versions {
 		if s != l.shape {
@@ -183,14 +188,17 @@ func (l *life) emitOther(kind string, o object) {
 }
 
 func (l *life) deliver(id, kind string, stamp int64, data object) {
-	created := l.stamped(stamp)
-	l.deliveries = append(l.deliveries, Delivery{
-		ID: id, Type: kind, Created: created, SubscriptionID: l.sub.id, APIVersion: l.shape.version, at: l.now,
-		Body: render(object{
-			"id": id, "object": "event", "api_version": l.shape.version, "created": created.Unix(), "data": data,
-			"livemode": l.livemode, "pending_webhooks": int64(1), "request": l.request(), "type": kind,
-		}),
-	})
+	d := Delivery{
+		ID: id, Type: kind, Created: l.stamped(stamp), SubscriptionID: l.sub.id, APIVersion: l.shape.version, at: l.now,
+	}
+	event := object{
+		"id": id, "object": "event", "api_version": l.shape.version, "created": d.Created.Unix(), "data": data,
+		"livemode": l.livemode, "pending_webhooks": int64(1), "request": l.request(), "type": kind,
+	}
+	if !l.old {
+		d.Body = render(event)
+	}
+	l.deliveries = append(l.deliveries, d)
 }
 
 // stamped returns the created stamp of an event.

@@ -48,6 +48,9 @@ type SendConfig struct {
 	// Progress is called after every answer, by one goroutine at a time.
 	// It gets the number of events and repetitions that were answered 2xx.
 	Progress func(done int, last Answer)
+	// Accepted is called with the id of each event that was answered 2xx, by several
+	// goroutines at a time.
+	Accepted func(eventID string)
 
 	client *http.Client
 }
@@ -189,6 +192,9 @@ func (cfg SendConfig) withDefaults() (_ SendConfig, closeIdle func()) {
 	if cfg.Progress == nil {
 		cfg.Progress = func(int, Answer) {}
 	}
+	if cfg.Accepted == nil {
+		cfg.Accepted = func(string) {}
+	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = cfg.Workers
 	cfg.client = &http.Client{Transport: transport, Timeout: timeout, CheckRedirect: func(*http.Request, []*http.Request) error {
@@ -292,6 +298,7 @@ func (s *sender) deliver(ctx context.Context, d Delivery) {
 			return // interrupted: the receiver is not to blame
 		}
 		if s.count(answer); answer.OK() {
+			s.cfg.Accepted(d.ID)
 			return
 		}
 		sleep(ctx, pause)

@@ -23,7 +23,10 @@ func (l *life) arrive() {
 		l.sub.testClock = l.id("clock_1", 24)
 	}
 	l.placeUserID()
-	l.emitOther("customer.created", l.shape.customer(&l.customer, l.livemode))
+	c := l.customer
+	l.emitAbout("customer.created", Object{
+		Type: "customer", ID: c.id, Created: c.created, model: &c, Email: c.email, TestClock: l.sub.testClock,
+	})
 }
 
 // placeUserID puts the user id where applications put it: into the metadata of the
@@ -438,7 +441,11 @@ func (l *life) bill(reason string) {
 }
 
 func (l *life) emitInvoice(word string) {
-	l.emitOther("invoice."+word, l.shape.invoice(l.due, &l.sub, &l.customer, l.livemode))
+	inv, m, c := *l.due, l.sub, l.customer
+	l.emitAbout("invoice."+word, Object{
+		Type: "invoice", ID: inv.id, Created: inv.created, model: &subscriptionInvoice{inv, &m, &c},
+		Status: inv.status, Customer: m.customer, Subscription: m.id,
+	})
 }
 
 // collect finalizes the invoice after an hour, as Stripe does, and pays it.
@@ -476,6 +483,9 @@ func (l *life) checkOut() {
 	if l.livemode {
 		prefix = "cs_live_"
 	}
-	session := l.shape.checkoutSession(l.id(prefix, 58), l.user, &l.sub, &l.customer, l.livemode)
-	l.emitOther("checkout.session.completed", session)
+	m, c := l.sub, l.customer
+	s := &session{l.id(prefix, 58), l.user, &m, &c}
+	l.emitAbout("checkout.session.completed", Object{
+		Type: "checkout.session", ID: s.id, Created: c.created, model: s, Status: "complete", Customer: c.id, Subscription: m.id,
+	})
 }

@@ -31,6 +31,9 @@ type Config struct {
 	// Subscriptions is how many to generate. The history of a subscription does not
 	// depend on how many others there are.
 	Subscriptions int
+	// Old is how many of them, the first ones, have no events any more: Stripe has the
+	// objects only.
+	Old int
 	// APIVersions are the versions to render in, one for each subscription; all of
 	// [Versions] if empty. Generate panics if it does not know a version.
 	APIVersions []string
@@ -56,6 +59,9 @@ type History struct {
 	Deliveries []Delivery
 	// Truth is the final state of each subscription, by [events.Key].
 	Truth map[string]Truth
+	// Objects are the states of all objects. Those of one object are in the order in
+	// which it had them.
+	Objects []Object
 }
 
 // Delivery is one event, ready to be signed.
@@ -72,7 +78,8 @@ type Delivery struct {
 	// Because is the id of the event that caused a [Snapshot] to be read, if one did.
 	Because string
 
-	at int64 // when it happened
+	at   int64 // when it happened
+	news *news // nil for a snapshot
 }
 
 // Snapshot is the type of a delivery that is not an event, but the subscription as read
@@ -131,11 +138,31 @@ func Generate(cfg Config) History {
 			l.rushed = len(cast.endings) == 0 && l.chance(cfg.Ties)
 			l.play(cast.story(i))
 		}
-		h.Deliveries = append(h.Deliveries, l.deliveries...)
+		h.Objects = append(h.Objects, l.objects...)
+		if !l.old {
+			h.Deliveries = append(h.Deliveries, l.deliveries...)
+		}
 		h.Truth[events.Key(cfg.Livemode, "", l.sub.id)] = l.truth()
 	}
 	slices.SortStableFunc(h.Deliveries, func(a, b Delivery) int { return cmp.Compare(a.at, b.at) })
 	return h
+}
+
+// Before returns the configuration with another start: everything happens before now, and
+// the last of it in the days before. Histories of one day are the same.
+func (cfg Config) Before(now time.Time) Config {
+	cfg = cfg.withDefaults()
+	trial := cfg
+	trial.Old = cfg.Subscriptions
+	last := cfg.Start
+	for _, o := range Generate(trial).Objects {
+		if at := time.Unix(o.Since, 0); at.After(last) {
+			last = at
+		}
+	}
+	// Months have different lengths, so the histories end up to three days earlier or later.
+	cfg.Start = now.Add(cfg.Start.Sub(last) - 4*24*time.Hour).UTC().Truncate(24 * time.Hour)
+	return cfg
 }
 
 func (cfg Config) withDefaults() Config {

@@ -56,6 +56,7 @@ func (l *life) announce() {
 	word := pick(l, "trial_will_end", "pending_update_applied", "pending_update_expired")
 	data := object{"object": l.shape.subscription(&shown, l.livemode)}
 	l.deliver(l.id("evt_1", 23), subscriptionType+word, l.now+l.between(0, 2), data)
+	l.tell(&shown, nil)
 }
 
 // lateness is by how much a stamp is late.

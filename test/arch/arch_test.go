@@ -74,6 +74,8 @@ var table = map[string][]string{
 	"internal/mongostore": {"events", "events/ordering", "internal/fault", "internal/store", mongoDriver, errgroup},
 	"internal/verify":     {"events", "events/ordering", "internal/store"},
 
+	"internal/stripesim/api": {"internal/stripesim", rateLimit},
+
 	"internal/embedded/natsserver": {natsServer},
 	"internal/embedded/docdb":      {ferretDB},
 
