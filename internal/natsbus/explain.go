@@ -3,6 +3,7 @@ package natsbus
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -74,11 +75,14 @@ func (b *Bus) seldom(level slog.Level, err error, message string, attrs ...any) 
 }
 
 // kind returns what tells an error from others. The text alone does not: it may
-// contain a port, an inbox or the subject of an acknowledgement, which are different
-// each time.
+// contain a port, the time, an inbox or the subject of an acknowledgement, which are
+// different each time.
 func kind(err error) string {
 	if network, ok := errors.AsType[*net.OpError](err); ok {
 		return network.Op + network.Net
+	}
+	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok {
+		return fmt.Sprint("certificate", invalid.Reason)
 	}
 	text, _, _ := strings.Cut(err.Error(), "_INBOX.")
 	text, _, _ = strings.Cut(text, "$JS.ACK.")

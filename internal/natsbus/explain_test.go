@@ -1,6 +1,8 @@
 package natsbus
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -17,10 +19,16 @@ func TestRepeatedErrorsAreOfOneKind(t *testing.T) {
 	reset := func(port int) error {
 		return &net.OpError{Op: "read", Net: "tcp", Source: &net.TCPAddr{Port: port}, Err: errors.New("connection reset by peer")}
 	}
+	// Go's text of an expired certificate has the present time.
+	invalid := func(reason x509.InvalidReason, now string) error {
+		return &tls.CertificateVerificationError{Err: x509.CertificateInvalidError{Reason: reason, Detail: "current time " + now + " is after 2026-01-01T00:00:00Z"}}
+	}
 	for name, tt := range map[string]struct {
 		a, b error
 		same bool
 	}{
+		"a second later":          {invalid(x509.Expired, "2026-01-31T12:00:00Z"), invalid(x509.Expired, "2026-01-31T12:00:01Z"), true},
+		"another fault":           {invalid(x509.Expired, ""), invalid(x509.NotAuthorizedToSign, ""), false},
 		"another port":            {reset(1), reset(2), true},
 		"another acknowledgement": {denied("$JS.ACK.BILLBUS.c.1.2.3"), denied("$JS.ACK.BILLBUS.c.1.4.5"), true},
 		"another inbox":           {denied("_INBOX.abc"), denied("_INBOX.def"), true},
