@@ -244,6 +244,10 @@ func TestFold(t *testing.T) {
 			},
 			"evt_1", determined, "evt_1 is where the changes of these seconds end (2 events).",
 		},
+		"a change that leads to a state of long ago is not from before it": {
+			[]events.Message{update("evt_1", 0, "past_due", "active"), update("evt_2", 900, "active", "unpaid"), update("evt_3", 900, "paused", "past_due")},
+			"evt_3", ambiguous, "2 events of 2026-01-01T00:15:00Z do not follow each other; evt_3 was taken by its type and id.",
+		},
 	}
 	for name, tt := range cases {
 		t.Run(name, func(t *testing.T) {

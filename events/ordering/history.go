@@ -28,8 +28,9 @@ type history struct {
 	// entry are the states in which the events before the horizon can end; nil if none
 	// is known.
 	entry []string
-	// before are the steps of these events.
-	before []step
+	// before are the steps of these events, and lastBefore is the latest moment of them.
+	before     []step
+	lastBefore time.Time
 	// isEntryHidden is true if the events before the horizon cannot be compared.
 	isEntryHidden bool
 }
@@ -47,6 +48,9 @@ func newHistory(facts []Fact, name comparison, isFull bool) history {
 		h.byID[h.facts[i].EventID] = &h.facts[i]
 	}
 	before := notAfter(facts, start)
+	if len(before) > 0 {
+		h.lastBefore = newest(before)
+	}
 	if isFull {
 		// Another version renders the same state in another way.
 		versions := map[string]bool{}
@@ -141,7 +145,12 @@ func (h history) conclude() conclusion {
 
 // leaveFromBefore returns the end of the changes if they are one path with those before
 // the horizon. This is so if a change before these is stamped late, within the horizon.
+// It cannot be if all changes are much later than these.
 func (h history) leaveFromBefore() (ends []string, ok bool) {
+	canBeLate := func(f Fact) bool { return f.Moment.Sub(h.lastBefore) < horizon }
+	if !slices.ContainsFunc(h.changes, canBeLate) {
+		return nil, false
+	}
 	ends, ok = leave(slices.Concat(h.before, h.steps), nil)
 	isEntered := func(s step) bool { return s.to == ends[0] }
 	return ends, ok && len(ends) == 1 && slices.ContainsFunc(h.steps, isEntered)
