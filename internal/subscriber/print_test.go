@@ -76,7 +76,7 @@ func TestReplaySummary(t *testing.T) {
 func TestReplayHandlesEachIDOnceAtATime(t *testing.T) {
 	t.Parallel()
 	var batch []*message.Message
-	for _, id := range []string{"a", "b", "a", "", "", "b"} {
+	for _, id := range []string{"a", "b", "a", "", "", "b@new"} {
 		batch = append(batch, message.NewMessage(id, nil))
 	}
 	first, rest := distinctIDs(batch)
@@ -86,7 +86,7 @@ func TestReplayHandlesEachIDOnceAtATime(t *testing.T) {
 		}
 		return ids
 	}
-	if diff := cmp.Diff([][]string{{"a", "b", "", ""}, {"a", "b"}}, [][]string{ids(first), ids(rest)}); diff != "" {
+	if diff := cmp.Diff([][]string{{"a", "b", "", ""}, {"a", "b@new"}}, [][]string{ids(first), ids(rest)}); diff != "" {
 		t.Errorf("first and rest (-want +got):\n%s", diff)
 	}
 }

@@ -204,15 +204,17 @@ func (r *replay) handleBatch(ctx context.Context, batch []*message.Message) erro
 	return r.stream.Done(ctx)
 }
 
-// distinctIDs separates the first message of each id from the rest.
+// distinctIDs separates the first message of each id from the rest. That an event came
+// through another endpoint makes no other id of it.
 func distinctIDs(batch []*message.Message) (first, rest []*message.Message) {
 	seen := map[string]bool{}
 	for _, msg := range batch {
-		if msg.UUID != "" && seen[msg.UUID] {
+		id, _, _ := strings.Cut(msg.UUID, "@")
+		if id != "" && seen[id] {
 			rest = append(rest, msg)
 			continue
 		}
-		seen[msg.UUID] = true
+		seen[id] = true
 		first = append(first, msg)
 	}
 	return first, rest
