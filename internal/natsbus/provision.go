@@ -67,6 +67,8 @@ type Provisioner struct {
 	settings StreamSettings
 	consumer Consumer
 	wake     chan struct{}
+	first    sync.Once
+	passed   chan struct{} // closed after the first pass
 	// Only passes use these: when the streams were created, and whether there was a consumer.
 	since       map[string]time.Time
 	hadConsumer bool
@@ -85,7 +87,7 @@ var errUnchecked = errors.New("streams not checked yet")
 func (b *Bus) NewProvisioner(mode ProvisionMode, settings StreamSettings, consumer Consumer) *Provisioner {
 	return &Provisioner{
 		bus: b, mode: mode, settings: settings, consumer: consumer,
-		wake: make(chan struct{}, 1), since: map[string]time.Time{}, streamErr: errUnchecked, consumerErr: errUnchecked,
+		wake: make(chan struct{}, 1), passed: make(chan struct{}), since: map[string]time.Time{}, streamErr: errUnchecked, consumerErr: errUnchecked,
 	}
 }
 
@@ -98,11 +100,21 @@ func (p *Provisioner) Run(ctx context.Context) {
 		if p.pass(ctx) != nil {
 			wait = retryInterval
 		}
+		p.first.Do(func() { close(p.passed) })
 		select {
 		case <-ctx.Done():
 		case <-p.wake:
 		case <-time.After(wait):
 		}
+	}
+}
+
+// WaitFirst waits until Run has tried once, or ctx is done. What is used before that may
+// only have to be created.
+func (p *Provisioner) WaitFirst(ctx context.Context) {
+	select {
+	case <-p.passed:
+	case <-ctx.Done():
 	}
 }
 

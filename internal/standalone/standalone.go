@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/gofrs/flock"
 
@@ -22,6 +23,9 @@ import (
 	"github.com/billbus/billbus/internal/secret"
 	"github.com/billbus/billbus/internal/subscriber"
 )
+
+// streamsTimeout is far more than a server in this process needs to create streams.
+const streamsTimeout = 5 * time.Second
 
 // Run runs standalone until ctx is done. What it prints to out may contain the signing
 // secret, so the log must go elsewhere.
@@ -124,9 +128,10 @@ func (s *servers) run(ctx context.Context, cfg config.Standalone, admin net.List
 	if err := s.greet(out, cfg, b.Addr(), admin.Addr(), made); err != nil {
 		return errors.Join(err, admin.Close(), b.Close(), sub.Close())
 	}
+	consume := afterStreams(deps.Health, sub.Run)
 	return ops.WithAdmin(ctx, admin, deps, func(ctx context.Context) error {
 		if cfg.Simulate == 0 {
-			return inOrder(ctx, b.Run, sub.Run)
+			return inOrder(ctx, b.Run, consume)
 		}
 		ctx, stop := context.WithCancel(ctx)
 		defer stop()
@@ -134,10 +139,20 @@ func (s *servers) run(ctx context.Context, cfg config.Standalone, admin net.List
 		go func() {
 			played <- s.simulate(ctx, stop, cfg, "http://"+reachable(b.Addr())+cfg.Webhook.Path, deps.Health, out, log)
 		}()
-		err := inOrder(ctx, b.Run, sub.Run)
+		err := inOrder(ctx, b.Run, consume)
 		stop()
 		return errors.Join(err, <-played)
 	})
+}
+
+// afterStreams returns a function that runs the subscriber once the bridge has created
+// the streams. It would log that they are missing, and that a bridge has to be started.
+func afterStreams(health *ops.Health, run func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		// If they take longer, the subscriber waits for them itself.
+		_ = poll(ctx, streamsTimeout, func() (bool, error) { return health.Ready(ctx).Checks["streams"].OK, nil })
+		return run(ctx)
+	}
 }
 
 // inOrder runs two functions. It stops the second when the first has returned, and the

@@ -21,12 +21,17 @@ import (
 // opened returns a subscriber that is not running, without a database.
 func opened(t *testing.T, natsURL string) *Subscriber {
 	t.Helper()
+	return openedWith(t, natsURL, slog.New(slog.DiscardHandler))
+}
+
+func openedWith(t *testing.T, natsURL string, log *slog.Logger) *Subscriber {
+	t.Helper()
 	env := map[string]string{"NATS_URL": natsURL, "MONGODB_URI": "mongodb://127.0.0.1:1"}
 	var cfg config.Subscriber
 	if err := config.SubscriberRun(&cfg).Load("subscriber", nil, func(key string) string { return env[key] }); err != nil {
 		t.Fatal(err)
 	}
-	s, err := Open(cfg, ops.NewDeps(slog.New(slog.DiscardHandler)))
+	s, err := Open(cfg, ops.NewDeps(log))
 	if err != nil {
 		t.Fatal(err)
 	}

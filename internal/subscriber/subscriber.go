@@ -146,7 +146,10 @@ func (s *Subscriber) Run(ctx context.Context) (err error) {
 		group.Go(func() error { run(ctx); return nil })
 	}
 	group.Go(func() error { return s.bus.WaitClosed(ctx) })
-	group.Go(func() error { return s.router.Run(ctx) })
+	group.Go(func() error {
+		s.streams.WaitFirst(ctx)
+		return s.router.Run(ctx)
+	})
 	return group.Wait()
 }
 

@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"encoding/json"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -33,12 +32,15 @@ func TestStandaloneSimulationIsCorrectTwice(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, run := range []string{"first", "second"} {
-		var out kit.Buffer
-		if err := standalone.Run(t.Context(), cfg, &out, slog.New(slog.NewTextHandler(io.Discard, nil))); err != nil {
+		var out, logged kit.Buffer
+		if err := standalone.Run(t.Context(), cfg, &out, slog.New(slog.NewTextHandler(&logged, nil))); err != nil {
 			t.Errorf("%s run: %v\n%s", run, err, out.String())
 		}
 		if !strings.Contains(out.String(), "25 of 25 records are correct") {
 			t.Errorf("%s run printed:\n%s", run, out.String())
+		}
+		if strings.Contains(logged.String(), "bridge provision") {
+			t.Errorf("%s run logged that the bridge must be started:\n%s", run, logged.String())
 		}
 	}
 }
