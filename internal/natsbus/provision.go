@@ -47,8 +47,10 @@ const (
 // Error codes of the server for which [cure] says what to do.
 // See https://github.com/nats-io/nats-server/blob/main/server/errors.json
 const (
+	errNoPeers         = 10005 // no suitable peers for placement
 	errDuplicateWindow = 10052 // stream invalid config: duplicate window above max age
 	errSubjectOverlap  = 10065 // subjects overlap with an existing stream
+	errReplicas        = 10074 // replicas > 1 not supported in non-clustered mode
 )
 
 // Provisioner creates what is missing in JetStream, reports drift, and knows whether
@@ -305,6 +307,8 @@ func cure(err error) error {
 		return fmt.Errorf("%w: another stream of this account already holds one of its subjects; remove it there, or use another account", err)
 	case errDuplicateWindow:
 		return fmt.Errorf("%w: set STREAM_DUPLICATE_WINDOW to at most STREAM_MAX_AGE", err)
+	case errReplicas, errNoPeers:
+		return fmt.Errorf("%w: set STREAM_REPLICAS to at most the number of NATS servers in the cluster", err)
 	}
 	return err
 }

@@ -246,6 +246,19 @@ func TestProvisionSaysThatAnotherStreamHasASubject(t *testing.T) {
 	refused(t, provision(t, open(t, srv.URL()), natsbus.ProvisionCreate, settings(), noConsumer), "another stream of this account")
 }
 
+func TestProvisionSaysThatOneServerCannotKeepThreeCopies(t *testing.T) {
+	t.Parallel()
+	srv := natstest.Start(t)
+	three := settings()
+	three.Replicas = 3
+	bus := open(t, srv.URL())
+	refused(t, provision(t, bus, natsbus.ProvisionCreate, three, noConsumer), "set STREAM_REPLICAS to at most")
+	provisioned(t, bus, settings(), noConsumer)
+	if err := bus.Alter(t.Context(), three); err == nil || !strings.Contains(err.Error(), "set STREAM_REPLICAS to at most") {
+		t.Errorf("altering: got %v", err)
+	}
+}
+
 func TestAlterRemovesDrift(t *testing.T) {
 	t.Parallel()
 	srv := natstest.Start(t)
