@@ -87,7 +87,6 @@ func TestGaugesKeepTheirValuesWhileNATSIsAway(t *testing.T) {
 // aged matches an age that is not zero.
 var aged = regexp.MustCompile(`\nbillbus_oldest_pending_seconds [0-9.e-]*[1-9]`)
 
-// provision creates the streams and the consumer.
 // provision creates the streams as the bridge does, and the consumer.
 func provision(t *testing.T, s *Subscriber) {
 	t.Helper()
