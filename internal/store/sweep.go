@@ -11,7 +11,7 @@ import (
 
 const (
 	// sweptPage is how many records are considered at a time.
-	sweptPage = 100
+	sweptPage = 50
 	// sweepTurn is how long a process may take for one page before another takes over.
 	sweepTurn = 2 * time.Minute
 )

@@ -72,6 +72,13 @@ func (m *Memory) Delete(audit, record string) {
 	m.records.remove(record)
 }
 
+// Drop removes everything.
+func (m *Memory) Drop() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.audit, m.records, m.catalog = newCollection(), newCollection(), newCollection()
+}
+
 // DamageAudit makes the message of an audit document unreadable.
 func (m *Memory) DamageAudit(key string) {
 	m.mu.Lock()

@@ -179,13 +179,13 @@ func sweep(t *testing.T, db store.Database, holder string, now func() time.Time)
 func testSweep(t *testing.T, b Backend) {
 	db := b.Connect()
 	var entries []store.Entry
-	for i := range 101 {
+	for i := range 51 {
 		entries = append(entries, priced(fmt.Sprintf("sub_%03d", i), fmt.Sprintf("evt_%03d", i), 1))
 	}
 	commitBatch(t, db, entries...)
 	commit(t, db, ProductEntry("prod_1", "evt_p1", "created", 1))
-	equal(t, "pages", []int{100, 1}, sweep(t, db, "a", noon))
-	for _, sub := range []string{"sub_000", "sub_099", "sub_100"} {
+	equal(t, "pages", []int{50, 1}, sweep(t, db, "a", noon))
+	for _, sub := range []string{"sub_000", "sub_049", "sub_050"} {
 		equal(t, sub, "si_1:1 (name of evt_p1, as of the event, as of the event)", content(t, db, kit.Key(sub)).Items)
 		equal(t, "revision", int64(2), headOf(t, db, sub).Revision)
 	}
@@ -200,21 +200,21 @@ func testSweep(t *testing.T, b Backend) {
 func testSweepContinued(t *testing.T, b Backend) {
 	db := b.Connect()
 	var entries []store.Entry
-	for i := range 101 {
+	for i := range 51 {
 		entries = append(entries, priced(fmt.Sprintf("sub_%03d", i), fmt.Sprintf("evt_%03d", i), 1))
 	}
 	commitBatch(t, db, entries...)
 	commit(t, db, ProductEntry("prod_1", "evt_p1", "created", 1))
-	if swept, err := store.NewCommitter(db, noon).SweepPage(t.Context(), "a"); swept.Written != 100 || !swept.More || err != nil {
+	if swept, err := store.NewCommitter(db, noon).SweepPage(t.Context(), "a"); swept.Written != 50 || !swept.More || err != nil {
 		t.Fatalf("the first page: got %+v, %v", swept, err)
 	}
 	equal(t, "while it is the turn of another", []int(nil), sweep(t, db, "b", noon))
-	equal(t, "reached", kit.Key("sub_099"), listingOf(t, db, store.Product, "prod_1").Sweep.Reached)
+	equal(t, "reached", kit.Key("sub_049"), listingOf(t, db, store.Product, "prod_1").Sweep.Reached)
 	later := func() time.Time { return noon().Add(3 * time.Minute) }
 	equal(t, "pages", []int{1}, sweep(t, db, "b", later))
 	equal(t, "sweep", store.Sweep{}, listingOf(t, db, store.Product, "prod_1").Sweep)
 	commit(t, db, ProductEntry("prod_1", "evt_p2", "updated", 2))
-	equal(t, "pages of the next change", []int{100, 1}, sweep(t, db, "b", later))
+	equal(t, "pages of the next change", []int{50, 1}, sweep(t, db, "b", later))
 }
 
 func testSweepBroken(t *testing.T, b Backend) {
