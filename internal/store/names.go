@@ -55,7 +55,7 @@ func (n *Names) recall(key string) (Listing, bool) {
 	return l, ok
 }
 
-// view is what one attempt to write records knows of the catalog: what it has read itself,
+// view is the catalog for one attempt to write records: what that has read itself,
 // and otherwise what is remembered.
 type view struct {
 	names *Names

@@ -25,8 +25,8 @@ type Swept struct {
 }
 
 // SweepPage brings the names in some records up to the catalog: those of the next page
-// of a product or price whose sweep is not finished. How far the sweep is stands in the
-// document, so another process continues where this one dies. Of several processes, one
+// of a product or price whose sweep is not finished. The document says how far the sweep
+// is, so another process continues where this one dies. Of several processes, one
 // sweeps a document at a time, to save work: the result does not depend on it.
 func (c *Committer) SweepPage(ctx context.Context, holder string) (Swept, error) {
 	unswept, err := c.db.Unswept(ctx)
