@@ -105,7 +105,7 @@ func fullDiscounts(day func(int) time.Time) []events.Discount {
 
 func fullItems(day func(int) time.Time) []events.Item {
 	return []events.Item{{
-		ID: "si_1", PriceID: "price_1", ProductID: "prod_1", LookupKey: "gold", Nickname: "Gold", Quantity: new(int64(0)),
+		ID: "si_1", PriceID: "price_1", ProductID: "prod_1", ProductName: "Gold plan", LookupKey: "gold", Nickname: "Gold", Quantity: new(int64(0)),
 		UnitAmount: new(int64(9007199254740993)), UnitAmountDecimal: "0.000000000001", BillingScheme: "tiered", TiersMode: "graduated",
 		TransformQuantity: &events.TransformQuantity{DivideBy: new(int64(10)), Round: "up"},
 		Currency:          "eur", Interval: "month", IntervalCount: new(int64(3)), UsageType: "licensed", MeterID: "mtr_1", TaxBehavior: "exclusive",

@@ -29,12 +29,17 @@ type index struct {
 // shows the state of a subscription, and a subscription_id if it only belongs to one,
 // as an invoice does.
 func indexes(collection string) []index {
-	if collection == Subscriptions {
+	switch collection {
+	case Subscriptions:
 		return []index{
 			{"user_access", fields("user_id", "access")},
 			{"customer", fields("customer_id")},
 			{"status_period_end", fields("status", "current_period_end")},
+			{"price", fields("items.price_id", "_id")},
+			{"product", fields("items.product_id", "_id")},
 		}
+	case Catalog:
+		return []index{{"unswept", fields("sweep.unfinished", "_id")}}
 	}
 	return []index{
 		{"subscription_created", fields("subscription_key", "created")},
@@ -58,7 +63,7 @@ func (s *Store) Provision(ctx context.Context, create bool) {
 	}
 	var logged string
 	for {
-		err := errors.Join(ensure(ctx, Subscriptions), ensure(ctx, WebhookEvents))
+		err := errors.Join(ensure(ctx, Subscriptions), ensure(ctx, WebhookEvents), ensure(ctx, Catalog))
 		if err == nil {
 			s.indexed.Store(true)
 			return

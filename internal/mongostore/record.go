@@ -39,8 +39,10 @@ type version struct {
 	N    int64 `bson:"n"`
 	Rule int   `bson:"rule"`
 	// Reread is true if another reading of an event took the place of the stored one.
-	Reread bool        `bson:"reread,omitempty"`
-	Known  []knownFact `bson:"known"`
+	Reread bool `bson:"reread,omitempty"`
+	// Catalog is missing if the versions are not known.
+	Catalog *[]listed   `bson:"catalog,omitempty"`
+	Known   []knownFact `bson:"known"`
 }
 
 type knownFact struct {
@@ -87,6 +89,7 @@ func (d headDocument) head() store.Head {
 	return store.Head{
 		Key: d.Key, FirstSeenAt: d.FirstSeenAt, UpdatedAt: d.UpdatedAt,
 		Revision: d.Version.N, Rule: d.Version.Rule, Reread: d.Version.Reread, Known: facts,
+		Listings: versionsOf(d.Version.Catalog),
 	}
 }
 
@@ -190,7 +193,7 @@ func versionOf(r store.Record) version {
 	}
 	return version{
 		EventID: r.Winner.ID, EventType: typeOf(r.Winner), EventCreated: r.Winner.Time,
-		Terminal: r.Terminal, N: r.Revision, Rule: r.Rule, Reread: r.Reread, Known: known,
+		Terminal: r.Terminal, N: r.Revision, Rule: r.Rule, Reread: r.Reread, Catalog: listedOf(r.Listings), Known: known,
 	}
 }
 

@@ -23,6 +23,7 @@ const (
 	Subscriptions = "subscriptions"
 	WebhookEvents = "webhook_events"
 	Retention     = "retention"
+	Catalog       = "catalog"
 )
 
 const (
@@ -64,7 +65,7 @@ var _ store.Store = (*Store)(nil)
 
 // database is what a store reads and writes.
 type database struct {
-	events, subscriptions, turns *mongo.Collection
+	events, subscriptions, turns, catalog *mongo.Collection
 	// scanned is where scans of a whole collection read.
 	scanned struct{ events, subscriptions *mongo.Collection }
 	server  *server
@@ -91,7 +92,8 @@ func open(cfg Config, opts *options.ClientOptions) (*Store, error) {
 func newDatabase(collections *mongo.Database, cfg Config) database {
 	db := database{
 		events: collections.Collection(WebhookEvents), subscriptions: collections.Collection(Subscriptions), turns: collections.Collection(Retention),
-		server: &server{database: collections}, now: cfg.Now,
+		catalog: collections.Collection(Catalog),
+		server:  &server{database: collections}, now: cfg.Now,
 	}
 	from := readpref.Primary()
 	if cfg.Secondary {

@@ -120,7 +120,9 @@ func revisionOf(raw bson.Raw) string { return text(raw.Lookup("version", "n")) }
 
 // notCompared are the key, and the fields that say when, how often and after what a
 // document was written.
-var notCompared = map[string]bool{"_id": true, "first_seen_at": true, "updated_at": true, "version.n": true, "version.reread": true}
+var notCompared = map[string]bool{
+	"_id": true, "first_seen_at": true, "updated_at": true, "version.n": true, "version.reread": true, "version.catalog": true,
+}
 
 // texts returns the fields of a record, those of version one by one.
 func texts(raw bson.Raw) map[string]string {

@@ -23,21 +23,24 @@ type Result struct {
 	Err    error
 }
 
-// Committer commits batches of entries. It keeps nothing between two batches, and
-// any number of them may work on one database.
+// Committer commits batches of entries. It keeps nothing between two batches but the
+// names that it has read, and any number of them may work on one database.
 type Committer struct {
 	// OnOverlap, if not nil, is called for each entry whose event is in the audit trail
 	// in another API version.
 	OnOverlap func()
 
-	db  Database
-	now func() time.Time
+	db    Database
+	names *Names
+	now   func() time.Time
 }
 
 // NewCommitter returns a committer on a database.
-func NewCommitter(db Database, now func() time.Time) *Committer { return &Committer{db: db, now: now} }
+func NewCommitter(db Database, now func() time.Time) *Committer {
+	return &Committer{db: db, names: NewNames(db), now: now}
+}
 
-// Commit commits a batch: all audit documents, then all records. It returns the
+// Commit commits a batch: all audit documents, then the catalog, then all records. It returns the
 // result of each entry at the same index; one that fails does not fail the others.
 func (c *Committer) Commit(ctx context.Context, entries []Entry) []Result {
 	b := &batch{messages: make([]events.Message, len(entries)), results: make([]Result, len(entries))}
@@ -46,8 +49,20 @@ func (c *Committer) Commit(ctx context.Context, entries []Entry) []Result {
 	for i, failure := range failures {
 		b.messages[i], b.results[i] = c.audited(ctx, entries[i], failure, stored)
 	}
-	c.updateRecords(ctx, b)
+	c.updateCatalog(ctx, b)
+	c.updateRecords(ctx, b, b.groups())
 	return b.results
+}
+
+// Refresh brings the names in records up to the catalog. It returns how many records it
+// wrote, and the errors of those that it could not write by their keys.
+func (c *Committer) Refresh(ctx context.Context, keys []string) (written int, failed map[string]error) {
+	b, pending := &batch{}, groups{}
+	for _, key := range keys {
+		pending[key] = nil
+	}
+	c.updateRecords(ctx, b, pending)
+	return b.written, b.failed
 }
 
 // existing returns the keys of the entries that were in the audit trail before.
@@ -66,6 +81,11 @@ func existing(entries []Entry, failures []error) []string {
 type batch struct {
 	messages []events.Message
 	results  []Result
+	// written is how many records were written, and failed has the errors of records.
+	written int
+	failed  map[string]error
+	// unsure are the records that may have older names than the catalog.
+	unsure map[string]bool
 }
 
 // audited returns the message that the audit trail holds of an entry. A duplicate
@@ -134,14 +154,15 @@ func (l lookup) message(key string) (events.Message, error) {
 // groups are the indexes of a batch's messages, by the key of their subscription.
 type groups map[string][]int
 
+func (g groups) only(key string) groups { return groups{key: g[key]} }
+
 // updateRecords updates the record of every subscription in the batch. All events
 // of one subscription become one write.
-func (c *Committer) updateRecords(ctx context.Context, b *batch) {
-	pending := b.groups()
+func (c *Committer) updateRecords(ctx context.Context, b *batch, pending groups) {
+	b.failed, b.unsure = map[string]error{}, map[string]bool{}
 	for attempt := 0; len(pending) > 0; attempt++ {
 		if attempt == maxAttempts {
-			b.failAll(pending, fault.New(fault.Transient, fault.DatabaseContention,
-				fmt.Errorf("another writer was first %d times", attempt)))
+			b.failAll(pending, errContention(attempt))
 			return
 		}
 		pending = c.tryUpdate(ctx, b, pending)
@@ -173,43 +194,55 @@ func (c *Committer) tryUpdate(ctx context.Context, b *batch, pending groups) gro
 		updates[i] = &update{head: heads[key], fresh: b.pick(pending[key])}
 		updates[i].head.Key = key
 	}
+	names := c.names.view()
+	if err := names.compareNames(ctx, b, pending, updates); err != nil {
+		b.failAll(pending, err)
+		return nil
+	}
 	c.decide(ctx, updates)
 	again := groups{}
 	var needed []*update
 	for _, u := range updates {
 		switch {
 		case u.err != nil:
-			b.fail(pending[u.head.Key], u.err)
+			b.failAll(pending.only(u.head.Key), u.err)
 		case u.marks:
 			again[u.head.Key] = pending[u.head.Key]
 		case u.needed:
 			needed = append(needed, u)
 		}
 	}
-	maps.Copy(again, c.replace(ctx, b, pending, needed))
+	written, changed := c.replace(ctx, names, b, pending, needed)
+	maps.Copy(again, changed)
+	maps.Copy(again, c.checkNames(ctx, b, pending, written))
 	return again
 }
 
-// replace writes the records and returns the groups that must be read and decided
+// replace writes the records. It also returns the groups that must be read and decided
 // again: those whose revision has changed since.
-func (c *Committer) replace(ctx context.Context, b *batch, pending groups, updates []*update) groups {
-	records := make([]Record, len(updates))
-	for i, u := range updates {
-		records[i] = u.head.Next(u.winner, u.verdict.Verdict, c.now())
+func (c *Committer) replace(ctx context.Context, names view, b *batch, pending groups, updates []*update) (written []*update, again groups) {
+	again = groups{}
+	records, err := names.makeRecords(ctx, updates, c.now)
+	if err != nil {
+		for _, u := range updates {
+			b.failAll(pending.only(u.head.Key), err)
+		}
+		return nil, again
 	}
-	again := groups{}
 	for i, failure := range c.db.Replace(ctx, records) {
 		key := records[i].Key
 		switch {
 		case failure == nil:
+			written = append(written, updates[i])
 			b.markApplied(pending[key], updates[i])
 		case errors.Is(failure, ErrExists):
 			again[key] = pending[key]
 		default:
-			b.fail(pending[key], failure)
+			b.failAll(pending.only(key), failure)
 		}
 	}
-	return again
+	b.written += len(written)
+	return written, again
 }
 
 // markApplied marks the events that the new state depends on. An event that was
@@ -226,8 +259,9 @@ func (b *batch) markApplied(members []int, u *update) {
 }
 
 func (b *batch) failAll(failed groups, err error) {
-	for _, members := range failed {
+	for key, members := range failed {
 		b.fail(members, err)
+		b.failed[key] = err
 	}
 }
 

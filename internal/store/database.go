@@ -31,6 +31,7 @@ var ErrExists = errors.New("another document is there already")
 type Database interface {
 	AuditTrail
 	Records
+	Catalog
 }
 
 // Store is everything that the programs use of a database, together with the
@@ -42,9 +43,12 @@ type Store interface {
 	Verification
 	Admission
 	Retention
+	Listings
 
 	// Commit commits one entry, as [Queue.Commit] does.
 	Commit(ctx context.Context, entry Entry) (Effect, error)
+	// Sweep brings the names in records up to the catalog, as [Queue.Sweep] does.
+	Sweep(ctx context.Context, holder string) (written int, err error)
 	// Provision creates the tables and indexes that are missing or, if create is
 	// false, waits for another process to create them. It retries until it succeeds
 	// or ctx is done. Entries can be committed meanwhile.

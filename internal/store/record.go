@@ -23,6 +23,9 @@ type Head struct {
 	Reread bool
 	// Known are the facts on which a later decision can depend.
 	Known []ordering.Fact
+	// Listings are the versions of the products and prices that the names of the items
+	// are from, by their keys; 0 if the catalog had none. It is nil if that is not known.
+	Listings map[string]int64
 }
 
 // Current reports whether the record exists and was decided by the present rule.
@@ -114,6 +117,8 @@ type Verification interface {
 	Records(ctx context.Context) iter.Seq2[StoredRecord, error]
 	// Trail is that of [Search].
 	Trail(ctx context.Context, subscription string) iter.Seq2[Audited, error]
+	// Listings is that of [Catalog].
+	Listings
 	// Record returns the record of one subscription; Exists is false if there is
 	// none.
 	Record(ctx context.Context, key string) (StoredRecord, error)
@@ -121,7 +126,8 @@ type Verification interface {
 	Fields(key string, winner events.Message, verdict ordering.Verdict) (map[string]string, error)
 	// Rewrite replaces a record that was read, in whatever condition it is, by the
 	// one that a verdict makes. It keeps the time at which the subscription was
-	// first seen, and sets Reread, so from then on every writer writes. It reports
+	// first seen, and sets Reread, so from then on every writer writes. Listings are then
+	// not known. It reports
 	// false, and writes nothing, if another writer has changed, created or removed the
 	// record since it was read.
 	Rewrite(ctx context.Context, have StoredRecord, winner events.Message, verdict ordering.Verdict) (bool, error)

@@ -29,6 +29,11 @@ type update struct {
 	verdict     Verdict
 	winner      events.Message
 
+	// renamed is true if the names in the record are not those of the catalog. added are
+	// the versions of the listings that the record did not refer to before.
+	renamed bool
+	added   map[string]int64
+
 	// needed is true if the record has to be written, and repeats if it then knows the
 	// same facts as before.
 	needed, repeats bool
@@ -148,6 +153,9 @@ func (u *update) addKnown() {
 // old to matter. A record whose events were read again is always written, see
 // [Head.Reread].
 func (u *update) decide() {
+	if len(u.fresh) == 0 && !u.again && !u.renamed {
+		return
+	}
 	known := u.head.Known
 	if !u.again { // else the audit trail has said everything
 		u.before, u.all = known, slices.Concat(known, factsOf(u.fresh))
@@ -157,7 +165,7 @@ func (u *update) decide() {
 		return
 	}
 	u.verdict = Decide(u.all)
-	u.needed = u.again || u.head.Reread || !sameEvents(u.verdict.Relevant, known)
+	u.needed = u.again || u.renamed || u.head.Reread || !sameEvents(u.verdict.Relevant, known)
 	u.repeats = u.again && u.head.Current() && sameFacts(u.verdict.Relevant, known)
 }
 
@@ -213,8 +221,11 @@ func (u *update) brought(eventID string) (events.Message, bool) {
 	return u.fresh[i], true
 }
 
+// keyOf returns the key of an event in the mode and account of the subscription.
 func (u *update) keyOf(eventID string) string {
-	return events.Key(u.fresh[0].Livemode, u.fresh[0].StripeAccount, eventID)
+	prefix, _ := splitKey(u.head.Key)
+	_, id := splitKey(events.Key(false, "", eventID))
+	return prefix + id
 }
 
 // applied returns the events of the batch without which the record would be decided in

@@ -2,6 +2,7 @@ package subscriber
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -54,6 +55,9 @@ func Replay(ctx context.Context, cfg config.Subscriber, out, status io.Writer, l
 		}
 		if err := r.run(ctx); err != nil {
 			return fmt.Errorf("replaying: %w; run the same command again to continue", err)
+		}
+		if _, err := db.Sweep(ctx, rand.Text()); err != nil {
+			return fmt.Errorf("updating names in records: %w; a subscriber continues", err)
 		}
 		return errors.Join(r.stream.Remove(ctx), r.reread.print(out, cfg.Replay), printReplay(out, r.summary(), cfg))
 	})

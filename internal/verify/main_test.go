@@ -19,6 +19,7 @@ import (
 type memory struct {
 	messages map[string][]events.Message // by subscription key
 	records  map[string]store.StoredRecord
+	catalog  map[string]store.Listing
 	// beforeRewrite is called first, as another writer.
 	beforeRewrite func(key string)
 }
@@ -113,8 +114,12 @@ func (m *memory) Fields(_ string, winner events.Message, verdict ordering.Verdic
 	for i, f := range verdict.Relevant {
 		ids[i] = f.EventID
 	}
+	names := ""
+	for _, item := range winner.Data.Subscription.Items {
+		names += item.ProductName + item.Nickname
+	}
 	return map[string]string{
-		"status": winner.Data.Subscription.Status, "version.event_id": winner.ID, "version.known": strings.Join(ids, ","),
+		"names": names, "status": winner.Data.Subscription.Status, "version.event_id": winner.ID, "version.known": strings.Join(ids, ","),
 		"version.rule": strconv.Itoa(ordering.Rule), "explanation": verdict.Explanation, "ordering": string(verdict.Ordering),
 	}, nil
 }
@@ -128,6 +133,10 @@ func (m *memory) Rewrite(_ context.Context, have store.StoredRecord, winner even
 	}
 	m.put(have.Key, winner, verdict)
 	return true, nil
+}
+
+func (m *memory) Listings(context.Context, []string) (map[string]store.Listing, error) {
+	return m.catalog, nil
 }
 
 func subject(n int) string { return fmt.Sprintf("sub_%05d", n) }

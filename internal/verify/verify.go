@@ -65,6 +65,7 @@ func versionOf(t *trail, record store.StoredRecord) version {
 
 type run struct {
 	*Verifier
+	names    *store.Names
 	summary  Summary
 	suspects []suspect // in the order of since
 }
@@ -72,7 +73,7 @@ type run struct {
 // Run reads all records and the whole audit trail once. It returns an error only if
 // it could not read, write or report.
 func (v *Verifier) Run(ctx context.Context) (Summary, error) {
-	r := &run{Verifier: v}
+	r := &run{Verifier: v, names: store.NewNames(v.Store)}
 	records := newCursor(v.Store.Records(ctx), func(record store.StoredRecord) string { return record.Key })
 	defer records.stop()
 	audit := newCursor(v.Store.Audit(ctx), func(a store.Audited) string { return a.Subscription })
@@ -106,7 +107,7 @@ func (r *run) checkNext(ctx context.Context, audit *cursor[store.Audited], recor
 		record = records.take()
 	}
 	r.summary.Subscriptions++
-	if err := r.check(t, record); err != nil {
+	if err := r.check(ctx, t, record); err != nil {
 		return err
 	}
 	return r.recheckUntil(ctx, maxSuspects)
@@ -114,8 +115,8 @@ func (r *run) checkNext(ctx context.Context, audit *cursor[store.Audited], recor
 
 // check reports what is certain. A difference may be due to a message that is being
 // processed, so it is checked again.
-func (r *run) check(t *trail, record store.StoredRecord) error {
-	c, err := r.compare(t, record)
+func (r *run) check(ctx context.Context, t *trail, record store.StoredRecord) error {
+	c, err := r.compare(ctx, t, record, false)
 	if err != nil {
 		return err
 	}
@@ -171,7 +172,7 @@ func (r *run) recheck(ctx context.Context, s suspect) error {
 	if err != nil {
 		return err
 	}
-	c, err := r.compare(t, record)
+	c, err := r.compare(ctx, t, record, true)
 	if err != nil {
 		return err
 	}
@@ -197,7 +198,11 @@ func (r *run) recheck(ctx context.Context, s suspect) error {
 // because the old record covered it. From the first rewriting on, every writer writes.
 func (r *run) fix(ctx context.Context, record store.StoredRecord, t *trail) (bool, error) {
 	for range maxChecks {
-		fixed, err := r.Store.Rewrite(ctx, record, t.winner(), t.verdict.Verdict)
+		winner, err := r.names.Named(ctx, t.winner(), true)
+		if err != nil {
+			return false, err
+		}
+		fixed, err := r.Store.Rewrite(ctx, record, winner, t.verdict.Verdict)
 		if !fixed || err != nil {
 			return fixed, err
 		}
@@ -207,7 +212,7 @@ func (r *run) fix(ctx context.Context, record store.StoredRecord, t *trail) (boo
 		if t, err = r.readTrail(ctx, record.Key); err != nil {
 			return false, err
 		}
-		c, err := r.compare(t, record)
+		c, err := r.compare(ctx, t, record, true)
 		if err != nil || !c.fixable() {
 			return err == nil, err
 		}

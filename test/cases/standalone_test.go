@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/billbus/billbus/test/kit"
 	"github.com/billbus/billbus/test/kit/natstest"
@@ -84,12 +85,17 @@ func (a *alone) jetStream(t *testing.T) jetstream.JetStream {
 }
 
 // settle waits until every message has been acknowledged, also those that the resolver
-// publishes.
+// publishes, and until the records have the names of the catalog.
 func (a *alone) settle(t *testing.T) {
 	t.Helper()
 	for _, consumer := range a.consumers {
 		a.settleOf(t, consumer)
 	}
+	catalog := a.database(t).Collection("catalog")
+	kit.Drained(t, "the records have the names of the catalog", func() (uint64, error) {
+		n, err := catalog.CountDocuments(t.Context(), bson.D{{Key: "sweep.unfinished", Value: true}})
+		return uint64(n), err //nolint:gosec // not negative
+	})
 }
 
 func (a *alone) settleOf(t *testing.T, consumer string) {

@@ -16,13 +16,17 @@ type Operation string
 
 // The operations of a database.
 const (
-	Insert  Operation = "insert"
-	Prefer  Operation = "prefer"
-	Find    Operation = "find"
-	Trail   Operation = "trail"
-	Heads   Operation = "heads"
-	Mark    Operation = "mark"
-	Replace Operation = "replace"
+	Insert     Operation = "insert"
+	Prefer     Operation = "prefer"
+	Find       Operation = "find"
+	Trail      Operation = "trail"
+	Heads      Operation = "heads"
+	Mark       Operation = "mark"
+	Replace    Operation = "replace"
+	Listings   Operation = "listings"
+	PutListing Operation = "put listing"
+	Unswept    Operation = "unswept"
+	Referring  Operation = "referring"
 )
 
 // Hooks are called during an operation, by its caller's goroutine. They may wait for

@@ -53,6 +53,7 @@ type generator struct {
 	// items is 0 if no event lists any. One of them changes its quantity.
 	items    int
 	quantity int64
+	plan     int // decides which products the items are of
 
 	entries []store.Entry
 }
@@ -122,9 +123,16 @@ func (g *generator) list(sub *events.Subscription) {
 	if g.random.IntN(3) == 0 {
 		g.quantity++
 	}
+	if g.random.IntN(4) == 0 {
+		g.plan = g.random.IntN(catalogSize)
+	}
 	for i := range g.items {
-		quantity := g.quantity
-		sub.Items = append(sub.Items, events.Item{ID: fmt.Sprintf("si_%d", i), Quantity: &quantity})
+		quantity, item := g.quantity, events.Item{ID: fmt.Sprintf("si_%d", i)}
+		item.Quantity = &quantity
+		if plan := (g.plan + i) % (catalogSize + 1); plan < catalogSize { // else it has no price
+			item.PriceID, item.ProductID, item.Nickname = fmt.Sprintf("price_%d", plan), fmt.Sprintf("prod_%d", plan), "as of the event"
+		}
+		sub.Items = append(sub.Items, item)
 	}
 	if g.random.IntN(3) > 0 {
 		sub.Items, sub.ItemsTruncated = sub.Items[:1], true

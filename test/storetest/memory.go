@@ -19,15 +19,17 @@ import (
 // been written, with which writes collide, from what is durable, which is all that can
 // be read.
 type Memory struct {
-	mu             sync.Mutex
-	audit, records collection
-	term           int // grows with each failover
-	counts         Counts
-	turn           store.Turn
+	mu                      sync.Mutex
+	audit, records, catalog collection
+	term                    int // grows with each failover
+	counts                  Counts
+	turn                    store.Turn
 }
 
 // NewMemory returns an empty database.
-func NewMemory() *Memory { return &Memory{audit: newCollection(), records: newCollection()} }
+func NewMemory() *Memory {
+	return &Memory{audit: newCollection(), records: newCollection(), catalog: newCollection()}
+}
 
 // Counts says how much work a database has done.
 type Counts struct {
@@ -51,6 +53,7 @@ func (m *Memory) Failover() {
 	m.term++
 	m.audit.undo()
 	m.records.undo()
+	m.catalog.undo()
 }
 
 // Put writes a record without any condition, as another release or a person might.
@@ -67,6 +70,13 @@ func (m *Memory) Delete(audit, record string) {
 	defer m.mu.Unlock()
 	m.audit.remove(audit)
 	m.records.remove(record)
+}
+
+// Drop removes everything.
+func (m *Memory) Drop() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.audit, m.records, m.catalog = newCollection(), newCollection(), newCollection()
 }
 
 // DamageAudit makes the message of an audit document unreadable.
@@ -228,6 +238,7 @@ func (m *Memory) confirm(term int) error {
 	}
 	m.audit.settle()
 	m.records.settle()
+	m.catalog.settle()
 	return nil
 }
 

@@ -16,8 +16,8 @@ import (
 type Content struct {
 	EventID             string
 	Status, Description string
-	// Items are the ids and quantities of the items, followed by "…" if there may be
-	// more.
+	// Items are the ids, quantities and names of the items, followed by "…" if there may
+	// be more.
 	Items       string
 	Terminal    bool
 	Ordering    ordering.Certainty
@@ -39,7 +39,8 @@ func ContentOf(r store.Record) Content {
 }
 
 // Oracle returns what the records must say, by the key of the subscription, if these
-// messages are audited. It uses nothing but [ordering.Fold] of all of them.
+// messages are audited. It uses nothing but [ordering.Fold] of all of them, and the newest
+// names.
 func Oracle(audited []events.Message) map[string]Content {
 	bySubscription := map[string][]events.Message{}
 	for _, m := range audited {
@@ -47,14 +48,14 @@ func Oracle(audited []events.Message) map[string]Content {
 			bySubscription[m.SubscriptionKey()] = append(bySubscription[m.SubscriptionKey()], m)
 		}
 	}
-	contents := map[string]Content{}
+	contents, names := map[string]Content{}, listings(audited)
 	for key, messages := range bySubscription {
-		contents[key] = folded(messages)
+		contents[key] = folded(messages, names)
 	}
 	return contents
 }
 
-func folded(messages []events.Message) Content {
+func folded(messages []events.Message, names map[string]events.Message) Content {
 	slices.SortFunc(messages, func(a, b events.Message) int { return strings.Compare(a.ID, b.ID) })
 	facts := make([]ordering.Fact, len(messages))
 	for i, m := range messages {
@@ -73,6 +74,7 @@ func folded(messages []events.Message) Content {
 			sub.Items = filledUp(sub.Items, message(lists.Winner.EventID).Data.Subscription.Items)
 		}
 	}
+	sub.Items = withNames(sub.Items, names)
 	return Content{
 		EventID: winner.ID, Status: sub.Status, Description: sub.Description, Items: itemsOf(&sub),
 		Terminal: v.Winner.Terminal, Ordering: v.Ordering, Explanation: v.Explanation, Rule: ordering.Rule, Known: known,
@@ -121,6 +123,9 @@ func itemsOf(s *events.Subscription) string {
 	var text strings.Builder
 	for _, item := range s.Items {
 		fmt.Fprintf(&text, "%s:%d ", item.ID, *item.Quantity)
+		if item.PriceID != "" {
+			fmt.Fprintf(&text, "(%s, %s, %s) ", item.ProductName, item.Nickname, item.LookupKey)
+		}
 	}
 	if s.ItemsTruncated {
 		text.WriteString("…")

@@ -257,7 +257,7 @@ func (c *Client) Rewrite(ctx context.Context, have store.StoredRecord, winner ev
 	if err != nil || found != have.Exists || found && strconv.FormatInt(r.Revision, 10) != have.Revision {
 		return false, err
 	}
-	r.Key, r.Reread = have.Key, true
+	r.Key, r.Reread, r.Listings = have.Key, true, nil
 	term := c.server.begin()
 	if c.server.replace(r.Next(winner, verdict, noon()), r.Revision) != nil {
 		return false, nil

@@ -25,7 +25,7 @@ const maxSteps = 1_000_000
 // order, some more than once, some in several API versions, and some in several readings: not
 // admitted, admitted, and read again with another result. One worker runs at a time, up
 // to its next operation on the database. Operations fail, with and without effect. The
-// server loses what is not durable. Workers die, and acknowledgements get lost. The seed
+// server loses what is not durable. Workers die, and acknowledgements get lost. Others of them sweep what events of products and prices have changed. The seed
 // determines all of it.
 func Simulate(seed uint64) error {
 	s := newSimulation(rand.New(rand.NewPCG(seed, 0)))
@@ -33,7 +33,7 @@ func Simulate(seed uint64) error {
 		if s.wrong != nil {
 			return fmt.Errorf("seed %d: %w", seed, s.wrong)
 		}
-		if len(s.stream) == 0 && len(s.running) == 0 {
+		if len(s.stream) == 0 && len(s.running) == 0 && !s.server.IsUnswept() {
 			return s.finish(seed)
 		}
 		s.step()
@@ -68,6 +68,10 @@ func newSimulation(random *rand.Rand) *simulation {
 	for i := range 1 + random.IntN(3) {
 		s.publish(Generate(random, fmt.Sprintf("sub_%d", i), random.IntN(12)))
 	}
+	for _, e := range GenerateCatalog(random) {
+		s.keys[e.Key()] = true
+		s.stream = append(s.stream, slices.Repeat([]store.Entry{e}, 1+random.IntN(2))...)
+	}
 	return s
 }
 
@@ -100,8 +104,13 @@ func (s *simulation) publish(entries []store.Entry) {
 
 // step starts a worker, resumes one, or makes something fail.
 func (s *simulation) step() {
-	if len(s.running) == 0 || len(s.running) < s.workers && len(s.stream) > 0 && s.random.IntN(3) == 0 {
-		s.running = append(s.running, Start(s.clients[s.random.IntN(len(s.clients))], s.take()))
+	if len(s.running) == 0 || len(s.running) < s.workers && s.random.IntN(3) == 0 {
+		client := s.clients[s.random.IntN(len(s.clients))]
+		if len(s.stream) == 0 || s.random.IntN(4) == 0 {
+			s.running = append(s.running, Sweep(client, "holder"))
+		} else {
+			s.running = append(s.running, Start(client, s.take()))
+		}
 		return
 	}
 	i := s.random.IntN(len(s.running))

@@ -140,3 +140,35 @@ func (s *Slow) Replace(ctx context.Context, records []store.Record) []error {
 	}
 	return failures
 }
+
+// Listings implements [store.Listings].
+func (s *Slow) Listings(ctx context.Context, keys []string) (map[string]store.Listing, error) {
+	if err := s.trip(ctx); err != nil {
+		return nil, err
+	}
+	return s.client.Listings(ctx, keys)
+}
+
+// PutListing implements [store.Catalog].
+func (s *Slow) PutListing(ctx context.Context, l store.Listing) error {
+	if err := s.trip(ctx); err != nil {
+		return err
+	}
+	return s.client.PutListing(ctx, l)
+}
+
+// Unswept implements [store.Catalog].
+func (s *Slow) Unswept(ctx context.Context) ([]store.Listing, error) {
+	if err := s.trip(ctx); err != nil {
+		return nil, err
+	}
+	return s.client.Unswept(ctx)
+}
+
+// Referring implements [store.Catalog].
+func (s *Slow) Referring(ctx context.Context, l store.Listing, after string, most int) ([]string, error) {
+	if err := s.trip(ctx); err != nil {
+		return nil, err
+	}
+	return s.client.Referring(ctx, l, after, most)
+}

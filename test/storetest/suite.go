@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -47,7 +48,7 @@ type Backend struct {
 // records that the audit trail says.
 func Run(t *testing.T, open func(t *testing.T) Backend) {
 	t.Helper()
-	for _, tests := range []map[string]func(*testing.T, Backend){auditTests, recordTests, commitTests, searchTests, verificationTests} {
+	for _, tests := range []map[string]func(*testing.T, Backend){auditTests, recordTests, commitTests, searchTests, verificationTests, catalogTests} {
 		for name, test := range tests {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
@@ -215,7 +216,7 @@ func testCanceled(t *testing.T, b Backend) {
 	verdict := ordering.Fold([]ordering.Fact{factOf(t, entry.Message)})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	for name, call := range map[string]func() error{
+	calls := map[string]func() error{
 		"Insert":        func() error { return db.Insert(ctx, []store.Entry{Entry("sub_1", "evt_2", "updated", 1, "active")})[0] },
 		"Find":          func() error { _, err := db.Find(ctx, entry.Key()); return err },
 		"Messages":      func() error { _, err := db.Messages(ctx, []string{entry.Key(), kit.Key("evt_2")}); return err },
@@ -236,7 +237,9 @@ func testCanceled(t *testing.T, b Backend) {
 		"Turn":          func() error { _, err := db.Turn(ctx); return err },
 		"SetTurn":       func() error { _, err := db.SetTurn(ctx, store.Turn{}, store.Turn{}); return err },
 		"RemoveExpired": func() error { return db.RemoveExpired(ctx, []string{"evt_9"}) },
-	} {
+	}
+	maps.Copy(calls, canceledCatalog(ctx, db))
+	for name, call := range calls {
 		if err := call(); err == nil || errors.Is(err, store.ErrExists) || fault.KindOf(err) != fault.Transient {
 			t.Errorf("%s: got %v, want a transient error", name, err)
 		}

@@ -324,7 +324,7 @@ func testRewrite(t *testing.T, b Backend) {
 	wrong.FirstSeenAt = noon().Add(-time.Hour)
 	equal(t, "a wrong record", "written", outcomes(db.Replace(t.Context(), []store.Record{wrong})))
 	rewrite(t, db, storedRecord(t, db), winner, verdict, true)
-	head.FirstSeenAt, head.Revision, head.Reread = wrong.FirstSeenAt, 4, true
+	head.FirstSeenAt, head.Revision, head.Reread, head.Listings = wrong.FirstSeenAt, 4, true, nil
 	equal(t, "head", head, headOf(t, db, "sub_1"))
 	expect(t, db, "sub_1", "evt_2", "active", ordering.Determined)
 }
