@@ -42,6 +42,7 @@ type Store interface {
 	Verification
 	Admission
 	Retention
+	Letters
 
 	// Commit commits one entry, as [Queue.Commit] does.
 	Commit(ctx context.Context, entry Entry) (Effect, error)

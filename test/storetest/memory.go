@@ -24,10 +24,13 @@ type Memory struct {
 	term           int // grows with each failover
 	counts         Counts
 	turn           store.Turn
+	letters        map[string]store.Letter
 }
 
 // NewMemory returns an empty database.
-func NewMemory() *Memory { return &Memory{audit: newCollection(), records: newCollection()} }
+func NewMemory() *Memory {
+	return &Memory{audit: newCollection(), records: newCollection(), letters: map[string]store.Letter{}}
+}
 
 // Counts says how much work a database has done.
 type Counts struct {
