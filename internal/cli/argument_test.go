@@ -45,18 +45,18 @@ func TestFaultsOfArguments(t *testing.T) {
 	t.Parallel()
 	const whole = "must be sequences of letters, as dlq list shows them: whole numbers from 1"
 	for line, want := range map[string][]string{
-		"redrive":                  {"SEQ…: required, or --all: the sequences of letters, as dlq list shows them"},
-		"redrive hunter2":          {"SEQ…: " + whole},
-		"redrive 0":                {"SEQ…: " + whole},
-		"redrive 1 --all":          {"SEQ…, --all: give one of the two"},
-		"redrive 1 --code panic":   {"--code, --subject, --since, --until, --limit: need --all"},
-		"redrive 1 --alll":         {"--alll: unknown flag, did you mean --all?"},
-		"discard":                  {"SEQ…: required: the sequence of a letter, as dlq list shows it"},
-		"discard 1 --all":          {`--all: not taken by "subscriber dlq discard"`},
-		"show 1 2":                 {"SEQ: give one"},
-		"list 1":                   {"an argument that is neither a command nor a flag; flags are written --name=value"},
-		"list --subject a..b":      {"--subject: must be words between dots; * is any word, and > at the end any words"},
-		"lst":                      {`unknown command "lst": did you mean list?`},
+		"redrive":                {"SEQ…: required, or --all: the sequences of letters, as dlq list shows them"},
+		"redrive hunter2":        {"SEQ…: " + whole},
+		"redrive 0":              {"SEQ…: " + whole},
+		"redrive 1 --all":        {"SEQ…, --all: give one of the two"},
+		"redrive 1 --code panic": {"--code, --subject, --since, --until, --limit: need --all"},
+		"redrive 1 --alll":       {"--alll: unknown flag, did you mean --all?"},
+		"discard":                {"SEQ…: required: the sequence of a letter, as dlq list shows it"},
+		"discard 1 --all":        {`--all: not taken by "subscriber dlq discard"`},
+		"show 1 2":               {"SEQ: give one"},
+		"list 1":                 {"an argument that is neither a command nor a flag; flags are written --name=value"},
+		"list --subject a..b":    {"--subject: must be words between dots; * is any word, and > at the end any words"},
+		"lst":                    {`unknown command "lst": did you mean list?`},
 	} {
 		_, err := settle(t, line)
 		var got *config.Faults
