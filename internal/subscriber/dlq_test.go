@@ -40,7 +40,7 @@ type letterRig struct {
 type flakyStore struct {
 	*storetest.Client
 	*store.Queue
-	record error // of RecordLetter, once
+	record error // of RecordLetter, once, after it was written
 	away   error // of everything else
 }
 
@@ -52,11 +52,12 @@ func (f *flakyStore) Commit(ctx context.Context, e store.Entry) (store.Effect, e
 }
 
 func (f *flakyStore) RecordLetter(ctx context.Context, l store.Letter) error {
+	recorded := f.Client.RecordLetter(ctx, l)
 	if err := f.record; err != nil {
 		f.record = nil
 		return err
 	}
-	return f.Client.RecordLetter(ctx, l)
+	return recorded
 }
 
 func (f *flakyStore) Ping(context.Context) error { return f.away }
@@ -139,13 +140,13 @@ func TestRedriveHasOneEffect(t *testing.T) {
 	}
 	sequence := r.letter(t, durable, "subscription.created", fault.DatabaseRefused, encoded(t, kit.Event("sub_1", "evt_1", "created", 1, "active")))
 	before := natstest.Stream(t, r.js, "BILLBUS").CachedInfo().State
-	// The first attempt ends after the message is stored.
+	// The first attempt ends after message and record are written.
 	r.db.record = fault.New(fault.Transient, fault.DatabaseTimeout, errors.New("no answer"))
 	if _, err := r.run(t, sequences(1), (*settling).redriveAll); err == nil || !strings.Contains(err.Error(), "run the same command again") {
 		t.Fatalf("got %v, want that it can be repeated", err)
 	}
 	if n := natstest.Count(t, r.js, natsbus.DeadLetterStream); n != 1 {
-		t.Fatalf("got %d letters without a record, want 1", n)
+		t.Fatalf("got %d letters although the record is not known to be durable, want 1", n)
 	}
 	for _, want := range [][]string{
 		{`"letter","sequence":1,"outcome":"redriven"}`, `"summary","letters":1,"results":{"redriven":1},"outcomes":{"duplicate":1}}`},
