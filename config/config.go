@@ -123,6 +123,7 @@ type Subscriber struct {
 	Verify          Verify
 	Replay          Replay
 	Audit           Audit
+	DeadLetters     DeadLetters
 	Health          Health
 	Reading         Webhook // how events are read again; Livemode is "" if they are not
 	NATS            NATS
@@ -164,6 +165,19 @@ type Audit struct {
 	Payload                                   string // the event whose payload is printed, and nothing else
 	Wide                                      bool   // print whole ids and all columns
 	JSON                                      bool
+}
+
+// DeadLetters says on which dead letters "subscriber dlq" works, and how.
+type DeadLetters struct {
+	Sequences     []uint64 // of the letters; nil if the next fields select them
+	All           bool     // redrive all that the next fields select
+	Code, Subject string
+	Since, Until  Moment
+	Limit         int    // the newest; 0 for all
+	Payload       bool   // print the payload
+	Yes           bool   // do not ask
+	By            string // who does it; "" for the user of the process
+	JSON          bool
 }
 
 // Standalone configures the program that runs everything in one process. Webhook.Secrets is empty

@@ -62,6 +62,8 @@ func TestCompletionInBash(t *testing.T) {
 	}{
 		{"commands", "bridge ", []string{"completion", "doctor", "health", "help", "link", "provision", "serve"}},
 		{"beginning of a command", "subscriber au", []string{"audit"}},
+		{"commands in a command", "subscriber dlq ", []string{"discard", "list", "redrive", "show"}},
+		{"options before and after an argument", "subscriber dlq redrive 17 --a", []string{"--all"}},
 		{"commands after a flag with a value", "stripesim comp", []string{"completion"}},
 		{"shells", "standalone completion ", []string{"bash", "fish", "zsh"}},
 		{"help topics and commands", "bridge help ", []string{"exit-codes", "settings", "completion", "doctor", "health", "help", "link", "provision", "serve"}},

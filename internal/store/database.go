@@ -44,6 +44,7 @@ type Store interface {
 	Admission
 	Retention
 	Listings
+	Letters
 
 	// Commit commits one entry, as [Queue.Commit] does.
 	Commit(ctx context.Context, entry Entry) (Effect, error)

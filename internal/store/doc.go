@@ -17,5 +17,6 @@
 //   - queue.go: batches of what callers bring one by one ([Queue])
 //   - database.go: what every database must guarantee ([Store])
 //   - audit.go: the audit trail ([AuditTrail], [Search], [Retention])
+//   - letter.go: what was done with dead letters ([Letters])
 //   - record.go: the records ([Records], [States], [Verification])
 package store

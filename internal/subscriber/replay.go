@@ -275,13 +275,18 @@ func printReplay(out io.Writer, s replaySummary, cfg config.Subscriber) error {
 		_, err := fmt.Fprintln(out, "nothing to replay: the stream has no messages from that start")
 		return err
 	}
-	var outcomes []string
-	for _, outcome := range slices.Sorted(maps.Keys(s.Outcomes)) {
-		outcomes = append(outcomes, fmt.Sprintf("%d %s", s.Outcomes[outcome], outcome))
-	}
 	_, err := fmt.Fprintf(out, "replayed %d messages, to sequence %d of %s, in %.1f s: %s\n",
-		s.Messages, s.Until, cfg.Stream.Name, s.Seconds, strings.Join(outcomes, ", "))
+		s.Messages, s.Until, cfg.Stream.Name, s.Seconds, counted(s.Outcomes))
 	return err
+}
+
+// counted lists how often each word occurred.
+func counted(counts map[string]int) string {
+	var list []string
+	for _, word := range slices.Sorted(maps.Keys(counts)) {
+		list = append(list, fmt.Sprintf("%d %s", counts[word], word))
+	}
+	return strings.Join(list, ", ")
 }
 
 // tally counts outcomes for the summary.
@@ -309,6 +314,14 @@ func (t *tally) settled() map[string]int {
 	defer t.mu.Unlock()
 	counts := maps.Clone(t.counts)
 	delete(counts, fault.Transient.String())
+	return counts
+}
+
+// stored returns the counts of messages that were stored.
+func (t *tally) stored() map[string]int {
+	counts := t.settled()
+	delete(counts, fault.Permanent.String())
+	delete(counts, string(fault.Held))
 	return counts
 }
 

@@ -1,6 +1,6 @@
 // Package subscriber assembles the consumer: it reads messages from the stream and
 // writes the audit trail and the records. It also has the commands that read them:
-// audit, verify and replay.
+// audit, verify and replay, and those that work on dead letters.
 //
 // Both cmd/subscriber and standalone run it.
 package subscriber

@@ -24,11 +24,12 @@ type Memory struct {
 	term                    int // grows with each failover
 	counts                  Counts
 	turn                    store.Turn
+	letters                 map[string]store.Letter
 }
 
 // NewMemory returns an empty database.
 func NewMemory() *Memory {
-	return &Memory{audit: newCollection(), records: newCollection(), catalog: newCollection()}
+	return &Memory{audit: newCollection(), records: newCollection(), catalog: newCollection(), letters: map[string]store.Letter{}}
 }
 
 // Counts says how much work a database has done.

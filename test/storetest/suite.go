@@ -25,6 +25,7 @@ type Store interface {
 	store.Verification
 	store.Admission
 	store.Retention
+	store.Letters
 }
 
 // Backend is an empty database, and what the suite needs to damage it.
@@ -48,7 +49,7 @@ type Backend struct {
 // records that the audit trail says.
 func Run(t *testing.T, open func(t *testing.T) Backend) {
 	t.Helper()
-	for _, tests := range []map[string]func(*testing.T, Backend){auditTests, recordTests, commitTests, searchTests, verificationTests, catalogTests} {
+	for _, tests := range []map[string]func(*testing.T, Backend){auditTests, recordTests, commitTests, searchTests, verificationTests, catalogTests, letterTests} {
 		for name, test := range tests {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
@@ -236,6 +237,7 @@ func testCanceled(t *testing.T, b Backend) {
 		"Expired":       func() error { return last(db.Expired(ctx, time.Time{}, noon())) },
 		"Turn":          func() error { _, err := db.Turn(ctx); return err },
 		"SetTurn":       func() error { _, err := db.SetTurn(ctx, store.Turn{}, store.Turn{}); return err },
+		"RecordLetter":  func() error { return db.RecordLetter(ctx, store.Letter{ID: "1"}) },
 		"RemoveExpired": func() error { return db.RemoveExpired(ctx, []string{"evt_9"}) },
 	}
 	maps.Copy(calls, canceledCatalog(ctx, db))
