@@ -23,6 +23,7 @@ const (
 	Subscriptions = "subscriptions"
 	WebhookEvents = "webhook_events"
 	Retention     = "retention"
+	Access        = "access"
 )
 
 const (
@@ -64,7 +65,7 @@ var _ store.Store = (*Store)(nil)
 
 // database is what a store reads and writes.
 type database struct {
-	events, subscriptions, turns *mongo.Collection
+	events, subscriptions, turns, access *mongo.Collection
 	// scanned is where scans of a whole collection read.
 	scanned struct{ events, subscriptions *mongo.Collection }
 	server  *server
@@ -91,6 +92,7 @@ func open(cfg Config, opts *options.ClientOptions) (*Store, error) {
 func newDatabase(collections *mongo.Database, cfg Config) database {
 	db := database{
 		events: collections.Collection(WebhookEvents), subscriptions: collections.Collection(Subscriptions), turns: collections.Collection(Retention),
+		access: collections.Collection(Access),
 		server: &server{database: collections}, now: cfg.Now,
 	}
 	from := readpref.Primary()

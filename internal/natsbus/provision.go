@@ -313,7 +313,8 @@ func (p *Provisioner) ensureConsumer(ctx context.Context) ([]Drift, error) {
 	consumer, err := p.bus.js.Consumer(ctx, p.settings.Name, name)
 	if err == nil {
 		p.hadConsumer = true
-		return consumerDrift(p.settings.Name, consumer.CachedInfo().Config, p.consumer), nil
+		have, err := p.updateFilter(ctx, consumer.CachedInfo().Config)
+		return consumerDrift(p.settings.Name, have, p.consumer), err
 	}
 	if !errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return nil, fmt.Errorf("looking up consumer %s: %w", name, err)
@@ -327,6 +328,22 @@ func (p *Provisioner) ensureConsumer(ctx context.Context) ([]Drift, error) {
 	}
 	p.logCreated(name)
 	return nil, nil
+}
+
+// updateFilter gives the filter of this release to a consumer that an earlier one made, and
+// that gets every message. Nothing else of a consumer is changed.
+func (p *Provisioner) updateFilter(ctx context.Context, have jetstream.ConsumerConfig) (jetstream.ConsumerConfig, error) {
+	if p.mode == ProvisionCheck || filters(have) != "" || p.consumer.subjects == nil {
+		return have, nil
+	}
+	next := have
+	next.FilterSubjects = p.consumer.subjects
+	consumer, err := p.bus.js.UpdateConsumer(ctx, p.settings.Name, next)
+	if err != nil {
+		return have, fmt.Errorf("changing the filter of consumer %s: %w", have.Durable, err)
+	}
+	p.bus.log.Info("changed the filter of the consumer", "consumer", have.Durable, "filter", filters(next))
+	return consumer.CachedInfo().Config, nil
 }
 
 func (p *Provisioner) logCreated(consumer string) {

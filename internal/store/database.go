@@ -38,7 +38,7 @@ type Database interface {
 type Store interface {
 	Database
 	Search
-	States
+	View
 	Verification
 	Admission
 	Retention

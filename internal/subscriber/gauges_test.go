@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/billbus/billbus/config"
+	"github.com/billbus/billbus/internal/natsbus"
 	"github.com/billbus/billbus/internal/ops"
 	"github.com/billbus/billbus/test/kit"
 	"github.com/billbus/billbus/test/kit/natstest"
@@ -84,6 +85,10 @@ var aged = regexp.MustCompile(`\nbillbus_oldest_pending_seconds [0-9.e-]*[1-9]`)
 // provision creates the streams and the consumer.
 func provision(t *testing.T, s *Subscriber) {
 	t.Helper()
+	kit.Eventually(t, "there is a connection", func() bool { return s.bus.Check(t.Context()) == nil })
+	if err := s.bus.Alter(t.Context(), natsbus.StreamSettings(s.cfg.Stream)); err != nil {
+		t.Fatal(err)
+	}
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); s.streams.Run(ctx) }()

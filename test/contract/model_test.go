@@ -42,8 +42,11 @@ type value struct {
 var namedWords = map[string]string{
 	"Subscription.Status": "Status",
 	"Subscription.Access": "Access",
-	"Data.EventOmitted":   "Omitted",
-	"Data.Ignored":        "Ignored",
+
+	"AccessDocument.Access": "Access",
+	"AccessProduct.Access":  "Access",
+	"Data.EventOmitted":     "Omitted",
+	"Data.Ignored":          "Ignored",
 }
 
 // constantFields have one possible value.
@@ -165,7 +168,7 @@ func (m *model) text(goName string, t reflect.Type) value {
 	if only, ok := constantFields[goName]; ok {
 		v.words, v.closed = []string{only}, true
 	} else if prefix, ok := namedWords[goName]; ok {
-		v.words, v.closed = m.source.words(prefix), goName == "Subscription.Access"
+		v.words, v.closed = m.source.words(prefix), prefix == "Access"
 	} else if t != reflect.TypeFor[string]() {
 		v.words = m.source.words(t.Name())
 	}

@@ -39,6 +39,7 @@ var places = map[string][]string{
 	"customer_discount": {"`data.discount`"},
 	"product":           {"`data.product`"},
 	"price":             {"`data.price`", "`items`"},
+	"access_document":   {"`data.access`"},
 }
 
 func TestThePageHasEveryField(t *testing.T) {

@@ -23,6 +23,9 @@ const (
 	Heads   Operation = "heads"
 	Mark    Operation = "mark"
 	Replace Operation = "replace"
+
+	Access        Operation = "access"
+	ReplaceAccess Operation = "replace access"
 )
 
 // Hooks are called during an operation, by its caller's goroutine. They may wait for

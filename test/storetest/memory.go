@@ -21,13 +21,16 @@ import (
 type Memory struct {
 	mu             sync.Mutex
 	audit, records collection
+	access         collection
 	term           int // grows with each failover
 	counts         Counts
 	turn           store.Turn
 }
 
 // NewMemory returns an empty database.
-func NewMemory() *Memory { return &Memory{audit: newCollection(), records: newCollection()} }
+func NewMemory() *Memory {
+	return &Memory{audit: newCollection(), records: newCollection(), access: newCollection()}
+}
 
 // Counts says how much work a database has done.
 type Counts struct {
@@ -51,6 +54,7 @@ func (m *Memory) Failover() {
 	m.term++
 	m.audit.undo()
 	m.records.undo()
+	m.access.undo()
 }
 
 // Put writes a record without any condition, as another release or a person might.
@@ -228,6 +232,7 @@ func (m *Memory) confirm(term int) error {
 	}
 	m.audit.settle()
 	m.records.settle()
+	m.access.settle()
 	return nil
 }
 

@@ -20,7 +20,7 @@ import (
 type Store interface {
 	store.Database
 	store.Search
-	store.States
+	store.View
 	store.Verification
 	store.Admission
 	store.Retention
@@ -227,6 +227,10 @@ func testCanceled(t *testing.T, b Backend) {
 		"Search":        func() error { _, err := db.Search(ctx, store.Query{Event: "evt_1"}); return err },
 		"Payload":       func() error { _, _, err := db.Payload(ctx, "evt_1"); return err },
 		"State":         func() error { _, _, err := db.State(ctx, kit.Key("sub_1")); return err },
+		"RecordsOf":     func() error { _, err := db.RecordsOf(ctx, store.Owner{User: "u1"}); return err },
+		"RecordKeys":    func() error { return last(db.RecordKeys(ctx)) },
+		"Access":        func() error { _, _, err := db.Access(ctx, "access"); return err },
+		"ReplaceAccess": func() error { return db.ReplaceAccess(ctx, "access", events.AccessDocument{Revision: 1}) },
 		"Audit":         func() error { return last(db.Audit(ctx)) },
 		"AuditSize":     func() error { _, err := db.AuditSize(ctx); return err },
 		"Records":       func() error { return last(db.Records(ctx)) },
