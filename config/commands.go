@@ -88,7 +88,7 @@ func SubscriberVerify(c *Subscriber) Settings {
 		{Flag: "fix", NoValue: "true", Meaning: "write what the audit trail says; nothing is removed", convert: onOff(&c.Verify.Fix)},
 		{Flag: "secondary", NoValue: "true", Meaning: "read the audit trail and the records from a secondary; what seems to differ is checked on the primary", convert: onOff(&c.Mongo.Secondary)},
 		{Flag: "json", NoValue: "true", Meaning: "print each finding, and the summary last, as a line of JSON", convert: onOff(&c.Verify.JSON)},
-	}, mongo(&c.Mongo), nats(&c.NATS), Settings{streamName(&c.Stream), stateView(&c.Stream)}, logging(&c.Log), reading(&c.Reading))
+	}, nats(&c.NATS), Settings{streamName(&c.Stream), stateView(&c.Stream)}, mongo(&c.Mongo), logging(&c.Log), reading(&c.Reading))
 }
 
 // SubscriberReplay returns the settings of "subscriber replay", bound to c.

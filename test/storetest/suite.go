@@ -47,7 +47,7 @@ type Backend struct {
 // records that the audit trail says.
 func Run(t *testing.T, open func(t *testing.T) Backend) {
 	t.Helper()
-	for _, tests := range []map[string]func(*testing.T, Backend){auditTests, recordTests, commitTests, searchTests, verificationTests} {
+	for _, tests := range []map[string]func(*testing.T, Backend){auditTests, recordTests, commitTests, searchTests, verificationTests, viewTests} {
 		for name, test := range tests {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()

@@ -64,10 +64,18 @@ func Stream(t testing.TB, js jetstream.JetStream, name string) jetstream.Stream 
 	return stream
 }
 
-// Count returns the number of messages in a stream.
+// Count returns the number of messages in a stream, without those about changes of access.
 func Count(t testing.TB, js jetstream.JetStream, stream string) uint64 {
 	t.Helper()
-	return Stream(t, js, stream).CachedInfo().State.Msgs
+	info, err := Stream(t, js, stream).Info(t.Context(), jetstream.WithSubjectFilter(events.SubjectAccess))
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := info.State.Msgs
+	for _, n := range info.State.Subjects {
+		count -= n
+	}
+	return count
 }
 
 // Message returns one message of a stream.
