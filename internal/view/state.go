@@ -66,7 +66,7 @@ func (v *View) readState(ctx context.Context, key string) (events.Record, heldSt
 	held := heldState{revision: revision}
 	var record events.Record
 	if err != nil || revision == 0 || json.Unmarshal(value, &record) != nil {
-		// A value that is no record is replaced.
+		// A value that is not a record is replaced.
 		return events.Record{}, held, err
 	}
 	held.since, held.n, held.former = record.FirstSeenAt, record.Version.N, record.FormerAccess

@@ -30,7 +30,7 @@ const (
 )
 
 // Bucket keeps values that are replaced on a condition. Reads must not miss a write that
-// was confirmed, whoever made it. Its errors are marked (see [fault.New]).
+// was confirmed, by any process. Its errors are marked (see [fault.New]).
 type Bucket interface {
 	// Get returns the value of a key and its revision. The revision is 0 if there is no
 	// value.
