@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -38,6 +39,9 @@ type rig struct {
 	bus *natsbus.Bus
 	js  jetstream.JetStream
 	db  *storetest.Memory
+
+	mu      sync.Mutex
+	written map[string]map[uint64]time.Time // when the event of each state entry was created, by revision
 }
 
 func newRig(t *testing.T) *rig {
@@ -60,7 +64,7 @@ func newRigWith(t *testing.T, window time.Duration) *rig {
 	if err := bus.Alter(t.Context(), settings); err != nil {
 		t.Fatal(err)
 	}
-	return &rig{bus: bus, js: natstest.JetStream(t, url), db: storetest.NewMemory()}
+	return &rig{bus: bus, js: natstest.JetStream(t, url), db: storetest.NewMemory(), written: map[string]map[uint64]time.Time{}}
 }
 
 var errDead = errors.New("the process is dead")
@@ -68,7 +72,7 @@ var errDead = errors.New("the process is dead")
 // process is a subscriber that can die between any two steps.
 type process struct {
 	*rig
-	client    *storetest.Client
+	*storetest.Client
 	committer *store.Committer
 	view      *view.View
 	publisher *natsbus.Publisher
@@ -80,6 +84,17 @@ type process struct {
 	// error kills the process.
 	step   func(op string) error
 	counts counts
+	// users are the users of subscriptions, by their ids, if others than in the events.
+	users map[string]string
+}
+
+// State says what the record says, with the user that other events name.
+func (p *process) State(ctx context.Context, key string) (store.State, bool, error) {
+	state, found, err := p.Client.State(ctx, key)
+	if user, ok := p.users[state.Subscription.ID]; ok {
+		state.Subscription.UserID = user
+	}
+	return state, found, err
 }
 
 type counts struct{ gets, puts, published int }
@@ -97,10 +112,10 @@ func (r *rig) process(t *testing.T) *process {
 		}
 		return nil
 	}
-	p.client = r.db.Connect(storetest.Hooks{Before: hook, Written: hook})
-	p.committer = store.NewCommitter(p.client, time.Now)
+	p.Client = r.db.Connect(storetest.Hooks{Before: hook, Written: hook})
+	p.committer = store.NewCommitter(p.Client, time.Now)
 	p.view = view.New(view.Config{
-		Store: p.client, Bucket: p, Publisher: p, Sent: r.bus.NewJournal(stream, events.SubjectAccess).Sent,
+		Store: p, Bucket: p, Publisher: p, Sent: r.bus.NewJournal(stream, events.SubjectAccess).Sent,
 		MaxValue: r.bus.MaxMessage, Now: time.Now, Metrics: p,
 	})
 	return p
@@ -153,10 +168,40 @@ func (p *process) Put(ctx context.Context, key string, value []byte, revision ui
 	}
 	p.count(&p.counts.puts)
 	next, ok, err := p.bucket.Put(ctx, key, value, revision)
+	if ok && !strings.HasPrefix(key, "access.") {
+		p.rig.write(key, value, next)
+	}
 	if dead := p.at("put"); dead != nil {
 		return 0, false, dead
 	}
 	return next, ok, err
+}
+
+func (r *rig) write(key string, value []byte, revision uint64) {
+	var record events.Record
+	if err := json.Unmarshal(value, &record); err != nil {
+		panic(fmt.Sprint("a state entry that is not a record: ", err))
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.written[key] == nil {
+		r.written[key] = map[uint64]time.Time{}
+	}
+	r.written[key][revision] = record.Version.EventCreated
+}
+
+// checkWritten checks that no state went back.
+func (r *rig) checkWritten(t *testing.T) {
+	t.Helper()
+	for key, states := range r.written {
+		var before time.Time
+		for _, revision := range slices.Sorted(maps.Keys(states)) {
+			if states[revision].Before(before) {
+				t.Errorf("%s went back in revision %d", key, revision)
+			}
+			before = states[revision]
+		}
+	}
 }
 
 func (p *process) Publish(subject string, messages ...*message.Message) error {
@@ -240,6 +285,7 @@ func get[T any](t *testing.T, r *rig, key string) (value T, found bool) {
 // entries and documents, and the messages that led to them.
 func (r *rig) check(t *testing.T) {
 	t.Helper()
+	r.checkWritten(t)
 	owners := map[string][]access.Record{}
 	client := r.db.Connect(storetest.Hooks{})
 	for key, err := range client.RecordKeys(t.Context()) {
@@ -286,15 +332,19 @@ func (r *rig) checkAccess(t *testing.T, client *storetest.Client, key string, wa
 		if m.Data.PreviousAccess != nil {
 			before = *m.Data.PreviousAccess
 		}
-		if m.Type != events.AccessSubject(last, *m.Data.Access) || !before.SameAnswer(last) && !(noAccess(before) && noAccess(last)) {
+		if m.Type != events.AccessSubject(last, *m.Data.Access) || !agree(before, last) {
 			t.Errorf("%s: message %d is %s from %+v to %+v, after %+v", key, i, m.Type, before, *m.Data.Access, last)
 		}
 		last = *m.Data.Access
 	}
-	if !last.SameAnswer(got) && !(noAccess(last) && noAccess(got)) {
+	if !agree(last, got) {
 		t.Errorf("%s: the last message says %+v, the document %+v", key, last, got)
 	}
 }
+
+// agree reports whether two documents give the same answer, or both give no access, about
+// which nothing is published.
+func agree(a, b events.AccessDocument) bool { return a.SameAnswer(b) || noAccess(a) && noAccess(b) }
 
 func noAccess(d events.AccessDocument) bool { return d.Access == "" || d.Access == events.AccessNone }
 
@@ -359,7 +409,10 @@ func (w *watcher) last(key string) events.Record {
 func (w *watcher) check(t *testing.T, r *rig) {
 	t.Helper()
 	client := r.db.Connect(storetest.Hooks{})
-	for key := range client.RecordKeys(t.Context()) {
+	for key, err := range client.RecordKeys(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
 		state, _, _ := client.State(t.Context(), key)
 		kit.Eventually(t, "the watcher sees the final state of "+key, func() bool {
 			return w.last(strings.ReplaceAll(key, ":", ".")).Version.EventID == state.EventID

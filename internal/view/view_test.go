@@ -63,6 +63,81 @@ func TestASubscriptionThatBelongsToAnotherUser(t *testing.T) {
 	}
 }
 
+// Other events than those of a subscription name its user, and a database that is being
+// rebuilt gets them later.
+func TestARebuiltRecordWaitsForItsUser(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	first := entry("sub_1", "evt_1", 100, "active", "cus_1", "")
+	p := r.process(t)
+	p.users = map[string]string{"sub_1": "u1"}
+	p.mustHandle(t, first)
+	r.db = storetest.NewMemory()
+	rebuilding := r.process(t)
+	rebuilding.mustHandle(t, first)
+	if got, _ := get[events.Record](t, r, "test.platform.sub_1"); got.UserID != "u1" {
+		t.Errorf("got the user %q before all messages were handled, want u1", got.UserID)
+	}
+	if err := rebuilding.view.CaughtUp(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := get[events.Record](t, r, "test.platform.sub_1"); got.UserID != "" {
+		t.Errorf("got the user %q afterwards, want none", got.UserID)
+	}
+	if got := words(r.messages(t)[userKey("u1")]); got != "granted revoked" {
+		t.Errorf("got %q", got)
+	}
+	// If the database has caught up, the record takes over, and nothing changes.
+	r.db = storetest.NewMemory()
+	again := r.process(t)
+	again.users = map[string]string{"sub_1": ""}
+	again.mustHandle(t, first)
+	r.check(t)
+}
+
+// A newer event counts, also in a database that lacks the earlier ones.
+func TestARebuiltRecordWithANewerEventCounts(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.process(t).mustHandle(t, entry("sub_1", "evt_1", 100, "active", "cus_1", "u1"), entry("sub_1", "evt_2", 200, "past_due", "cus_1", "u1"))
+	r.db = storetest.NewMemory()
+	p := r.process(t)
+	p.mustHandle(t, entry("sub_1", "evt_1", 100, "active", "cus_1", "u1"))
+	if got, _ := get[events.Record](t, r, "test.platform.sub_1"); got.Version.EventID != "evt_2" {
+		t.Errorf("got %s, want evt_2", got.Version.EventID)
+	}
+	p.mustHandle(t, entry("sub_1", "evt_3", 210, "unpaid", "cus_1", "u1"))
+	r.check(t)
+}
+
+// An event of a customer changes the records of all of its subscriptions.
+func TestAnIdentityChangesTheRecordsOfTheCustomer(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	p := r.process(t)
+	p.users = map[string]string{"sub_1": "", "sub_2": ""}
+	p.mustHandle(t, entry("sub_1", "evt_1", 100, "active", "cus_1", ""), entry("sub_2", "evt_2", 100, "active", "cus_1", ""))
+	customer := storetest.Entry("", "evt_3", "updated", 200, "")
+	customer.Type, customer.StripeType, customer.Data.Subscription = "stripe.customer.updated", "customer.updated", nil
+	customer.Data.Identity = &events.Identity{UserID: "u1", Source: events.IdentityCustomerMetadata, CustomerID: "cus_1"}
+	keys := map[string]string{"sub_1": "u1", "sub_2": "u1"}
+	for sub := range keys {
+		record, _ := r.db.Record(kit.Key(sub))
+		record.Revision++
+		r.db.Put(record)
+	}
+	p.users = keys
+	p.mustHandle(t, customer)
+	for sub := range keys {
+		if got, _ := get[events.Record](t, r, "test.platform."+sub); got.UserID != "u1" {
+			t.Errorf("%s: got the user %q, want u1", sub, got.UserID)
+		}
+	}
+	if doc, _ := get[events.AccessDocument](t, r, userKey("u1")); len(doc.Subscriptions) != 2 {
+		t.Errorf("got %+v, want both subscriptions", doc)
+	}
+}
+
 // What is in the database may be older than the bucket.
 func TestRecordsFromBeforeTheViewCount(t *testing.T) {
 	t.Parallel()
