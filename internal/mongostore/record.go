@@ -200,8 +200,11 @@ func versionOf(r store.Record) version {
 
 // stateDocument is a record.
 type stateDocument struct {
-	headDocument        `bson:",inline"`
 	events.Subscription `bson:",inline"`
+	Key                 string                `bson:"_id"`
+	FirstSeenAt         time.Time             `bson:"first_seen_at"`
+	UpdatedAt           time.Time             `bson:"updated_at"`
+	Version             version               `bson:"version"`
 	SubscriptionID      string                `bson:"subscription_id"`
 	UserIDSource        events.IdentitySource `bson:"user_id_source"`
 	UserIDConflict      bool                  `bson:"user_id_conflict"`
@@ -224,7 +227,7 @@ func (db database) State(ctx context.Context, key string) (store.State, bool, er
 	}
 	doc.ID = doc.SubscriptionID
 	return store.State{
-		Head: doc.head(), Subscription: doc.Subscription, UserIDSource: doc.UserIDSource, UserIDConflict: doc.UserIDConflict,
+		Head: headDocument{doc.Key, doc.FirstSeenAt, doc.UpdatedAt, doc.Version}.head(), Subscription: doc.Subscription, UserIDSource: doc.UserIDSource, UserIDConflict: doc.UserIDConflict,
 		EventID: doc.Version.EventID, EventType: doc.Version.EventType, EventCreated: doc.Version.EventCreated,
 		Terminal: doc.Version.Terminal, Ordering: doc.Ordering, Explanation: doc.Explanation,
 	}, true, nil

@@ -48,6 +48,30 @@ func (db database) keys(ctx context.Context, filter bson.D) iter.Seq2[string, er
 	return converted(ctx, find, func(doc document) string { return doc.Key })
 }
 
+// completed is the id of the only document in the collection.
+const completed = "completed"
+
+// Completed implements [store.View].
+func (db database) Completed(ctx context.Context) (string, error) {
+	var doc struct {
+		Bucket string `bson:"bucket"`
+	}
+	err := db.views.FindOne(ctx, bson.D{equal("_id", completed)}).Decode(&doc)
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		return "", nil
+	}
+	return doc.Bucket, explain("reading the progress of the state view", err)
+}
+
+// SetCompleted implements [store.View].
+func (db database) SetCompleted(ctx context.Context, bucket string) error {
+	replacement, err := marshal(bson.D{equal("_id", completed), equal("bucket", bucket)})
+	if err != nil {
+		return err
+	}
+	return replaceIn(ctx, db.views, bson.D{equal("_id", completed)}, replacement, "writing the progress of the state view")
+}
+
 // Access implements [store.View].
 func (db database) Access(ctx context.Context, key string) (doc events.AccessDocument, found bool, err error) {
 	raw, err := db.access.FindOne(ctx, bson.D{equal("_id", key)}).Raw()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -47,6 +48,15 @@ func (b *Bucket) Get(ctx context.Context, key string) (value []byte, revision ui
 		return err
 	})
 	return value, revision, err
+}
+
+// ID returns what distinguishes the bucket from one of the same name that was deleted.
+func (b *Bucket) ID(ctx context.Context) (string, error) {
+	info, err := b.bus.streamInfo(ctx, bucketStream+b.name)
+	if err != nil {
+		return "", fault.New(fault.Transient, fault.BucketFailed, err)
+	}
+	return b.name + "@" + info.Created.UTC().Format(time.RFC3339Nano), nil
 }
 
 // Put replaces the value of a key that still has the given revision, and returns the

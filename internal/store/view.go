@@ -22,6 +22,10 @@ type View interface {
 	RecordsOf(ctx context.Context, owner Owner) ([]string, error)
 	// RecordKeys yields the keys of all records.
 	RecordKeys(ctx context.Context) iter.Seq2[string, error]
+	// Completed returns the name of the bucket into which all records were brought last; "" if
+	// there is none. SetCompleted sets it.
+	Completed(ctx context.Context) (bucket string, err error)
+	SetCompleted(ctx context.Context, bucket string) error
 	// Access returns an access document. It reports false if there is none.
 	Access(ctx context.Context, key string) (events.AccessDocument, bool, error)
 	// ReplaceAccess writes an access document, unless there is one of the same or a later

@@ -155,7 +155,7 @@ func (s *Subscriber) Run(ctx context.Context) (err error) {
 	group, ctx := errgroup.WithContext(ctx)
 	context.AfterFunc(ctx, func() { time.AfterFunc(s.drainTimeout(), s.store.Abort) })
 	for _, run := range []func(context.Context){
-		s.streams.Run, s.provisionStore, s.updateGauges, s.watchGaps, s.enforceRetention,
+		s.streams.Run, s.provisionStore, s.updateGauges, s.watchGaps, s.enforceRetention, s.completeView,
 	} {
 		group.Go(func() error { run(ctx); return nil })
 	}

@@ -12,7 +12,9 @@ import (
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/events/ordering"
 	"github.com/billbus/billbus/handlers"
+	"github.com/billbus/billbus/internal/fault"
 	"github.com/billbus/billbus/internal/natsbus"
+	"github.com/billbus/billbus/internal/ops"
 	"github.com/billbus/billbus/internal/store"
 	"github.com/billbus/billbus/internal/view"
 )
@@ -94,6 +96,23 @@ type noMetrics struct{}
 
 func (noMetrics) AccessChanged(string)       {}
 func (noMetrics) StateViewLag(time.Duration) {}
+
+// completeView brings records into the state view that are older than it.
+func (s *Subscriber) completeView(ctx context.Context) {
+	if s.view == nil {
+		return
+	}
+	var repeats fault.Repeats
+	ops.Every(ctx, ops.GaugeInterval, func() {
+		err := s.view.Complete(ctx)
+		if err == nil || s.bus.Check(ctx) != nil || ctx.Err() != nil {
+			return
+		}
+		if _, due := repeats.Next("complete", s.deps.Now()); due {
+			s.deps.Log.Warn("bringing all records into the state view failed; trying again", "error", err)
+		}
+	})
+}
 
 // caughtUp completes the state view when no message is waiting.
 func (s *Subscriber) caughtUp(ctx context.Context, pending natsbus.Pending) {

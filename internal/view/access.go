@@ -145,15 +145,15 @@ func (v *View) store(ctx context.Context, key string, e accessEntry) error {
 }
 
 // records returns what the state entries say about an owner's subscriptions: those in the
-// access entry, and the one that was just brought. If there is no access entry, the
-// database lists them: they may be older than the bucket.
+// access entry, and the one that was just brought. If there is no access entry, and the view
+// may not be complete, the database lists them.
 func (v *View) records(ctx context.Context, o owner, have accessEntry, brought string) ([]access.Record, error) {
 	p := place(strings.TrimPrefix(databaseKey(o.key), "access:"))
 	keys := map[string]bool{brought: true}
 	for _, id := range have.Subscriptions {
 		keys[events.Key(p.livemode, p.account, id)] = true
 	}
-	if have.bucketRevision == 0 {
+	if have.bucketRevision == 0 && !v.isComplete() {
 		listed, err := v.cfg.Store.RecordsOf(ctx, o.of)
 		if err != nil {
 			return nil, err

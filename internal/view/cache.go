@@ -35,3 +35,9 @@ func (c cache[T]) remove(key string) {
 	defer c.mu.Unlock()
 	delete(c.values, key)
 }
+
+func (c cache[T]) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.values)
+}

@@ -60,11 +60,14 @@ func newRigWith(t *testing.T, window time.Duration) *rig {
 	if err := bus.WaitConnected(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	settings := natsbus.StreamSettings{Name: stream, Replicas: 1, MaxBytes: -1, DuplicateWindow: window, StateView: true}
-	if err := bus.Alter(t.Context(), settings); err != nil {
+	if err := bus.Alter(t.Context(), settings(window)); err != nil {
 		t.Fatal(err)
 	}
 	return &rig{bus: bus, js: natstest.JetStream(t, url), db: storetest.NewMemory(), written: map[string]map[uint64]time.Time{}}
+}
+
+func settings(window time.Duration) natsbus.StreamSettings {
+	return natsbus.StreamSettings{Name: stream, Replicas: 1, MaxBytes: -1, DuplicateWindow: window, StateView: true}
 }
 
 var errDead = errors.New("the process is dead")
@@ -86,6 +89,13 @@ type process struct {
 	counts counts
 	// users are the users of subscriptions, by their ids, if others than in the events.
 	users map[string]string
+	// listed counts how often the records of an owner are listed.
+	listed int
+}
+
+func (p *process) RecordsOf(ctx context.Context, of store.Owner) ([]string, error) {
+	p.count(&p.listed)
+	return p.Client.RecordsOf(ctx, of)
 }
 
 // State says what the record says, with the user that other events name.
@@ -212,6 +222,8 @@ func (p *process) Publish(subject string, messages ...*message.Message) error {
 	err := p.publisher.Publish(subject, messages...)
 	return cmp.Or(p.at("publish"), err)
 }
+
+func (p *process) ID(ctx context.Context) (string, error) { return p.bucket.ID(ctx) }
 
 // handle does what the subscriber does with a message.
 func (p *process) handle(ctx context.Context, e store.Entry) error {

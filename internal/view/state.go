@@ -30,7 +30,7 @@ type heldState struct {
 
 // putState brings a record into the bucket, and returns what the bucket then has: the
 // record, or something newer.
-func (v *View) putState(ctx context.Context, state store.State, complete bool) (heldState, error) {
+func (v *View) putState(ctx context.Context, state store.State, caughtUp bool) (heldState, error) {
 	key := bucketKey(state.Key)
 	for range maxCollisions {
 		held, ok := v.states.get(state.Key)
@@ -46,7 +46,7 @@ func (v *View) putState(ctx context.Context, state store.State, complete bool) (
 		} else {
 			have.FirstSeenAt, have.Version.N = held.since, held.n
 		}
-		switch next := compare(have, state, complete); {
+		switch next := compare(have, state, caughtUp); {
 		case held.revision > 0 && next != replace:
 			v.withhold(state.Key, next == withhold)
 			v.states.put(state.Key, held)
@@ -148,7 +148,7 @@ const (
 // record begins again, and may lack events for a while. Then it takes the place of the
 // entry if an event is newer than all that the entry knows; or if the record has caught up
 // with the entry.
-func compare(have events.Record, state store.State, complete bool) precedence {
+func compare(have events.Record, state store.State, caughtUp bool) precedence {
 	if have.FirstSeenAt.Equal(state.FirstSeenAt) {
 		if state.Revision > have.Version.N {
 			return replace
@@ -165,7 +165,7 @@ func compare(have events.Record, state store.State, complete bool) precedence {
 		return withhold
 	case verdict.Winner.EventID != have.Version.EventID:
 		return replace
-	case !knows(state.Known, verdict.Relevant), have.UserID != state.Subscription.UserID && !complete:
+	case !knows(state.Known, verdict.Relevant), have.UserID != state.Subscription.UserID && !caughtUp:
 		return withhold
 	}
 	return replace

@@ -38,6 +38,8 @@ type Bucket interface {
 	// Put replaces the value of a key that still has the given revision, and returns the
 	// new one. It reports false if the key has another revision.
 	Put(ctx context.Context, key string, value []byte, revision uint64) (next uint64, ok bool, err error)
+	// ID distinguishes the bucket from one of the same name that was deleted.
+	ID(ctx context.Context) (string, error)
 }
 
 // Publisher publishes to the stream. It returns nil only if the stream has the message.
@@ -83,6 +85,9 @@ type View struct {
 
 	mu       sync.Mutex
 	withheld map[string]bool
+	bucket   string // the id of the bucket, once it is known
+	// complete is true if every record was brought into this bucket, or is being brought.
+	complete bool
 }
 
 // New returns a view.
@@ -144,46 +149,87 @@ func (v *View) CaughtUp(ctx context.Context) error {
 	return v.each(ctx, keys, true)
 }
 
-// All brings all records into the view.
-func (v *View) All(ctx context.Context) error {
+// Complete brings all records into the view, unless that was done since the bucket was
+// created. Records can be older than the bucket.
+func (v *View) Complete(ctx context.Context) error {
+	id, err := v.cfg.Bucket.ID(ctx)
+	if err != nil || v.completed(id) {
+		return err
+	}
+	done, err := v.cfg.Store.Completed(ctx)
+	if err == nil && done != id {
+		if err = v.all(ctx, false); err == nil {
+			err = v.cfg.Store.SetCompleted(ctx, id)
+		}
+	}
+	if err == nil {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.complete = true
+	}
+	return err
+}
+
+// completed reports whether the bucket with an id is complete. If it is another one than
+// before, everything that is remembered of it is wrong.
+func (v *View) completed(id string) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.bucket != id {
+		v.bucket, v.complete = id, false
+		v.states.clear()
+	}
+	return v.complete
+}
+
+func (v *View) isComplete() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.complete
+}
+
+// All brings all records into the view, when every message of the stream was handled.
+func (v *View) All(ctx context.Context) error { return v.all(ctx, true) }
+
+func (v *View) all(ctx context.Context, caughtUp bool) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(maxParallel)
 	for key, err := range v.cfg.Store.RecordKeys(ctx) {
 		if err != nil {
 			return errors.Join(err, group.Wait())
 		}
-		group.Go(func() error { return v.sync(ctx, key, true) })
+		group.Go(func() error { return v.sync(ctx, key, caughtUp) })
 	}
 	return group.Wait()
 }
 
-func (v *View) each(ctx context.Context, keys []string, complete bool) error {
+func (v *View) each(ctx context.Context, keys []string, caughtUp bool) error {
 	if len(keys) == 1 {
-		return v.sync(ctx, keys[0], complete)
+		return v.sync(ctx, keys[0], caughtUp)
 	}
 	var group errgroup.Group
 	group.SetLimit(maxParallel)
 	for _, key := range keys {
-		group.Go(func() error { return v.sync(ctx, key, complete) })
+		group.Go(func() error { return v.sync(ctx, key, caughtUp) })
 	}
 	return group.Wait()
 }
 
-// sync brings a record into the view. complete says that the database has everything that
+// sync brings a record into the view. caughtUp says that the database has everything that
 // the stream has. Callers that come while the record is worked on share what follows.
-func (v *View) sync(ctx context.Context, key string, complete bool) error {
+func (v *View) sync(ctx context.Context, key string, caughtUp bool) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	do := func() error {
 		select {
 		case v.slots <- struct{}{}:
 			defer func() { <-v.slots }()
-			return v.follow(ctx, key, complete)
+			return v.follow(ctx, key, caughtUp)
 		case <-ctx.Done():
 			return busy(ctx.Err())
 		}
 	}
-	if complete {
+	if caughtUp {
 		return do()
 	}
 	return v.flights.do(key, do)
@@ -191,13 +237,13 @@ func (v *View) sync(ctx context.Context, key string, complete bool) error {
 
 // follow writes the state entry of a record, and then the access entries of all to whom it
 // belongs or has belonged.
-func (v *View) follow(ctx context.Context, key string, complete bool) error {
+func (v *View) follow(ctx context.Context, key string, caughtUp bool) error {
 	state, found, err := v.cfg.Store.State(ctx, key)
-	if err != nil || !found || state.Subscription.ID == "" { // damaged: verify corrects it
+	if err != nil || !found || state.Subscription.ID == "" || state.Revision == 0 { // damaged: verify corrects it
 		return err
 	}
 	state.Key = key
-	held, err := v.putState(ctx, state, complete)
+	held, err := v.putState(ctx, state, caughtUp)
 	if err != nil || held.done {
 		return err
 	}

@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -149,10 +148,14 @@ func TestRecordsFromBeforeTheViewCount(t *testing.T) {
 	if doc, _ := get[events.AccessDocument](t, r, userKey("u1")); doc.SubscriptionID != "sub_1" {
 		t.Errorf("got %+v, want sub_1", doc)
 	}
-	if err := p.view.All(t.Context()); err != nil {
+	if err := p.view.Complete(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	r.check(t)
+	again := r.process(t)
+	if err := again.view.Complete(t.Context()); err != nil || again.counts.gets > 0 {
+		t.Errorf("got %v, %+v for a view that is complete", err, again.counts)
+	}
 }
 
 // story is what happens to one customer: entries of one subscription, and one of another
@@ -435,28 +438,47 @@ func TestNothingIsWrittenForWhatDidNotChange(t *testing.T) {
 func TestADeletedBucketIsFilledAgain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.process(t).mustHandle(t, entry("sub_1", "evt_1", 100, "active", "cus_1", "u1"), entry("sub_1", "evt_2", 200, "past_due", "cus_1", "u1"))
-	before := words(r.messages(t)[userKey("u1")])
-	kv, err := r.js.KeyValue(t.Context(), events.StateBucket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, key := range []string{userKey("u1"), customerKey("cus_1"), strings.ReplaceAll(kit.Key("sub_1"), ":", ".")} {
-		if err := kv.Purge(t.Context(), key); err != nil {
-			t.Fatal(err)
-		}
-	}
 	p := r.process(t)
-	if err := p.view.All(t.Context()); err != nil {
+	p.mustHandle(t,
+		entry("sub_1", "evt_1", 100, "active", "cus_1", "u1"), entry("sub_1", "evt_2", 200, "past_due", "cus_1", "u1"),
+		entry("sub_2", "evt_3", 100, "active", "cus_1", "u1"),
+	)
+	if err := p.view.Complete(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	before := words(r.messages(t)[userKey("u1")])
+	if err := r.js.DeleteKeyValue(t.Context(), events.StateBucket); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.bus.Alter(t.Context(), settings(72*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.view.Complete(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.written = map[string]map[uint64]time.Time{}
 	r.check(t)
 	if after := words(r.messages(t)[userKey("u1")]); after != before {
 		t.Errorf("got %q, want %q", after, before)
 	}
-	p.mustHandle(t, entry("sub_1", "evt_3", 300, "canceled", "cus_1", "u1"))
+	p.mustHandle(t, entry("sub_1", "evt_4", 300, "canceled", "cus_1", "u1"), entry("sub_2", "evt_5", 300, "canceled", "cus_1", "u1"))
 	r.check(t)
-	if after := words(r.messages(t)[userKey("u1")]); after != before+" revoked" {
+	if after := words(r.messages(t)[userKey("u1")]); after != before+" changed revoked" {
 		t.Errorf("got %q, want a revocation", after)
 	}
+}
+
+// A view that is complete does not ask the database whose the records are.
+func TestACompleteViewListsNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	p := r.process(t)
+	if err := p.view.Complete(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p.mustHandle(t, entry("sub_1", "evt_1", 100, "active", "cus_1", "u1"), entry("sub_2", "evt_2", 100, "active", "cus_1", "u1"))
+	if p.listed > 0 {
+		t.Errorf("it listed the records of a customer or user %d times", p.listed)
+	}
+	r.check(t)
 }

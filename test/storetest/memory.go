@@ -22,6 +22,7 @@ type Memory struct {
 	mu             sync.Mutex
 	audit, records collection
 	access         collection
+	completed      string
 	term           int // grows with each failover
 	counts         Counts
 	turn           store.Turn

@@ -229,6 +229,8 @@ func testCanceled(t *testing.T, b Backend) {
 		"State":         func() error { _, _, err := db.State(ctx, kit.Key("sub_1")); return err },
 		"RecordsOf":     func() error { _, err := db.RecordsOf(ctx, store.Owner{User: "u1"}); return err },
 		"RecordKeys":    func() error { return last(db.RecordKeys(ctx)) },
+		"Completed":     func() error { _, err := db.Completed(ctx); return err },
+		"SetCompleted":  func() error { return db.SetCompleted(ctx, "bucket") },
 		"Access":        func() error { _, _, err := db.Access(ctx, "access"); return err },
 		"ReplaceAccess": func() error { return db.ReplaceAccess(ctx, "access", events.AccessDocument{Revision: 1}) },
 		"Audit":         func() error { return last(db.Audit(ctx)) },

@@ -14,6 +14,7 @@ var viewTests = map[string]func(*testing.T, Backend){
 	"the records of a customer and of a user": testRecordsOf,
 	"what a record says, for the state view":  testStateForTheView,
 	"access documents do not go back":         testAccess,
+	"which bucket has all records":            testCompleted,
 }
 
 func testRecordsOf(t *testing.T, b Backend) {
@@ -101,4 +102,16 @@ func testAccess(t *testing.T, b Backend) {
 		t.Fatalf("got %v, %v", found, err)
 	}
 	equal(t, "document", doc, got)
+}
+
+func testCompleted(t *testing.T, b Backend) {
+	db := b.Connect()
+	for _, bucket := range []string{"one", "two", "two"} {
+		if err := db.SetCompleted(t.Context(), bucket); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := db.Completed(t.Context()); got != bucket || err != nil {
+			t.Errorf("got %q, %v, want %s", got, err, bucket)
+		}
+	}
 }

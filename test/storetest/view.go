@@ -44,6 +44,27 @@ func (c *Client) RecordKeys(ctx context.Context) iter.Seq2[string, error] {
 	}
 }
 
+// Completed implements [store.View].
+func (c *Client) Completed(ctx context.Context) (string, error) {
+	if err := call(ctx, nil, Access); err != nil {
+		return "", err
+	}
+	c.server.mu.Lock()
+	defer c.server.mu.Unlock()
+	return c.server.completed, nil
+}
+
+// SetCompleted implements [store.View].
+func (c *Client) SetCompleted(ctx context.Context, bucket string) error {
+	if err := call(ctx, nil, ReplaceAccess); err != nil {
+		return err
+	}
+	c.server.mu.Lock()
+	defer c.server.mu.Unlock()
+	c.server.completed = bucket
+	return nil
+}
+
 // Access implements [store.View].
 func (c *Client) Access(ctx context.Context, key string) (events.AccessDocument, bool, error) {
 	c.server.begin()
