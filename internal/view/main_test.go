@@ -179,7 +179,7 @@ func (p *process) Put(ctx context.Context, key string, value []byte, revision ui
 	p.count(&p.counts.puts)
 	next, ok, err := p.bucket.Put(ctx, key, value, revision)
 	if ok && !strings.HasPrefix(key, "access.") {
-		p.rig.write(key, value, next)
+		p.write(key, value, next)
 	}
 	if dead := p.at("put"); dead != nil {
 		return 0, false, dead

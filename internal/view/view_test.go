@@ -414,7 +414,7 @@ func TestNothingIsWrittenForWhatDidNotChange(t *testing.T) {
 		what  string
 		entry store.Entry
 		want  counts
-		// MongoDB's commands and documents, of which storing takes 1 to 3 and up to 2.
+		// MongoDB's commands and the documents that they write, also for storing the entry.
 		commands, documents int
 	}{
 		{"a new subscription", first, counts{gets: 5, puts: 3, published: 2}, 8, 4},
