@@ -89,6 +89,9 @@ func (m *model) field(t reflect.Type, f reflect.StructField, names map[string]st
 		owner = owner.Field(i).Type // of an embedded struct
 	}
 	name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+	if t == reflect.TypeFor[events.Record]() && name == "id" {
+		name = "subscription_id"
+	}
 	out := field{name: name, goName: owner.Name() + "." + f.Name, required: options == ""}
 	out.value = m.value(out.goName, f.Type)
 	out.meaning = m.meaning(out, f.Type, names)
