@@ -196,7 +196,7 @@ func (v *View) stateOf(ctx context.Context, key string) (events.Record, bool, er
 		return events.Record{}, false, err
 	}
 	state.Key = key
-	if _, err := v.putState(ctx, state, false); err != nil {
+	if _, err := v.putState(ctx, state, filled); err != nil {
 		return events.Record{}, false, err
 	}
 	record, held, err = v.readState(ctx, key)

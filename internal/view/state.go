@@ -30,8 +30,7 @@ type heldState struct {
 
 // putState brings a record into the bucket, and returns what the bucket then has: the
 // record, or something newer.
-func (v *View) putState(ctx context.Context, state store.State, caughtUp bool) (heldState, error) {
-	key := bucketKey(state.Key)
+func (v *View) putState(ctx context.Context, state store.State, why occasion) (heldState, error) {
 	for range maxCollisions {
 		held, ok := v.states.get(state.Key)
 		if ok && held.since.Equal(state.FirstSeenAt) && held.n >= state.Revision {
@@ -46,13 +45,13 @@ func (v *View) putState(ctx context.Context, state store.State, caughtUp bool) (
 		} else {
 			have.FirstSeenAt, have.Version.N = held.since, held.n
 		}
-		switch next := compare(have, state, caughtUp); {
+		switch next := compare(have, state, why); {
 		case held.revision > 0 && next != replace:
 			v.withhold(state.Key, next == withhold)
 			v.states.put(state.Key, held)
 			return held, nil
 		}
-		put, ok, err := v.replaceState(ctx, key, state, held)
+		put, ok, err := v.replaceState(ctx, state, held, why)
 		if err != nil || ok {
 			return put, err
 		}
@@ -78,19 +77,21 @@ func (v *View) readState(ctx context.Context, key string) (events.Record, heldSt
 }
 
 // replaceState replaces the entry, if it still has the revision that was read.
-func (v *View) replaceState(ctx context.Context, key string, state store.State, held heldState) (heldState, bool, error) {
+func (v *View) replaceState(ctx context.Context, state store.State, held heldState, why occasion) (heldState, bool, error) {
 	next := heldState{since: state.FirstSeenAt, n: state.Revision, owners: ownersOf(state.Key, &state.Subscription)}
 	next.former = former(held, next.owners)
 	value, err := v.encode(state, next.former)
 	if err != nil {
 		return heldState{}, false, err
 	}
-	revision, ok, err := v.cfg.Bucket.Put(ctx, key, value, held.revision)
+	revision, ok, err := v.cfg.Bucket.Put(ctx, bucketKey(state.Key), value, held.revision)
 	if err != nil || !ok {
 		return heldState{}, false, err
 	}
 	next.revision = revision
-	v.cfg.Metrics.StateViewLag(v.cfg.Now().Sub(state.UpdatedAt))
+	if why == followed {
+		v.cfg.Metrics.StateViewLag(v.cfg.Now().Sub(state.UpdatedAt))
+	}
 	v.withhold(state.Key, false)
 	v.states.put(state.Key, next)
 	return next, true, nil
@@ -148,7 +149,7 @@ const (
 // record begins again, and may lack events for a while. Then it takes the place of the
 // entry if an event is newer than all that the entry knows; or if the record has caught up
 // with the entry.
-func compare(have events.Record, state store.State, caughtUp bool) precedence {
+func compare(have events.Record, state store.State, why occasion) precedence {
 	if have.FirstSeenAt.Equal(state.FirstSeenAt) {
 		if state.Revision > have.Version.N {
 			return replace
@@ -165,7 +166,7 @@ func compare(have events.Record, state store.State, caughtUp bool) precedence {
 		return withhold
 	case verdict.Winner.EventID != have.Version.EventID:
 		return replace
-	case !knows(state.Known, verdict.Relevant), have.UserID != state.Subscription.UserID && !caughtUp:
+	case !knows(state.Known, verdict.Relevant), have.UserID != state.Subscription.UserID && why != caughtUp:
 		return withhold
 	}
 	return replace

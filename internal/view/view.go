@@ -106,7 +106,7 @@ func (v *View) Follow(ctx context.Context, m events.Message) error {
 	if err != nil {
 		return err
 	}
-	return v.each(ctx, keys, false)
+	return v.each(ctx, keys, followed)
 }
 
 // affected returns the keys of the records that a message can have changed.
@@ -138,7 +138,7 @@ func (v *View) affected(ctx context.Context, m events.Message) ([]string, error)
 }
 
 // Rewritten brings a record into the view that was made from the whole audit trail.
-func (v *View) Rewritten(ctx context.Context, key string) error { return v.sync(ctx, key, true) }
+func (v *View) Rewritten(ctx context.Context, key string) error { return v.sync(ctx, key, caughtUp) }
 
 // CaughtUp is to be called when every message of the stream was handled. Until then, a
 // database that is being rebuilt can lack the events that name a user.
@@ -146,7 +146,7 @@ func (v *View) CaughtUp(ctx context.Context) error {
 	v.mu.Lock()
 	keys := sortedKeys(v.withheld)
 	v.mu.Unlock()
-	return v.each(ctx, keys, true)
+	return v.each(ctx, keys, caughtUp)
 }
 
 // Complete brings all records into the view, unless that was done since the bucket was
@@ -158,7 +158,7 @@ func (v *View) Complete(ctx context.Context) error {
 	}
 	done, err := v.cfg.Store.Completed(ctx)
 	if err == nil && done != id {
-		if err = v.all(ctx, false); err == nil {
+		if err = v.all(ctx, filled); err == nil {
 			err = v.cfg.Store.SetCompleted(ctx, id)
 		}
 	}
@@ -189,47 +189,55 @@ func (v *View) isComplete() bool {
 }
 
 // All brings all records into the view, when every message of the stream was handled.
-func (v *View) All(ctx context.Context) error { return v.all(ctx, true) }
+func (v *View) All(ctx context.Context) error { return v.all(ctx, caughtUp) }
 
-func (v *View) all(ctx context.Context, caughtUp bool) error {
+func (v *View) all(ctx context.Context, why occasion) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(maxParallel)
 	for key, err := range v.cfg.Store.RecordKeys(ctx) {
 		if err != nil {
 			return errors.Join(err, group.Wait())
 		}
-		group.Go(func() error { return v.sync(ctx, key, caughtUp) })
+		group.Go(func() error { return v.sync(ctx, key, why) })
 	}
 	return group.Wait()
 }
 
-func (v *View) each(ctx context.Context, keys []string, caughtUp bool) error {
+func (v *View) each(ctx context.Context, keys []string, why occasion) error {
 	if len(keys) == 1 {
-		return v.sync(ctx, keys[0], caughtUp)
+		return v.sync(ctx, keys[0], why)
 	}
 	var group errgroup.Group
 	group.SetLimit(maxParallel)
 	for _, key := range keys {
-		group.Go(func() error { return v.sync(ctx, key, caughtUp) })
+		group.Go(func() error { return v.sync(ctx, key, why) })
 	}
 	return group.Wait()
 }
 
-// sync brings a record into the view. caughtUp says that the database has everything that
-// the stream has. Callers that come while the record is worked on share what follows.
-func (v *View) sync(ctx context.Context, key string, caughtUp bool) error {
+// occasion is why a record is brought into the view.
+type occasion int
+
+const (
+	followed occasion = iota // a message may have changed it
+	filled                   // it may be older than the bucket
+	caughtUp                 // the database has everything that the stream has
+)
+
+// sync brings a record into the view. Callers that come while the record is worked on share what follows.
+func (v *View) sync(ctx context.Context, key string, why occasion) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	do := func() error {
 		select {
 		case v.slots <- struct{}{}:
 			defer func() { <-v.slots }()
-			return v.follow(ctx, key, caughtUp)
+			return v.follow(ctx, key, why)
 		case <-ctx.Done():
 			return busy(ctx.Err())
 		}
 	}
-	if caughtUp {
+	if why != followed {
 		return do()
 	}
 	return v.flights.do(key, do)
@@ -237,13 +245,13 @@ func (v *View) sync(ctx context.Context, key string, caughtUp bool) error {
 
 // follow writes the state entry of a record, and then the access entries of all to whom it
 // belongs or has belonged.
-func (v *View) follow(ctx context.Context, key string, caughtUp bool) error {
+func (v *View) follow(ctx context.Context, key string, why occasion) error {
 	state, found, err := v.cfg.Store.State(ctx, key)
 	if err != nil || !found || state.Subscription.ID == "" || state.Revision == 0 { // damaged: verify corrects it
 		return err
 	}
 	state.Key = key
-	held, err := v.putState(ctx, state, caughtUp)
+	held, err := v.putState(ctx, state, why)
 	if err != nil || held.done {
 		return err
 	}
