@@ -135,7 +135,7 @@ func SubscriberVerify(c *Subscriber) Settings {
 		{Flag: "fix", NoValue: "true", Meaning: "write what the audit trail says; nothing is removed", convert: onOff(&c.Verify.Fix)},
 		{Flag: "secondary", NoValue: "true", Meaning: "read the audit trail and the records from a secondary; what seems to differ is checked on the primary", convert: onOff(&c.Mongo.Secondary)},
 		{Flag: "json", NoValue: "true", Meaning: "print each finding, and the summary last, as a line of JSON", convert: onOff(&c.Verify.JSON)},
-	}, mongo(&c.Mongo), logging(&c.Log), reading(&c.Reading))
+	}, nats(&c.NATS), Settings{streamName(&c.Stream), stateView(&c.Stream)}, mongo(&c.Mongo), logging(&c.Log), reading(&c.Reading))
 }
 
 // SubscriberReplay returns the settings of "subscriber replay", bound to c.
@@ -164,7 +164,7 @@ func SubscriberReplay(c *Subscriber) Settings {
 			{Flag: "restart", NoValue: "true", Meaning: "forget a replay that was interrupted, and start again", convert: onOff(&p.Restart)},
 			{Flag: "json", NoValue: "true", Meaning: "print the summary as a line of JSON", convert: onOff(&p.JSON)},
 		},
-		nats(&c.NATS), Settings{streamName(&c.Stream), provision(&c.Provision)}, consumer(&c.ConsumerName, &c.MaxInFlight, &c.MaxBytes),
+		nats(&c.NATS), Settings{streamName(&c.Stream), stateView(&c.Stream), provision(&c.Provision)}, consumer(&c.ConsumerName, &c.MaxInFlight, &c.MaxBytes),
 		mongo(&c.Mongo), logging(&c.Log), reading(&c.Reading),
 	)
 }
@@ -223,7 +223,7 @@ func StandaloneRun(c *Standalone) Settings {
 	return slices.Concat(
 		simulate, web, stripeAPI(&c.StripeAPI, &c.Webhook.Livemode),
 		Settings{{Env: "STANDALONE_NATS_ADDR", Default: "127.0.0.1:4222", Meaning: "where the embedded NATS server listens, host:port", convert: addr(&c.NATSAddr)}},
-		Settings{streamName(&c.Stream)}, streamLimits(&c.Stream, &c.Warnings), consumer(&c.ConsumerName, &c.MaxInFlight, &c.MaxBytes),
+		Settings{streamName(&c.Stream), stateView(&c.Stream)}, streamLimits(&c.Stream, &c.Warnings), consumer(&c.ConsumerName, &c.MaxInFlight, &c.MaxBytes),
 		Settings{
 			{Env: "STANDALONE_MONGODB_ADDR", Default: "127.0.0.1:27017", Meaning: "where the embedded document database listens, host:port", convert: addr(&c.MongoAddr)},
 			database(&c.Database),

@@ -36,6 +36,7 @@ type Stream struct {
 	MaxAge          time.Duration // 0 keeps everything
 	MaxBytes        int64         // -1 is no limit
 	DuplicateWindow time.Duration // never longer than a MaxAge that is set
+	StateView       bool          // whether the state view is kept, and changes of access are published
 }
 
 // Log says what is logged, and in which format.

@@ -34,6 +34,7 @@ func indexes(collection string) []index {
 		return []index{
 			{"user_access", fields("user_id", "access")},
 			{"customer", fields("customer_id")},
+			{"customer_account", fields("customer_account_id")},
 			{"status_period_end", fields("status", "current_period_end")},
 			{"price", fields("items.price_id", "_id")},
 			{"product", fields("items.product_id", "_id")},

@@ -152,8 +152,12 @@ func (db database) Mark(ctx context.Context, head store.Head) error {
 
 // replace replaces what the filter finds, or inserts.
 func (db database) replace(ctx context.Context, filter bson.D, replacement bson.Raw) error {
-	res, err := db.subscriptions.ReplaceOne(ctx, filter, replacement, options.Replace().SetUpsert(true))
-	return written("replacing record", single(replaced(res, err)))
+	return replaceIn(ctx, db.subscriptions, filter, replacement, "replacing record")
+}
+
+func replaceIn(ctx context.Context, in *mongo.Collection, filter bson.D, replacement bson.Raw, doing string) error {
+	res, err := in.ReplaceOne(ctx, filter, replacement, options.Replace().SetUpsert(true))
+	return written(doing, single(replaced(res, err)))
 }
 
 // replaced returns an error for a success that wrote nothing. MongoDB never answers
@@ -197,16 +201,18 @@ func versionOf(r store.Record) version {
 	}
 }
 
-// stateDocument is the part of a record that says something about its subscription.
+// stateDocument is a record.
 type stateDocument struct {
 	events.Subscription `bson:",inline"`
-	SubscriptionID      string             `bson:"subscription_id"`
-	Ordering            ordering.Certainty `bson:"ordering"`
-	Explanation         string             `bson:"explanation"`
-	Version             struct {
-		EventID  string `bson:"event_id"`
-		Terminal bool   `bson:"terminal"`
-	} `bson:"version"`
+	Key                 string                `bson:"_id"`
+	FirstSeenAt         time.Time             `bson:"first_seen_at"`
+	UpdatedAt           time.Time             `bson:"updated_at"`
+	Version             version               `bson:"version"`
+	SubscriptionID      string                `bson:"subscription_id"`
+	UserIDSource        events.IdentitySource `bson:"user_id_source"`
+	UserIDConflict      bool                  `bson:"user_id_conflict"`
+	Ordering            ordering.Certainty    `bson:"ordering"`
+	Explanation         string                `bson:"explanation"`
 }
 
 // State implements [store.States].
@@ -224,8 +230,9 @@ func (db database) State(ctx context.Context, key string) (store.State, bool, er
 	}
 	doc.ID = doc.SubscriptionID
 	return store.State{
-		Subscription: doc.Subscription, EventID: doc.Version.EventID, Terminal: doc.Version.Terminal,
-		Ordering: doc.Ordering, Explanation: doc.Explanation,
+		Head: headDocument{doc.Key, doc.FirstSeenAt, doc.UpdatedAt, doc.Version}.head(), Subscription: doc.Subscription, UserIDSource: doc.UserIDSource, UserIDConflict: doc.UserIDConflict,
+		EventID: doc.Version.EventID, EventType: doc.Version.EventType, EventCreated: doc.Version.EventCreated,
+		Terminal: doc.Version.Terminal, Ordering: doc.Ordering, Explanation: doc.Explanation,
 	}, true, nil
 }
 

@@ -24,6 +24,8 @@ const (
 	WebhookEvents = "webhook_events"
 	Retention     = "retention"
 	Catalog       = "catalog"
+	Access        = "access"
+	StateView     = "state_view"
 )
 
 const (
@@ -65,7 +67,7 @@ var _ store.Store = (*Store)(nil)
 
 // database is what a store reads and writes.
 type database struct {
-	events, subscriptions, turns, catalog *mongo.Collection
+	events, subscriptions, turns, catalog, access, views *mongo.Collection
 	// scanned is where scans of a whole collection read.
 	scanned struct{ events, subscriptions *mongo.Collection }
 	server  *server
@@ -92,8 +94,8 @@ func open(cfg Config, opts *options.ClientOptions) (*Store, error) {
 func newDatabase(collections *mongo.Database, cfg Config) database {
 	db := database{
 		events: collections.Collection(WebhookEvents), subscriptions: collections.Collection(Subscriptions), turns: collections.Collection(Retention),
-		catalog: collections.Collection(Catalog),
-		server:  &server{database: collections}, now: cfg.Now,
+		catalog: collections.Collection(Catalog), access: collections.Collection(Access), views: collections.Collection(StateView),
+		server: &server{database: collections}, now: cfg.Now,
 	}
 	from := readpref.Primary()
 	if cfg.Secondary {

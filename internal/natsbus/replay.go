@@ -10,6 +10,8 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/billbus/billbus/events"
 )
 
 // Metadata of a replay's consumer, for the replay that continues it.
@@ -246,9 +248,9 @@ func (r *Replay) newConsumer(ctx context.Context) (jetstream.ConsumerConfig, err
 	r.Until = stream.CachedInfo().State.LastSeq
 	config := jetstream.ConsumerConfig{
 		Durable:     r.cfg.Consumer,
-		Description: "reads the stream again; removed at the end",
-		AckPolicy:   jetstream.AckAllPolicy,
-		AckWait:     ackWait, MaxDeliver: -1, MaxAckPending: -1,
+		Description: "reads the stream again; removed at the end", FilterSubjects: events.FactSubjects(),
+		AckPolicy: jetstream.AckAllPolicy,
+		AckWait:   ackWait, MaxDeliver: -1, MaxAckPending: -1,
 		Metadata: map[string]string{replayFrom: r.cfg.From, replayUntil: strconv.FormatUint(r.Until, 10)},
 	}
 	switch {

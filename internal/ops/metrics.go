@@ -34,6 +34,8 @@ type Metrics struct {
 	userIDs       *prometheus.CounterVec
 	recreated     prometheus.Counter
 	reloadsFailed prometheus.Counter
+	accessChanges *prometheus.CounterVec
+	viewLag       prometheus.Histogram
 	secrets       []string // names of the signing secrets in use
 	gauges
 }
@@ -61,12 +63,14 @@ func NewMetrics() *Metrics {
 		userIDs:       counters("billbus_user_id_total", "User ids resolved, by where they were found.", "source", "subscription_metadata", "none"),
 		recreated:     counter("billbus_stream_recreated_total", "Streams that had been deleted and were created again."),
 		reloadsFailed: counter("billbus_secret_reloads_failed_total", "Attempts to read the file of signing secrets that failed."),
+		accessChanges: counters("billbus_access_changes_total", "Messages about changes of access.", "kind", "granted", "changed", "revoked"),
+		viewLag:       histogram("billbus_state_view_lag_seconds", "From a record being stored to its entry in the state view.", requestBuckets()),
 		gauges:        newGauges(),
 	}
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		m.webhooks, m.webhookTime, m.rejections, m.ignored, m.verifications, m.publishTime, m.resolutions,
-		m.messages, m.overlaps, m.applyTime, m.lag, m.redeliveries, m.userIDs, m.recreated, m.reloadsFailed,
+		m.messages, m.overlaps, m.applyTime, m.lag, m.redeliveries, m.userIDs, m.recreated, m.reloadsFailed, m.accessChanges, m.viewLag,
 		m.ready, m.natsConnected, m.streamDrift, m.secretsIgnored,
 	)
 	return m
@@ -125,6 +129,12 @@ func (m *Metrics) StreamRecreated() { m.recreated.Inc() }
 
 // UserID counts a user id by its source.
 func (m *Metrics) UserID(source string) { m.userIDs.WithLabelValues(source).Inc() }
+
+// AccessChanged counts a message about a change of access.
+func (m *Metrics) AccessChanged(kind string) { m.accessChanges.WithLabelValues(kind).Inc() }
+
+// StateViewLag observes the time between a record and its entry in the state view.
+func (m *Metrics) StateViewLag(d time.Duration) { m.viewLag.Observe(max(d, 0).Seconds()) }
 
 // requestBuckets start at 1 ms, which a publish to a healthy stream takes, include 3 s, the default
 // timeout of a publish, and end beyond the 10 s after which Stripe stops waiting.

@@ -39,7 +39,7 @@ type Database interface {
 type Store interface {
 	Database
 	Search
-	States
+	View
 	Verification
 	Admission
 	Retention

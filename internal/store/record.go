@@ -72,16 +72,22 @@ type Records interface {
 
 // State is what a record says about its subscription.
 type State struct {
-	Subscription events.Subscription
-	// EventID is the event that holds the state.
-	EventID     string
-	Terminal    bool
-	Ordering    ordering.Certainty
-	Explanation string
+	Head
+	// Subscription has the user that all known events name.
+	Subscription   events.Subscription
+	UserIDSource   events.IdentitySource
+	UserIDConflict bool
+	// EventID is the event that holds the state, EventType its type, and EventCreated when
+	// it was created.
+	EventID, EventType string
+	EventCreated       time.Time
+	Terminal           bool
+	Ordering           ordering.Certainty
+	Explanation        string
 }
 
 // States reads what records say. The simulation compares it with what happened, and
-// a key-value view of the records will be made from it.
+// the state view is made from it.
 type States interface {
 	// State returns what the record of a subscription says. It reports false if
 	// there is no record.

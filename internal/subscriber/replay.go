@@ -25,6 +25,7 @@ import (
 	"github.com/billbus/billbus/internal/normalize"
 	"github.com/billbus/billbus/internal/store"
 	"github.com/billbus/billbus/internal/term"
+	"github.com/billbus/billbus/internal/view"
 )
 
 const (
@@ -59,6 +60,11 @@ func Replay(ctx context.Context, cfg config.Subscriber, out, status io.Writer, l
 		if _, err := db.Sweep(ctx, rand.Text()); err != nil {
 			return fmt.Errorf("updating names in records: %w; a subscriber continues", err)
 		}
+		if r.view != nil {
+			if err := r.view.All(ctx); err != nil {
+				return fmt.Errorf("completing the state view: %w; run the same command again", err)
+			}
+		}
 		return errors.Join(r.stream.Remove(ctx), r.reread.print(out, cfg.Replay), printReplay(out, r.summary(), cfg))
 	})
 }
@@ -68,6 +74,7 @@ type replay struct {
 	status io.Writer
 	log    *slog.Logger
 	stream *natsbus.Replay
+	view   *view.View // nil if it is turned off
 	handle message.NoPublishHandlerFunc
 	tally  tally
 	reread rereadings
@@ -77,8 +84,12 @@ type replay struct {
 }
 
 func (r *replay) prepare(ctx context.Context, bus *natsbus.Bus, db store.Store) error {
+	var err error
+	if r.view, err = newView(bus, r.cfg.Stream, db, noMetrics{}, time.Now); err != nil {
+		return err
+	}
 	commit, err := handlers.NewCommit(handlers.CommitConfig{
-		Store: db, Position: position, References: normalize.References,
+		Store: following{db, r.view}, Position: position, References: normalize.References,
 		Now: time.Now, Metrics: &r.tally, Log: slog.New(onlyWarnings{r.log.Handler()}),
 	})
 	if err != nil {

@@ -23,6 +23,7 @@ import (
 	"github.com/billbus/billbus/internal/ops"
 	"github.com/billbus/billbus/internal/store"
 	"github.com/billbus/billbus/internal/verify"
+	"github.com/billbus/billbus/internal/view"
 )
 
 const gapTimeout = 30 * time.Second
@@ -38,6 +39,7 @@ type Subscriber struct {
 	router  *natsbus.Router
 	gaps    *verify.GapWatch
 	backlog *natsbus.Backlog
+	view    *view.View // nil if it is turned off
 }
 
 // resolveInterval is how often the name in a mongodb+srv URI is looked up until it is
@@ -105,17 +107,29 @@ func (s *Subscriber) connect() error {
 	s.bus, s.letters = bus, bus.NewDeadLetters(s.deps.Now)
 	s.backlog = bus.NewBacklog(s.cfg.Stream.Name, s.cfg.ConsumerName)
 	s.streams = bus.NewProvisioner(natsbus.ProvisionMode(s.cfg.Provision).WithoutStreams(),
-		natsbus.StreamSettings(s.cfg.Stream), natsbus.SubscriberConsumer(s.cfg.ConsumerName))
+		natsbus.StreamSettings(s.cfg.Stream), s.consumer())
 	s.streams.Drifted, s.streams.Recreated = s.deps.Metrics.SetStreamDrift, func(string) { s.deps.Metrics.StreamRecreated() }
-	if s.router, err = s.newRouter(); err != nil {
+	s.view, err = newView(bus, s.cfg.Stream, s.store, s.deps.Metrics, s.deps.Now)
+	if err == nil {
+		s.router, err = s.newRouter()
+	}
+	if err != nil {
 		bus.Close()
 	}
 	return err
 }
 
+func (s *Subscriber) consumer() natsbus.Consumer {
+	consumer := natsbus.SubscriberConsumer(s.cfg.ConsumerName)
+	if s.cfg.Stream.StateView {
+		return consumer.WithStateView()
+	}
+	return consumer
+}
+
 func (s *Subscriber) newRouter() (*natsbus.Router, error) {
 	commit, err := handlers.NewCommit(handlers.CommitConfig{
-		Store: holding{gapNotifier{s.store, s.gaps}, s.deps.Now}, Position: position, References: normalize.References,
+		Store: holding{following{gapNotifier{s.store, s.gaps}, s.view}, s.deps.Now}, Position: position, References: normalize.References,
 		Now: s.deps.Now, Metrics: s.deps.Metrics, Log: s.deps.Log,
 	})
 	if err != nil {
@@ -141,7 +155,7 @@ func (s *Subscriber) Run(ctx context.Context) (err error) {
 	group, ctx := errgroup.WithContext(ctx)
 	context.AfterFunc(ctx, func() { time.AfterFunc(s.drainTimeout(), s.store.Abort) })
 	for _, run := range []func(context.Context){
-		s.streams.Run, s.provisionStore, s.updateGauges, s.watchGaps, s.enforceRetention, s.sweepNames,
+		s.streams.Run, s.provisionStore, s.updateGauges, s.watchGaps, s.enforceRetention, s.sweepNames, s.completeView,
 	} {
 		group.Go(func() error { run(ctx); return nil })
 	}
@@ -187,6 +201,7 @@ func (s *Subscriber) readBacklog(ctx context.Context) {
 		return
 	}
 	s.deps.Metrics.SetConsumerPending(pending.Messages)
+	s.caughtUp(ctx, pending)
 	if age, err := s.backlog.Oldest(ctx, pending); err == nil {
 		s.deps.Metrics.SetOldestPending(age)
 	}

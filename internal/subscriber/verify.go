@@ -37,7 +37,12 @@ func Verify(ctx context.Context, cfg config.Subscriber, out, status io.Writer, l
 				return err
 			}
 		}
-		return verifyRecords(ctx, db, cfg, out, term.NewProgress(status, "verifying events", size))
+		viewed, closeView, err := withView(ctx, db, cfg, log)
+		if err != nil {
+			return err
+		}
+		defer closeView()
+		return verifyRecords(ctx, viewed, cfg, out, term.NewProgress(status, "verifying events", size))
 	})
 }
 

@@ -73,6 +73,9 @@ var table = map[string][]string{
 	"internal/store":      {"events", "events/ordering", "internal/fault"},
 	"internal/mongostore": {"events", "events/ordering", "internal/fault", "internal/store", mongoDriver, errgroup},
 	"internal/verify":     {"events", "events/ordering", "internal/store"},
+	"internal/view": {
+		"events", "events/access", "events/ordering", "handlers", "internal/fault", "internal/store", watermillMsg, errgroup,
+	},
 
 	"internal/stripesim/api": {"internal/stripesim", rateLimit},
 
@@ -86,7 +89,7 @@ var table = map[string][]string{
 	},
 	"internal/subscriber": {
 		"config", "events", "events/ordering", "handlers", "internal/fault", "internal/mongostore", "internal/natsbus", "internal/normalize",
-		"internal/ops", "internal/store", "internal/term", "internal/verify",
+		"internal/ops", "internal/store", "internal/term", "internal/verify", "internal/view",
 		watermillMsg, errgroup, rateLimit,
 	},
 	"internal/standalone": {
@@ -107,7 +110,7 @@ var table = map[string][]string{
 	"test/storetest": {"events", "events/ordering", "internal/fault", "internal/store", "test/kit", goCmp},
 
 	// Not in test/kit, because it links the server.
-	"test/kit/natstest": {"internal/embedded", natsClient},
+	"test/kit/natstest": {"events", "internal/embedded", natsClient},
 
 	// What other programs can do with the contract and nothing else of this module.
 	"examples":              {},

@@ -27,6 +27,9 @@ const (
 	PutListing Operation = "put listing"
 	Unswept    Operation = "unswept"
 	Referring  Operation = "referring"
+
+	Access        Operation = "access"
+	ReplaceAccess Operation = "replace access"
 )
 
 // Hooks are called during an operation, by its caller's goroutine. They may wait for

@@ -19,17 +19,21 @@ import (
 // been written, with which writes collide, from what is durable, which is all that can
 // be read.
 type Memory struct {
-	mu                      sync.Mutex
-	audit, records, catalog collection
-	term                    int // grows with each failover
-	counts                  Counts
-	turn                    store.Turn
-	letters                 map[string]store.Letter
+	mu                              sync.Mutex
+	audit, records, catalog, access collection
+	completed                       string
+	term                            int // grows with each failover
+	counts                          Counts
+	turn                            store.Turn
+	letters                         map[string]store.Letter
 }
 
 // NewMemory returns an empty database.
 func NewMemory() *Memory {
-	return &Memory{audit: newCollection(), records: newCollection(), catalog: newCollection(), letters: map[string]store.Letter{}}
+	return &Memory{
+		audit: newCollection(), records: newCollection(), catalog: newCollection(), access: newCollection(),
+		letters: map[string]store.Letter{},
+	}
 }
 
 // Counts says how much work a database has done.
@@ -55,6 +59,7 @@ func (m *Memory) Failover() {
 	m.audit.undo()
 	m.records.undo()
 	m.catalog.undo()
+	m.access.undo()
 }
 
 // Put writes a record without any condition, as another release or a person might.
@@ -240,6 +245,7 @@ func (m *Memory) confirm(term int) error {
 	m.audit.settle()
 	m.records.settle()
 	m.catalog.settle()
+	m.access.settle()
 	return nil
 }
 

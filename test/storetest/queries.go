@@ -155,9 +155,14 @@ func (c *Client) State(ctx context.Context, key string) (store.State, bool, erro
 	if !found || err != nil || r.Winner.Data.Subscription == nil {
 		return store.State{}, found, err
 	}
-	return store.State{
-		Subscription: *r.Winner.Data.Subscription, EventID: r.Winner.ID, Terminal: r.Terminal, Ordering: r.Ordering, Explanation: r.Explanation,
-	}, true, nil
+	state := store.State{
+		Head: r.Head, Subscription: *r.Winner.Data.Subscription, EventID: r.Winner.ID, EventType: cmp.Or(r.Winner.StripeType, r.Winner.Type),
+		EventCreated: r.Winner.Time, Terminal: r.Terminal, Ordering: r.Ordering, Explanation: r.Explanation,
+	}
+	if state.Subscription.UserID != "" {
+		state.UserIDSource = events.IdentitySubscriptionMetadata
+	}
+	return state, true, nil
 }
 
 func (c *Client) record(ctx context.Context, key string) (store.Record, bool, error) {

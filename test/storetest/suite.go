@@ -21,7 +21,7 @@ import (
 type Store interface {
 	store.Database
 	store.Search
-	store.States
+	store.View
 	store.Verification
 	store.Admission
 	store.Retention
@@ -49,7 +49,7 @@ type Backend struct {
 // records that the audit trail says.
 func Run(t *testing.T, open func(t *testing.T) Backend) {
 	t.Helper()
-	for _, tests := range []map[string]func(*testing.T, Backend){auditTests, recordTests, commitTests, searchTests, verificationTests, catalogTests, letterTests} {
+	for _, tests := range []map[string]func(*testing.T, Backend){auditTests, recordTests, commitTests, searchTests, verificationTests, catalogTests, letterTests, viewTests} {
 		for name, test := range tests {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
@@ -229,6 +229,12 @@ func testCanceled(t *testing.T, b Backend) {
 		"Search":        func() error { _, err := db.Search(ctx, store.Query{Event: "evt_1"}); return err },
 		"Payload":       func() error { _, _, err := db.Payload(ctx, "evt_1"); return err },
 		"State":         func() error { _, _, err := db.State(ctx, kit.Key("sub_1")); return err },
+		"RecordsOf":     func() error { _, err := db.RecordsOf(ctx, store.Owner{User: "u1"}); return err },
+		"RecordKeys":    func() error { return last(db.RecordKeys(ctx)) },
+		"Completed":     func() error { _, err := db.Completed(ctx); return err },
+		"SetCompleted":  func() error { return db.SetCompleted(ctx, "bucket") },
+		"Access":        func() error { _, _, err := db.Access(ctx, "access"); return err },
+		"ReplaceAccess": func() error { return db.ReplaceAccess(ctx, "access", events.AccessDocument{Revision: 1}) },
 		"Audit":         func() error { return last(db.Audit(ctx)) },
 		"AuditSize":     func() error { _, err := db.AuditSize(ctx); return err },
 		"Records":       func() error { return last(db.Records(ctx)) },
