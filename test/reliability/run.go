@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -59,8 +59,8 @@ func (d *deployment) play(r *result) {
 
 	ctx, cancel := context.WithTimeout(d.ctx, lead+d.length()+patience)
 	defer cancel()
-	d.history = history(d.opts.seed, int(d.opts.rate*(lead+d.length()).Seconds()))
-	d.traffic = []*sending{d.send(ctx, d.history, d.opts.rate)}
+	d.history = history(d.opts.seed, int(d.rate()*(lead+d.length()).Seconds()))
+	d.traffic = []*sending{d.send(ctx, d.history, d.rate())}
 	d.wait(lead)
 	d.watch.begin()
 	began := time.Now()
@@ -74,6 +74,14 @@ func (d *deployment) play(r *result) {
 	}
 	d.lookOnce()
 	r.observe(&d.watch, d.prometheus != "")
+}
+
+// rate is how many events are sent in a second.
+func (d *deployment) rate() float64 {
+	if d.scenario.slow > 0 {
+		return d.opts.rate / d.scenario.slow
+	}
+	return d.opts.rate
 }
 
 // await waits until everything has been accepted and nothing is pending.
@@ -105,7 +113,7 @@ type records map[string]bson.M
 type verdict struct {
 	Audited   int `json:"audited"`   // events that are in the audit trail once
 	Twice     int `json:"twice"`     // events that are there more often
-	Wrong     int `json:"wrong"`     // determined records that differ from the truth, and missing ones
+	Wrong     int `json:"wrong"`     // determined records that differ from the truth, and missing ones, if all their events are audited
 	Ambiguous int `json:"ambiguous"` // records that are not determined
 	mayLose   int // how many accepted events may be missing
 }
@@ -130,6 +138,11 @@ func (d *deployment) judge(r *result) {
 			r.Audited++
 		default:
 			r.Twice++
+		}
+	}
+	for key, t := range d.history.Truth {
+		if slices.ContainsFunc(t.Events, func(e stripesim.EventRef) bool { return times[e.ID] == 0 }) {
+			delete(d.history.Truth, key) // the state cannot be the last one
 		}
 	}
 	d.judgeStates(r, d.history.Truth)
@@ -167,10 +180,13 @@ func right(record bson.M, t stripesim.Truth) bool {
 	return diff == "" && err == nil
 }
 
-// complain writes how a record differs into the log of the scenario.
+// complain writes how a record differs into the folder of the scenario.
 func (d *deployment) complain(key string, record bson.M, t stripesim.Truth) {
 	diff, err := judge.Difference(record, t.Subscription)
-	_, _ = fmt.Fprintln(d.log(), key, "-want +got:", diff, err)
+	file, openErr := os.OpenFile(filepath.Join(d.dir, "wrong.txt"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	d.must(openErr)
+	_, err = fmt.Fprintln(file, key, "-want +got:", diff, err)
+	d.must(errors.Join(err, file.Close()))
 }
 
 // checkBurst returns 1 if the record of burst is determined and not the last.
@@ -198,9 +214,6 @@ func (d *deployment) logged(p *kit.Process) lines {
 	d.must(err)
 	return n
 }
-
-// log is where a scenario writes what the table has no room for.
-func (d *deployment) log() io.Writer { return os.Stderr }
 
 // execute runs a command of a program to its end, with the program's settings.
 func (d *deployment) execute(p *kit.Process, args ...string) error {

@@ -13,6 +13,7 @@ type scenario struct {
 	name, title string
 	seconds     int           // how long it lasts
 	delay       time.Duration // between the subscriber and the database
+	slow        float64       // how many times fewer events are sent than usual
 	nodes       int           // NATS servers; 1 by default
 	env         []string      // settings of both programs
 	jetStream   string        // settings of the NATS servers
@@ -32,7 +33,7 @@ func databaseScenarios() []scenario {
 	return []scenario{
 		{name: "quiet", title: "nothing goes wrong", seconds: 60, fault: nothing},
 		{name: "database-200ms", title: "the database is 200 ms away", seconds: 90, delay: 200 * time.Millisecond, fault: nothing},
-		{name: "database-1s", title: "the database is 1 s away", seconds: 90, delay: time.Second, fault: nothing},
+		{name: "database-1s", title: "the database is 1 s away (two events a second)", seconds: 90, slow: 5, delay: time.Second, fault: nothing},
 		{name: "database-frozen", title: "the database hangs for 90 s", seconds: 90, fault: func(d *deployment) { d.frozen(d.documents) }},
 		{name: "database-killed", title: "the database is killed, and back after three minutes", seconds: 180, fault: func(d *deployment) {
 			d.restart(d.documents, d.length())
