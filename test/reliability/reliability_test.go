@@ -146,7 +146,7 @@ func TestTable(t *testing.T) {
 	show := markdown(&out)
 	for _, r := range []result{
 		{
-			Title: "a", Sent: 3, Accepted: 2, verdict: verdict{Audited: 1, Wrong: 4}, BridgeMB: 20, SubscriberMB: 30, Redelivered: 5,
+			Title: "a", Fault: 2.1, Sent: 3, Accepted: 2, verdict: verdict{Audited: 1, Wrong: 4}, BridgeMB: 20, SubscriberMB: 30, Redelivered: 5,
 			Recovered: 1.6, Bridge: lines{7, 1}, Subscriber: lines{8, 2}, Alerts: map[string]int{"BillbusB": 9, "BillbusA": 10},
 		},
 		{Title: "b", Recovered: -1, Failures: []string{"why"}},
@@ -157,8 +157,8 @@ func TestTable(t *testing.T) {
 	}
 	rows := strings.Split(strings.TrimSpace(out.String()), "\n")
 	want := []string{
-		"| a | 3 | 2 | 1 | 4 | 20 / 30 MB | 2 s | 5 | 7 (1) | 8 (2) | B 9 s, A 10 s |",
-		"| b: failed: why | 0 | 0 | 0 | 0 | 0 / 0 MB | not within the run | 0 | 0 (0) | 0 (0) | not measured: Prometheus is not installed |",
+		"| a (2 s) | 3 | 2 | 1 | 4 | 20 / 30 MB | 2 s | 5 | 7 (1) | 8 (2) | B 9 s, A 10 s |",
+		"| b (0 s): failed: why | 0 | 0 | 0 | 0 | 0 / 0 MB | not within the run | 0 | 0 (0) | 0 (0) | not measured: Prometheus is not installed |",
 	}
 	if diff := cmp.Diff(want, rows[2:]); diff != "" {
 		t.Error(diff)

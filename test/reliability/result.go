@@ -74,7 +74,7 @@ func (r result) recovery() string {
 }
 
 func (r result) row() []string {
-	cells := []string{r.Title}
+	cells := []string{fmt.Sprintf("%s (%.0f s)", r.Title, r.Fault)}
 	for _, n := range []int{r.Sent, r.Accepted, r.Audited, r.Wrong} {
 		cells = append(cells, fmt.Sprint(n))
 	}
@@ -87,7 +87,7 @@ func (r result) row() []string {
 }
 
 var header = []string{
-	"scenario", "sent", "200", "audited", "wrong", "peak memory, bridge / subscriber", "recovered after", "redeliveries",
+	"scenario (length of the fault)", "sent", "200", "audited", "wrong", "peak memory, bridge / subscriber", "recovered after", "redeliveries",
 	"lines of the bridge", "lines of the subscriber", "alerts, seconds after the fault began",
 }
 

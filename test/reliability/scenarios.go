@@ -34,8 +34,8 @@ func databaseScenarios() []scenario {
 		{name: "quiet", title: "nothing goes wrong", seconds: 60, fault: nothing},
 		{name: "database-200ms", title: "the database is 200 ms away", seconds: 90, delay: 200 * time.Millisecond, fault: nothing},
 		{name: "database-1s", title: "the database is 1 s away (two events a second)", seconds: 90, slow: 5, delay: time.Second, fault: nothing},
-		{name: "database-frozen", title: "the database hangs for 90 s", seconds: 90, fault: func(d *deployment) { d.frozen(d.documents) }},
-		{name: "database-killed", title: "the database is killed, and back after three minutes", seconds: 180, fault: func(d *deployment) {
+		{name: "database-frozen", title: "the database hangs", seconds: 90, fault: func(d *deployment) { d.frozen(d.documents) }},
+		{name: "database-killed", title: "the database is killed and started again", seconds: 180, fault: func(d *deployment) {
 			d.restart(d.documents, d.length())
 		}},
 	}
@@ -43,14 +43,14 @@ func databaseScenarios() []scenario {
 
 func natsScenarios() []scenario {
 	return []scenario{
-		{name: "nats-killed", title: "NATS is killed, and back after 60 s", seconds: 60, fault: func(d *deployment) { d.restart(d.node(), d.length()) }},
-		{name: "nats-frozen", title: "NATS hangs for three minutes", seconds: 180, fault: func(d *deployment) { d.frozen(d.node()) }},
+		{name: "nats-killed", title: "NATS is killed and started again", seconds: 60, fault: func(d *deployment) { d.restart(d.node(), d.length()) }},
+		{name: "nats-frozen", title: "NATS hangs", seconds: 180, fault: func(d *deployment) { d.frozen(d.node()) }},
 		{
-			name: "stream-full", title: "the stream is full for three minutes, until STREAM_MAX_BYTES is raised", seconds: 180,
+			name: "stream-full", title: "the stream is full, until STREAM_MAX_BYTES is raised", seconds: 180,
 			env: []string{"STREAM_MAX_BYTES=1000000"}, fault: (*deployment).fillStream,
 		},
 		{
-			name: "jetstream-full", title: "JetStream's limit is reached for three minutes", seconds: 180,
+			name: "jetstream-full", title: "JetStream's limit is reached", seconds: 180,
 			jetStream: "max_file_store: 64MB", fault: (*deployment).fillJetStream,
 		},
 		{name: "consumer-deleted", title: "the consumer is deleted three times", seconds: 60, fault: func(d *deployment) {
@@ -61,10 +61,10 @@ func natsScenarios() []scenario {
 			d.must(d.js.DeleteStream(d.ctx, stream))
 			d.hold(0.5)
 		}},
-		{name: "leader-killed", title: "three NATS servers: the leader is killed for 60 s", seconds: 60, nodes: 3, fault: func(d *deployment) {
+		{name: "leader-killed", title: "three NATS servers: the leader is killed and started again", seconds: 60, nodes: 3, fault: func(d *deployment) {
 			d.restart(d.nodes[d.leader()], d.length())
 		}},
-		{name: "follower-frozen", title: "three NATS servers: a follower hangs for 60 s", seconds: 60, nodes: 3, fault: func(d *deployment) {
+		{name: "follower-frozen", title: "three NATS servers: a follower hangs", seconds: 60, nodes: 3, fault: func(d *deployment) {
 			d.frozen(d.nodes[d.follower()])
 		}},
 		{name: "rolling-restart", title: "three NATS servers: each is restarted", seconds: 60, nodes: 3, fault: (*deployment).rollingRestart},
