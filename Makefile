@@ -1,6 +1,6 @@
 # The commands that CI runs. You need Go, make and a C compiler (for the race detector); other tools are
 # pinned in tools/. The targets asyncapi and examples also need Node.js with npm, and examples needs jq
-# and flock. The target alerts needs promtool, or apt to download it.
+# and flock. The targets alerts and reliability need promtool and prometheus, or apt to download them.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -17,7 +17,7 @@ SEED ?= 1
 # What CI runs, in this order; .ci/run takes the list from here.
 CI := fmt-check vet lint tidy-check fix-check build examples test guards asyncapi alerts simulate race fuzz
 
-.PHONY: $(CI) bench ordering-report fmt examples-deps ci ci-targets
+.PHONY: $(CI) bench ordering-report reliability fmt examples-deps ci ci-targets
 
 fmt:
 	$(GOFUMPT) -w .
@@ -66,11 +66,15 @@ alerts: $(if $(shell command -v promtool),,bin/promtool)
 	promtool check rules alerts.yml; \
 	promtool test rules *_test.yml
 
-# Takes promtool out of the package: to install it would start a server on the port of the bridge's ADMIN_ADDR.
-bin/promtool:
+# Takes the programs out of the package: to install it would start a server on the port of the bridge's ADMIN_ADDR.
+bin/promtool bin/prometheus:
 	dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; cd "$$dir"; \
 	apt-get download -q prometheus; dpkg-deb -x prometheus_*.deb .; \
-	install -D usr/bin/promtool $(CURDIR)/bin/promtool
+	install -D usr/bin/$(@F) $(CURDIR)/$@
+
+# The table in docs/reliability.md: runs the programs through one failure after another, for three quarters of an hour.
+reliability: $(if $(shell command -v prometheus),,bin/prometheus)
+	go run ./test/reliability
 
 # What it costs to normalize, to publish and to commit an event. For benchstat: make bench COUNT=6.
 bench:

@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
-	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -50,7 +47,10 @@ func TestLargeBodiesDoNotUseUpTheMemory(t *testing.T) {
 			}
 			close(f.end)
 			f.clients.Wait()
-			peak := peakMemory(t, p)
+			peak, err := p.PeakMemory()
+			if err != nil {
+				t.Fatal(err)
+			}
 			t.Logf("peak %d kB, answers %v", peak, f.statuses)
 			if peak > most {
 				t.Errorf("got %d kB of memory at the peak, want at most %d", peak, most)
@@ -121,22 +121,4 @@ func largeEvent() []byte {
 	const item, end = `{"id":"si_1","quantity":1,"metadata":{"seat":"a"},"price":{"id":"price_1","unit_amount":100}},`, `{"id":"si_2"}]}}}}`
 	event := begin + strings.Repeat(item, (bodySize-len(begin)-len(end))/len(item)) + end
 	return append([]byte(event), bytes.Repeat([]byte(" "), bodySize-len(event))...)
-}
-
-// peakMemory returns the most memory that a process has used until now, in kB.
-func peakMemory(t *testing.T, p *kit.Process) int {
-	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.PID()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	found := regexp.MustCompile(`VmHWM:\s*(\d+) kB`).FindSubmatch(status)
-	if found == nil {
-		t.Fatalf("got no VmHWM in %s", status)
-	}
-	n, err := strconv.Atoi(string(found[1]))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
 }

@@ -2,9 +2,7 @@ package mongostore_test
 
 import (
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
 	"net/url"
 	"sync"
 	"testing"
@@ -12,6 +10,7 @@ import (
 
 	"github.com/billbus/billbus/internal/mongostore"
 	"github.com/billbus/billbus/internal/store"
+	"github.com/billbus/billbus/test/kit"
 	"github.com/billbus/billbus/test/storetest"
 )
 
@@ -22,58 +21,8 @@ func delayed(t *testing.T, uri string, by time.Duration) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	host := through.Host
-	var work sync.WaitGroup
-	t.Cleanup(func() { _ = listener.Close(); work.Wait() })
-	work.Go(func() {
-		for {
-			client, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			work.Go(func() { passOn(client, host, by) })
-		}
-	})
-	through.Host = listener.Addr().String()
+	through.Host = kit.Delayed(t, through.Host, by)
 	return through.String()
-}
-
-func passOn(client net.Conn, host string, by time.Duration) {
-	defer func() { _ = client.Close() }()
-	server, err := net.Dial("tcp", host)
-	if err != nil {
-		return
-	}
-	type sent struct {
-		at   time.Time
-		data []byte
-	}
-	waiting := make(chan sent, 1000)
-	var work sync.WaitGroup
-	work.Go(func() {
-		defer func() { _ = server.Close() }()
-		for s := range waiting {
-			<-time.After(time.Until(s.at.Add(by)))
-			_, _ = server.Write(s.data) // after an error, reading fails as well
-		}
-	})
-	work.Go(func() { _, _ = io.Copy(client, server); _ = client.Close() })
-	buf := make([]byte, 1<<16)
-	for {
-		n, err := client.Read(buf)
-		if n > 0 {
-			waiting <- sent{time.Now(), append([]byte{}, buf[:n]...)}
-		}
-		if err != nil {
-			close(waiting)
-			work.Wait()
-			return
-		}
-	}
 }
 
 // Behind a slow line, backlogs of new events and of events that are known are committed

@@ -1,23 +1,44 @@
 package natsbus
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
+	"strings"
 	"testing"
 
 	"github.com/nats-io/nats.go"
 )
 
+// reset is the error of a connection, with a port of its own.
+func reset(port int) error {
+	return &net.OpError{Op: "read", Net: "tcp", Source: &net.TCPAddr{Port: port}, Err: errors.New("connection reset by peer")}
+}
+
+func TestPassesThatFindTheSameAreLoggedOnce(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	p := &Provisioner{bus: &Bus{log: slog.New(slog.NewTextHandler(&log, nil))}}
+	for port := range 3 {
+		_ = p.finish(fmt.Errorf("not connected to NATS: %w", reset(port)), nil, nil)
+	}
+	_ = p.finish(errors.New("stream BILLBUS does not exist"), nil, nil)
+	_ = p.finish(nil, nil, nil)
+	_ = p.finish(nil, nil, nil)
+	_ = p.finish(reset(4), nil, nil)
+	if warnings, ready := strings.Count(log.String(), "level=WARN"), strings.Count(log.String(), "streams are ready"); warnings != 3 || ready != 1 {
+		t.Errorf("got %d warnings and %d times ready, want 3 and 1:\n%s", warnings, ready, log.String())
+	}
+}
+
 func TestRepeatedErrorsAreOfOneKind(t *testing.T) {
 	t.Parallel()
 	denied := func(subject string) error {
 		return fmt.Errorf("%w: Permissions Violation for Publish to %q", nats.ErrPermissionViolation, subject)
-	}
-	reset := func(port int) error {
-		return &net.OpError{Op: "read", Net: "tcp", Source: &net.TCPAddr{Port: port}, Err: errors.New("connection reset by peer")}
 	}
 	// Go's text of an expired certificate has the present time.
 	invalid := func(reason x509.InvalidReason, now string) error {

@@ -218,9 +218,13 @@ func (p *Provisioner) finish(streams, consumer error, warns []string) error {
 	return err
 }
 
-// logOnce logs the result of a pass if it differs from the one before.
+// logOnce logs the result of a pass if it differs from the one before. While NATS hangs,
+// each error has a port of its own.
 func (p *Provisioner) logOnce(err error, warns []string) {
-	finding := fmt.Sprint(err, warns)
+	finding := fmt.Sprint(warns)
+	if err != nil {
+		finding += kind(err)
+	}
 	if finding == p.logged {
 		return
 	}

@@ -99,18 +99,21 @@ var table = map[string][]string{
 	},
 
 	// What only tests use.
-	"test/arch":      {},
-	"test/cases":     {},
-	"test/contract":  {},
-	"test/corpus":    {},
-	"test/deploy":    {},
-	"test/e2e":       {},
-	"test/kit":       {"events", systemCalls},
-	"test/prose":     {},
-	"test/storetest": {"events", "events/ordering", "internal/fault", "internal/store", "test/kit", goCmp},
+	"test/arch":        {},
+	"test/cases":       {},
+	"test/contract":    {},
+	"test/corpus":      {},
+	"test/deploy":      {},
+	"test/e2e":         {},
+	"test/kit":         {"events", systemCalls},
+	"test/prose":       {},
+	"test/reliability": {"internal/stripesim", "test/kit", mongoDriver, natsClient},
+	"test/storetest":   {"events", "events/ordering", "internal/fault", "internal/store", "test/kit", goCmp},
 
-	// Not in test/kit, because it links the server.
+	// Not in test/kit, because they link servers and the database's driver.
+	"test/kit/judge":    {"events", mongoDriver, goCmp},
 	"test/kit/natstest": {"events", "internal/embedded", natsClient},
+	"test/kit/servers":  {"internal/embedded", "test/kit"},
 
 	// What other programs can do with the contract and nothing else of this module.
 	"examples":              {},
@@ -139,8 +142,11 @@ var private = []string{
 // linksFerretDB are the packages whose tests may link FerretDB. That takes a minute
 // for each.
 var linksFerretDB = []string{
-	"internal/embedded/docdb", "internal/standalone", "internal/mongostore", "test/e2e", "cmd/standalone",
+	"internal/embedded/docdb", "internal/standalone", "internal/mongostore", "test/e2e", "test/kit/servers", "test/reliability", "cmd/standalone",
 }
+
+// linkers are packages that link FerretDB into what imports them.
+var linkers = []string{module + "/internal/embedded/docdb", module + "/internal/standalone", module + "/test/kit/servers"}
 
 type goPackage struct {
 	ImportPath                         string
@@ -202,7 +208,7 @@ func TestFewTestsLinkFerretDB(t *testing.T) {
 	t.Parallel()
 	for _, p := range list(t, "./...") {
 		for _, imported := range slices.Concat(p.Imports, p.TestImports, p.XTestImports) {
-			linked := within(imported, ferretDB) || imported == module+"/internal/embedded/docdb" || imported == module+"/internal/standalone"
+			linked := within(imported, ferretDB) || isOneOf(imported, linkers)
 			if linked && !slices.Contains(linksFerretDB, p.path()) {
 				t.Errorf("%s or its tests import %s, which takes a minute to link", p.path(), imported)
 			}

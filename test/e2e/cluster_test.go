@@ -15,6 +15,7 @@ import (
 
 	"github.com/billbus/billbus/test/kit"
 	"github.com/billbus/billbus/test/kit/natstest"
+	"github.com/billbus/billbus/test/kit/servers"
 )
 
 // mongoVariable names a MongoDB server to run the tests on. Tests that kill the database
@@ -46,7 +47,7 @@ func newFragileCluster(t *testing.T, more ...string) *cluster {
 func start(t *testing.T, mongoURI string, more ...string) *cluster {
 	t.Helper()
 	addr := kit.FreeAddr(t)
-	nats := server(t, t.TempDir(), "nats", addr)
+	nats := servers.Process(t, t.TempDir(), servers.NATS, addr)
 	nats.Start(t)
 	c := assemble(t, "nats://"+addr, mongoURI, more...)
 	c.nats = nats
@@ -65,7 +66,7 @@ func assemble(t *testing.T, natsURL, mongoURI string, more ...string) *cluster {
 	}
 	if mongoURI == "" {
 		addr := kit.FreeAddr(t)
-		c.documents, c.mongoURI = server(t, dir, "documents", addr), "mongodb://"+addr
+		c.documents, c.mongoURI = servers.Process(t, dir, servers.Documents, addr), "mongodb://"+addr
 	}
 	program := func(name string, env ...string) *kit.Process {
 		return &kit.Process{
@@ -96,19 +97,6 @@ func (c *cluster) launch(t *testing.T) {
 	}
 	ready(t, c.bridgeAdmin)
 	ready(t, c.subAdmin)
-}
-
-// server returns a process that runs this test binary in a role.
-func server(t *testing.T, dir, role, addr string) *kit.Process {
-	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &kit.Process{
-		Name: role, Command: []string{self}, Log: filepath.Join(dir, role+".log"),
-		Env: append(os.Environ(), roleVar+"="+role, addrVar+"="+addr, dirVar+"="+filepath.Join(dir, role)),
-	}
 }
 
 // env returns the settings of the subscriber and its commands.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/billbus/billbus/test/kit"
 	"github.com/billbus/billbus/test/kit/natstest"
+	"github.com/billbus/billbus/test/kit/servers"
 )
 
 // truthful is how long /readyz may say what is no longer true.
@@ -28,7 +28,7 @@ type replicated struct {
 
 func newReplicated(t *testing.T) *replicated {
 	t.Helper()
-	nodes, url := natsNodes(t, t.TempDir(), 3)
+	nodes, url := servers.Nodes(t, binaries, t.TempDir(), 3, "")
 	for _, node := range nodes {
 		node.Start(t)
 	}
@@ -37,30 +37,6 @@ func newReplicated(t *testing.T) *replicated {
 	r := &replicated{cluster: c, nodes: nodes, js: natstest.JetStream(t, url)}
 	r.healed(t)
 	return r
-}
-
-// natsNodes returns the servers of a NATS cluster and the addresses of all.
-func natsNodes(t *testing.T, dir string, n int) (nodes map[string]*kit.Process, url string) {
-	t.Helper()
-	var clients, routes []string
-	for range n {
-		clients = append(clients, "nats://"+kit.FreeAddr(t))
-		routes = append(routes, "nats://"+kit.FreeAddr(t))
-	}
-	nodes = map[string]*kit.Process{}
-	for i := range n {
-		name := fmt.Sprintf("node%d", i+1)
-		file := filepath.Join(dir, name+".conf")
-		text := fmt.Sprintf("server_name: %s\nlisten: %q\nmax_payload: 4MB\njetstream { store_dir: %q }\ncluster { name: billbus, listen: %q, routes: [%s] }\n",
-			name, strings.TrimPrefix(clients[i], "nats://"), filepath.Join(dir, name), strings.TrimPrefix(routes[i], "nats://"), strings.Join(routes, ", "))
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		nodes[name] = &kit.Process{
-			Name: name, Command: []string{filepath.Join(binaries, "nats-server"), "--config", file}, Log: filepath.Join(dir, name+".log"),
-		}
-	}
-	return nodes, strings.Join(clients, ",")
 }
 
 // leader returns the name of the node that leads the stream.
@@ -202,7 +178,7 @@ func TestReplicasLoseNothingAndReadinessTellsTheTruth(t *testing.T) {
 func TestSubscriberThatStartsFirstWaitsForTheBridge(t *testing.T) {
 	t.Parallel()
 	addr := kit.FreeAddr(t)
-	server(t, t.TempDir(), "nats", addr).Start(t)
+	servers.Process(t, t.TempDir(), servers.NATS, addr).Start(t)
 	c := assemble(t, "nats://"+addr, "")
 	c.documents.Start(t)
 	c.subscriber.Start(t)

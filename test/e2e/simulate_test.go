@@ -8,17 +8,14 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/billbus/billbus/config"
-	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/internal/standalone"
 	"github.com/billbus/billbus/internal/stripesim"
 	"github.com/billbus/billbus/test/kit"
+	"github.com/billbus/billbus/test/kit/judge"
 )
 
 func TestStandaloneSimulationIsCorrectTwice(t *testing.T) {
@@ -109,59 +106,9 @@ func checkRecords(t *testing.T, records map[any]bson.M, truth map[string]stripes
 		if record["ordering"] != "determined" {
 			t.Errorf("%s: the record is %v: %v; the last event is %s", key, record["ordering"], record["explanation"], history.LastEventID)
 		}
-		if diff := cmp.Diff(history.Subscription, subscriptionOf(t, record), cmpopts.EquateEmpty()); diff != "" {
-			t.Errorf("%s: record (-want +got):\n%s", key, diff)
+		if diff, err := judge.Difference(record, history.Subscription); err != nil || diff != "" {
+			t.Errorf("%s: %v, record (-want +got):\n%s", key, err, diff)
 		}
 	}
 	t.Logf("%d of %d histories end with changes in one second", tied, len(truth))
-}
-
-// subscriptionOf reads a subscription from its record, as docs/contract.md describes it.
-func subscriptionOf(t *testing.T, record bson.M) events.Subscription {
-	t.Helper()
-	fields, _ := plain(record).(map[string]any)
-	fields["id"] = fields["subscription_id"]
-	raw, err := json.Marshal(fields)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var sub events.Subscription
-	if err := json.Unmarshal(raw, &sub); err != nil {
-		t.Fatal(err)
-	}
-	return sub
-}
-
-// plain turns a value of the database into one that JSON can encode: dates into times,
-// and lists of pairs, which are metadata, into objects.
-func plain(v any) any {
-	switch v := v.(type) {
-	case bson.DateTime:
-		return v.Time().UTC().Format(time.RFC3339Nano)
-	case bson.D:
-		object := map[string]any{}
-		for _, e := range v {
-			object[e.Key] = plain(e.Value)
-		}
-		return object
-	case bson.M:
-		object := map[string]any{}
-		for key, value := range v {
-			object[key] = plain(value)
-		}
-		return object
-	case bson.A:
-		list, metadata := make([]any, len(v)), map[string]any{}
-		for i, value := range v {
-			list[i] = plain(value)
-			if pair, ok := list[i].(map[string]any); ok && len(pair) == 2 && pair["k"] != nil {
-				metadata[pair["k"].(string)] = pair["v"]
-			}
-		}
-		if len(v) > 0 && len(metadata) == len(v) {
-			return metadata
-		}
-		return list
-	}
-	return v
 }

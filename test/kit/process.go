@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -50,6 +51,22 @@ func (p *Process) Start(t testing.TB) {
 
 // PID returns the id of the process.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// PeakMemory returns the most memory that the process has used until now, in kB. It fails
+// if the process has ended.
+func (p *Process) PeakMemory() (int, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.PID()))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(status)) {
+		var kB int
+		if n, _ := fmt.Sscanf(line, "VmHWM: %d kB", &kB); n == 1 {
+			return kB, nil
+		}
+	}
+	return 0, fmt.Errorf("%s has ended", p.Name)
+}
 
 // Ended reports whether the process has ended.
 func (p *Process) Ended() bool {
