@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -29,7 +30,7 @@ func sweep(t *testing.T, server *storetest.Memory) (steps []int) {
 	t.Helper()
 	c := committer(server, storetest.Hooks{})
 	for {
-		swept, err := c.SweepPage(t.Context(), "holder")
+		swept, err := c.SweepPage(t.Context(), "holder", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -186,7 +187,7 @@ func TestCostOfTheCatalog(t *testing.T) {
 			"its next event":     cost(func() error { return run(t, c, bought(sub, sub+"_2", 2)) }),
 			"a change":           cost(func() error { return run(t, c, rename(sub+"_p", 10*round)) }),
 			"a page": cost(func() error {
-				_, err := c.SweepPage(t.Context(), "holder")
+				_, err := c.SweepPage(t.Context(), "holder", nil)
 				return err
 			}),
 		}
@@ -218,4 +219,34 @@ func TestCostOfTheCatalog(t *testing.T) {
 		t.Errorf("got %d pages for 3,000 subscriptions", len(steps))
 	}
 	expectName(t, server, "sub_19149", "name of sub_new2_p")
+}
+
+// The keys of a page are told before the page is done, and again if that fails.
+func TestSweptKeysAreTold(t *testing.T) {
+	t.Parallel()
+	server := storetest.NewMemory()
+	commit(t, server, bought("sub_1", "evt_1", 1), rename("evt_2", 2))
+	c := committer(server, storetest.Hooks{})
+	var told []string
+	down := true
+	follow := func(_ context.Context, keys []string) error {
+		told = append(told, keys...)
+		if down {
+			return errors.New("NATS is down")
+		}
+		return nil
+	}
+	if _, err := c.SweepPage(t.Context(), "holder", follow); err == nil {
+		t.Error("a page is done whose keys were not taken")
+	}
+	down = false
+	if _, err := c.SweepPage(t.Context(), "holder", follow); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"test:platform:sub_1", "test:platform:sub_1"}; !slices.Equal(told, want) {
+		t.Errorf("got %v, want %v", told, want)
+	}
+	if swept, err := c.SweepPage(t.Context(), "holder", follow); swept.More || err != nil {
+		t.Errorf("got %+v, %v after the last page", swept, err)
+	}
 }

@@ -49,7 +49,7 @@ type Store interface {
 	// Commit commits one entry, as [Queue.Commit] does.
 	Commit(ctx context.Context, entry Entry) (Effect, error)
 	// Sweep brings the names in records up to the catalog, as [Queue.Sweep] does.
-	Sweep(ctx context.Context, holder string) (written int, err error)
+	Sweep(ctx context.Context, holder string, follow Follow) (written int, err error)
 	// Provision creates the tables and indexes that are missing or, if create is
 	// false, waits for another process to create them. It retries until it succeeds
 	// or ctx is done. Entries can be committed meanwhile.

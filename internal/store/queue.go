@@ -79,12 +79,12 @@ func (q *Queue) Commit(ctx context.Context, entry Entry) (Effect, error) {
 }
 
 // Sweep brings the names in records up to the catalog, page after page, as far as it is
-// not the turn of another holder. It returns how many records it wrote. Each page is written between two
-// batches: the embedded database allows one writer at a time, and messages do not wait
-// for a long sweep.
-func (q *Queue) Sweep(ctx context.Context, holder string) (written int, err error) {
+// not the turn of another holder. It returns how many records it wrote. Each page is
+// written between two batches: the embedded database allows one writer at a time, and
+// messages do not wait for a long sweep.
+func (q *Queue) Sweep(ctx context.Context, holder string, follow Follow) (written int, err error) {
 	for {
-		swept, err := q.sweepPage(ctx, holder)
+		swept, err := q.sweepPage(ctx, holder, follow)
 		written += swept.Written
 		if err != nil || !swept.More {
 			return written, err
@@ -92,7 +92,7 @@ func (q *Queue) Sweep(ctx context.Context, holder string) (written int, err erro
 	}
 }
 
-func (q *Queue) sweepPage(ctx context.Context, holder string) (swept Swept, err error) {
+func (q *Queue) sweepPage(ctx context.Context, holder string, follow Follow) (swept Swept, err error) {
 	done := make(chan struct{})
 	job := func() {
 		defer close(done)
@@ -103,7 +103,7 @@ func (q *Queue) sweepPage(ctx context.Context, holder string) (swept Swept, err 
 		}()
 		ctx, cancel := context.WithTimeout(q.work, commitTimeout)
 		defer cancel()
-		swept, err = q.committer.SweepPage(ctx, holder)
+		swept, err = q.committer.SweepPage(ctx, holder, follow)
 	}
 	select {
 	case q.jobs <- job:

@@ -90,7 +90,7 @@ func TestSweepTakesItsTurn(t *testing.T) {
 	}})
 	queue = store.NewQueue(store.NewCommitter(client, now), 1)
 	t.Cleanup(queue.Close)
-	written, err := queue.Sweep(t.Context(), "holder")
+	written, err := queue.Sweep(t.Context(), "holder", nil)
 	if err := <-message; err != nil || running != 1 {
 		t.Errorf("the message: got %v after %d inserts", err, running)
 	}
@@ -99,7 +99,7 @@ func TestSweepTakesItsTurn(t *testing.T) {
 	}
 	expectName(t, server, "sub_59", "name of evt_q")
 	queue.Close()
-	_, err = queue.Sweep(t.Context(), "holder")
+	_, err = queue.Sweep(t.Context(), "holder", nil)
 	expectReason(t, "after the end", err, "closing")
 }
 

@@ -16,6 +16,10 @@ const (
 	sweepTurn = 2 * time.Minute
 )
 
+// Follow is told the keys of the records of a page, before the document says that the page
+// is done. If it fails, or the process dies, it is told them again.
+type Follow func(ctx context.Context, keys []string) error
+
 // Swept is what one step of a sweep did.
 type Swept struct {
 	// Written is the number of records that it wrote.
@@ -28,7 +32,7 @@ type Swept struct {
 // of a product or price whose sweep is not finished. The document says how far the sweep
 // is, so another process continues where this one dies. Of several processes, one
 // sweeps a document at a time, to save work: the result does not depend on it.
-func (c *Committer) SweepPage(ctx context.Context, holder string) (Swept, error) {
+func (c *Committer) SweepPage(ctx context.Context, holder string, follow Follow) (Swept, error) {
 	unswept, err := c.db.Unswept(ctx)
 	if err != nil {
 		return Swept{}, err
@@ -38,10 +42,10 @@ func (c *Committer) SweepPage(ctx context.Context, holder string) (Swept, error)
 	if i < 0 {
 		return Swept{}, nil
 	}
-	return c.sweepPage(ctx, unswept[i], Sweep{Unfinished: true, Reached: unswept[i].Sweep.Reached, Holder: holder, Until: now.Add(sweepTurn)})
+	return c.sweepPage(ctx, unswept[i], Sweep{Unfinished: true, Reached: unswept[i].Sweep.Reached, Holder: holder, Until: now.Add(sweepTurn)}, follow)
 }
 
-func (c *Committer) sweepPage(ctx context.Context, l Listing, next Sweep) (Swept, error) {
+func (c *Committer) sweepPage(ctx context.Context, l Listing, next Sweep, follow Follow) (Swept, error) {
 	keys, err := c.db.Referring(ctx, l, next.Reached, sweptPage)
 	if err != nil {
 		return Swept{}, err
@@ -54,6 +58,11 @@ func (c *Committer) sweepPage(ctx context.Context, l Listing, next Sweep) (Swept
 	written, failed := c.Refresh(ctx, keys)
 	for _, err := range failed {
 		if !isBroken(err) {
+			return swept(written, err)
+		}
+	}
+	if follow != nil {
+		if err := follow(ctx, keys); err != nil {
 			return swept(written, err)
 		}
 	}

@@ -57,7 +57,7 @@ func Replay(ctx context.Context, cfg config.Subscriber, out, status io.Writer, l
 		if err := r.run(ctx); err != nil {
 			return fmt.Errorf("replaying: %w; run the same command again to continue", err)
 		}
-		if _, err := db.Sweep(ctx, rand.Text()); err != nil {
+		if _, err := db.Sweep(ctx, rand.Text(), followKeys(r.view)); err != nil {
 			return fmt.Errorf("updating names in records: %w; a subscriber continues", err)
 		}
 		if r.view != nil {

@@ -23,7 +23,7 @@ func (s *Subscriber) sweepNames(ctx context.Context) {
 		if s.deps.Now().Before(next) {
 			return
 		}
-		written, err := s.store.Sweep(ctx, holder)
+		written, err := s.store.Sweep(ctx, holder, followKeys(s.view))
 		switch {
 		case err != nil && ctx.Err() == nil:
 			next = s.deps.Now().Add(sweepPause)

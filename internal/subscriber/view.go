@@ -53,6 +53,14 @@ func (f following) Commit(ctx context.Context, entry store.Entry) (store.Effect,
 	return effect, err
 }
 
+// followKeys returns what brings records into the state view; nil if it is turned off.
+func followKeys(v *view.View) store.Follow {
+	if v == nil {
+		return nil
+	}
+	return v.FollowKeys
+}
+
 // rewriting brings records that were rewritten into the state view.
 type rewriting struct {
 	verified

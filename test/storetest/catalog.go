@@ -94,7 +94,7 @@ func (m *Memory) IsUnswept() bool { return len(m.keys(&m.catalog, isUnswept)) > 
 
 // Sweep starts a worker that sweeps one page.
 func Sweep(committer *store.Committer, holder string) *Worker {
-	return start(func(ctx context.Context) { _, _ = committer.SweepPage(ctx, holder) })
+	return start(func(ctx context.Context) { _, _ = committer.SweepPage(ctx, holder, nil) })
 }
 
 // ProductEntry returns an event about a product of the platform in test mode. It is named

@@ -165,7 +165,7 @@ func sweep(t *testing.T, db store.Database, holder string, now func() time.Time)
 	t.Helper()
 	committer := store.NewCommitter(db, now)
 	for {
-		swept, err := committer.SweepPage(t.Context(), holder)
+		swept, err := committer.SweepPage(t.Context(), holder, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -205,7 +205,7 @@ func testSweepContinued(t *testing.T, b Backend) {
 	}
 	commitBatch(t, db, entries...)
 	commit(t, db, ProductEntry("prod_1", "evt_p1", "created", 1))
-	if swept, err := store.NewCommitter(db, noon).SweepPage(t.Context(), "a"); swept.Written != 50 || !swept.More || err != nil {
+	if swept, err := store.NewCommitter(db, noon).SweepPage(t.Context(), "a", nil); swept.Written != 50 || !swept.More || err != nil {
 		t.Fatalf("the first page: got %+v, %v", swept, err)
 	}
 	equal(t, "while it is the turn of another", []int(nil), sweep(t, db, "b", noon))
