@@ -26,6 +26,9 @@ const (
 	OriginWebhook Origin = "webhook" // Stripe posted it
 	OriginThin    Origin = "thin"    // read from Stripe's API because a message left something out
 	OriginLink    Origin = "link"    // a customer and a user, published by the application
+	// OriginBackfill is an event that was read from Stripe's API because the stream did
+	// not have it.
+	OriginBackfill Origin = "backfill"
 )
 
 // Reason says why an object was read from Stripe's API.

@@ -21,6 +21,7 @@ var optionsOf = map[string][]string{
 	"bridge serve":           nil,
 	"bridge provision":       {"--dry-run"},
 	"bridge link":            {"--customer", "--customer-account", "--user", "--file", "--account", "--as-of", "--dry-run", "--json"},
+	"bridge backfill":        {"--since", "--types", "--undelivered-only", "--account", "--dry-run", "--json"},
 	"bridge doctor":          {"--curl", "--body", "--headers", "--signature", "--json"},
 	"bridge health":          {"--json"},
 	"bridge completion":      nil,
@@ -45,10 +46,11 @@ var optionsOf = map[string][]string{
 
 // settingsOf finds the settings of a command: all settings with one of the beginnings, and no others.
 var settingsOf = map[string]string{
-	"bridge":            `LISTEN|WEBHOOK|PUBLISH|USER_ID|REDACT|STRIPE|NATS|STREAM|PROVISION|ADMIN|LOG|SHUTDOWN`,
-	"bridge serve":      `LISTEN|WEBHOOK|PUBLISH|USER_ID|REDACT|STRIPE|NATS|STREAM|PROVISION|ADMIN|LOG|SHUTDOWN`,
+	"bridge":            `LISTEN|WEBHOOK|PUBLISH|USER_ID|REDACT|STRIPE|BACKFILL|NATS|STREAM|PROVISION|ADMIN|LOG|SHUTDOWN`,
+	"bridge serve":      `LISTEN|WEBHOOK|PUBLISH|USER_ID|REDACT|STRIPE|BACKFILL|NATS|STREAM|PROVISION|ADMIN|LOG|SHUTDOWN`,
 	"bridge provision":  `NATS|STREAM|LOG`,
 	"bridge link":       `STRIPE_WEBHOOK_SECRETS|WEBHOOK_LIVEMODE|NATS|STREAM_NAME|LOG`,
+	"bridge backfill":   `STRIPE|WEBHOOK_LIVEMODE|WEBHOOK_ACCOUNTS|USER_ID|REDACT|NATS|STREAM_NAME|LOG`,
 	"bridge doctor":     `STRIPE_WEBHOOK_SECRETS|WEBHOOK_LIVEMODE|WEBHOOK_TOLERANCE`,
 	"bridge health":     `ADMIN`,
 	"subscriber health": `ADMIN`,
@@ -57,7 +59,7 @@ var settingsOf = map[string]string{
 	"subscriber audit":  `MONGODB|LOG`,
 	"subscriber verify": `WEBHOOK_LIVEMODE|WEBHOOK_ACCOUNTS|USER_ID|MONGODB|LOG`,
 	"subscriber replay": `WEBHOOK_LIVEMODE|WEBHOOK_ACCOUNTS|USER_ID|NATS|STREAM_NAME|PROVISION|CONSUMER|MAX_IN_FLIGHT|MONGODB|LOG`,
-	"standalone": `LISTEN|WEBHOOK|PUBLISH|USER_ID|REDACT|STRIPE|STANDALONE|STREAM_NAME|STREAM_MAX|STREAM_DUPLICATE|CONSUMER|MAX_IN_FLIGHT` +
+	"standalone": `LISTEN|WEBHOOK|PUBLISH|USER_ID|REDACT|STRIPE|BACKFILL|STANDALONE|STREAM_NAME|STREAM_MAX|STREAM_DUPLICATE|CONSUMER|MAX_IN_FLIGHT` +
 		`|MONGODB_DATABASE|AUDIT|DATA_DIR|ADMIN|LOG|SHUTDOWN`,
 	"stripesim": `STRIPESIM`,
 }

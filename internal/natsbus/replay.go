@@ -32,6 +32,8 @@ type ReplayConfig struct {
 	From string
 	// Restart discards an interrupted replay.
 	Restart bool
+	// HeadersOnly leaves out the payloads.
+	HeadersOnly bool
 	// MaxBytes limits the size of what Next returns. A larger message comes alone. The
 	// default is 32 MiB.
 	MaxBytes int
@@ -248,6 +250,7 @@ func (r *Replay) newConsumer(ctx context.Context) (jetstream.ConsumerConfig, err
 		Durable:     r.cfg.Consumer,
 		Description: "reads the stream again; removed at the end",
 		AckPolicy:   jetstream.AckAllPolicy,
+		HeadersOnly: r.cfg.HeadersOnly,
 		AckWait:     ackWait, MaxDeliver: -1, MaxAckPending: -1,
 		Metadata: map[string]string{replayFrom: r.cfg.From, replayUntil: strconv.FormatUint(r.Until, 10)},
 	}

@@ -126,16 +126,25 @@ func (c *Client) object(ctx context.Context, of Owner, kind, prefix, path, id st
 // check refuses ids that are not Stripe's, accounts without a key, and the other mode:
 // there the object would be missing, which would look as if it had been deleted.
 func (c *Client) check(of Owner, prefix, id string) error {
-	switch live, known := mode(c.keys.of(of.Account)); {
-	case !isID(prefix, id):
+	if !isID(prefix, id) {
 		return fault.New(fault.Permanent, fault.BadID, fmt.Errorf("the id is not one of Stripe's: want %s…, of letters, digits and _", prefix))
-	case of.Account != "" && !isID("acct_", of.Account):
-		return fault.New(fault.Permanent, fault.BadID, errors.New("the account is not one of Stripe's: want acct_…"))
-	case !c.keys.Has(of.Account):
-		return fault.New(fault.Permanent, fault.KeyMissing, errors.New("there is no key for the account: add one to STRIPE_API_KEYS"))
-	case known && live != of.Livemode:
+	}
+	if err := c.checkAccount(of.Account); err != nil {
+		return err
+	}
+	if live, known := mode(c.keys.of(of.Account)); known && live != of.Livemode {
 		return fault.New(fault.Permanent, fault.WrongMode, fmt.Errorf(
 			"the object is in %s mode and the API key is not: run one bridge for each mode, with a key of that mode", events.Mode(of.Livemode)))
+	}
+	return nil
+}
+
+func (c *Client) checkAccount(account string) error {
+	switch {
+	case account != "" && !isID("acct_", account):
+		return fault.New(fault.Permanent, fault.BadID, errors.New("the account is not one of Stripe's: want acct_…"))
+	case !c.keys.Has(account):
+		return fault.New(fault.Permanent, fault.KeyMissing, errors.New("there is no key for the account: set STRIPE_API_KEY, or add one to STRIPE_API_KEYS"))
 	}
 	return nil
 }
