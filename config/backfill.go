@@ -26,6 +26,33 @@ func BridgeBackfill(c *Bridge) Settings {
 	)
 }
 
+// BridgeImport returns the settings of "bridge import", bound to c. Objects are admitted as
+// events are by "bridge serve".
+func BridgeImport(c *Bridge) Settings {
+	i := &c.Import
+	statuses := []string{"all", "active", "trialing", "past_due", "unpaid", "paused", "incomplete", "incomplete_expired", "canceled", "ended"}
+	return slices.Concat(
+		Settings{
+			{Flag: "created-since", Value: "TIME", Meaning: "only subscriptions created since then: 2026-01-31, 2026-01-31T12:00:00Z, or how long ago, like 48h or 7d", convert: moment(&i.CreatedSince)},
+			{Flag: "status", Value: "STATUS", Default: "all", Words: statuses, Meaning: "only subscriptions of this status", convert: word(&i.Status)},
+			{Flag: "account", Value: "ID", Default: "all", Meaning: "only objects of this account, acct_… or platform; all is every admitted account with a key", convert: oneAccount(&i.Account)},
+			{Flag: "rate", Value: "N", Default: "20", Meaning: "calls of Stripe's API a second at most", convert: number(&i.Rate, 1, 100)},
+			{Flag: "from-file", Value: "FILE", Meaning: "read the objects from a file, as stripe subscriptions list prints them, or JSON Lines, and ask Stripe for nothing; - is standard input", convert: text(&i.FromFile)},
+		},
+		stripeReader(c).with("STRIPE_API_VERSION", func(s *Setting) {
+			needsKey := s.check
+			s.check = func(r *reader) {
+				if i.FromFile == "" {
+					needsKey(r)
+				}
+			}
+		}), Settings{
+			{Flag: "dry-run", NoValue: "true", Meaning: "publish nothing: count by status, and how often each key of metadata occurs", convert: onOff(&c.DryRun)},
+			{Flag: "json", NoValue: "true", Meaning: "print each count as a line of JSON", convert: onOff(&i.JSON)},
+		},
+	)
+}
+
 // stripeReader returns the settings of a command that reads from Stripe's API, and publishes
 // as "bridge serve" would. The signing secrets only say to which account events belong.
 func stripeReader(c *Bridge) Settings {

@@ -84,6 +84,7 @@ type Bridge struct {
 	DryRun    bool
 	Link      Link
 	Backfill  Backfill
+	Import    Import
 	Doctor    Doctor
 	Health    Health
 	Webhook   Webhook
@@ -118,6 +119,16 @@ type Backfill struct {
 	UndeliveredOnly bool
 	Account         string // "all", "platform" or acct_…
 	JSON            bool
+}
+
+// Import says what "bridge import" reads.
+type Import struct {
+	CreatedSince Moment // of subscriptions; zero is no limit
+	Status       string // of subscriptions; "all" is every status
+	Account      string // "all", "platform" or acct_…
+	Rate         int    // calls a second
+	FromFile     string // read this instead of Stripe's API; "-" is standard input
+	JSON         bool
 }
 
 // Doctor says where "bridge doctor" finds the captured request: either Curl is set, or Body and one

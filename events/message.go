@@ -29,6 +29,8 @@ const (
 	// OriginBackfill is an event that was read from Stripe's API because the stream did
 	// not have it.
 	OriginBackfill Origin = "backfill"
+	// OriginImport is an object as it was when all were read from Stripe's API.
+	OriginImport Origin = "import"
 )
 
 // Reason says why an object was read from Stripe's API.
@@ -44,6 +46,7 @@ const (
 	// ReasonSameSecond is that an event listed other entitlements than one of the same
 	// second.
 	ReasonSameSecond Reason = "same_second"
+	ReasonImport     Reason = "import" // all objects were read
 )
 
 // Reasons why an event was not admitted to subscription.*.

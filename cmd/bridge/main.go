@@ -31,6 +31,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		Link: func(ctx context.Context) error {
 			return bridge.Link(ctx, cfg, console, time.Now, logger(cfg, stderr))
 		},
+		Import: func(ctx context.Context) error {
+			return bridge.Import(ctx, cfg, console, time.Now, logger(cfg, stderr))
+		},
 		Backfill: func(ctx context.Context) error {
 			return bridge.Backfill(ctx, cfg, console, time.Now, logger(cfg, stderr))
 		},

@@ -51,24 +51,11 @@ func (c *backfillCommand) plan() (err error) {
 	case now.Sub(c.filter.Since) > eventsKept:
 		return errors.New("--since: is more than 30 days ago: Stripe has no older events; bridge import publishes the present state of all subscriptions")
 	}
-	if c.normalizer, err = newNormalizer(c.cfg, c.named); err != nil {
+	if c.normalizer, err = commandNormalizer(c.cfg); err != nil {
 		return err
 	}
-	c.accounts = backfillAccounts(c.cfg, c.keys, c.normalizer)
-	if opts.Account != allAccounts {
-		account := opts.Account
-		if account == normalize.Platform {
-			account = ""
-		}
-		if !c.keys.Has(account) || !c.normalizer.Admits(account) {
-			return errors.New("--account: there is no key for it, or it is not admitted: see STRIPE_API_KEY, STRIPE_API_KEYS and WEBHOOK_ACCOUNTS")
-		}
-		c.accounts = []string{account}
-	}
-	if len(c.accounts) == 0 {
-		return errors.New("STRIPE_API_KEY, STRIPE_API_KEYS: " + noAccount)
-	}
-	return nil
+	c.accounts, err = chosenAccounts(c.cfg, opts.Account, c.normalizer)
+	return err
 }
 
 const (
@@ -76,8 +63,30 @@ const (
 	noAccount   = "there is no API key for an account that WEBHOOK_ACCOUNTS or a signing secret admits"
 )
 
-func (c *backfillCommand) named(account string) bool {
-	return slices.ContainsFunc(c.cfg.Webhook.Secrets, func(s config.NamedSecret) bool { return s.Account == account })
+// commandNormalizer admits what "bridge serve" admits.
+func commandNormalizer(cfg config.Bridge) (*normalize.Normalizer, error) {
+	return newNormalizer(cfg, func(account string) bool {
+		return slices.ContainsFunc(cfg.Webhook.Secrets, func(s config.NamedSecret) bool { return s.Account == account })
+	})
+}
+
+// chosenAccounts returns the accounts that --account means. Its error is one of usage.
+func chosenAccounts(cfg config.Bridge, choice string, normalizer *normalize.Normalizer) ([]string, error) {
+	if choice == allAccounts {
+		all := backfillAccounts(cfg, apiKeys(cfg), normalizer)
+		if len(all) == 0 {
+			return nil, errors.New("STRIPE_API_KEY, STRIPE_API_KEYS: " + noAccount)
+		}
+		return all, nil
+	}
+	account := choice
+	if choice == normalize.Platform {
+		account = ""
+	}
+	if !apiKeys(cfg).Has(account) || !normalizer.Admits(account) {
+		return nil, errors.New("--account: there is no key for it, or it is not admitted: see STRIPE_API_KEY, STRIPE_API_KEYS and WEBHOOK_ACCOUNTS")
+	}
+	return []string{account}, nil
 }
 
 func (c *backfillCommand) run(ctx context.Context) error {
@@ -86,7 +95,7 @@ func (c *backfillCommand) run(ctx context.Context) error {
 		return err
 	}
 	defer bus.Close()
-	has, err := readStored(ctx, bus, c.cfg.Stream.Name, "billbus-backfill-once", c.filter.Since)
+	has, err := readStored(ctx, bus, storedSince(c.cfg.Stream.Name, "billbus-backfill-once", c.filter.Since))
 	if err != nil {
 		return fmt.Errorf("reading what the stream has: %w", err)
 	}

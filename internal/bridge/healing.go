@@ -135,7 +135,7 @@ func (h *healer) round(ctx context.Context, account string, p position) error {
 	if oldest := filter.Until.Add(-eventsKept); filter.Since.Before(oldest) {
 		filter.Since = oldest
 	}
-	has, err := readStored(ctx, h.bridge.bus, h.bridge.cfg.Stream.Name, "billbus-backfill", filter.Since)
+	has, err := readStored(ctx, h.bridge.bus, storedSince(h.bridge.cfg.Stream.Name, "billbus-backfill", filter.Since))
 	if err != nil {
 		return fmt.Errorf("reading what the stream has: %w", err)
 	}

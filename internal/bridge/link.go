@@ -122,7 +122,7 @@ func readPairs(cfg config.Bridge, stdin io.Reader, now time.Time) (pairList, err
 	base := normalize.Link{Account: linkAccount(cfg), AsOf: now}
 	in := stdin
 	if opts.File != "" && opts.File != "-" {
-		file, changed, err := openPairs(opts.File)
+		file, changed, err := openFile("--file", opts.File)
 		if err != nil {
 			return pairList{}, err
 		}
@@ -160,16 +160,16 @@ func linkAccount(cfg config.Bridge) string {
 	return cfg.Link.Account
 }
 
-// openPairs opens a file, and returns when it was last changed. A file that is published
-// again is therefore no news.
-func openPairs(path string) (*os.File, time.Time, error) {
+// openFile opens the file of an option, and returns when it was last changed. A file that is
+// published again is therefore no news.
+func openFile(option, path string) (*os.File, time.Time, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, time.Time{}, fmt.Errorf("--file: %w", err)
+		return nil, time.Time{}, fmt.Errorf("%s: %w", option, err)
 	}
 	info, err := file.Stat()
 	if err != nil {
-		return nil, time.Time{}, errors.Join(fmt.Errorf("--file: %w", err), file.Close())
+		return nil, time.Time{}, errors.Join(fmt.Errorf("%s: %w", option, err), file.Close())
 	}
 	return file, info.ModTime(), nil
 }

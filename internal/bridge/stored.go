@@ -27,13 +27,17 @@ type storedIDs struct {
 	ids  map[uint64]struct{}
 }
 
-// readStored reads which messages the stream has stored since a time. It does not depend on
-// the duplicate window; what arrives while it reads, and after, is in that window.
-func readStored(ctx context.Context, bus *natsbus.Bus, stream, consumer string, since time.Time) (*storedIDs, error) {
+// storedSince says which messages to read: all that the stream has stored since a time.
+func storedSince(stream, consumer string, since time.Time) natsbus.ReplayConfig {
+	return natsbus.ReplayConfig{Stream: stream, Consumer: consumer, Time: since.Add(-clockSkew)}
+}
+
+// readStored reads the ids of messages in the stream. It does not depend on the duplicate
+// window; what arrives while it reads, and after, is in that window.
+func readStored(ctx context.Context, bus *natsbus.Bus, which natsbus.ReplayConfig) (*storedIDs, error) {
 	stored := &storedIDs{maphash.MakeSeed(), map[uint64]struct{}{}}
-	messages, err := bus.OpenReplay(ctx, natsbus.ReplayConfig{
-		Stream: stream, Consumer: consumer, Time: since.Add(-clockSkew), Restart: true, HeadersOnly: true,
-	})
+	which.Restart, which.HeadersOnly = true, true
+	messages, err := bus.OpenReplay(ctx, which)
 	if err != nil {
 		return nil, err
 	}

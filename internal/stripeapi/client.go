@@ -35,6 +35,7 @@ type Config struct {
 	Base    string        // the API's address
 	Version string        // the API version of answers; "" is the account's default
 	Timeout time.Duration // of one call; 0 is ten seconds
+	Rate    int           // calls a second at most; 0 is 20
 	Now     func() time.Time
 }
 
@@ -50,7 +51,7 @@ type Client struct {
 
 // New returns a client. It makes no call yet.
 func New(cfg Config) *Client {
-	c := &Client{keys: cfg.Keys, timeout: cfg.Timeout, pace: newPace(cfg.Now), transport: http.DefaultTransport.(*http.Transport).Clone()}
+	c := &Client{keys: cfg.Keys, timeout: cfg.Timeout, pace: newPace(cfg.Now, cfg.Rate), transport: http.DefaultTransport.(*http.Transport).Clone()}
 	if c.timeout == 0 {
 		c.timeout = defaultTimeout
 	}
@@ -103,6 +104,23 @@ func (c *Client) Subscription(ctx context.Context, of Owner, id string) (Answer,
 	}
 	answer.Raw, err = withItems(answer.Raw, items)
 	return answer, err
+}
+
+// WithItems returns a subscription from a list with all of its items, which it reads if
+// the list left out some.
+func (c *Client) WithItems(ctx context.Context, of Owner, subscription []byte) ([]byte, error) {
+	if !itemsTruncated(subscription) {
+		return subscription, nil
+	}
+	var s struct{ ID string }
+	if err := json.Unmarshal(subscription, &s); err != nil || !isID("sub_", s.ID) {
+		return nil, fault.New(fault.Permanent, fault.BadID, errors.New("a subscription has no id of Stripe's"))
+	}
+	items, err := c.items(ctx, of, s.ID)
+	if err != nil {
+		return nil, err
+	}
+	return withItems(subscription, items)
 }
 
 // object reads one object. The id comes from a payload, so it becomes part of a path

@@ -55,6 +55,40 @@ func (c *Client) Events(ctx context.Context, of Owner, filter EventFilter, after
 	return page, err
 }
 
+// Kind is a kind of objects. Its list has all of them.
+type Kind string
+
+// The kinds that an import reads.
+const (
+	Products      Kind = "products"
+	Prices        Kind = "prices"
+	Customers     Kind = "customers"
+	Subscriptions Kind = "subscriptions"
+)
+
+// ObjectFilter says which objects to list.
+type ObjectFilter struct {
+	Status string    // of subscriptions; "all" includes those that were canceled
+	Since  time.Time // when they were created; zero is no limit
+}
+
+// Objects reads a page of all objects of a kind, like [Client.Events]. It also returns the
+// time and the version of the answer. Of subscriptions, the first items are included.
+func (c *Client) Objects(ctx context.Context, of Owner, kind Kind, filter ObjectFilter, after string) (Page, Answer, error) {
+	doing := "listing " + string(kind)
+	if err := c.checkAccount(of.Account); err != nil {
+		return Page{}, Answer{}, fmt.Errorf("%s: %w", doing, err)
+	}
+	query := url.Values{}
+	if filter.Status != "" {
+		query.Set("status", filter.Status)
+	}
+	if !filter.Since.IsZero() {
+		query.Set("created[gte]", strconv.FormatInt(filter.Since.Unix(), 10))
+	}
+	return c.page(ctx, of, doing, "/v1/"+string(kind), query, after)
+}
+
 func (c *Client) page(ctx context.Context, of Owner, doing, path string, filter url.Values, after string) (Page, Answer, error) {
 	answer, err := c.get(ctx, of, path, pageQuery(filter, after))
 	if err != nil {
