@@ -103,7 +103,7 @@ func TestBridgeThatDiesIsReplaced(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	until := time.Now().Add(time.Second)
+	until := time.Now().Add(4 * time.Second) // longer than a bridge takes to start
 	value, _ := json.Marshal(map[string]time.Time{"until": until})
 	if _, err := bucket.Put(t.Context(), "backfill.lease", value); err != nil {
 		t.Fatal(err)
