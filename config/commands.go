@@ -11,7 +11,7 @@ const bridgeAdmin, subscriberAdmin = "127.0.0.1:9090", "127.0.0.1:9091"
 // BridgeServe returns the settings of "bridge serve", bound to c.
 func BridgeServe(c *Bridge) Settings {
 	return slices.Concat(
-		webhook(&c.Webhook), stripeAPI(&c.StripeAPI, &c.Webhook.Livemode),
+		webhook(&c.Webhook), stripeAPI(&c.StripeAPI, &c.Webhook.Livemode), Settings{backfillInterval(c)},
 		nats(&c.NATS), stream(&c.Stream, &c.Warnings), Settings{provision(&c.Provision), adminAddr(&c.AdminAddr, bridgeAdmin)},
 		logging(&c.Log), Settings{shutdown(&c.ShutdownTimeout)},
 	)
@@ -221,7 +221,7 @@ func StandaloneRun(c *Standalone) Settings {
 		with("STRIPE_WEBHOOK_SECRETS", func(s *Setting) { s.Required, s.Shown = "", "made at the first start" }).
 		with("WEBHOOK_LIVEMODE", func(s *Setting) { s.Required, s.Default = "", "any" })
 	return slices.Concat(
-		simulate, web, stripeAPI(&c.StripeAPI, &c.Webhook.Livemode),
+		simulate, web, stripeAPI(&c.StripeAPI, &c.Webhook.Livemode), Settings{backfillInterval(&c.Bridge)},
 		Settings{{Env: "STANDALONE_NATS_ADDR", Default: "127.0.0.1:4222", Meaning: "where the embedded NATS server listens, host:port", convert: addr(&c.NATSAddr)}},
 		Settings{streamName(&c.Stream), stateView(&c.Stream)}, streamLimits(&c.Stream, &c.Warnings), consumer(&c.ConsumerName, &c.MaxInFlight, &c.MaxBytes),
 		Settings{

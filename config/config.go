@@ -82,19 +82,23 @@ type Mongo struct {
 
 // Bridge configures the bridge. Each of its commands fills in what it needs.
 type Bridge struct {
-	DryRun          bool
-	Link            Link
-	Doctor          Doctor
-	Health          Health
-	Webhook         Webhook
-	StripeAPI       StripeAPI
-	NATS            NATS
-	Stream          Stream
-	Provision       string // "create" or "check": whether missing streams, consumers and indexes are created
-	AdminAddr       string
-	Log             Log
-	ShutdownTimeout time.Duration
-	Warnings        []string // about settings that are valid but surprising; to be logged once
+	DryRun    bool
+	Link      Link
+	Backfill  Backfill
+	Import    Import
+	Doctor    Doctor
+	Health    Health
+	Webhook   Webhook
+	StripeAPI StripeAPI
+	// BackfillInterval is how often events are looked for that did not arrive; 0 is never.
+	BackfillInterval time.Duration
+	NATS             NATS
+	Stream           Stream
+	Provision        string // "create" or "check": whether missing streams, consumers and indexes are created
+	AdminAddr        string
+	Log              Log
+	ShutdownTimeout  time.Duration
+	Warnings         []string // about settings that are valid but surprising; to be logged once
 }
 
 // Health says how the command health prints the checks of the program that listens on AdminAddr.
@@ -107,6 +111,25 @@ type Link struct {
 	Account                         string // "platform", acct_…, or "" for that of the signing secrets
 	AsOf                            Moment // zero for when the file was changed, or else now
 	JSON                            bool
+}
+
+// Backfill says which events "bridge backfill" looks for.
+type Backfill struct {
+	Since           Moment
+	Types           []string // nil for all
+	UndeliveredOnly bool
+	Account         string // "all", "platform" or acct_…
+	JSON            bool
+}
+
+// Import says what "bridge import" reads.
+type Import struct {
+	CreatedSince Moment // of subscriptions; zero is no limit
+	Status       string // of subscriptions; "all" is every status
+	Account      string // "all", "platform" or acct_…
+	Rate         int    // calls a second
+	FromFile     string // read this instead of Stripe's API; "-" is standard input
+	JSON         bool
 }
 
 // Doctor says where "bridge doctor" finds the captured request: either Curl is set, or Body and one

@@ -27,6 +27,11 @@ const (
 	OriginThin    Origin = "thin"    // read from Stripe's API because a message left something out
 	OriginLink    Origin = "link"    // a customer and a user, published by the application
 	OriginRecord  Origin = "record"  // follows from the records of subscriptions
+	// OriginBackfill is an event that was read from Stripe's API because the stream did
+	// not have it.
+	OriginBackfill Origin = "backfill"
+	// OriginImport is an object as it was when all were read from Stripe's API.
+	OriginImport Origin = "import"
 )
 
 // Reason says why an object was read from Stripe's API.
@@ -42,6 +47,7 @@ const (
 	// ReasonSameSecond is that an event listed other entitlements than one of the same
 	// second.
 	ReasonSameSecond Reason = "same_second"
+	ReasonImport     Reason = "import" // all objects were read
 )
 
 // Reasons why an event was not admitted to subscription.*.

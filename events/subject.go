@@ -16,6 +16,11 @@ const (
 	SubjectEntitlements = "stripe." + EntitlementsSummary + ".updated"
 	// SubjectEntitlementsSnapshot is for such summaries as read from Stripe's API.
 	SubjectEntitlementsSnapshot = "stripe." + EntitlementsSummary + ".snapshot"
+	// SubjectCustomerSnapshot, SubjectProductSnapshot and SubjectPriceSnapshot are for
+	// such objects as read from Stripe's API.
+	SubjectCustomerSnapshot = "stripe.customer.snapshot"
+	SubjectProductSnapshot  = "stripe.product.snapshot"
+	SubjectPriceSnapshot    = "stripe.price.snapshot"
 	// SubjectThinSubscriptions is for thin events about a subscription.
 	SubjectThinSubscriptions = "stripe." + ThinSubscription + ">"
 

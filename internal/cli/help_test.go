@@ -21,6 +21,8 @@ var optionsOf = map[string][]string{
 	"bridge serve":           nil,
 	"bridge provision":       {"--dry-run"},
 	"bridge link":            {"--customer", "--customer-account", "--user", "--file", "--account", "--as-of", "--dry-run", "--json"},
+	"bridge backfill":        {"--since", "--types", "--undelivered-only", "--account", "--dry-run", "--json"},
+	"bridge import":          {"--created-since", "--status", "--account", "--rate", "--from-file", "--dry-run", "--json"},
 	"bridge doctor":          {"--curl", "--body", "--headers", "--signature", "--json"},
 	"bridge health":          {"--json"},
 	"bridge completion":      nil,
@@ -50,10 +52,12 @@ var optionsOf = map[string][]string{
 
 // settingsOf finds the settings of a command: all settings with one of the beginnings, and no others.
 var settingsOf = map[string]string{
-	"bridge":                 `LISTEN|WEBHOOK|PUBLISH|USER_ID|REDACT|STRIPE|NATS|STREAM|STATE|PROVISION|ADMIN|LOG|SHUTDOWN`,
-	"bridge serve":           `LISTEN|WEBHOOK|PUBLISH|USER_ID|REDACT|STRIPE|NATS|STREAM|STATE|PROVISION|ADMIN|LOG|SHUTDOWN`,
+	"bridge":                 `LISTEN|WEBHOOK|PUBLISH|USER_ID|REDACT|STRIPE|BACKFILL|NATS|STREAM|STATE|PROVISION|ADMIN|LOG|SHUTDOWN`,
+	"bridge serve":           `LISTEN|WEBHOOK|PUBLISH|USER_ID|REDACT|STRIPE|BACKFILL|NATS|STREAM|STATE|PROVISION|ADMIN|LOG|SHUTDOWN`,
 	"bridge provision":       `NATS|STREAM|STATE|LOG`,
 	"bridge link":            `STRIPE_WEBHOOK_SECRETS|WEBHOOK_LIVEMODE|NATS|STREAM_NAME|LOG`,
+	"bridge backfill":        `STRIPE|WEBHOOK_LIVEMODE|WEBHOOK_ACCOUNTS|USER_ID|REDACT|NATS|STREAM_NAME|LOG`,
+	"bridge import":          `STRIPE|WEBHOOK_LIVEMODE|WEBHOOK_ACCOUNTS|USER_ID|REDACT|NATS|STREAM_NAME|LOG`,
 	"bridge doctor":          `STRIPE_WEBHOOK_SECRETS|WEBHOOK_LIVEMODE|WEBHOOK_TOLERANCE`,
 	"bridge health":          `ADMIN`,
 	"subscriber health":      `ADMIN`,
@@ -66,7 +70,7 @@ var settingsOf = map[string]string{
 	"subscriber dlq redrive": `NATS|CONSUMER|MONGODB|LOG`,
 	"subscriber dlq discard": `NATS|MONGODB|LOG`,
 	"subscriber replay":      `WEBHOOK_LIVEMODE|WEBHOOK_ACCOUNTS|USER_ID|NATS|STREAM_NAME|STATE|PROVISION|CONSUMER|MAX_IN_FLIGHT|MONGODB|LOG`,
-	"standalone": `LISTEN|WEBHOOK|PUBLISH|USER_ID|REDACT|STRIPE|STANDALONE|STREAM_NAME|STATE|STREAM_MAX|STREAM_DUPLICATE|CONSUMER|MAX_IN_FLIGHT` +
+	"standalone": `LISTEN|WEBHOOK|PUBLISH|USER_ID|REDACT|STRIPE|BACKFILL|STANDALONE|STREAM_NAME|STATE|STREAM_MAX|STREAM_DUPLICATE|CONSUMER|MAX_IN_FLIGHT` +
 		`|MONGODB_DATABASE|AUDIT|DATA_DIR|ADMIN|LOG|SHUTDOWN`,
 	"stripesim": `STRIPESIM`,
 }

@@ -294,7 +294,8 @@ func (d auditDocument) message() (events.Message, error) {
 		Livemode: d.Livemode,
 	}
 	switch d.Type {
-	case events.SubjectSnapshot, events.SubjectEntitlementsSnapshot, events.SubjectUserLinked:
+	case events.SubjectSnapshot, events.SubjectEntitlementsSnapshot, events.SubjectUserLinked,
+		events.SubjectCustomerSnapshot, events.SubjectProductSnapshot, events.SubjectPriceSnapshot:
 		m.Type, m.StripeType = d.Type, ""
 	}
 	if err := json.Unmarshal([]byte(d.Message), &m.Data); err != nil {

@@ -26,6 +26,7 @@ type Metrics struct {
 	verifications *prometheus.CounterVec
 	publishTime   prometheus.Histogram
 	resolutions   *prometheus.CounterVec
+	backfilled    *prometheus.CounterVec
 	messages      *prometheus.CounterVec
 	overlaps      prometheus.Counter
 	applyTime     prometheus.Histogram
@@ -54,6 +55,7 @@ func NewMetrics() *Metrics {
 		publishTime:   histogram("billbus_publish_duration_seconds", "From publishing a message to the stream's answer.", requestBuckets()),
 		resolutions: counters("billbus_resolutions_total", "Messages for which Stripe's API was to be asked.", "outcome",
 			"event", "snapshot", "missing", "ignored", "rejected", "no_key", "unreadable", "transient"),
+		backfilled: counters("billbus_backfilled_total", "Events that were looked for at Stripe.", "outcome", "published", "already_there", "unreadable"),
 		messages: counters("billbus_messages_total", "Messages worked on.", "outcome",
 			"applied", "recorded", "duplicate", "transient", "held", "permanent"),
 		overlaps:      counter("billbus_endpoint_overlap_total", "Messages whose event is stored in another API version."),
@@ -69,7 +71,7 @@ func NewMetrics() *Metrics {
 	}
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		m.webhooks, m.webhookTime, m.rejections, m.ignored, m.verifications, m.publishTime, m.resolutions,
+		m.webhooks, m.webhookTime, m.rejections, m.ignored, m.verifications, m.publishTime, m.resolutions, m.backfilled,
 		m.messages, m.overlaps, m.applyTime, m.lag, m.redeliveries, m.userIDs, m.recreated, m.reloadsFailed, m.accessChanges, m.viewLag,
 		m.ready, m.natsConnected, m.streamDrift, m.secretsIgnored,
 	)
@@ -107,6 +109,11 @@ func (m *Metrics) PublishDone(d time.Duration) { m.publishTime.Observe(d.Seconds
 
 // ResolveDone counts a message for which Stripe's API had to be called.
 func (m *Metrics) ResolveDone(outcome string) { m.resolutions.WithLabelValues(outcome).Inc() }
+
+// Backfilled counts events that were looked for at Stripe.
+func (m *Metrics) Backfilled(outcome string, n int) {
+	m.backfilled.WithLabelValues(outcome).Add(float64(n))
+}
 
 // MessageDone counts a message and how long it took to handle.
 func (m *Metrics) MessageDone(outcome string, d time.Duration) {

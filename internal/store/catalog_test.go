@@ -221,16 +221,16 @@ func TestCostOfTheCatalog(t *testing.T) {
 	expectName(t, server, "sub_19149", "name of sub_new2_p")
 }
 
-// The keys of a page are told before the page is done, and again if that fails.
-func TestSweptKeysAreTold(t *testing.T) {
+// The keys of a page are followed before the page is done, and again if that fails.
+func TestSweptKeysAreFollowed(t *testing.T) {
 	t.Parallel()
 	server := storetest.NewMemory()
 	commit(t, server, bought("sub_1", "evt_1", 1), rename("evt_2", 2))
 	c := committer(server, storetest.Hooks{})
-	var told []string
+	var followed []string
 	down := true
 	follow := func(_ context.Context, keys []string) error {
-		told = append(told, keys...)
+		followed = append(followed, keys...)
 		if down {
 			return errors.New("NATS is down")
 		}
@@ -243,8 +243,8 @@ func TestSweptKeysAreTold(t *testing.T) {
 	if _, err := c.SweepPage(t.Context(), "holder", follow); err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"test:platform:sub_1", "test:platform:sub_1"}; !slices.Equal(told, want) {
-		t.Errorf("got %v, want %v", told, want)
+	if want := []string{"test:platform:sub_1", "test:platform:sub_1"}; !slices.Equal(followed, want) {
+		t.Errorf("got %v, want %v", followed, want)
 	}
 	if swept, err := c.SweepPage(t.Context(), "holder", follow); swept.More || err != nil {
 		t.Errorf("got %+v, %v after the last page", swept, err)

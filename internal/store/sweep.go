@@ -16,8 +16,8 @@ const (
 	sweepTurn = 2 * time.Minute
 )
 
-// Follow is told the keys of the records of a page, before the document says that the page
-// is done. If it fails, or the process dies, it is told them again.
+// Follow is called with the keys of the records of a page, before the document says that
+// the page is done. If it fails, or the process dies, it is called again.
 type Follow func(ctx context.Context, keys []string) error
 
 // Swept is what one step of a sweep did.

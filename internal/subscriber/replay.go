@@ -19,6 +19,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/billbus/billbus/config"
+	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/handlers"
 	"github.com/billbus/billbus/internal/fault"
 	"github.com/billbus/billbus/internal/natsbus"
@@ -115,7 +116,7 @@ func openReplay(ctx context.Context, bus *natsbus.Bus, cfg config.Subscriber) (*
 	stream, err := bus.OpenReplay(ctx, natsbus.ReplayConfig{
 		Stream: cfg.Stream.Name, Consumer: cfg.ConsumerName + replaySuffix,
 		Sequence: cfg.Replay.FromSequence, Time: cfg.Replay.FromTime.Time(time.Now()),
-		From: fromText(cfg.Replay), Restart: cfg.Replay.Restart, MaxBytes: cfg.MaxBytes,
+		From: fromText(cfg.Replay), Restart: cfg.Replay.Restart, MaxBytes: cfg.MaxBytes, Subjects: events.FactSubjects(),
 	})
 	if errors.Is(err, natsbus.ErrOtherReplay) {
 		err = fmt.Errorf("%w: give the same start to continue it, or --restart to forget it", err)

@@ -110,7 +110,9 @@ func (v *View) Follow(ctx context.Context, m events.Message) error {
 }
 
 // FollowKeys brings records into the view, by their keys.
-func (v *View) FollowKeys(ctx context.Context, keys []string) error { return v.each(ctx, keys, followed) }
+func (v *View) FollowKeys(ctx context.Context, keys []string) error {
+	return v.each(ctx, keys, followed)
+}
 
 // affected returns the keys of the records that a message can have changed.
 func (v *View) affected(ctx context.Context, m events.Message) ([]string, error) {
