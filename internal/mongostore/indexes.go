@@ -29,11 +29,20 @@ type index struct {
 // shows the state of a subscription, and a subscription_id if it only belongs to one,
 // as an invoice does.
 func indexes(collection string) []index {
-	if collection == Subscriptions {
+	switch collection {
+	case Subscriptions:
 		return []index{
 			{"user_access", fields("user_id", "access")},
 			{"customer", fields("customer_id")},
+			{"customer_account", fields("customer_account_id")},
 			{"status_period_end", fields("status", "current_period_end")},
+		}
+	case Identities:
+		return []index{
+			{"customer", fields("customer_id")},
+			{"customer_account", fields("customer_account_id")},
+			{"subscription", fields("subscription_id")},
+			{"user", fields("user_id")},
 		}
 	}
 	return []index{
@@ -58,7 +67,7 @@ func (s *Store) Provision(ctx context.Context, create bool) {
 	}
 	var logged string
 	for {
-		err := errors.Join(ensure(ctx, Subscriptions), ensure(ctx, WebhookEvents))
+		err := errors.Join(ensure(ctx, Subscriptions), ensure(ctx, Identities), ensure(ctx, WebhookEvents))
 		if err == nil {
 			s.indexed.Store(true)
 			return

@@ -30,6 +30,7 @@ var ErrExists = errors.New("another document is there already")
 //     soon. The outcome of its writes is then unknown.
 type Database interface {
 	AuditTrail
+	Identities
 	Records
 }
 
@@ -41,6 +42,7 @@ type Store interface {
 	States
 	Verification
 	Admission
+	Anonymity
 	Retention
 
 	// Commit commits one entry, as [Queue.Commit] does.

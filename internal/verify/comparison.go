@@ -92,7 +92,7 @@ func (r *run) compare(t *trail, record store.StoredRecord) (comparison, error) {
 		c.findings = []Finding{{Kind: Difference, Key: c.key, Field: "record", Want: t.verdict.Winner.EventID}}
 		return c, nil
 	}
-	want, err := r.Store.Fields(c.key, t.winner(), t.verdict.Verdict)
+	want, err := r.Store.Fields(c.key, t.decision())
 	if err != nil {
 		return c, err
 	}
