@@ -89,6 +89,10 @@ func (h *Commit) references(data events.Data) events.References {
 		refs.CustomerAccountID = cmp.Or(refs.CustomerAccountID, sub.CustomerAccountID)
 		refs.RelatedIDs = withIDs(refs.RelatedIDs, sub.LatestInvoiceID, sub.ScheduleID)
 	}
+	if id := data.Identity; id != nil { // all that a link has
+		refs.CustomerID = cmp.Or(refs.CustomerID, id.CustomerID)
+		refs.CustomerAccountID = cmp.Or(refs.CustomerAccountID, id.CustomerAccountID)
+	}
 	return refs
 }
 

@@ -33,7 +33,7 @@ func namedBy(t *testing.T, random *rand.Rand, session, customer, link string) ow
 		SpecVersion: events.SpecVersion, ID: "lnk_" + word, Source: events.Source(false, ""), Type: events.SubjectUserLinked,
 		Time: time.Unix(1795000200, 0).UTC(), DataContentType: events.DataContentType, Subject: "cus_" + word,
 		Data: events.Data{
-			SchemaVersion: events.SchemaVersion, ReceivedAt: time.Unix(1795000201, 0).UTC(),
+			SchemaVersion: events.SchemaVersion, Origin: events.OriginLink, ReceivedAt: time.Unix(1795000201, 0).UTC(),
 			Identity: &events.Identity{UserID: link, Source: events.IdentityLink, CustomerID: "cus_" + word},
 		},
 	})
