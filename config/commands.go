@@ -182,10 +182,20 @@ func SubscriberAudit(c *Subscriber) Settings {
 		{Flag: "since", Value: "TIME", Meaning: "events created since then: 2026-01-31, 2026-01-31T12:00:00Z, or how long ago, like 2h or 7d", convert: moment(&a.Since)},
 		{Flag: "until", Value: "TIME", Meaning: "events created until then", convert: moment(&a.Until)},
 		{Flag: "limit", Value: "N", Default: "100", Meaning: "events at most, the newest", convert: number(&a.Limit, 1, 100_000)},
+		{
+			Flag: "without-user", NoValue: "true", convert: onOff(&a.WithoutUser), check: a.withoutUserAlone,
+			Meaning: "list the records without a user instead, and the metadata keys in their events; only with --limit and --json",
+		},
 		{Flag: "payload", Value: "ID", Meaning: "print what Stripe sent in one event, except what was redacted; not with other options", convert: text(&a.Payload), check: a.payloadAlone},
 		{Flag: "wide", NoValue: "true", Meaning: "print whole ids and all columns, wider than the terminal", convert: onOff(&a.Wide)},
 		{Flag: "json", NoValue: "true", Meaning: "print each event and gap as a line of JSON", convert: onOff(&a.JSON)},
 	}, mongo(&c.Mongo), logging(&c.Log))
+}
+
+func (a *Audit) withoutUserAlone(r *reader) {
+	if a.WithoutUser && *a != (Audit{WithoutUser: true, Limit: a.Limit, JSON: a.JSON}) {
+		r.fault("--without-user", "cannot be combined with options other than --limit and --json")
+	}
 }
 
 func (a *Audit) payloadAlone(r *reader) {

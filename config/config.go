@@ -186,6 +186,7 @@ type Audit struct {
 	Since, Until                              Moment
 	Limit                                     int
 	Ignored                                   bool
+	WithoutUser                               bool   // list records without a user, and no events
 	Payload                                   string // the event whose payload is printed, and nothing else
 	Wide                                      bool   // print whole ids and all columns
 	JSON                                      bool

@@ -25,7 +25,7 @@ func summary(id string, second int, features string) events.Message {
 
 func entitled(features string) *events.Entitlements {
 	e := &events.Entitlements{CustomerID: "cus_1"}
-	for _, key := range strings.Fields(features) {
+	for key := range strings.FieldsSeq(features) {
 		if key == "…" {
 			e.Truncated = true
 			continue

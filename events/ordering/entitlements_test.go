@@ -22,7 +22,7 @@ func list(id, text string) ordering.EntitlementsFact {
 	_, _ = fmt.Sscan(second, &n)
 	f := ordering.EntitlementsFact{EventID: id, Moment: time.Unix(n, 0)}
 	f.CustomerID = "cus_1"
-	for _, word := range strings.Fields(rest) {
+	for word := range strings.FieldsSeq(rest) {
 		switch word {
 		case "…":
 			f.Truncated = true

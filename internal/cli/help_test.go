@@ -32,7 +32,7 @@ var optionsOf = map[string][]string{
 	"bridge help":            nil,
 	"subscriber":             nil,
 	"subscriber run":         nil,
-	"subscriber audit":       {"--subscription", "--customer", "--user", "--event", "--type", "--ignored", "--since", "--until", "--limit", "--payload", "--wide", "--json"},
+	"subscriber audit":       {"--subscription", "--customer", "--user", "--event", "--type", "--ignored", "--since", "--until", "--limit", "--without-user", "--payload", "--wide", "--json"},
 	"subscriber verify":      {"--fix", "--secondary", "--json"},
 	"subscriber replay":      {"--from-sequence", "--from-time", "--rate", "--renormalize", "--restart", "--json"},
 	"subscriber dlq":         nil,

@@ -41,6 +41,13 @@ func indexes(collection string) []index {
 		}
 	case Catalog:
 		return []index{{"unswept", fields("sweep.unfinished", "_id")}}
+	case Identities:
+		return []index{
+			{"customer", fields("customer_id")},
+			{"customer_account", fields("customer_account_id")},
+			{"subscription", fields("subscription_id")},
+			{"user", fields("user_id")},
+		}
 	}
 	return []index{
 		{"subscription_created", fields("subscription_key", "created")},
@@ -64,7 +71,7 @@ func (s *Store) Provision(ctx context.Context, create bool) {
 	}
 	var logged string
 	for {
-		err := errors.Join(ensure(ctx, Subscriptions), ensure(ctx, WebhookEvents), ensure(ctx, Catalog))
+		err := errors.Join(ensure(ctx, Subscriptions), ensure(ctx, WebhookEvents), ensure(ctx, Catalog), ensure(ctx, Identities))
 		if err == nil {
 			s.indexed.Store(true)
 			return

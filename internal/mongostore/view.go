@@ -18,7 +18,7 @@ import (
 
 // RecordsOf implements [store.View]. The scope is not part of the query, which must use the
 // indexes of the names.
-func (db database) RecordsOf(ctx context.Context, owner store.Owner) ([]string, error) {
+func (db database) RecordsOf(ctx context.Context, owner store.AccessOwner) ([]string, error) {
 	names := bson.A{bson.D{equal("user_id", owner.User)}}
 	if owner.User == "" {
 		names = bson.A{bson.D{equal("customer_id", owner.Customer)}, bson.D{equal("customer_account_id", owner.Customer)}}

@@ -104,7 +104,7 @@ func TestLettersAreReadAndRemoved(t *testing.T) {
 	r := newRig(t)
 	for i, subject := range []string{"stripe.x", "subscription.updated", "stripe.invoice.paid"} {
 		msg := nats.NewMsg(subject)
-		msg.Data = []byte(fmt.Sprint(i))
+		msg.Data = fmt.Append(nil, i)
 		msg.Header.Set("ce-id", "evt")
 		if _, err := r.js.PublishMsg(t.Context(), msg); err != nil {
 			t.Fatal(err)

@@ -201,7 +201,7 @@ func TestCostOfTheCatalog(t *testing.T) {
 		commit(t, server, batch...)
 	}
 	many := costs(2)
-	want := map[string]int{"a new subscription": 4, "its next event": 3, "a change": 3}
+	want := map[string]int{"a new subscription": 6, "its next event": 3, "a change": 3}
 	if page := many["a page"]; page > 57 {
 		t.Errorf("a page takes %d commands, want one for each record and seven", page)
 	}

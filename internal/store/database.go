@@ -30,6 +30,7 @@ var ErrExists = errors.New("another document is there already")
 //     soon. The outcome of its writes is then unknown.
 type Database interface {
 	AuditTrail
+	Identities
 	Records
 	Catalog
 }
@@ -42,6 +43,7 @@ type Store interface {
 	View
 	Verification
 	Admission
+	Anonymity
 	Retention
 	Listings
 	Letters

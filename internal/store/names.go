@@ -178,12 +178,12 @@ func (v view) makeRecords(ctx context.Context, updates []*update, now func() tim
 	for _, u := range updates {
 		keys = append(keys, listingKeys(u.winner)...)
 	}
-	if err := v.complete(ctx, keys); err != nil {
+	if err := v.complete(ctx, keys); err != nil || len(updates) == 0 {
 		return nil, err
 	}
 	records := make([]Record, len(updates))
 	for i, u := range updates {
-		records[i] = u.head.Next(v.named(u.winner), u.verdict.Verdict, now())
+		records[i] = u.head.Next(Decision{v.named(u.winner), u.verdict.Verdict, u.user}, now())
 		records[i].Listings = v.versions(u.winner)
 		u.added = without(records[i].Listings, u.head.Listings)
 	}

@@ -18,8 +18,11 @@ const maxRefolded = 4000
 // update is a record that is being decided.
 type update struct {
 	head Head
-	// fresh are the messages of the batch that show the state of the subscription.
+	// fresh are the messages of the batch that show the state of the subscription. If
+	// there are none, only its user may have changed.
 	fresh []events.Message
+	// unsure is true if the user has to be resolved again, whatever else changes.
+	unsure bool
 	// again is true if the record has to be decided from the whole audit trail, and marks
 	// if it has to be marked before that.
 	again, marks bool
@@ -37,7 +40,11 @@ type update struct {
 	// needed is true if the record has to be written, and repeats if it then knows the
 	// same facts as before.
 	needed, repeats bool
-	err             error
+	// owner is what the subscription says in the end, and userFacts what events say.
+	owner     Owner
+	userFacts []ordering.UserFact
+	user      ordering.User
+	err       error
 }
 
 // decide merges new messages into what is known of their subscriptions. Each read is
@@ -57,6 +64,7 @@ func (c *Committer) decide(ctx context.Context, updates []*update) {
 		}
 	}
 	c.findWinners(ctx, updates)
+	c.resolveUsers(ctx, updates)
 }
 
 // findCurrent replaces messages by what the audit trail holds of them now. A record
@@ -232,6 +240,9 @@ func (u *update) keyOf(eventID string) string {
 // another way. Only relevant facts can be among them. It tries each one, which takes a
 // fold. If that would take too long, the answer is the events that hold the state.
 func (u *update) applied() map[string]bool {
+	if !u.needed {
+		return nil
+	}
 	applied := map[string]bool{u.verdict.Winner.EventID: true, u.verdict.Items.EventID: true}
 	brought, candidates := map[string]bool{}, map[string]bool{}
 	for _, m := range u.fresh {

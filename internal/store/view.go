@@ -7,9 +7,9 @@ import (
 	"github.com/billbus/billbus/events"
 )
 
-// Owner is a customer or a user, in one mode and account. Exactly one of Customer and User
+// AccessOwner is a customer or a user, in one mode and account. Exactly one of Customer and User
 // is set. Customer is the id of a customer, or of the account that represents it.
-type Owner struct {
+type AccessOwner struct {
 	// Scope is the beginning of the keys of the mode and account, such as "live:platform:".
 	Scope          string
 	Customer, User string
@@ -19,7 +19,7 @@ type Owner struct {
 type View interface {
 	States
 	// RecordsOf returns the keys of the records of an owner.
-	RecordsOf(ctx context.Context, owner Owner) ([]string, error)
+	RecordsOf(ctx context.Context, owner AccessOwner) ([]string, error)
 	// RecordKeys yields the keys of all records.
 	RecordKeys(ctx context.Context) iter.Seq2[string, error]
 	// Completed returns the name of the bucket into which all records were brought last; "" if

@@ -317,9 +317,6 @@ func (t *tally) MessageDone(outcome string, _ time.Duration) {
 // EventLag does nothing: the lag of a replayed event is not a measure of anything.
 func (t *tally) EventLag(time.Duration) {}
 
-// UserID does nothing: the subscriber has counted it.
-func (t *tally) UserID(string) {}
-
 // settled returns the counts without failures that were tried again.
 func (t *tally) settled() map[string]int {
 	t.mu.Lock()

@@ -83,7 +83,8 @@ func Start(cfg config.Subscriber, deps ops.Deps) (run func(context.Context) erro
 func Open(cfg config.Subscriber, deps ops.Deps) (*Subscriber, error) {
 	// Half of the messages in flight gather while the other half is written.
 	store, err := openStore(cfg.Mongo, mongostore.Config{
-		MaxBatch: max(cfg.MaxInFlight/2, 1), OnOverlap: deps.Metrics.EndpointOverlap, Now: deps.Now, Log: deps.Log,
+		MaxBatch: max(cfg.MaxInFlight/2, 1), OnOverlap: deps.Metrics.EndpointOverlap,
+		OnUser: func(source events.IdentitySource) { deps.Metrics.UserID(string(source)) }, Now: deps.Now, Log: deps.Log,
 	})
 	if err != nil {
 		return nil, err

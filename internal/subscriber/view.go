@@ -10,7 +10,6 @@ import (
 
 	"github.com/billbus/billbus/config"
 	"github.com/billbus/billbus/events"
-	"github.com/billbus/billbus/events/ordering"
 	"github.com/billbus/billbus/handlers"
 	"github.com/billbus/billbus/internal/fault"
 	"github.com/billbus/billbus/internal/natsbus"
@@ -67,8 +66,8 @@ type rewriting struct {
 	view *view.View
 }
 
-func (r rewriting) Rewrite(ctx context.Context, have store.StoredRecord, winner events.Message, verdict ordering.Verdict) (bool, error) {
-	ok, err := r.verified.Rewrite(ctx, have, winner, verdict)
+func (r rewriting) Rewrite(ctx context.Context, have store.StoredRecord, d store.Decision) (bool, error) {
+	ok, err := r.verified.Rewrite(ctx, have, d)
 	if ok && err == nil {
 		err = r.view.Rewritten(ctx, have.Key)
 	}

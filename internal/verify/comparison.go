@@ -94,11 +94,11 @@ func (r *run) compare(ctx context.Context, t *trail, record store.StoredRecord, 
 		c.findings = []Finding{{Kind: Difference, Key: c.key, Field: "record", Want: t.verdict.Winner.EventID}}
 		return c, nil
 	}
-	winner, err := r.names.Named(ctx, t.winner(), latest)
+	decision, err := r.decision(ctx, t, latest)
 	if err != nil {
 		return c, err
 	}
-	want, err := r.Store.Fields(c.key, winner, t.verdict.Verdict)
+	want, err := r.Store.Fields(c.key, decision)
 	if err != nil {
 		return c, err
 	}

@@ -66,7 +66,7 @@ func (v *View) readAccess(ctx context.Context, key string) (have accessEntry, er
 
 // replaceAccess reports false if another writer was first.
 func (v *View) replaceAccess(ctx context.Context, o owner, have accessEntry, brought string) (done bool, err error) {
-	if have.bucketRevision == 0 && o.of == (store.Owner{}) {
+	if have.bucketRevision == 0 && o.of == (store.AccessOwner{}) {
 		return true, nil // nothing counts on what it was
 	}
 	records, err := v.records(ctx, o, have, brought)

@@ -200,7 +200,7 @@ func recordOf(s store.State) events.Record {
 		}
 	}
 	return events.Record{
-		Subscription: s.Subscription, UserIDSource: s.UserIDSource, UserIDConflict: s.UserIDConflict,
+		Subscription: s.Subscription, UserIDSource: s.User.Source, UserIDConflict: s.User.Conflict,
 		Version: events.RecordVersion{
 			EventID: s.EventID, EventType: s.EventType, EventCreated: s.EventCreated.UTC(), Terminal: s.Terminal,
 			N: s.Revision, Rule: s.Rule, Reread: s.Reread, Known: known,
@@ -225,17 +225,17 @@ func factsOf(known []events.KnownEvent) []ordering.Fact {
 type owner struct {
 	key string // of the access entry
 	// of is not set for one to whom a subscription has belonged.
-	of store.Owner
+	of store.AccessOwner
 }
 
 func ownersOf(key string, sub *events.Subscription) []owner {
 	p := place(key)
 	var list []owner
 	if customer := cmp.Or(sub.CustomerID, sub.CustomerAccountID); customer != "" {
-		list = append(list, owner{events.CustomerAccessKey(p.livemode, p.account, customer), store.Owner{Scope: p.scope, Customer: customer}})
+		list = append(list, owner{events.CustomerAccessKey(p.livemode, p.account, customer), store.AccessOwner{Scope: p.scope, Customer: customer}})
 	}
 	if sub.UserID != "" {
-		list = append(list, owner{events.UserAccessKey(p.livemode, p.account, sub.UserID), store.Owner{Scope: p.scope, User: sub.UserID}})
+		list = append(list, owner{events.UserAccessKey(p.livemode, p.account, sub.UserID), store.AccessOwner{Scope: p.scope, User: sub.UserID}})
 	}
 	return list
 }

@@ -131,7 +131,7 @@ func (v *View) affected(ctx context.Context, m events.Message) ([]string, error)
 		if customer == "" {
 			continue
 		}
-		keys, err := v.cfg.Store.RecordsOf(ctx, store.Owner{Scope: strings.TrimSuffix(events.Key(m.Livemode, m.StripeAccount, "x"), "x"), Customer: customer})
+		keys, err := v.cfg.Store.RecordsOf(ctx, store.AccessOwner{Scope: strings.TrimSuffix(events.Key(m.Livemode, m.StripeAccount, "x"), "x"), Customer: customer})
 		if err != nil {
 			return nil, err
 		}

@@ -127,7 +127,7 @@ func choose(names string) ([]scenario, error) {
 		known[s.name] = s
 	}
 	var chosen []scenario
-	for _, name := range strings.Split(names, ",") {
+	for name := range strings.SplitSeq(names, ",") {
 		s, ok := known[name]
 		if !ok {
 			return nil, fmt.Errorf("there is no scenario %q; there are %s", name, strings.Join(scenarioNames(), ", "))

@@ -19,6 +19,7 @@ type Content struct {
 	// Items are the ids, quantities and names of the items, followed by "…" if there may
 	// be more.
 	Items       string
+	User        ordering.User
 	Terminal    bool
 	Ordering    ordering.Certainty
 	Explanation string
@@ -33,29 +34,32 @@ func ContentOf(r store.Record) Content {
 	}
 	return Content{
 		EventID: r.Winner.ID, Status: r.Winner.Data.Subscription.Status, Description: r.Winner.Data.Subscription.Description,
-		Items:    itemsOf(r.Winner.Data.Subscription),
+		Items: itemsOf(r.Winner.Data.Subscription), User: r.User,
 		Terminal: r.Terminal, Ordering: r.Ordering, Explanation: r.Explanation, Rule: r.Rule, Known: r.Known,
 	}
 }
 
 // Oracle returns what the records must say, by the key of the subscription, if these
-// messages are audited. It uses nothing but [ordering.Fold] of all of them, and the newest
-// names.
+// messages are audited. It uses nothing but [ordering.Fold] and [ordering.ResolveUser] of
+// all of them, and the newest names.
 func Oracle(audited []events.Message) map[string]Content {
-	bySubscription := map[string][]events.Message{}
+	bySubscription, users := map[string][]events.Message{}, map[string][]ordering.UserFact{}
 	for _, m := range audited {
+		if fact, ok := ordering.UserFactOf(m); ok {
+			users[m.Source] = append(users[m.Source], fact)
+		}
 		if _, ok := ordering.FactOf(m); ok {
 			bySubscription[m.SubscriptionKey()] = append(bySubscription[m.SubscriptionKey()], m)
 		}
 	}
 	contents, names := map[string]Content{}, listings(audited)
 	for key, messages := range bySubscription {
-		contents[key] = folded(messages, names)
+		contents[key] = folded(messages, users[messages[0].Source], names)
 	}
 	return contents
 }
 
-func folded(messages []events.Message, names map[string]events.Message) Content {
+func folded(messages []events.Message, users []ordering.UserFact, names map[string]events.Message) Content {
 	slices.SortFunc(messages, func(a, b events.Message) int { return strings.Compare(a.ID, b.ID) })
 	facts := make([]ordering.Fact, len(messages))
 	for i, m := range messages {
@@ -76,7 +80,7 @@ func folded(messages []events.Message, names map[string]events.Message) Content 
 	}
 	sub.Items = withNames(sub.Items, names)
 	return Content{
-		EventID: winner.ID, Status: sub.Status, Description: sub.Description, Items: itemsOf(&sub),
+		EventID: winner.ID, Status: sub.Status, Description: sub.Description, Items: itemsOf(&sub), User: ordering.ResolveUser(&sub, users),
 		Terminal: v.Winner.Terminal, Ordering: v.Ordering, Explanation: v.Explanation, Rule: ordering.Rule, Known: known,
 	}
 }

@@ -30,14 +30,14 @@ func testRecordsOf(t *testing.T, b Backend) {
 	commit(t, db, owned("sub_1", "cus_1", "", "u1"), owned("sub_2", "cus_1", "", ""), owned("sub_3", "", "acct_1", "u1"), live)
 	test, platform := kit.Key("sub_1")[:len("test:platform:")], "live:platform:"
 	for _, tt := range []struct {
-		of   store.Owner
+		of   store.AccessOwner
 		want []string
 	}{
-		{store.Owner{Scope: test, Customer: "cus_1"}, []string{kit.Key("sub_1"), kit.Key("sub_2")}},
-		{store.Owner{Scope: test, Customer: "acct_1"}, []string{kit.Key("sub_3")}},
-		{store.Owner{Scope: test, User: "u1"}, []string{kit.Key("sub_1"), kit.Key("sub_3")}},
-		{store.Owner{Scope: platform, User: "u1"}, []string{live.SubscriptionKey()}},
-		{store.Owner{Scope: test, User: "u2"}, nil},
+		{store.AccessOwner{Scope: test, Customer: "cus_1"}, []string{kit.Key("sub_1"), kit.Key("sub_2")}},
+		{store.AccessOwner{Scope: test, Customer: "acct_1"}, []string{kit.Key("sub_3")}},
+		{store.AccessOwner{Scope: test, User: "u1"}, []string{kit.Key("sub_1"), kit.Key("sub_3")}},
+		{store.AccessOwner{Scope: platform, User: "u1"}, []string{live.SubscriptionKey()}},
+		{store.AccessOwner{Scope: test, User: "u2"}, nil},
 	} {
 		got, err := db.RecordsOf(t.Context(), tt.of)
 		if err != nil {
@@ -71,7 +71,7 @@ func testStateForTheView(t *testing.T, b Backend) {
 	equal(t, "head", head, state.Head)
 	equal(t, "event", "evt_1 customer.subscription.updated", state.EventID+" "+state.EventType)
 	equal(t, "created", true, state.EventCreated.Equal(e.Time))
-	equal(t, "source", events.IdentitySubscriptionMetadata, state.UserIDSource)
+	equal(t, "source", events.IdentitySubscriptionMetadata, state.User.Source)
 }
 
 func testAccess(t *testing.T, b Backend) {

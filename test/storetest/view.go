@@ -10,7 +10,7 @@ import (
 )
 
 // RecordsOf implements [store.View].
-func (c *Client) RecordsOf(ctx context.Context, owner store.Owner) ([]string, error) {
+func (c *Client) RecordsOf(ctx context.Context, owner store.AccessOwner) ([]string, error) {
 	if err := call(ctx, nil, Heads); err != nil {
 		return nil, err
 	}

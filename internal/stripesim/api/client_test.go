@@ -40,7 +40,7 @@ func TestStripeGoReadsListsBothWays(t *testing.T) {
 	c, _ := stripeGo(t, base)
 	subscriptions := func(p stripe.ListParams) (ids []string) {
 		p.Context = t.Context()
-		list := c.Subscriptions.List(&stripe.SubscriptionListParams{ListParams: p, Status: stripe.String("all")})
+		list := c.Subscriptions.List(&stripe.SubscriptionListParams{ListParams: p, Status: new("all")})
 		for list.Next() {
 			s := list.Subscription()
 			if s.Customer.ID == "" || s.CurrentPeriodEnd == 0 || len(s.Items.Data) == 0 {
