@@ -3,6 +3,7 @@ package subscriber
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -181,11 +182,9 @@ func (w *withoutUser) print(out term.Printer) error {
 	if w.total > len(w.records) {
 		text += fmt.Sprintf("; %d are shown, a higher --limit shows more", len(w.records))
 	}
-	if err := out.Table([]string{"record", "customer"}, records); err != nil {
+	err := errors.Join(out.Table([]string{"record", "customer"}, records), out.Text(""), out.Text(text))
+	if len(keys) == 0 {
 		return err
 	}
-	if err := out.Text("\n" + text + "\n"); err != nil || len(keys) == 0 {
-		return err
-	}
-	return out.Table([]string{"metadata key", "seen in", "records"}, keys)
+	return errors.Join(err, out.Text(""), out.Table([]string{"metadata key", "seen in", "records"}, keys))
 }
