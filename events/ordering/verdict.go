@@ -30,13 +30,13 @@ func decide(facts []Fact) Verdict {
 }
 
 // exceptHidden is the verdict if events of several versions show the last state as far as
-// the oldest version goes. One of an older version can be about something that this version
-// does not show, and be the last. And one that only shows a state can be older than its
-// stamp and than others that show more.
+// all versions go. One of an older version can be about something that this version does
+// not show, and be the last, unless the winner leads away from what it shows. And one that
+// only shows a state can be older than its stamp and than others that show more.
 func exceptHidden(v Verdict, facts []Fact) Verdict {
-	w, strictest, common := v.Winner, comparisons(facts)[0], byFields(facts, oldest(facts))
+	w, strictest, common := v.Winner, comparisons(facts)[0], comparisonOf(facts)
 	canBeLater := func(f Fact) bool {
-		if common(f.After) != common(w.After) || w.isSnapshot() && (w.Because == f.EventID || w.Moment.Sub(f.Moment) >= window) {
+		if common(f.After) != common(w.After) || leadsOn(facts, f, w) || w.isSnapshot() && (w.Because == f.EventID || w.Moment.Sub(f.Moment) >= window) {
 			return false
 		}
 		s, ok := visitOf(f, common)
@@ -49,6 +49,16 @@ func exceptHidden(v Verdict, facts []Fact) Verdict {
 		return ambiguous(w, w.EventID+" shows the last state, as do others, and API versions differ in what they show.")
 	}
 	return v
+}
+
+// leadsOn reports whether a change leads on from the state to which another one led, as far
+// as the oldest version shows them, and not the other way round as well.
+func leadsOn(facts []Fact, from, to Fact) bool {
+	name := byFields(facts, oldest(facts))
+	if from.Before == (Digest{}) || to.Before == (Digest{}) {
+		return false
+	}
+	return name(to.Before) == name(from.After) && name(to.After) != name(from.After) && name(from.Before) != name(to.After)
 }
 
 // verdict reports whether the events follow each other, next to the verdict.

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.mongodb.org/mongo-driver/v2/bson"
 
+	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/test/kit"
 	"github.com/billbus/billbus/test/kit/natstest"
 )
@@ -120,11 +121,11 @@ func (a *alone) subscriber(t *testing.T, args ...string) (string, error) {
 // messages returns all messages of the stream by the id of the event, as JSON.
 func (a *alone) messages(t *testing.T) map[string][]any {
 	t.Helper()
-	consumer, err := a.jetStream(t).OrderedConsumer(t.Context(), stream, jetstream.OrderedConsumerConfig{})
+	consumer, err := a.jetStream(t).OrderedConsumer(t.Context(), stream, jetstream.OrderedConsumerConfig{FilterSubjects: events.FactSubjects()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	left := natstest.Count(t, a.jetStream(t), stream)
+	left := consumer.CachedInfo().NumPending
 	all := map[string][]any{}
 	for ; left > 0; left-- {
 		msg, err := consumer.Next(jetstream.FetchMaxWait(20 * time.Second))
