@@ -26,6 +26,7 @@ type Store interface {
 type CommitMetrics interface {
 	MessageDone(outcome string, d time.Duration)
 	EventLag(d time.Duration)
+	UserID(source string)
 }
 
 // CommitConfig has the collaborators of a [Commit]. All fields are required.
@@ -131,6 +132,7 @@ func (h *Commit) report(msg events.Message, position store.Position, effect stor
 	}
 	if effect == store.Applied {
 		h.cfg.Metrics.EventLag(now.Sub(msg.Time))
+		h.cfg.Metrics.UserID(userIDSource(msg.Data.Subscription))
 	}
 	h.cfg.Log.Info("message", attrs...)
 }
@@ -140,4 +142,11 @@ func failure(err error) string {
 		return string(fault.Held)
 	}
 	return fault.KindOf(err).String()
+}
+
+func userIDSource(sub *events.Subscription) string {
+	if sub != nil && sub.UserID != "" {
+		return "subscription_metadata"
+	}
+	return "none"
 }

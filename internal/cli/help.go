@@ -51,11 +51,9 @@ func usage(c Command) string {
 		return " [command] [flags]"
 	case len(c.Commands) > 0:
 		return " <command> [flags]"
+	default:
+		return " [flags]"
 	}
-	if name, ok := argument(c); ok {
-		return " " + name + " [flags]"
-	}
-	return " [flags]"
 }
 
 func (p *program) writeCommands(b *strings.Builder, c Command) {
@@ -94,12 +92,9 @@ func writeRows(b *strings.Builder, heading string, all config.Settings, options 
 		b.WriteString(heading)
 		heading = ""
 		head := "--" + s.Name()
-		switch {
-		case s.Argument:
-			head = s.Name()
-		case s.Env != "":
+		if s.Env != "" {
 			head += ", " + s.Env
-		case s.Value != "":
+		} else if s.Value != "" {
 			head += " " + s.Value
 		}
 		meaning := s.Meaning

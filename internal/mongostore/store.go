@@ -15,7 +15,6 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
 	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
 
-	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/internal/store"
 )
 
@@ -23,11 +22,7 @@ import (
 const (
 	Subscriptions = "subscriptions"
 	WebhookEvents = "webhook_events"
-	Identities    = "identities"
 	Retention     = "retention"
-	Catalog       = "catalog"
-	Access        = "access"
-	StateView     = "state_view"
 )
 
 const (
@@ -52,10 +47,8 @@ type Config struct {
 	Secondary bool
 	// OnOverlap may be nil, see [store.Committer].
 	OnOverlap func()
-	// OnUser may be nil, see [store.Committer].
-	OnUser func(source events.IdentitySource)
-	Now    func() time.Time
-	Log    *slog.Logger
+	Now       func() time.Time
+	Log       *slog.Logger
 }
 
 // Store implements [store.Store].
@@ -71,7 +64,7 @@ var _ store.Store = (*Store)(nil)
 
 // database is what a store reads and writes.
 type database struct {
-	events, identities, subscriptions, turns, catalog, access, views *mongo.Collection
+	events, subscriptions, turns *mongo.Collection
 	// scanned is where scans of a whole collection read.
 	scanned struct{ events, subscriptions *mongo.Collection }
 	server  *server
@@ -90,16 +83,14 @@ func open(cfg Config, opts *options.ClientOptions) (*Store, error) {
 	}
 	db := newDatabase(client.Database(cfg.Database, strict()), cfg)
 	committer := store.NewCommitter(db, cfg.Now)
-	committer.OnOverlap, committer.OnUser = cfg.OnOverlap, cfg.OnUser
+	committer.OnOverlap = cfg.OnOverlap
 	queue := store.NewQueue(committer, cfg.MaxBatch)
 	return &Store{Queue: queue, database: db, log: cfg.Log, client: client}, nil
 }
 
 func newDatabase(collections *mongo.Database, cfg Config) database {
 	db := database{
-		events: collections.Collection(WebhookEvents), identities: collections.Collection(Identities),
-		subscriptions: collections.Collection(Subscriptions), turns: collections.Collection(Retention),
-		catalog: collections.Collection(Catalog), access: collections.Collection(Access), views: collections.Collection(StateView),
+		events: collections.Collection(WebhookEvents), subscriptions: collections.Collection(Subscriptions), turns: collections.Collection(Retention),
 		server: &server{database: collections}, now: cfg.Now,
 	}
 	from := readpref.Primary()

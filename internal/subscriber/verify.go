@@ -37,12 +37,7 @@ func Verify(ctx context.Context, cfg config.Subscriber, out, status io.Writer, l
 				return err
 			}
 		}
-		viewed, closeView, err := withView(ctx, db, cfg, log)
-		if err != nil {
-			return err
-		}
-		defer closeView()
-		return verifyRecords(ctx, viewed, cfg, out, term.NewProgress(status, "verifying events", size))
+		return verifyRecords(ctx, db, cfg, out, term.NewProgress(status, "verifying events", size))
 	})
 }
 
@@ -58,11 +53,6 @@ func verifyRecords(ctx context.Context, db verified, settings config.Subscriber,
 	if err != nil {
 		return fmt.Errorf("verifying ignored events: %w", err)
 	}
-	claims := verify.Claims{Store: db, Fix: cfg.Fix, Settle: settleTime, Report: report}
-	users, err := claims.Run(ctx)
-	if err != nil {
-		return fmt.Errorf("verifying users: %w", err)
-	}
 	v := verify.Verifier{
 		Store: db, Fix: cfg.Fix, Settle: settleTime, Now: time.Now,
 		Report: report, Progress: func(n int) { progress.Set(int64(n)) },
@@ -73,7 +63,7 @@ func verifyRecords(ctx context.Context, db verified, settings config.Subscriber,
 	}
 	summary.Differing, summary.Fixed = summary.Differing+ignored.differing, summary.Fixed+ignored.fixed
 	progress.Stop()
-	if err := printSummary(out, summary, users, cfg.JSON); err != nil || summary.Differing+users.Differing == 0 {
+	if err := printSummary(out, summary, cfg.JSON); err != nil || summary.Differing == 0 {
 		return err
 	}
 	return ErrDiffers
@@ -121,19 +111,14 @@ func admitIgnored(ctx context.Context, db verified, cfg config.Subscriber, repor
 	return n, nil
 }
 
-func printSummary(out io.Writer, s verify.Summary, users verify.ClaimSummary, asJSON bool) error {
+func printSummary(out io.Writer, s verify.Summary, asJSON bool) error {
 	if asJSON {
 		return term.JSONLines(out)(struct {
 			Kind string `json:"kind"`
 			verify.Summary
-			verify.ClaimSummary
-		}{"summary", s, users})
+		}{"summary", s})
 	}
-	text := summaryText(s)
-	if users != (verify.ClaimSummary{}) {
-		text += fmt.Sprintf("\nevents about users: %d differing, %d fixed", users.Differing, users.Fixed)
-	}
-	_, err := fmt.Fprintln(out, text)
+	_, err := fmt.Fprintln(out, summaryText(s))
 	return err
 }
 

@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -76,10 +75,9 @@ func (c comparison) count(s *Summary) {
 	}
 }
 
-// compare compares a record with what its events and the catalog say. Of a record that an older rule
-// decided, it leaves out the fields that the rule keeps for itself. If latest is
-// true, the names are read again.
-func (r *run) compare(ctx context.Context, t *trail, record store.StoredRecord, latest bool) (comparison, error) {
+// compare compares a record with what its events say. Of a record that an older rule
+// decided, it leaves out the fields that the rule keeps for itself.
+func (r *run) compare(t *trail, record store.StoredRecord) (comparison, error) {
 	c := comparison{key: record.Key, older: record.Exists && record.Rule < ordering.Rule}
 	if t.size() == 0 {
 		c.findings = []Finding{{Kind: Difference, Key: c.key, Field: "audit", Want: record.EventID}}
@@ -94,11 +92,7 @@ func (r *run) compare(ctx context.Context, t *trail, record store.StoredRecord, 
 		c.findings = []Finding{{Kind: Difference, Key: c.key, Field: "record", Want: t.verdict.Winner.EventID}}
 		return c, nil
 	}
-	decision, err := r.decision(ctx, t, latest)
-	if err != nil {
-		return c, err
-	}
-	want, err := r.Store.Fields(c.key, decision)
+	want, err := r.Store.Fields(c.key, t.winner(), t.verdict.Verdict)
 	if err != nil {
 		return c, err
 	}

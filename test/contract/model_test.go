@@ -42,11 +42,8 @@ type value struct {
 var namedWords = map[string]string{
 	"Subscription.Status": "Status",
 	"Subscription.Access": "Access",
-
-	"AccessDocument.Access": "Access",
-	"AccessProduct.Access":  "Access",
-	"Data.EventOmitted":     "Omitted",
-	"Data.Ignored":          "Ignored",
+	"Data.EventOmitted":   "Omitted",
+	"Data.Ignored":        "Ignored",
 }
 
 // constantFields have one possible value.
@@ -89,9 +86,6 @@ func (m *model) field(t reflect.Type, f reflect.StructField, names map[string]st
 		owner = owner.Field(i).Type // of an embedded struct
 	}
 	name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
-	if t == reflect.TypeFor[events.Record]() && name == "id" {
-		name = "subscription_id"
-	}
 	out := field{name: name, goName: owner.Name() + "." + f.Name, required: options == ""}
 	out.value = m.value(out.goName, f.Type)
 	out.meaning = m.meaning(out, f.Type, names)
@@ -171,7 +165,7 @@ func (m *model) text(goName string, t reflect.Type) value {
 	if only, ok := constantFields[goName]; ok {
 		v.words, v.closed = []string{only}, true
 	} else if prefix, ok := namedWords[goName]; ok {
-		v.words, v.closed = m.source.words(prefix), prefix == "Access"
+		v.words, v.closed = m.source.words(prefix), goName == "Subscription.Access"
 	} else if t != reflect.TypeFor[string]() {
 		v.words = m.source.words(t.Name())
 	}

@@ -40,7 +40,6 @@ var places = map[string][]string{
 	"product":           {"`data.product`"},
 	"price":             {"`data.price`", "`items`"},
 	"entitlements":      {"`data.entitlements`"},
-	"access_document":   {"`data.access`"},
 }
 
 func TestThePageHasEveryField(t *testing.T) {
