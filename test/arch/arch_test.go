@@ -53,6 +53,7 @@ const anything = module
 // only by the other tests here.
 var table = map[string][]string{
 	"events":          {},
+	"events/access":   {"events"},
 	"events/ordering": {"events"},
 	"config":          {"internal/normalize", "internal/secret", nkeys},
 	"handlers":        {"events", "events/ordering", "internal/fault", "internal/store", watermillMsg, semaphore},

@@ -1,0 +1,59 @@
+package events
+
+import "time"
+
+// AccessDocument says what a customer, or a user of the application, may use: the best
+// that all of their subscriptions give together. It depends on the records of these
+// subscriptions only. A subscription that ended after a newer one had begun changes
+// nothing.
+type AccessDocument struct {
+	// Access is the best access that a subscription gives: granted, grace or none.
+	Access string `json:"access"`
+	// SubscriptionID is the subscription that gives Access. If there are several, it is
+	// the one that does so for the longest.
+	SubscriptionID string `json:"subscription_id,omitempty"`
+	// Since is when that subscription began.
+	Since time.Time `json:"since,omitzero"`
+	// Until is when that subscription will end; absent if no end is known, and for
+	// access none.
+	Until time.Time `json:"until,omitzero"`
+	// Subscriptions are the ids of all subscriptions, ended ones included, sorted.
+	Subscriptions []string `json:"subscriptions,omitempty"`
+	// Products are what the subscriptions that give access include.
+	Products []AccessProduct `json:"products,omitempty"`
+	// Features are the lookup keys of the customers' active entitlements, sorted.
+	// See https://docs.stripe.com/billing/entitlements
+	Features []string `json:"features,omitempty"`
+	// UserID is the user. In the document of a customer, it is set if all of the
+	// customer's subscriptions belong to one user.
+	UserID string `json:"user_id,omitempty"`
+	// CustomerIDs are the customers of the subscriptions, sorted.
+	CustomerIDs []string `json:"customer_ids,omitempty"`
+	// Explanation says in a sentence why, for a person.
+	Explanation string `json:"explanation"`
+	// Ambiguous is true if events that cannot be ordered leave open what the access, or
+	// the products, are. If they leave open something else, it is false.
+	Ambiguous bool `json:"ambiguous,omitempty"`
+	// Revision starts at 1 and grows with every change of the document.
+	Revision int64 `json:"revision"`
+}
+
+// AccessProduct is one item of a subscription that gives access.
+type AccessProduct struct {
+	ProductID string `json:"product_id,omitempty"`
+	PriceID   string `json:"price_id,omitempty"`
+	Quantity  *int64 `json:"quantity,omitempty"`
+	// SubscriptionID is the subscription that includes it, and Access what that gives.
+	SubscriptionID string `json:"subscription_id"`
+	Access         string `json:"access"`
+}
+
+// SameAnswer reports whether two documents give the same answer: what may be used, by
+// whom, since when and until when. Explanations, revisions, and the lists of all
+// subscriptions and customers can differ.
+func (d AccessDocument) SameAnswer(as AccessDocument) bool {
+	for _, doc := range []*AccessDocument{&d, &as} {
+		doc.Explanation, doc.Revision, doc.Subscriptions, doc.CustomerIDs = "", 0, nil, nil
+	}
+	return equal(&d, &as)
+}

@@ -1,0 +1,161 @@
+// Package access says what a customer or a user may use, from the records of their
+// subscriptions.
+package access
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/billbus/billbus/events"
+)
+
+// Record is what the record of a subscription says.
+type Record struct {
+	events.Subscription
+	// Ambiguous is true if it is not certain what the subscription gives. One that ended
+	// gives nothing, whatever its last event was.
+	Ambiguous bool
+}
+
+// Of returns the access that the records of one customer, or of one user, give
+// together, without its revision. Its result depends on the set of records only, not on
+// their sequence. features are the lookup keys of their entitlements. An access that this
+// release does not know counts as none.
+func Of(records []Record, features []string) events.AccessDocument {
+	records = slices.Clone(records)
+	slices.SortFunc(records, prefer)
+	doc := events.AccessDocument{
+		Access: events.AccessNone, Explanation: explain(records), Ambiguous: ambiguous(records),
+		Products: products(records), Features: sorted(features),
+	}
+	var users, customers, subscriptions []string
+	for _, r := range records {
+		subscriptions, customers, users = append(subscriptions, r.ID), append(customers, r.CustomerID), append(users, r.UserID)
+	}
+	doc.Subscriptions, doc.CustomerIDs = sorted(subscriptions), sorted(customers)
+	if slices.IndexFunc(users, func(u string) bool { return u != users[0] }) < 0 && len(users) > 0 {
+		doc.UserID = users[0]
+	}
+	if len(records) > 0 && gives(records[0]) {
+		best := records[0]
+		doc.Access, doc.SubscriptionID = best.Access, best.ID
+		doc.Since, doc.Until = best.StartDate, best.EndsAt
+		if doc.Since.IsZero() {
+			doc.Since = best.Created
+		}
+	}
+	return doc
+}
+
+// prefer sorts the subscription that gives the best access first, and of those that
+// give the same the one that lasts longest.
+func prefer(a, b Record) int {
+	return cmp.Or(
+		-cmp.Compare(rank(a.Access), rank(b.Access)),
+		compareEnds(a, b),
+		a.StartDate.Compare(b.StartDate),
+		strings.Compare(a.ID, b.ID),
+	)
+}
+
+// compareEnds sorts those without an end first, and then those that end last.
+func compareEnds(a, b Record) int {
+	switch {
+	case a.EndsAt.IsZero() == b.EndsAt.IsZero():
+		return b.EndsAt.Compare(a.EndsAt)
+	case a.EndsAt.IsZero():
+		return -1
+	}
+	return 1
+}
+
+func rank(access string) int {
+	return slices.Index([]string{events.AccessNone, events.AccessGrace, events.AccessGranted}, access)
+}
+
+func gives(r Record) bool { return rank(r.Access) > 0 }
+
+// products lists the items of all subscriptions that give access, by subscription.
+func products(records []Record) []events.AccessProduct {
+	var list []events.AccessProduct
+	for _, r := range records {
+		if !gives(r) {
+			continue
+		}
+		for _, item := range r.Items {
+			list = append(list, events.AccessProduct{
+				ProductID: item.ProductID, PriceID: item.PriceID, Quantity: item.Quantity, SubscriptionID: r.ID, Access: r.Access,
+			})
+		}
+	}
+	slices.SortStableFunc(list, func(a, b events.AccessProduct) int {
+		return cmp.Or(strings.Compare(a.SubscriptionID, b.SubscriptionID), strings.Compare(a.ProductID, b.ProductID), strings.Compare(a.PriceID, b.PriceID))
+	})
+	return list
+}
+
+// ambiguous reports whether a record that is not certain makes a difference: whether
+// access or products would be others if it gave full access, or none.
+func ambiguous(records []Record) bool {
+	for i, r := range records {
+		if !r.Ambiguous {
+			continue
+		}
+		with, without := slices.Clone(records), slices.Delete(slices.Clone(records), i, i+1)
+		with[i].Access = events.AccessGranted
+		if best(with) != best(without) || !slices.Equal(productIDs(with), productIDs(without)) {
+			return true
+		}
+	}
+	return false
+}
+
+func best(records []Record) int {
+	highest := 0
+	for _, r := range records {
+		highest = max(highest, rank(r.Access))
+	}
+	return highest
+}
+
+func productIDs(records []Record) []string {
+	var ids []string
+	for _, p := range products(records) {
+		ids = append(ids, p.ProductID)
+	}
+	return sorted(ids)
+}
+
+func explain(records []Record) string {
+	switch {
+	case len(records) == 0:
+		return "There is no subscription."
+	case !gives(records[0]) && len(records) == 1:
+		return fmt.Sprintf("Subscription %s is %s.", records[0].ID, records[0].Status)
+	case !gives(records[0]):
+		return fmt.Sprintf("None of the %d subscriptions gives access.", len(records))
+	}
+	text := fmt.Sprintf("Subscription %s is %s", records[0].ID, records[0].Status)
+	if len(records) > 1 {
+		text += fmt.Sprintf("; subscriptions that give access: %d of %d", count(records), len(records))
+	}
+	return text + "."
+}
+
+func count(records []Record) (n int) {
+	for _, r := range records {
+		if gives(r) {
+			n++
+		}
+	}
+	return n
+}
+
+// sorted returns the different values that are not empty.
+func sorted(values []string) []string {
+	values = slices.DeleteFunc(slices.Clone(values), func(v string) bool { return v == "" })
+	slices.Sort(values)
+	return slices.Compact(values)
+}
