@@ -11,7 +11,7 @@ const bridgeAdmin, subscriberAdmin = "127.0.0.1:9090", "127.0.0.1:9091"
 // BridgeServe returns the settings of "bridge serve", bound to c.
 func BridgeServe(c *Bridge) Settings {
 	return slices.Concat(
-		webhook(&c.Webhook), stripeAPI(&c.StripeAPI, &c.Webhook.Livemode),
+		webhook(&c.Webhook), stripeAPI(&c.StripeAPI, &c.Webhook.Livemode), Settings{backfillInterval(c)},
 		nats(&c.NATS), stream(&c.Stream, &c.Warnings), Settings{provision(&c.Provision), adminAddr(&c.AdminAddr, bridgeAdmin)},
 		logging(&c.Log), Settings{shutdown(&c.ShutdownTimeout)},
 	)
@@ -135,7 +135,7 @@ func SubscriberVerify(c *Subscriber) Settings {
 		{Flag: "fix", NoValue: "true", Meaning: "write what the audit trail says; nothing is removed", convert: onOff(&c.Verify.Fix)},
 		{Flag: "secondary", NoValue: "true", Meaning: "read the audit trail and the records from a secondary; what seems to differ is checked on the primary", convert: onOff(&c.Mongo.Secondary)},
 		{Flag: "json", NoValue: "true", Meaning: "print each finding, and the summary last, as a line of JSON", convert: onOff(&c.Verify.JSON)},
-	}, mongo(&c.Mongo), logging(&c.Log), reading(&c.Reading))
+	}, nats(&c.NATS), Settings{streamName(&c.Stream), stateView(&c.Stream)}, mongo(&c.Mongo), logging(&c.Log), reading(&c.Reading))
 }
 
 // SubscriberReplay returns the settings of "subscriber replay", bound to c.
@@ -164,7 +164,7 @@ func SubscriberReplay(c *Subscriber) Settings {
 			{Flag: "restart", NoValue: "true", Meaning: "forget a replay that was interrupted, and start again", convert: onOff(&p.Restart)},
 			{Flag: "json", NoValue: "true", Meaning: "print the summary as a line of JSON", convert: onOff(&p.JSON)},
 		},
-		nats(&c.NATS), Settings{streamName(&c.Stream), provision(&c.Provision)}, consumer(&c.ConsumerName, &c.MaxInFlight, &c.MaxBytes),
+		nats(&c.NATS), Settings{streamName(&c.Stream), stateView(&c.Stream), provision(&c.Provision)}, consumer(&c.ConsumerName, &c.MaxInFlight, &c.MaxBytes),
 		mongo(&c.Mongo), logging(&c.Log), reading(&c.Reading),
 	)
 }
@@ -182,10 +182,20 @@ func SubscriberAudit(c *Subscriber) Settings {
 		{Flag: "since", Value: "TIME", Meaning: "events created since then: 2026-01-31, 2026-01-31T12:00:00Z, or how long ago, like 2h or 7d", convert: moment(&a.Since)},
 		{Flag: "until", Value: "TIME", Meaning: "events created until then", convert: moment(&a.Until)},
 		{Flag: "limit", Value: "N", Default: "100", Meaning: "events at most, the newest", convert: number(&a.Limit, 1, 100_000)},
+		{
+			Flag: "without-user", NoValue: "true", convert: onOff(&a.WithoutUser), check: a.withoutUserAlone,
+			Meaning: "list the records without a user instead, and the metadata keys in their events; only with --limit and --json",
+		},
 		{Flag: "payload", Value: "ID", Meaning: "print what Stripe sent in one event, except what was redacted; not with other options", convert: text(&a.Payload), check: a.payloadAlone},
 		{Flag: "wide", NoValue: "true", Meaning: "print whole ids and all columns, wider than the terminal", convert: onOff(&a.Wide)},
 		{Flag: "json", NoValue: "true", Meaning: "print each event and gap as a line of JSON", convert: onOff(&a.JSON)},
 	}, mongo(&c.Mongo), logging(&c.Log))
+}
+
+func (a *Audit) withoutUserAlone(r *reader) {
+	if a.WithoutUser && *a != (Audit{WithoutUser: true, Limit: a.Limit, JSON: a.JSON}) {
+		r.fault("--without-user", "cannot be combined with options other than --limit and --json")
+	}
 }
 
 func (a *Audit) payloadAlone(r *reader) {
@@ -221,9 +231,9 @@ func StandaloneRun(c *Standalone) Settings {
 		with("STRIPE_WEBHOOK_SECRETS", func(s *Setting) { s.Required, s.Shown = "", "made at the first start" }).
 		with("WEBHOOK_LIVEMODE", func(s *Setting) { s.Required, s.Default = "", "any" })
 	return slices.Concat(
-		simulate, web, stripeAPI(&c.StripeAPI, &c.Webhook.Livemode),
+		simulate, web, stripeAPI(&c.StripeAPI, &c.Webhook.Livemode), Settings{backfillInterval(&c.Bridge)},
 		Settings{{Env: "STANDALONE_NATS_ADDR", Default: "127.0.0.1:4222", Meaning: "where the embedded NATS server listens, host:port", convert: addr(&c.NATSAddr)}},
-		Settings{streamName(&c.Stream)}, streamLimits(&c.Stream, &c.Warnings), consumer(&c.ConsumerName, &c.MaxInFlight, &c.MaxBytes),
+		Settings{streamName(&c.Stream), stateView(&c.Stream)}, streamLimits(&c.Stream, &c.Warnings), consumer(&c.ConsumerName, &c.MaxInFlight, &c.MaxBytes),
 		Settings{
 			{Env: "STANDALONE_MONGODB_ADDR", Default: "127.0.0.1:27017", Meaning: "where the embedded document database listens, host:port", convert: addr(&c.MongoAddr)},
 			database(&c.Database),

@@ -36,6 +36,7 @@ type Stream struct {
 	MaxAge          time.Duration // 0 keeps everything
 	MaxBytes        int64         // -1 is no limit
 	DuplicateWindow time.Duration // never longer than a MaxAge that is set
+	StateView       bool          // whether the state view is kept, and changes of access are published
 }
 
 // Log says what is logged, and in which format.
@@ -81,19 +82,23 @@ type Mongo struct {
 
 // Bridge configures the bridge. Each of its commands fills in what it needs.
 type Bridge struct {
-	DryRun          bool
-	Link            Link
-	Doctor          Doctor
-	Health          Health
-	Webhook         Webhook
-	StripeAPI       StripeAPI
-	NATS            NATS
-	Stream          Stream
-	Provision       string // "create" or "check": whether missing streams, consumers and indexes are created
-	AdminAddr       string
-	Log             Log
-	ShutdownTimeout time.Duration
-	Warnings        []string // about settings that are valid but surprising; to be logged once
+	DryRun    bool
+	Link      Link
+	Backfill  Backfill
+	Import    Import
+	Doctor    Doctor
+	Health    Health
+	Webhook   Webhook
+	StripeAPI StripeAPI
+	// BackfillInterval is how often events are looked for that did not arrive; 0 is never.
+	BackfillInterval time.Duration
+	NATS             NATS
+	Stream           Stream
+	Provision        string // "create" or "check": whether missing streams, consumers and indexes are created
+	AdminAddr        string
+	Log              Log
+	ShutdownTimeout  time.Duration
+	Warnings         []string // about settings that are valid but surprising; to be logged once
 }
 
 // Health says how the command health prints the checks of the program that listens on AdminAddr.
@@ -106,6 +111,25 @@ type Link struct {
 	Account                         string // "platform", acct_…, or "" for that of the signing secrets
 	AsOf                            Moment // zero for when the file was changed, or else now
 	JSON                            bool
+}
+
+// Backfill says which events "bridge backfill" looks for.
+type Backfill struct {
+	Since           Moment
+	Types           []string // nil for all
+	UndeliveredOnly bool
+	Account         string // "all", "platform" or acct_…
+	JSON            bool
+}
+
+// Import says what "bridge import" reads.
+type Import struct {
+	CreatedSince Moment // of subscriptions; zero is no limit
+	Status       string // of subscriptions; "all" is every status
+	Account      string // "all", "platform" or acct_…
+	Rate         int    // calls a second
+	FromFile     string // read this instead of Stripe's API; "-" is standard input
+	JSON         bool
 }
 
 // Doctor says where "bridge doctor" finds the captured request: either Curl is set, or Body and one
@@ -123,6 +147,7 @@ type Subscriber struct {
 	Verify          Verify
 	Replay          Replay
 	Audit           Audit
+	DeadLetters     DeadLetters
 	Health          Health
 	Reading         Webhook // how events are read again; Livemode is "" if they are not
 	NATS            NATS
@@ -161,9 +186,23 @@ type Audit struct {
 	Since, Until                              Moment
 	Limit                                     int
 	Ignored                                   bool
+	WithoutUser                               bool   // list records without a user, and no events
 	Payload                                   string // the event whose payload is printed, and nothing else
 	Wide                                      bool   // print whole ids and all columns
 	JSON                                      bool
+}
+
+// DeadLetters says on which dead letters "subscriber dlq" works, and how.
+type DeadLetters struct {
+	Sequences     []uint64 // of the letters; nil if the next fields select them
+	All           bool     // redrive all that the next fields select
+	Code, Subject string
+	Since, Until  Moment
+	Limit         int    // the newest; 0 for all
+	Payload       bool   // print the payload
+	Yes           bool   // do not ask
+	By            string // who does it; "" for the user of the process
+	JSON          bool
 }
 
 // Standalone configures the program that runs everything in one process. Webhook.Secrets is empty

@@ -105,7 +105,7 @@ func TestBridgeDefaults(t *testing.T) {
 		},
 		StripeAPI: config.StripeAPI{Base: "https://api.stripe.com"},
 		NATS:      config.NATS{URL: "nats://127.0.0.1:4222"},
-		Stream:    config.Stream{Name: "BILLBUS", Replicas: 1, MaxBytes: -1, DuplicateWindow: 72 * time.Hour}, Provision: "create",
+		Stream:    config.Stream{Name: "BILLBUS", Replicas: 1, MaxBytes: -1, DuplicateWindow: 72 * time.Hour, StateView: true}, Provision: "create",
 		AdminAddr:       "127.0.0.1:9090",
 		Log:             config.Log{Level: slog.LevelInfo},
 		ShutdownTimeout: 20 * time.Second,
@@ -123,7 +123,7 @@ func TestSubscriberDefaults(t *testing.T) {
 	}
 	want := config.Subscriber{
 		NATS:   config.NATS{URL: "nats://127.0.0.1:4222"},
-		Stream: config.Stream{Name: "BILLBUS", Replicas: 1, MaxBytes: -1, DuplicateWindow: 72 * time.Hour}, Provision: "create",
+		Stream: config.Stream{Name: "BILLBUS", Replicas: 1, MaxBytes: -1, DuplicateWindow: 72 * time.Hour, StateView: true}, Provision: "create",
 		Mongo:        config.Mongo{URI: secret.New("mongodb://127.0.0.1:27017"), Database: "billbus"},
 		ConsumerName: "billbus-subscriber", MaxInFlight: 256, MaxBytes: 32 << 20, AdminAddr: "127.0.0.1:9091",
 		Log: config.Log{Level: slog.LevelInfo}, ShutdownTimeout: 20 * time.Second,
@@ -149,7 +149,7 @@ func TestStandaloneDefaults(t *testing.T) {
 				UserIDKeys: []string{"user_id", "userId", "userid", "uid"}, ClientReference: "api", PublishTimeout: 3 * time.Second,
 			},
 			StripeAPI: config.StripeAPI{Base: "https://api.stripe.com"},
-			Stream:    config.Stream{Name: "BILLBUS", Replicas: 1, MaxBytes: -1, DuplicateWindow: 72 * time.Hour}, Provision: "create",
+			Stream:    config.Stream{Name: "BILLBUS", Replicas: 1, MaxBytes: -1, DuplicateWindow: 72 * time.Hour, StateView: true}, Provision: "create",
 			AdminAddr: "127.0.0.1:9090", Log: config.Log{Level: slog.LevelInfo}, ShutdownTimeout: 20 * time.Second,
 		},
 		Database: "billbus", ConsumerName: "billbus-subscriber", MaxInFlight: 256, MaxBytes: 32 << 20, DataDir: "./data",
@@ -168,7 +168,7 @@ func TestProvisionNeedsNeitherSecretsNorLivemode(t *testing.T) {
 	}
 	want := config.Bridge{
 		DryRun: true, NATS: config.NATS{URL: "nats://127.0.0.1:4222"},
-		Stream: config.Stream{Name: "BILLBUS", Replicas: 3, MaxBytes: -1, DuplicateWindow: 72 * time.Hour},
+		Stream: config.Stream{Name: "BILLBUS", Replicas: 3, MaxBytes: -1, DuplicateWindow: 72 * time.Hour, StateView: true},
 		Log:    config.Log{Level: slog.LevelInfo},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -22,6 +22,9 @@ type Setting struct {
 	Required string   // what is missing if it is not set; "" if it may be absent
 	Words    []string // all values that are accepted, if there are few; of a list, all entries
 	Meaning  string
+	// Argument is true if the setting is not a flag: its value are the words of the command
+	// line that belong to no flag. Flag is then what they are called.
+	Argument bool
 
 	convert func(value)   // stores the value in a field, and reports what is wrong with it
 	check   func(*reader) // compares fields, once all are converted
@@ -37,7 +40,10 @@ func (s Setting) Name() string {
 
 // Label is what faults call the setting: its variable, or the flag of an option.
 func (s Setting) Label() string {
-	if s.Env == "" {
+	switch {
+	case s.Argument:
+		return s.Flag
+	case s.Env == "":
 		return "--" + s.Flag
 	}
 	return s.Env

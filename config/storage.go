@@ -18,7 +18,7 @@ const shortest = 100 * time.Millisecond
 
 func stream(s *Stream, warnings *[]string) Settings {
 	replicas := Setting{Env: "STREAM_REPLICAS", Default: "1", Meaning: "copies of the stream, 1 to 5", convert: number(&s.Replicas, 1, 5)}
-	return append(Settings{streamName(s), replicas}, streamLimits(s, warnings)...)
+	return append(Settings{streamName(s), replicas, stateView(s)}, streamLimits(s, warnings)...)
 }
 
 func streamName(s *Stream) Setting {
@@ -67,6 +67,18 @@ func (s *Stream) checkWindow(r *reader) {
 		r.fault("STREAM_DUPLICATE_WINDOW", "must not be longer than STREAM_MAX_AGE")
 	}
 	s.DuplicateWindow = s.MaxAge
+}
+
+func stateView(s *Stream) Setting {
+	return Setting{
+		Env: "STATE_VIEW", Default: "on", Words: []string{"on", "off"},
+		Meaning: "keep records and access in the bucket BILLBUS_STATE, and publish changes of access (on), or neither (off)",
+		convert: func(v value) {
+			var text string
+			word(&text)(v)
+			s.StateView = text == "on"
+		},
+	}
 }
 
 func provision(field *string) Setting {

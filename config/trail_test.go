@@ -17,16 +17,17 @@ func reading() config.Webhook {
 	return config.Webhook{Accounts: []string{"platform"}, UserIDKeys: []string{"user_id", "userId", "userid", "uid"}, ClientReference: "api"}
 }
 
-func TestVerifyTakesTheDatabaseOnly(t *testing.T) {
+func TestVerifyTakesTheDatabaseAndTheStateView(t *testing.T) {
 	t.Parallel()
-	got, err := loadSubscriber([]string{"verify", "--fix", "--json"}, env{"NATS_URL": "x:y:z", "MAX_IN_FLIGHT": "x"}.get)
+	got, err := loadSubscriber([]string{"verify", "--fix", "--json"}, env{"PROVISION": "x", "MAX_IN_FLIGHT": "x"}.get)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := config.Subscriber{
 		Verify: config.Verify{Fix: true, JSON: true}, Reading: reading(),
 		Mongo: config.Mongo{URI: secret.New("mongodb://127.0.0.1:27017"), Database: "billbus"},
-		Log:   config.Log{Level: slog.LevelInfo},
+		NATS:  config.NATS{URL: "nats://127.0.0.1:4222"}, Stream: config.Stream{Name: "BILLBUS", StateView: true},
+		Log: config.Log{Level: slog.LevelInfo},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("subscriber (-want +got):\n%s", diff)
@@ -49,7 +50,7 @@ func TestSubscriberUsageFaults(t *testing.T) {
 		}},
 		{"reading again by unknown settings", []string{"replay", "--renormalize"}, []string{"--renormalize: needs WEBHOOK_LIVEMODE, as it is set for the bridge"}},
 		{"payload with a search", []string{"audit", "--payload=evt_1", "--limit=5"}, []string{"--payload: cannot be combined with other options"}},
-		{"settings of another command", []string{"verify", "--nats-url=a", "--mongodb-uri=hunter2"}, []string{`NATS_URL: not taken by "subscriber verify"`, "MONGODB_URI: must begin with mongodb:// or mongodb+srv://"}},
+		{"settings of another command", []string{"verify", "--max-in-flight=a", "--mongodb-uri=hunter2"}, []string{`MAX_IN_FLIGHT: not taken by "subscriber verify"`, "MONGODB_URI: must begin with mongodb:// or mongodb+srv://"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -65,7 +66,7 @@ func TestReplayDefaultsAndOptions(t *testing.T) {
 	t.Parallel()
 	want := config.Subscriber{
 		Reading: reading(),
-		NATS:    config.NATS{URL: "nats://127.0.0.1:4222"}, Stream: config.Stream{Name: "BILLBUS"}, Provision: "create",
+		NATS:    config.NATS{URL: "nats://127.0.0.1:4222"}, Stream: config.Stream{Name: "BILLBUS", StateView: true}, Provision: "create",
 		Mongo:        config.Mongo{URI: secret.New("mongodb://127.0.0.1:27017"), Database: "billbus"},
 		ConsumerName: "billbus-subscriber", MaxInFlight: 256, MaxBytes: 32 << 20, Log: config.Log{Level: slog.LevelInfo},
 	}

@@ -28,10 +28,7 @@ func webhook(w *Webhook) Settings {
 			{Env: "PUBLISH_TIMEOUT", Default: "3s", Meaning: "how long a webhook waits for the stream before it is answered 503", convert: duration(&w.PublishTimeout, positive)},
 			userIDKeys(w),
 			clientReference(w),
-			{
-				Env: "REDACT_KEYS", Default: "hosted_invoice_url,invoice_pdf,receipt_url", convert: list(&w.RedactKeys), check: w.redactable,
-				Meaning: "keys whose values are redacted, in addition to those that always are",
-			},
+			redactKeys(w),
 		},
 	)
 }
@@ -71,6 +68,13 @@ func clientReference(w *Webhook) Setting {
 	return Setting{
 		Env: "USER_ID_CLIENT_REFERENCE", Default: "api", Words: []string{"api", "all", "off"}, convert: word(&w.ClientReference),
 		Meaning: "use client_reference_id as the user id: of Checkout sessions that the application created (api), of Payment Links too (all), or never (off)",
+	}
+}
+
+func redactKeys(w *Webhook) Setting {
+	return Setting{
+		Env: "REDACT_KEYS", Default: "hosted_invoice_url,invoice_pdf,receipt_url", convert: list(&w.RedactKeys), check: w.redactable,
+		Meaning: "keys whose values are redacted, in addition to those that always are",
 	}
 }
 

@@ -36,6 +36,8 @@ type AccessDocument struct {
 	Ambiguous bool `json:"ambiguous,omitempty"`
 	// Revision starts at 1 and grows with every change of the document.
 	Revision int64 `json:"revision"`
+	// UpdatedAt is when the document changed, by the subscriber's clock, in milliseconds.
+	UpdatedAt time.Time `json:"updated_at,omitzero"`
 }
 
 // AccessProduct is one item of a subscription that gives access.
@@ -49,11 +51,33 @@ type AccessProduct struct {
 }
 
 // SameAnswer reports whether two documents give the same answer: what may be used, by
-// whom, since when and until when. Explanations, revisions, and the lists of all
-// subscriptions and customers can differ.
+// whom, since when and until when. Explanations, revisions, times of change, and the lists
+// of all subscriptions and customers can differ.
 func (d AccessDocument) SameAnswer(as AccessDocument) bool {
 	for _, doc := range []*AccessDocument{&d, &as} {
-		doc.Explanation, doc.Revision, doc.Subscriptions, doc.CustomerIDs = "", 0, nil, nil
+		doc.Explanation, doc.Subscriptions, doc.CustomerIDs = "", nil, nil
 	}
+	return d.SameDocument(as)
+}
+
+// SameDocument reports whether two documents are equal, except for their revisions and
+// when they changed.
+func (d AccessDocument) SameDocument(as AccessDocument) bool {
+	d.Revision, d.UpdatedAt, as.Revision, as.UpdatedAt = 0, time.Time{}, 0, time.Time{}
 	return equal(&d, &as)
+}
+
+// AccessSubject returns the subject of the message about a change of access; "" if there
+// is nothing to say. The zero document means that there was none.
+func AccessSubject(before, after AccessDocument) string {
+	had, has := before.Access != "" && before.Access != AccessNone, after.Access != AccessNone
+	switch {
+	case !had && !has, before.SameAnswer(after):
+		return ""
+	case !had:
+		return SubjectAccessGranted
+	case !has:
+		return SubjectAccessRevoked
+	}
+	return SubjectAccessChanged
 }

@@ -75,6 +75,7 @@ func (m Message) Validate() error {
 	need(m.Data.Origin != "", "data.origin is missing")
 	need(!strings.HasPrefix(m.Type, subscriptionPrefix) || m.Data.Subscription != nil,
 		"data.subscription is missing")
+	need(!strings.HasPrefix(m.Type, accessPrefix) || m.Data.Access != nil, "data.access is missing")
 	need(m.Data.Subscription == nil || m.Data.Subscription.ID != "", "data.subscription.id is missing")
 	if faults == nil {
 		return nil

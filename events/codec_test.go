@@ -86,6 +86,7 @@ func fullMessage() events.Message {
 			Discount: &events.CustomerDiscount{Discount: sub.Discounts[0], CustomerID: "cus_1", CustomerAccountID: "acct_c", SubscriptionID: "sub_1"},
 			Product:  fullProduct(day), Price: fullPrice(day),
 			Entitlements: &events.Entitlements{CustomerID: "cus_1", Features: []events.Feature{{FeatureID: "feat_1", LookupKey: "sso"}}, Truncated: true},
+			Access:       fullAccess(day), PreviousAccess: fullAccess(day),
 			Event:        json.RawMessage(`{"id":"evt_1","big":12345678901234567890.10,"text":"<&>\u00e9\ud83d\ude00"}`),
 			EventOmitted: events.OmittedSize, EventSHA256: strings.Repeat("ab", 32),
 			Redactions: []string{"data.object.client_secret"}, Warnings: []string{"items.data[0].quantity: not an integer"},
@@ -105,7 +106,7 @@ func fullDiscounts(day func(int) time.Time) []events.Discount {
 
 func fullItems(day func(int) time.Time) []events.Item {
 	return []events.Item{{
-		ID: "si_1", PriceID: "price_1", ProductID: "prod_1", LookupKey: "gold", Nickname: "Gold", Quantity: new(int64(0)),
+		ID: "si_1", PriceID: "price_1", ProductID: "prod_1", ProductName: "Gold plan", LookupKey: "gold", Nickname: "Gold", Quantity: new(int64(0)),
 		UnitAmount: new(int64(9007199254740993)), UnitAmountDecimal: "0.000000000001", BillingScheme: "tiered", TiersMode: "graduated",
 		TransformQuantity: &events.TransformQuantity{DivideBy: new(int64(10)), Round: "up"},
 		Currency:          "eur", Interval: "month", IntervalCount: new(int64(3)), UsageType: "licensed", MeterID: "mtr_1", TaxBehavior: "exclusive",
@@ -146,6 +147,14 @@ func fullProduct(day func(int) time.Time) *events.Product {
 	return &events.Product{
 		ID: "prod_1", AccountID: "acct_1", Livemode: true, Name: "Gold", Description: "All of it", Active: new(true),
 		DefaultPriceID: "price_1", Deleted: true, Created: day(0), Metadata: map[string]string{"k": "v"},
+	}
+}
+
+func fullAccess(day func(int) time.Time) *events.AccessDocument {
+	return &events.AccessDocument{
+		Access: "granted", SubscriptionID: "sub_1", Since: day(0), Until: day(30), Subscriptions: []string{"sub_1"},
+		Products: []events.AccessProduct{{ProductID: "prod_1", PriceID: "price_1", Quantity: new(int64(3)), SubscriptionID: "sub_1", Access: "granted"}},
+		Features: []string{"export"}, UserID: "user 7", CustomerIDs: []string{"cus_1"}, Explanation: "because", Ambiguous: true, Revision: 2, UpdatedAt: day(1),
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 
 func TestFilesAreInside(t *testing.T) {
 	t.Parallel()
-	for name, got := range map[string][]byte{"message.schema.json": events.Schema(), "asyncapi.yaml": events.AsyncAPI()} {
+	for name, got := range map[string][]byte{"message.schema.json": events.Schema(), "record.schema.json": events.RecordSchema(), "asyncapi.yaml": events.AsyncAPI()} {
 		want, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)

@@ -25,10 +25,36 @@ func Mode(livemode bool) string {
 // not make is replaced by its hash, as in [SafeID]; but hyphens are kept, since they
 // are harmless in keys and common in ids of tests.
 func Key(livemode bool, account, id string) string {
+	return Mode(livemode) + ":" + accountToken(account) + ":" + keyID(id)
+}
+
+func keyID(id string) string {
 	if plain := strings.ReplaceAll(id, "-", "_"); SafeID(plain) != plain {
-		id = SafeID(id)
+		return SafeID(id)
 	}
-	return Mode(livemode) + ":" + accountToken(account) + ":" + id
+	return id
+}
+
+// StateBucket is the name of the key-value bucket with the state view.
+const StateBucket = "BILLBUS_STATE"
+
+// StateKey returns the key of a subscription's record in the state view.
+func StateKey(livemode bool, account, subscription string) string {
+	return strings.ReplaceAll(Key(livemode, account, subscription), ":", ".")
+}
+
+// CustomerAccessKey returns the key of a customer's access document in the state view.
+func CustomerAccessKey(livemode bool, account, customer string) string {
+	return accessKey(livemode, account, "customer", customer)
+}
+
+// UserAccessKey returns the key of the access document of one of the application's users.
+func UserAccessKey(livemode bool, account, user string) string {
+	return accessKey(livemode, account, "user", user)
+}
+
+func accessKey(livemode bool, account, kind, id string) string {
+	return accessPrefix + Mode(livemode) + "." + accountToken(account) + "." + kind + "." + keyID(id)
 }
 
 // Source returns the CloudEvents source of an account's events.

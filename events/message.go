@@ -26,6 +26,12 @@ const (
 	OriginWebhook Origin = "webhook" // Stripe posted it
 	OriginThin    Origin = "thin"    // read from Stripe's API because a message left something out
 	OriginLink    Origin = "link"    // a customer and a user, published by the application
+	OriginRecord  Origin = "record"  // follows from the records of subscriptions
+	// OriginBackfill is an event that was read from Stripe's API because the stream did
+	// not have it.
+	OriginBackfill Origin = "backfill"
+	// OriginImport is an object as it was when all were read from Stripe's API.
+	OriginImport Origin = "import"
 )
 
 // Reason says why an object was read from Stripe's API.
@@ -41,6 +47,7 @@ const (
 	// ReasonSameSecond is that an event listed other entitlements than one of the same
 	// second.
 	ReasonSameSecond Reason = "same_second"
+	ReasonImport     Reason = "import" // all objects were read
 )
 
 // Reasons why an event was not admitted to subscription.*.
@@ -116,6 +123,11 @@ type Data struct {
 	Product         *Product          `json:"product,omitempty"`
 	Price           *Price            `json:"price,omitempty"`
 	Entitlements    *Entitlements     `json:"entitlements,omitempty"`
+	// Access is what a customer or a user may use now, on access.* messages. Subject names
+	// whose it is, as the key of the document in the state view.
+	Access *AccessDocument `json:"access,omitempty"`
+	// PreviousAccess is the document before; absent if there was none.
+	PreviousAccess *AccessDocument `json:"previous_access,omitempty"`
 	// Event is Stripe's event as received, with redacted values replaced.
 	Event json.RawMessage `json:"event,omitempty"`
 	// EventOmitted says why Event, or the Object of a snapshot, is absent.

@@ -16,11 +16,23 @@ const (
 	SubjectEntitlements = "stripe." + EntitlementsSummary + ".updated"
 	// SubjectEntitlementsSnapshot is for such summaries as read from Stripe's API.
 	SubjectEntitlementsSnapshot = "stripe." + EntitlementsSummary + ".snapshot"
+	// SubjectCustomerSnapshot, SubjectProductSnapshot and SubjectPriceSnapshot are for
+	// such objects as read from Stripe's API.
+	SubjectCustomerSnapshot = "stripe.customer.snapshot"
+	SubjectProductSnapshot  = "stripe.product.snapshot"
+	SubjectPriceSnapshot    = "stripe.price.snapshot"
 	// SubjectThinSubscriptions is for thin events about a subscription.
 	SubjectThinSubscriptions = "stripe." + ThinSubscription + ">"
 
+	// Subjects of changes of access, and what matches all of them.
+	SubjectAccess        = accessPrefix + "*"
+	SubjectAccessGranted = accessPrefix + "granted" // from none to granted or grace
+	SubjectAccessChanged = accessPrefix + "changed" // something else in the answer
+	SubjectAccessRevoked = accessPrefix + "revoked" // to none
+
 	subscriptionPrefix = "subscription."
 	stripePrefix       = "stripe."
+	accessPrefix       = "access."
 	subjectUnknown     = "stripe.unknown"
 	stripeSubscription = "customer.subscription."
 	maxSubject         = 255
@@ -43,7 +55,11 @@ const ThinSubscription = "v1." + stripeSubscription
 const EntitlementsSummary = "entitlements.active_entitlement_summary"
 
 // StreamSubjects returns the subjects that the stream captures.
-func StreamSubjects() []string {
+func StreamSubjects() []string { return append(FactSubjects(), SubjectAccess) }
+
+// FactSubjects returns the subjects of the messages from which records are made. Changes of
+// access follow from records, so they are not among them.
+func FactSubjects() []string {
 	return []string{SubjectSubscriptions, SubjectStripe, SubjectUserLinked}
 }
 

@@ -83,7 +83,7 @@ func TestSubjects(t *testing.T) {
 
 func TestStreamSubjects(t *testing.T) {
 	t.Parallel()
-	want := []string{"subscription.*", "stripe.>", "billbus.user.linked"}
+	want := []string{"subscription.*", "stripe.>", "billbus.user.linked", "access.*"}
 	if diff := cmp.Diff(want, events.StreamSubjects()); diff != "" {
 		t.Errorf("StreamSubjects (-want +got):\n%s", diff)
 	}

@@ -214,8 +214,11 @@ type Item struct {
 	ID        string `json:"id,omitempty"`
 	PriceID   string `json:"price_id,omitempty"`
 	ProductID string `json:"product_id,omitempty"`
-	// LookupKey and Nickname are the price's as of the subscription's last event: Stripe
-	// sends no event of the subscription when they change.
+	// ProductName is only in records: no event of a subscription has it.
+	ProductName string `json:"product_name,omitempty"`
+	// LookupKey and Nickname are the price's: in a message as of the event, in a record as
+	// of the price's own last event, if there is one. Stripe sends no event of the
+	// subscription when they change.
 	LookupKey string `json:"lookup_key,omitempty"`
 	Nickname  string `json:"nickname,omitempty"`
 	Quantity  *int64 `json:"quantity,omitempty"`

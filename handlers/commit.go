@@ -26,7 +26,6 @@ type Store interface {
 type CommitMetrics interface {
 	MessageDone(outcome string, d time.Duration)
 	EventLag(d time.Duration)
-	UserID(source string)
 }
 
 // CommitConfig has the collaborators of a [Commit]. All fields are required.
@@ -132,7 +131,6 @@ func (h *Commit) report(msg events.Message, position store.Position, effect stor
 	}
 	if effect == store.Applied {
 		h.cfg.Metrics.EventLag(now.Sub(msg.Time))
-		h.cfg.Metrics.UserID(userIDSource(msg.Data.Subscription))
 	}
 	h.cfg.Log.Info("message", attrs...)
 }
@@ -142,11 +140,4 @@ func failure(err error) string {
 		return string(fault.Held)
 	}
 	return fault.KindOf(err).String()
-}
-
-func userIDSource(sub *events.Subscription) string {
-	if sub != nil && sub.UserID != "" {
-		return "subscription_metadata"
-	}
-	return "none"
 }

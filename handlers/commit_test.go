@@ -72,8 +72,6 @@ func delivered(t *testing.T, m events.Message) *message.Message {
 
 func TestCommitReports(t *testing.T) {
 	t.Parallel()
-	withUser := subscriptionMessage()
-	withUser.Data.Subscription.UserID = "7"
 	refused := fault.New(fault.Permanent, fault.TooLarge, errors.New("too large"))
 	unreachable := fault.New(fault.Transient, fault.DatabaseUnreachable, errors.New("timeout"))
 	unmarked := errors.New("unexpected")
@@ -86,8 +84,7 @@ func TestCommitReports(t *testing.T) {
 		outcome string
 		reason  any
 	}{
-		"applied":           {subscriptionMessage(), store.Applied, nil, []string{"done applied 1ms", "lag 10.002s", "user id from none"}, "INFO", "applied", nil},
-		"with user":         {withUser, store.Applied, nil, []string{"done applied 1ms", "lag 10.002s", "user id from subscription_metadata"}, "INFO", "applied", nil},
+		"applied":           {subscriptionMessage(), store.Applied, nil, []string{"done applied 1ms", "lag 10.002s"}, "INFO", "applied", nil},
 		"recorded":          {subscriptionMessage(), store.Recorded, nil, []string{"done recorded 1ms"}, "INFO", "recorded", nil},
 		"duplicate":         {subscriptionMessage(), store.Duplicate, nil, []string{"done duplicate 1ms"}, "INFO", "duplicate", nil},
 		"refused":           {subscriptionMessage(), "", refused, []string{"done permanent 1ms"}, "WARN", "permanent", "too_large"},

@@ -70,7 +70,6 @@ func (c *calls) PublishDone(d time.Duration)                 { c.add("published 
 func (c *calls) ResolveDone(outcome string)                  { c.add("resolved %s", outcome) }
 func (c *calls) MessageDone(outcome string, d time.Duration) { c.add("done %s %s", outcome, d) }
 func (c *calls) EventLag(d time.Duration)                    { c.add("lag %s", d) }
-func (c *calls) UserID(source string)                        { c.add("user id from %s", source) }
 
 // clock advances by a millisecond whenever it is read.
 type clock struct {

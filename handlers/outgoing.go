@@ -42,6 +42,12 @@ func outgoing(msg events.Message, limit int, traceparent string) (subject string
 	return msg.Type, out, nil
 }
 
+// NewMessage encodes a message for publishing, with its id and headers.
+func NewMessage(msg events.Message) (*message.Message, error) {
+	_, out, err := outgoing(msg, 0, "")
+	return out, err
+}
+
 // encodeWithin encodes a message in at most limit bytes. If necessary, it leaves out
 // Stripe's event, and then everything that was read from it. A snapshot would be
 // empty without that, so it fails.

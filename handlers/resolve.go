@@ -77,7 +77,7 @@ func NewResolve(cfg ResolveConfig) (*Resolve, error) {
 func Unresolved(msg events.Message) events.Reason {
 	sub := msg.Data.Subscription
 	switch {
-	case msg.Data.Ignored != "" || msg.Type == events.SubjectSnapshot || msg.Type == events.SubjectEntitlementsSnapshot:
+	case msg.Data.Ignored != "" || msg.StripeType == "":
 		return ""
 	case strings.HasPrefix(msg.StripeType, events.ThinSubscription):
 		return events.ReasonThin

@@ -22,13 +22,20 @@ func main() {
 
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
 	var cfg config.Bridge
+	console := bridge.Console{Stdin: os.Stdin, Stdout: stdout, Stderr: stderr}
 	return cli.Execute(ctx, cli.Bridge(&cfg, cli.BridgeRuns{
 		Serve: func(ctx context.Context) error { return serve(ctx, cfg, logger(cfg, stderr)) },
 		Provision: func(ctx context.Context) error {
 			return bridge.Provision(ctx, cfg, stdout, logger(cfg, stderr))
 		},
 		Link: func(ctx context.Context) error {
-			return bridge.Link(ctx, cfg, bridge.Console{Stdin: os.Stdin, Stdout: stdout, Stderr: stderr}, time.Now, logger(cfg, stderr))
+			return bridge.Link(ctx, cfg, console, time.Now, logger(cfg, stderr))
+		},
+		Import: func(ctx context.Context) error {
+			return bridge.Import(ctx, cfg, console, time.Now, logger(cfg, stderr))
+		},
+		Backfill: func(ctx context.Context) error {
+			return bridge.Backfill(ctx, cfg, console, time.Now, logger(cfg, stderr))
 		},
 		Doctor: func(context.Context) error { return bridge.Doctor(cfg, os.Stdin, stdout, time.Now) },
 		Health: func(ctx context.Context) error { return ops.PrintHealth(ctx, cfg.AdminAddr, cfg.Health.JSON, stdout) },

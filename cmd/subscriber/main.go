@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"os"
 
 	"github.com/billbus/billbus/config"
 	"github.com/billbus/billbus/internal/cli"
@@ -29,8 +30,24 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		Replay: func(ctx context.Context) error {
 			return subscriber.Replay(ctx, cfg, stdout, stderr, logger(cfg, stderr))
 		},
+		DLQList: func(ctx context.Context) error {
+			return subscriber.ListDeadLetters(ctx, cfg, stdout, logger(cfg, stderr))
+		},
+		DLQShow: func(ctx context.Context) error {
+			return subscriber.ShowDeadLetter(ctx, cfg, stdout, logger(cfg, stderr))
+		},
+		Redrive: func(ctx context.Context) error {
+			return subscriber.Redrive(ctx, cfg, console(stdout, stderr), logger(cfg, stderr))
+		},
+		Discard: func(ctx context.Context) error {
+			return subscriber.Discard(ctx, cfg, console(stdout, stderr), logger(cfg, stderr))
+		},
 		Health: func(ctx context.Context) error { return ops.PrintHealth(ctx, cfg.AdminAddr, cfg.Health.JSON, stdout) },
 	}), args, getenv, stdout, stderr)
+}
+
+func console(stdout, stderr io.Writer) subscriber.Console {
+	return subscriber.Console{Stdin: os.Stdin, Stdout: stdout, Stderr: stderr}
 }
 
 func logger(cfg config.Subscriber, stderr io.Writer) *slog.Logger {

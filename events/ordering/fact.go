@@ -40,6 +40,9 @@ type Fact struct {
 
 func (f Fact) isSnapshot() bool { return f.Type == events.SubjectSnapshot }
 
+// isAnchor reports whether a snapshot was not read because of an event, as in an import.
+func (f Fact) isAnchor() bool { return f.isSnapshot() && f.Because == "" }
+
 // isAnnouncement reports whether an event shows a state and says nothing about a change.
 // What it shows can be older than its stamp.
 func (f Fact) isAnnouncement() bool {

@@ -29,7 +29,8 @@ type Gap struct {
 // before it. There is none before a …deleted event either, which does not say what
 // it leads from. An event that only shows a state, such as a snapshot, makes a gap
 // if its state is another than that of the events before it, unless a later change
-// continues from those all the same.
+// continues from those all the same. A snapshot that was not read because of an event,
+// as in an import, makes none: it says what the missing events have led to.
 func Gaps(facts []Fact) []Gap {
 	var s gapSearch
 	for _, near := range clusters(distinctByID(facts), horizon) {
@@ -178,7 +179,9 @@ func indexOfStart(known []Fact, g graph, name comparison) int {
 // confirm makes gaps of the first n suspicions and drops the others.
 func (s *gapSearch) confirm(n int) {
 	for _, each := range s.suspicions[:n] {
-		s.gaps = append(s.gaps, each.gap)
+		if !each.event.isAnchor() {
+			s.gaps = append(s.gaps, each.gap)
+		}
 	}
 	s.suspicions = nil
 }

@@ -16,6 +16,12 @@ func TestGaps(t *testing.T) {
 	snapshot := func(id string, second int, status string) events.Message {
 		m := event(id, "updated", second, status)
 		m.Type, m.StripeType = events.SubjectSnapshot, ""
+		m.Data.BecauseOf = "evt_0"
+		return m
+	}
+	imported := func(second int, status string) events.Message {
+		m := snapshot("snap_2", second, status)
+		m.Data.BecauseOf = ""
 		return m
 	}
 	cases := map[string]struct {
@@ -48,6 +54,9 @@ func TestGaps(t *testing.T) {
 		"a snapshot of another state":           {[]events.Message{event("evt_1", "created", 1, "trialing"), snapshot("snap_2", 50, "active")}, []string{"evt_1-snap_2"}},
 		"a snapshot that an update continues":   {[]events.Message{event("evt_1", "created", 1, "trialing"), snapshot("snap_2", 50, "active"), update("evt_3", 99, "active", "unpaid")}, []string{"evt_1-snap_2"}},
 		"a snapshot between two gaps":           {[]events.Message{event("evt_1", "created", 1, "trialing"), snapshot("snap_2", 50, "active"), update("evt_3", 99, "unpaid", "paused")}, []string{"evt_1-snap_2", "snap_2-evt_3"}},
+		"an import of another state":            {[]events.Message{event("evt_1", "created", 1, "trialing"), imported(50, "active")}, nil},
+		"an import that an update continues":    {[]events.Message{event("evt_1", "created", 1, "trialing"), imported(50, "active"), update("evt_3", 99, "active", "unpaid")}, nil},
+		"an import that nothing continues":      {[]events.Message{event("evt_1", "created", 1, "trialing"), imported(50, "active"), update("evt_3", 99, "unpaid", "paused")}, []string{"snap_2-evt_3"}},
 		"a snapshot stamped too early":          {[]events.Message{event("evt_1", "created", 1, "trialing"), snapshot("snap_2", 50, "active"), update("evt_3", 53, "trialing", "active")}, nil},
 		"a snapshot, and then the end":          {[]events.Message{event("evt_1", "created", 1, "trialing"), snapshot("snap_2", 50, "active"), event("evt_3", "deleted", 99, "canceled")}, []string{"evt_1-snap_2"}},
 		"two versions, complete":                {[]events.Message{event("evt_1", "created", 1, "incomplete"), other(update("evt_2", 90, "incomplete", "active")), update("evt_3", 190, "active", "past_due")}, nil},

@@ -49,6 +49,7 @@ type Bridge struct {
 	publisher  *watchedPublisher
 	webhook    *handlers.Webhook
 	resolver   *resolver // nil without an API key
+	healer     *healer   // nil without an interval
 }
 
 // Open checks what can be checked, takes the port, and starts to connect to NATS
@@ -60,11 +61,7 @@ func Open(cfg config.Bridge, deps Deps) (*Bridge, error) {
 	if b.verifier, err = stripehook.New(keys(cfg.Webhook.Secrets), cfg.Webhook.Tolerance, deps.Now); err != nil {
 		return nil, fmt.Errorf("STRIPE_WEBHOOK_SECRETS: %w", err)
 	}
-	b.normalizer, err = normalize.New(normalize.Options{
-		Livemode: cfg.Webhook.Livemode, Accounts: cfg.Webhook.Accounts, Named: b.verifier.Names,
-		RedactKeys: cfg.Webhook.RedactKeys, UserIDKeys: cfg.Webhook.UserIDKeys, ClientReference: cfg.Webhook.ClientReference,
-	})
-	if err != nil {
+	if b.normalizer, err = newNormalizer(cfg, b.verifier.Names); err != nil {
 		return nil, err
 	}
 	if b.listener, err = ops.Listen("LISTEN_ADDR", cfg.Webhook.Addr); err != nil {
@@ -78,6 +75,13 @@ func Open(cfg config.Bridge, deps Deps) (*Bridge, error) {
 	b.deps.Metrics.ReadByBridge()
 	b.secretsLoaded(keys(cfg.Webhook.Secrets), nil)
 	return b, nil
+}
+
+func newNormalizer(cfg config.Bridge, named func(account string) bool) (*normalize.Normalizer, error) {
+	return normalize.New(normalize.Options{
+		Livemode: cfg.Webhook.Livemode, Accounts: cfg.Webhook.Accounts, Named: named,
+		RedactKeys: cfg.Webhook.RedactKeys, UserIDKeys: cfg.Webhook.UserIDKeys, ClientReference: cfg.Webhook.ClientReference,
+	})
 }
 
 func (b *Bridge) connect() (err error) {
@@ -110,7 +114,10 @@ func (b *Bridge) assemble() error {
 	if err != nil || !b.resolves() {
 		return err
 	}
-	b.resolver, err = b.newResolver()
+	if b.resolver, err = b.newResolver(); err != nil || b.cfg.BackfillInterval == 0 {
+		return err
+	}
+	b.healer, err = b.newHealer()
 	return err
 }
 
@@ -154,6 +161,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 	group.Go(func() error { b.updateGauges(ctx); return nil })
 	group.Go(func() error { return b.bus.WaitClosed(ctx) })
 	group.Go(func() error { return b.resolver.run(ctx) })
+	group.Go(func() error { return b.healer.run(ctx) })
 	group.Go(func() error {
 		return ops.Serve(ctx, b.listener, b.webhook, b.cfg.ShutdownTimeout, b.deps.Log)
 	})

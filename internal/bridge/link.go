@@ -15,32 +15,19 @@ import (
 
 	"github.com/billbus/billbus/config"
 	"github.com/billbus/billbus/handlers"
-	"github.com/billbus/billbus/internal/fault"
-	"github.com/billbus/billbus/internal/natsbus"
 	"github.com/billbus/billbus/internal/normalize"
 	"github.com/billbus/billbus/internal/term"
 )
 
 const (
 	// maxLinking is how many links are published at once. Each waits for the stream.
-	maxLinking         = 256
-	linkConnectTimeout = 10 * time.Second
-	linkPublishTimeout = 5 * time.Second
-	// linkTries bounds how often a link is published again: for half a minute, in which
-	// a cluster elects a leader.
-	linkTries = 6
+	maxLinking = 256
 	// maxFaultyLines is how many faulty lines are printed for a person.
 	maxFaultyLines = 100
 )
 
 // ErrNotLinked is what Link returns after it has printed which lines are faulty.
 var ErrNotLinked = errors.New("some lines are faulty and were not published")
-
-// Console is where a command reads and prints. Stderr shows progress.
-type Console struct {
-	Stdin          io.Reader
-	Stdout, Stderr io.Writer
-}
 
 // Link publishes pairs of customers and users. It returns nil only if the stream has all of
 // them.
@@ -89,23 +76,11 @@ func (r linkResult) print(out io.Writer, asJSON bool) error {
 // publishLinks publishes links in every mode that is set. It returns how many the stream
 // has in all of them.
 func publishLinks(ctx context.Context, cfg config.Bridge, links []normalize.Link, status io.Writer, now func() time.Time, log *slog.Logger) (int, error) {
-	bus, err := natsbus.Open(natsbus.Auth(cfg.NATS), "billbus-link", log)
+	bus, publisher, err := openStream(ctx, cfg, "billbus-link", log)
 	if err != nil {
 		return 0, err
 	}
 	defer bus.Close()
-	connecting, cancel := context.WithTimeout(ctx, linkConnectTimeout)
-	defer cancel()
-	if err := bus.WaitConnected(connecting); err != nil {
-		return 0, err
-	}
-	if _, _, err := bus.StreamSize(connecting, cfg.Stream.Name); err != nil {
-		return 0, fmt.Errorf("%w: create the stream with bridge provision", err)
-	}
-	publisher, err := bus.NewPublisher(cfg.Stream.Name, linkPublishTimeout)
-	if err != nil {
-		return 0, err
-	}
 	progress := term.NewProgress(status, "publishing links", int64(len(links)))
 	defer progress.Stop()
 	var done atomic.Int64
@@ -129,7 +104,8 @@ func publishLink(ctx context.Context, to message.Publisher, link normalize.Link,
 		if link.Livemode = live; !inMode(live, mode) {
 			continue
 		}
-		if err := publishPatiently(ctx, to, link, now); err != nil {
+		publish := func() error { return handlers.Publish(to, link.Message(now()), 0, "") }
+		if err := patiently(ctx, noPause, publish); err != nil {
 			return err
 		}
 	}
@@ -140,30 +116,13 @@ func inMode(live bool, mode string) bool {
 	return mode == normalize.Any || live == (mode == normalize.Live)
 }
 
-// publishPatiently publishes a link again if it is not known to be in the stream.
-func publishPatiently(ctx context.Context, to message.Publisher, link normalize.Link, now func() time.Time) error {
-	for try := uint64(0); ; try++ {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		err := handlers.Publish(to, link.Message(now()), 0, "")
-		if err == nil || fault.KindOf(err) != fault.Transient || try == linkTries {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(natsbus.RedeliveryDelay(try)):
-		}
-	}
-}
-
 // readPairs reads the pair of the options, or those of the file. Its error is one of usage.
 func readPairs(cfg config.Bridge, stdin io.Reader, now time.Time) (pairList, error) {
 	opts := cfg.Link
 	base := normalize.Link{Account: linkAccount(cfg), AsOf: now}
 	in := stdin
 	if opts.File != "" && opts.File != "-" {
-		file, changed, err := openPairs(opts.File)
+		file, changed, err := openFile("--file", opts.File)
 		if err != nil {
 			return pairList{}, err
 		}
@@ -201,16 +160,16 @@ func linkAccount(cfg config.Bridge) string {
 	return cfg.Link.Account
 }
 
-// openPairs opens a file, and returns when it was last changed. A file that is published
-// again is therefore no news.
-func openPairs(path string) (*os.File, time.Time, error) {
+// openFile opens the file of an option, and returns when it was last changed. A file that is
+// published again is therefore no news.
+func openFile(option, path string) (*os.File, time.Time, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, time.Time{}, fmt.Errorf("--file: %w", err)
+		return nil, time.Time{}, fmt.Errorf("%s: %w", option, err)
 	}
 	info, err := file.Stat()
 	if err != nil {
-		return nil, time.Time{}, errors.Join(fmt.Errorf("--file: %w", err), file.Close())
+		return nil, time.Time{}, errors.Join(fmt.Errorf("%s: %w", option, err), file.Close())
 	}
 	return file, info.ModTime(), nil
 }

@@ -29,7 +29,7 @@ func provision(t *testing.T, url string, args ...string) string {
 func TestProvisionPrintsAndAppliesTheDifference(t *testing.T) {
 	t.Parallel()
 	url := natstest.Start(t).URL()
-	const missing = "+ stream BILLBUS\n+ stream BILLBUS_DLQ\n"
+	const missing = "+ stream BILLBUS\n+ stream BILLBUS_DLQ\n+ stream KV_BILLBUS_STATE\n"
 	if got := provision(t, url, "--dry-run"); got != missing {
 		t.Errorf("dry run: got %q", got)
 	}

@@ -43,9 +43,11 @@ func (r *resolver) close() {
 
 func (b *Bridge) resolves() bool { return b.cfg.StripeAPI.Key.IsSet() || len(b.cfg.StripeAPI.Keys) > 0 }
 
-func (b *Bridge) apiKeys() stripeapi.Keys {
-	api := b.cfg.StripeAPI
-	keys := stripeapi.Keys{Own: onlyAccount(b.cfg.Webhook.Secrets), Accounts: map[string]string{}}
+func (b *Bridge) apiKeys() stripeapi.Keys { return apiKeys(b.cfg) }
+
+func apiKeys(cfg config.Bridge) stripeapi.Keys {
+	api := cfg.StripeAPI
+	keys := stripeapi.Keys{Own: onlyAccount(cfg.Webhook.Secrets), Accounts: map[string]string{}}
 	if api.Key.IsSet() {
 		keys.Main = api.Key.Reveal()
 	}
@@ -78,8 +80,7 @@ func (b *Bridge) consumer() natsbus.Consumer {
 }
 
 func (b *Bridge) newResolver() (*resolver, error) {
-	api := b.cfg.StripeAPI
-	client := stripeapi.New(stripeapi.Config{Keys: b.apiKeys(), Base: api.Base, Version: api.Version, Now: b.deps.Now})
+	client := newClient(b.cfg, b.deps.Now)
 	resolve, err := handlers.NewResolve(handlers.ResolveConfig{
 		Reader: stripeReader{client, b.normalizer, b.deps.Now}, HasKey: b.apiKeys().Has, SnapshotEvent: normalize.SnapshotEvent,
 		Resolved: b.bus.NewBucket(natsbus.ResolvedBucket), Publisher: b.publisher, MaxMessage: b.bus.MaxMessage,
@@ -97,6 +98,11 @@ func (b *Bridge) newResolver() (*resolver, error) {
 		},
 	}, resolve.Handle)
 	return &resolver{client, router}, err
+}
+
+func newClient(cfg config.Bridge, now func() time.Time) *stripeapi.Client {
+	api := cfg.StripeAPI
+	return stripeapi.New(stripeapi.Config{Keys: apiKeys(cfg), Base: api.Base, Version: api.Version, Now: now})
 }
 
 // stripeReader turns what it reads from Stripe's API into messages.

@@ -3,7 +3,7 @@ package cli
 import "github.com/billbus/billbus/config"
 
 // BridgeRuns is the code of the bridge's commands.
-type BridgeRuns struct{ Serve, Provision, Link, Doctor, Health Run }
+type BridgeRuns struct{ Serve, Provision, Link, Import, Backfill, Doctor, Health Run }
 
 // Bridge defines the commands of the bridge. They load their settings into c.
 func Bridge(c *config.Bridge, run BridgeRuns) Command {
@@ -15,6 +15,8 @@ func Bridge(c *config.Bridge, run BridgeRuns) Command {
 			bridgeProvision(c, run.Provision),
 			bridgeDoctor(c, run.Doctor),
 			bridgeLink(c, run.Link),
+			bridgeImport(c, run.Import),
+			bridgeBackfill(c, run.Backfill),
 			health("bridge", "--admin-addr :9090", config.BridgeHealth(c), run.Health),
 		},
 	}
@@ -60,6 +62,36 @@ func bridgeLink(c *config.Bridge, run Run) Command {
 			{"Link the customers in a file, with a row like cus_NffrFeUfNV2Hib,42 for each", "bridge link --webhook-livemode live --file users.csv"},
 		},
 		Settings: config.BridgeLink(c),
+		Run:      run,
+	}
+}
+
+func bridgeImport(c *config.Bridge, run Run) Command {
+	return Command{
+		Name:  "import",
+		Short: "Publish the present state of all subscriptions and customers",
+		Long: "Use it for subscriptions that are older than your endpoint. It publishes snapshots, which announce no change, and can run while webhooks arrive. If it is " +
+			"interrupted, the same command continues; running it again publishes only what differs. Exit status 1 means that an object was not published.",
+		Examples: []Example{
+			{"Count first: by status, and which keys of metadata could hold the user", "bridge import --dry-run --webhook-livemode live --stripe-api-key-file key.txt"},
+			{"Import all, with ten calls a second", "bridge import --rate 10 --webhook-livemode live --stripe-api-key-file key.txt"},
+		},
+		Settings: config.BridgeImport(c),
+		Run:      run,
+	}
+}
+
+func bridgeBackfill(c *config.Bridge, run Run) Command {
+	return Command{
+		Name:  "backfill",
+		Short: "Publish events that Stripe has and the stream lacks",
+		Long: "It reads the events of the last 30 days, which is as long as Stripe keeps them, from Stripe's API, and publishes those that are missing as if " +
+			"their webhooks had arrived. If it is interrupted, the same command continues; running it again changes nothing. Exit status 1 means that some events were not published.",
+		Examples: []Example{
+			{"Publish what did not arrive since Friday", "bridge backfill --since 3d --stripe-api-key-file key.txt --webhook-livemode live"},
+			{"Count the events of two types that are missing", "bridge backfill --types invoice.paid,customer.subscription.deleted --dry-run --webhook-livemode live --stripe-api-key-file key.txt"},
+		},
+		Settings: config.BridgeBackfill(c),
 		Run:      run,
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -117,7 +118,7 @@ func (p *program) build(c Command) *cobra.Command {
 // after its flags, and a flag of another command can be reported as such.
 func (p *program) declareOthers(cmd *cobra.Command) {
 	for _, s := range settings(p.def) {
-		if cmd.Flags().Lookup(s.Name()) == nil {
+		if !s.Argument && cmd.Flags().Lookup(s.Name()) == nil {
 			declare(cmd, s)
 			cmd.Flags().Lookup(s.Name()).Hidden = true
 		}
@@ -125,6 +126,9 @@ func (p *program) declareOthers(cmd *cobra.Command) {
 }
 
 func declare(cmd *cobra.Command, s config.Setting) {
+	if s.Argument {
+		return
+	}
 	cmd.Flags().String(s.Name(), "", s.Meaning)
 	cmd.Flags().Lookup(s.Name()).NoOptDefVal = s.NoValue
 	complete := cobra.NoFileCompletions
@@ -149,16 +153,45 @@ func (p *program) start(cmd *cobra.Command, c Command, words []string, err error
 	case c.words != nil:
 		return c.words(cmd, words)
 	}
+	given := map[string]string{}
+	if name, ok := argument(c); ok && len(words) > 0 {
+		var value string
+		if words, value = splitFlags(words); value != "" {
+			given[name] = value
+		}
+	}
 	faults, unknownCommand := p.usageFaults(cmd, words, err)
 	if unknownCommand {
 		c.Settings = nil // it is not known which settings are meant
 	}
-	given := map[string]string{}
 	cmd.Flags().Visit(func(f *pflag.Flag) { given[f.Name] = f.Value.String() })
 	if err := c.Settings.Load(cmd.CommandPath(), given, p.getenv, faults...); err != nil {
 		return err
 	}
 	return c.Run(cmd.Context())
+}
+
+// argument returns the name of the setting that takes the words of a command line that are
+// not flags.
+func argument(c Command) (name string, ok bool) {
+	i := slices.IndexFunc(c.Settings, func(s config.Setting) bool { return s.Argument })
+	if i < 0 {
+		return "", false
+	}
+	return c.Settings[i].Name(), true
+}
+
+// splitFlags separates flags that are not known from the other words.
+func splitFlags(words []string) (flags []string, others string) {
+	var rest []string
+	for _, word := range words {
+		if strings.HasPrefix(word, "--") {
+			flags = append(flags, word)
+		} else {
+			rest = append(rest, word)
+		}
+	}
+	return flags, strings.Join(rest, " ")
 }
 
 func isSet(cmd *cobra.Command, flag string) bool {

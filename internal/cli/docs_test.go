@@ -53,7 +53,20 @@ func table(c cli.Command) map[string]documented {
 	}
 	add("", c.Settings)
 	for _, sub := range c.Commands {
-		add(sub.Name, sub.Settings)
+		add(sub.Name, taken(sub))
+	}
+	return all
+}
+
+// taken returns the settings of a command and the commands in it, each once.
+func taken(c cli.Command) config.Settings {
+	all := slices.Clone(c.Settings)
+	for _, sub := range c.Commands {
+		for _, s := range taken(sub) {
+			if !slices.ContainsFunc(all, func(other config.Setting) bool { return other.Env == s.Env }) {
+				all = append(all, s)
+			}
+		}
 	}
 	return all
 }

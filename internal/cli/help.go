@@ -51,9 +51,11 @@ func usage(c Command) string {
 		return " [command] [flags]"
 	case len(c.Commands) > 0:
 		return " <command> [flags]"
-	default:
-		return " [flags]"
 	}
+	if name, ok := argument(c); ok {
+		return " " + name + " [flags]"
+	}
+	return " [flags]"
 }
 
 func (p *program) writeCommands(b *strings.Builder, c Command) {
@@ -92,9 +94,12 @@ func writeRows(b *strings.Builder, heading string, all config.Settings, options 
 		b.WriteString(heading)
 		heading = ""
 		head := "--" + s.Name()
-		if s.Env != "" {
+		switch {
+		case s.Argument:
+			head = s.Name()
+		case s.Env != "":
 			head += ", " + s.Env
-		} else if s.Value != "" {
+		case s.Value != "":
 			head += " " + s.Value
 		}
 		meaning := s.Meaning

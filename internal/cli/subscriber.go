@@ -3,7 +3,10 @@ package cli
 import "github.com/billbus/billbus/config"
 
 // SubscriberRuns is the code of the subscriber's commands.
-type SubscriberRuns struct{ Run, Audit, Verify, Replay, Health Run }
+type SubscriberRuns struct {
+	Run, Audit, Verify, Replay, Health Run
+	DLQList, DLQShow, Redrive, Discard Run
+}
 
 // Subscriber defines the commands of the subscriber. They load their settings into c.
 func Subscriber(c *config.Subscriber, run SubscriberRuns) Command {
@@ -15,6 +18,7 @@ func Subscriber(c *config.Subscriber, run SubscriberRuns) Command {
 			subscriberAudit(c, run.Audit),
 			subscriberVerify(c, run.Verify),
 			subscriberReplay(c, run.Replay),
+			subscriberDLQ(c, run),
 			health("subscriber", "--admin-addr :9091", config.SubscriberHealth(c), run.Health),
 		},
 	}

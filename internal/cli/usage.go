@@ -31,7 +31,7 @@ func (p *program) usageFaults(cmd *cobra.Command, words []string, err error) (fa
 	}
 	for _, s := range settings(p.def) {
 		flag := cmd.Flags().Lookup(s.Name())
-		if flag.Hidden && flag.Changed {
+		if flag != nil && flag.Hidden && flag.Changed {
 			faults = append(faults, fmt.Sprintf("%s: not taken by %q", s.Label(), p.pathOf(cmd)))
 		}
 	}

@@ -34,11 +34,17 @@ func (db database) Insert(ctx context.Context, entries []store.Entry) []error {
 		}
 		docs, index = append(docs, raw), append(index, i)
 	}
+	for k, failure := range insert(ctx, db.events, docs) {
+		failures[index[k]] = written("inserting audit document", failure)
+	}
+	return failures
+}
+
+func insert(ctx context.Context, into *mongo.Collection, docs []any) []error {
+	var failures []error
 	for _, part := range bySize(docs, maxCommand) {
-		_, err := db.events.InsertMany(ctx, docs[part.from:part.to], options.InsertMany().SetOrdered(false))
-		for k, failure := range perDocument(err, part.to-part.from) {
-			failures[index[part.from+k]] = written("inserting audit document", failure)
-		}
+		_, err := into.InsertMany(ctx, docs[part.from:part.to], options.InsertMany().SetOrdered(false))
+		failures = append(failures, perDocument(err, part.to-part.from)...)
 	}
 	return failures
 }
@@ -248,8 +254,8 @@ func encodeAudit(e store.Entry) (bson.Raw, error) {
 	return marshal(doc)
 }
 
-// typeOf returns Stripe's event type. A snapshot is not an event of Stripe's, so its
-// type is its subject.
+// typeOf returns Stripe's event type. Snapshots and links are not events of Stripe's, so
+// their type is their subject.
 func typeOf(m events.Message) string { return cmp.Or(m.StripeType, m.Type) }
 
 // payload returns what came from Stripe: an event, or the object of a snapshot.
@@ -294,7 +300,8 @@ func (d auditDocument) message() (events.Message, error) {
 		Livemode: d.Livemode,
 	}
 	switch d.Type {
-	case events.SubjectSnapshot, events.SubjectEntitlementsSnapshot, events.SubjectUserLinked:
+	case events.SubjectSnapshot, events.SubjectEntitlementsSnapshot, events.SubjectUserLinked,
+		events.SubjectCustomerSnapshot, events.SubjectProductSnapshot, events.SubjectPriceSnapshot:
 		m.Type, m.StripeType = d.Type, ""
 	}
 	if err := json.Unmarshal([]byte(d.Message), &m.Data); err != nil {

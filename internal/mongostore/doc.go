@@ -1,5 +1,6 @@
 // Package mongostore implements [store.Store] on MongoDB: the audit trail in the
-// collection webhook_events, the records in the collection subscriptions.
+// collection webhook_events, what events say about users in identities, and the records in
+// subscriptions.
 //
 // It relies on two operations: an insert with a unique _id, and the replacement of
 // one document by a filter on _id and what was read: version.n of a record, message of

@@ -29,11 +29,24 @@ type index struct {
 // shows the state of a subscription, and a subscription_id if it only belongs to one,
 // as an invoice does.
 func indexes(collection string) []index {
-	if collection == Subscriptions {
+	switch collection {
+	case Subscriptions:
 		return []index{
 			{"user_access", fields("user_id", "access")},
 			{"customer", fields("customer_id")},
+			{"customer_account", fields("customer_account_id")},
 			{"status_period_end", fields("status", "current_period_end")},
+			{"price", fields("items.price_id", "_id")},
+			{"product", fields("items.product_id", "_id")},
+		}
+	case Catalog:
+		return []index{{"unswept", fields("sweep.unfinished", "_id")}}
+	case Identities:
+		return []index{
+			{"customer", fields("customer_id")},
+			{"customer_account", fields("customer_account_id")},
+			{"subscription", fields("subscription_id")},
+			{"user", fields("user_id")},
 		}
 	}
 	return []index{
@@ -58,7 +71,7 @@ func (s *Store) Provision(ctx context.Context, create bool) {
 	}
 	var logged string
 	for {
-		err := errors.Join(ensure(ctx, Subscriptions), ensure(ctx, WebhookEvents))
+		err := errors.Join(ensure(ctx, Subscriptions), ensure(ctx, WebhookEvents), ensure(ctx, Catalog), ensure(ctx, Identities))
 		if err == nil {
 			s.indexed.Store(true)
 			return

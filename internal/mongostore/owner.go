@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/billbus/billbus/events"
@@ -75,27 +76,27 @@ func customerOwner(subscriptions, customers []string) owner {
 	return o
 }
 
-// userOwner owns the subscriptions in the user's records, and their customers.
+// userOwner owns what names the user in records and identities: subscriptions, customers
+// and their accounts.
 func (db database) userOwner(ctx context.Context, user string) (owner, error) {
-	type record struct {
-		SubscriptionID    string `bson:"subscription_id"`
-		CustomerID        string `bson:"customer_id"`
-		CustomerAccountID string `bson:"customer_account_id"`
-	}
 	subscriptions, customers := []string{}, []string{}
-	opts := options.Find().SetProjection(fields("subscription_id", "customer_id", "customer_account_id"))
-	for r, err := range each[record](ctx, query{db.subscriptions, bson.D{equal("user_id", user)}, opts, "searching for a user"}) {
-		if err != nil {
-			return owner{}, err
-		}
-		subscriptions = append(subscriptions, r.SubscriptionID)
-		for _, id := range []string{r.CustomerID, r.CustomerAccountID} {
-			if id != "" {
-				customers = append(customers, id)
+	for _, from := range []*mongo.Collection{db.subscriptions, db.identities} {
+		opts := options.Find().SetProjection(fields("subscription_id", "customer_id", "customer_account_id"))
+		for doc, err := range each[ownerDocument](ctx, query{from, bson.D{equal("user_id", user)}, opts, "searching for a user"}) {
+			if err != nil {
+				return owner{}, err
 			}
+			subscriptions = append(subscriptions, doc.SubscriptionID)
+			customers = append(customers, doc.CustomerID, doc.CustomerAccountID)
 		}
 	}
-	return customerOwner(subscriptions, customers), nil
+	return customerOwner(distinct(subscriptions), distinct(customers)), nil
+}
+
+// distinct returns the ids that are there, each once.
+func distinct(ids []string) []string {
+	slices.Sort(ids)
+	return slices.DeleteFunc(slices.Compact(ids), func(id string) bool { return id == "" })
 }
 
 // ofOwner selects the events that name an owner, and those that name no owner but a

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"reflect"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -16,17 +17,41 @@ import (
 	"github.com/billbus/billbus/internal/store"
 )
 
-// fromSubscriptionMetadata is the user_id_source of a user id that the subscription's
-// own metadata name.
-const fromSubscriptionMetadata = "subscription_metadata"
-
 // headDocument is the part of a record that a decision needs.
 type headDocument struct {
-	Key         string    `bson:"_id"`
-	FirstSeenAt time.Time `bson:"first_seen_at"`
-	UpdatedAt   time.Time `bson:"updated_at"`
-	Version     version   `bson:"version"`
+	Key         string        `bson:"_id"`
+	Owner       ownerDocument `bson:",inline"`
+	User        userDocument  `bson:",inline"`
+	FirstSeenAt time.Time     `bson:"first_seen_at"`
+	UpdatedAt   time.Time     `bson:"updated_at"`
+	Version     version       `bson:"version"`
 }
+
+// ownerDocument is what a subscription itself says about whose it is.
+type ownerDocument struct {
+	SubscriptionID    string `bson:"subscription_id"`
+	CustomerID        string `bson:"customer_id"`
+	CustomerAccountID string `bson:"customer_account_id"`
+}
+
+func (d ownerDocument) owner() store.Owner {
+	return store.Owner{SubscriptionID: d.SubscriptionID, CustomerID: d.CustomerID, CustomerAccountID: d.CustomerAccountID}
+}
+
+// userDocument is the user of a record. Absent fields are zero.
+type userDocument struct {
+	UserID   string                `bson:"user_id"`
+	Source   events.IdentitySource `bson:"user_id_source"`
+	Conflict bool                  `bson:"user_id_conflict"`
+}
+
+func (d userDocument) user() ordering.User {
+	return ordering.User{ID: d.UserID, Source: d.Source, Conflict: d.Conflict}
+}
+
+// headFields are the fields of a headDocument.
+var headFields = fields("_id", "subscription_id", "customer_id", "customer_account_id",
+	"user_id", "user_id_source", "user_id_conflict", "first_seen_at", "updated_at", "version")
 
 // version says which event holds the state of a record, and keeps what the ordering
 // rule needs of the events that can still matter.
@@ -39,8 +64,10 @@ type version struct {
 	N    int64 `bson:"n"`
 	Rule int   `bson:"rule"`
 	// Reread is true if another reading of an event took the place of the stored one.
-	Reread bool        `bson:"reread,omitempty"`
-	Known  []knownFact `bson:"known"`
+	Reread bool `bson:"reread,omitempty"`
+	// Catalog is missing if the versions are not known.
+	Catalog *[]listed   `bson:"catalog,omitempty"`
+	Known   []knownFact `bson:"known"`
 }
 
 type knownFact struct {
@@ -66,7 +93,7 @@ type digest struct {
 // Heads implements [store.Records].
 func (db database) Heads(ctx context.Context, keys []string) (map[string]store.Head, error) {
 	found := make(map[string]store.Head, len(keys))
-	opts := options.Find().SetProjection(fields("_id", "first_seen_at", "updated_at", "version"))
+	opts := options.Find().SetProjection(headFields)
 	if len(keys) > batchSize && db.server.isMongoDB(ctx) {
 		opts.SetBatchSize(largeBatch)
 	}
@@ -84,9 +111,14 @@ func (d headDocument) head() store.Head {
 	for i, k := range d.Version.Known {
 		facts[i] = k.fact()
 	}
+	owner := d.Owner.owner()
+	if d.User.Source == events.IdentitySubscriptionMetadata {
+		owner.UserID = d.User.UserID // they rank before all other sources
+	}
 	return store.Head{
-		Key: d.Key, FirstSeenAt: d.FirstSeenAt, UpdatedAt: d.UpdatedAt,
+		Key: d.Key, Owner: owner, User: d.User.user(), FirstSeenAt: d.FirstSeenAt, UpdatedAt: d.UpdatedAt,
 		Revision: d.Version.N, Rule: d.Version.Rule, Reread: d.Version.Reread, Known: facts,
+		Listings: versionsOf(d.Version.Catalog),
 	}
 }
 
@@ -102,8 +134,7 @@ const maxCommands = 8
 
 // Replace implements [store.Records] by a command for each record. With one command
 // for all, the embedded database stops at the first failure without mentioning the
-// others, and with many documents it never answers. MongoDB may replace several
-// records at the same time, since no two have one key.
+// others, and with many documents it never answers.
 func (db database) Replace(ctx context.Context, records []store.Record) []error {
 	// Before anything is written, and in this goroutine: a panic must not end the
 	// process, nor leave commands behind.
@@ -111,22 +142,57 @@ func (db database) Replace(ctx context.Context, records []store.Record) []error 
 	for i, record := range records {
 		replacements[i], failures[i] = encodeRecord(record)
 	}
+	db.atOnce(ctx, len(records), func(i int) {
+		if failures[i] == nil {
+			failures[i] = db.replaceRevision(ctx, records[i], replacements[i])
+		}
+	})
+	return failures
+}
+
+// SetUsers implements [store.Identities] by a command for each record, as Replace does.
+func (db database) SetUsers(ctx context.Context, heads []store.Head) []error {
+	failures := make([]error, len(heads))
+	db.atOnce(ctx, len(heads), func(i int) { failures[i] = db.setUser(ctx, heads[i]) })
+	return failures
+}
+
+// atOnce runs commands that write different records. MongoDB may run several at the same
+// time.
+func (db database) atOnce(ctx context.Context, n int, run func(i int)) {
 	var group errgroup.Group
 	group.SetLimit(1)
-	if len(records) > 1 && db.server.isMongoDB(ctx) {
+	if n > 1 && db.server.isMongoDB(ctx) {
 		group.SetLimit(maxCommands)
 	}
-	for i, record := range records {
-		if failures[i] != nil {
-			continue
-		}
+	for i := range n {
 		group.Go(func() error {
-			failures[i] = db.replaceRevision(ctx, record, replacements[i])
+			run(i)
 			return nil
 		})
 	}
 	_ = group.Wait() // no function fails
-	return failures
+}
+
+func (db database) setUser(ctx context.Context, head store.Head) error {
+	set := bson.D{equal("version.n", head.Revision), equal("updated_at", head.UpdatedAt)}
+	unset := bson.D{}
+	for _, field := range userFields(head.User) {
+		if reflect.ValueOf(field.Value).IsZero() {
+			unset = append(unset, field)
+		} else {
+			set = append(set, field)
+		}
+	}
+	change := bson.D{equal("$set", set)}
+	if len(unset) > 0 {
+		change = append(change, equal("$unset", unset))
+	}
+	return db.change(ctx, head.Key, head.Revision-1, change, "setting the user of a record")
+}
+
+func userFields(user ordering.User) bson.D {
+	return bson.D{equal("user_id", user.ID), equal("user_id_source", string(user.Source)), equal("user_id_conflict", user.Conflict)}
 }
 
 // replaceRevision replaces the previous revision of a record. If the database has
@@ -138,19 +204,28 @@ func (db database) replaceRevision(ctx context.Context, record store.Record, rep
 
 // Mark implements [store.Records].
 func (db database) Mark(ctx context.Context, head store.Head) error {
-	filter := bson.D{equal("_id", head.Key), equal("version.n", head.Revision)}
-	update := bson.D{{Key: "$set", Value: bson.D{equal("version.n", head.Revision+1), equal("version.reread", true)}}}
-	res, err := db.subscriptions.UpdateOne(ctx, filter, update)
+	set := bson.D{equal("version.n", head.Revision+1), equal("version.reread", true)}
+	return db.change(ctx, head.Key, head.Revision, bson.D{equal("$set", set)}, "marking record")
+}
+
+// change changes fields of a record in one revision.
+func (db database) change(ctx context.Context, key string, revision int64, change bson.D, doing string) error {
+	filter := bson.D{equal("_id", key), equal("version.n", revision)}
+	res, err := db.subscriptions.UpdateOne(ctx, filter, change)
 	if err == nil && res.MatchedCount == 0 {
 		return store.ErrExists
 	}
-	return explain("marking record", single(err))
+	return explain(doing, single(err))
 }
 
 // replace replaces what the filter finds, or inserts.
 func (db database) replace(ctx context.Context, filter bson.D, replacement bson.Raw) error {
-	res, err := db.subscriptions.ReplaceOne(ctx, filter, replacement, options.Replace().SetUpsert(true))
-	return written("replacing record", single(replaced(res, err)))
+	return replaceIn(ctx, db.subscriptions, filter, replacement, "replacing record")
+}
+
+func replaceIn(ctx context.Context, in *mongo.Collection, filter bson.D, replacement bson.Raw, doing string) error {
+	res, err := in.ReplaceOne(ctx, filter, replacement, options.Replace().SetUpsert(true))
+	return written(doing, single(replaced(res, err)))
 }
 
 // replaced returns an error for a success that wrote nothing. MongoDB never answers
@@ -166,10 +241,13 @@ func replaced(res *mongo.UpdateResult, err error) error {
 // not remain from an earlier one.
 func encodeRecord(r store.Record) (bson.Raw, error) {
 	sub := *r.Winner.Data.Subscription
+	sub.UserID = r.User.ID
 	doc := bson.D{equal("_id", r.Key)}
 	doc = append(doc, subscriptionFields(sub)...)
-	if sub.UserID != "" {
-		doc = append(doc, equal("user_id_source", fromSubscriptionMetadata))
+	for _, field := range userFields(r.User)[1:] {
+		if !reflect.ValueOf(field.Value).IsZero() {
+			doc = append(doc, field)
+		}
 	}
 	return marshal(append(doc,
 		equal("version", versionOf(r)),
@@ -190,20 +268,29 @@ func versionOf(r store.Record) version {
 	}
 	return version{
 		EventID: r.Winner.ID, EventType: typeOf(r.Winner), EventCreated: r.Winner.Time,
-		Terminal: r.Terminal, N: r.Revision, Rule: r.Rule, Reread: r.Reread, Known: known,
+		Terminal: r.Terminal, N: r.Revision, Rule: r.Rule, Reread: r.Reread, Catalog: listedOf(r.Listings), Known: known,
 	}
 }
 
-// stateDocument is the part of a record that says something about its subscription.
+// stateDocument is a record.
 type stateDocument struct {
 	events.Subscription `bson:",inline"`
-	SubscriptionID      string             `bson:"subscription_id"`
-	Ordering            ordering.Certainty `bson:"ordering"`
-	Explanation         string             `bson:"explanation"`
-	Version             struct {
-		EventID  string `bson:"event_id"`
-		Terminal bool   `bson:"terminal"`
-	} `bson:"version"`
+	Key                 string                `bson:"_id"`
+	FirstSeenAt         time.Time             `bson:"first_seen_at"`
+	UpdatedAt           time.Time             `bson:"updated_at"`
+	Version             version               `bson:"version"`
+	SubscriptionID      string                `bson:"subscription_id"`
+	Source              events.IdentitySource `bson:"user_id_source"`
+	Conflict            bool                  `bson:"user_id_conflict"`
+	Ordering            ordering.Certainty    `bson:"ordering"`
+	Explanation         string                `bson:"explanation"`
+}
+
+func (d stateDocument) head() store.Head {
+	return headDocument{
+		Key: d.Key, Owner: ownerDocument{d.SubscriptionID, d.CustomerID, d.CustomerAccountID},
+		User: userDocument{d.UserID, d.Source, d.Conflict}, FirstSeenAt: d.FirstSeenAt, UpdatedAt: d.UpdatedAt, Version: d.Version,
+	}.head()
 }
 
 // State implements [store.States].
@@ -221,8 +308,9 @@ func (db database) State(ctx context.Context, key string) (store.State, bool, er
 	}
 	doc.ID = doc.SubscriptionID
 	return store.State{
-		Subscription: doc.Subscription, EventID: doc.Version.EventID, Terminal: doc.Version.Terminal,
-		Ordering: doc.Ordering, Explanation: doc.Explanation,
+		Head: doc.head(), Subscription: doc.Subscription,
+		EventID: doc.Version.EventID, EventType: doc.Version.EventType, EventCreated: doc.Version.EventCreated,
+		Terminal: doc.Version.Terminal, Ordering: doc.Ordering, Explanation: doc.Explanation,
 	}, true, nil
 }
 

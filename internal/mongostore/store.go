@@ -15,6 +15,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
 	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
 
+	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/internal/store"
 )
 
@@ -22,7 +23,11 @@ import (
 const (
 	Subscriptions = "subscriptions"
 	WebhookEvents = "webhook_events"
+	Identities    = "identities"
 	Retention     = "retention"
+	Catalog       = "catalog"
+	Access        = "access"
+	StateView     = "state_view"
 )
 
 const (
@@ -47,8 +52,10 @@ type Config struct {
 	Secondary bool
 	// OnOverlap may be nil, see [store.Committer].
 	OnOverlap func()
-	Now       func() time.Time
-	Log       *slog.Logger
+	// OnUser may be nil, see [store.Committer].
+	OnUser func(source events.IdentitySource)
+	Now    func() time.Time
+	Log    *slog.Logger
 }
 
 // Store implements [store.Store].
@@ -64,7 +71,7 @@ var _ store.Store = (*Store)(nil)
 
 // database is what a store reads and writes.
 type database struct {
-	events, subscriptions, turns *mongo.Collection
+	events, identities, subscriptions, turns, catalog, access, views *mongo.Collection
 	// scanned is where scans of a whole collection read.
 	scanned struct{ events, subscriptions *mongo.Collection }
 	server  *server
@@ -83,14 +90,16 @@ func open(cfg Config, opts *options.ClientOptions) (*Store, error) {
 	}
 	db := newDatabase(client.Database(cfg.Database, strict()), cfg)
 	committer := store.NewCommitter(db, cfg.Now)
-	committer.OnOverlap = cfg.OnOverlap
+	committer.OnOverlap, committer.OnUser = cfg.OnOverlap, cfg.OnUser
 	queue := store.NewQueue(committer, cfg.MaxBatch)
 	return &Store{Queue: queue, database: db, log: cfg.Log, client: client}, nil
 }
 
 func newDatabase(collections *mongo.Database, cfg Config) database {
 	db := database{
-		events: collections.Collection(WebhookEvents), subscriptions: collections.Collection(Subscriptions), turns: collections.Collection(Retention),
+		events: collections.Collection(WebhookEvents), identities: collections.Collection(Identities),
+		subscriptions: collections.Collection(Subscriptions), turns: collections.Collection(Retention),
+		catalog: collections.Collection(Catalog), access: collections.Collection(Access), views: collections.Collection(StateView),
 		server: &server{database: collections}, now: cfg.Now,
 	}
 	from := readpref.Primary()

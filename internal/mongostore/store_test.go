@@ -75,7 +75,7 @@ func TestProvisionCreatesTheIndexes(t *testing.T) {
 			t.Errorf("Check afterwards: %v", err)
 		}
 		got := map[string][]string{}
-		for _, collection := range []string{mongostore.Subscriptions, mongostore.WebhookEvents} {
+		for _, collection := range []string{mongostore.Subscriptions, mongostore.Identities, mongostore.WebhookEvents, mongostore.Catalog} {
 			cursor, err := db.Collection(collection).Indexes().List(t.Context())
 			if err != nil {
 				t.Fatal(err)
@@ -94,7 +94,9 @@ func TestProvisionCreatesTheIndexes(t *testing.T) {
 			slices.Sort(got[collection])
 		}
 		want := map[string][]string{
-			"subscriptions": {"_id", "customer_id", "status current_period_end", "user_id access"},
+			"subscriptions": {"_id", "customer_account_id", "customer_id", "items.price_id _id", "items.product_id _id", "status current_period_end", "user_id access"},
+			"catalog":       {"_id", "sweep.unfinished _id"},
+			"identities":    {"_id", "customer_account_id", "customer_id", "subscription_id", "user_id"},
 			"webhook_events": {
 				"_id", "created", "customer_account_id created", "customer_id created", "event_id", "ignored created", "named_ids created", "related_ids created",
 				"subscription_id created", "subscription_key created", "type created",
@@ -131,7 +133,7 @@ func TestProvisionWaitsForAnotherProcess(t *testing.T) {
 		})
 		ended := make(chan struct{})
 		go func() { defer close(ended); s.Provision(t.Context(), false) }()
-		if got, want := <-messages, "3 indexes of subscriptions are missing: start one subscriber with PROVISION=create"; !strings.Contains(got, want) {
+		if got, want := <-messages, "6 indexes of subscriptions are missing: start one subscriber with PROVISION=create"; !strings.Contains(got, want) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 		if err := s.Check(t.Context()); err == nil {

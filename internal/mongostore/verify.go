@@ -10,8 +10,6 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
-	"github.com/billbus/billbus/events"
-	"github.com/billbus/billbus/events/ordering"
 	"github.com/billbus/billbus/internal/store"
 )
 
@@ -55,8 +53,8 @@ func (db database) Record(ctx context.Context, key string) (store.StoredRecord, 
 }
 
 // Fields implements [store.Verification].
-func (db database) Fields(key string, winner events.Message, verdict ordering.Verdict) (map[string]string, error) {
-	raw, err := encodeRecord(store.Head{Key: key}.Next(winner, verdict, db.now()))
+func (db database) Fields(key string, d store.Decision) (map[string]string, error) {
+	raw, err := encodeRecord(store.Head{Key: key}.Next(d, db.now()))
 	if err != nil {
 		return nil, err
 	}
@@ -64,14 +62,14 @@ func (db database) Fields(key string, winner events.Message, verdict ordering.Ve
 }
 
 // Rewrite implements [store.Verification].
-func (db database) Rewrite(ctx context.Context, have store.StoredRecord, winner events.Message, verdict ordering.Verdict) (bool, error) {
+func (db database) Rewrite(ctx context.Context, have store.StoredRecord, d store.Decision) (bool, error) {
 	raw, err := db.record(ctx, have.Key)
 	if err != nil || raw != nil && revisionOf(raw) != have.Revision || (raw != nil) != have.Exists {
 		return false, err
 	}
 	head := readableHead(have.Key, raw)
 	head.Reread = true
-	replacement, err := encodeRecord(head.Next(winner, verdict, db.now()))
+	replacement, err := encodeRecord(head.Next(d, db.now()))
 	if err != nil {
 		return false, err
 	}
@@ -120,7 +118,9 @@ func revisionOf(raw bson.Raw) string { return text(raw.Lookup("version", "n")) }
 
 // notCompared are the key, and the fields that say when, how often and after what a
 // document was written.
-var notCompared = map[string]bool{"_id": true, "first_seen_at": true, "updated_at": true, "version.n": true, "version.reread": true}
+var notCompared = map[string]bool{
+	"_id": true, "first_seen_at": true, "updated_at": true, "version.n": true, "version.reread": true, "version.catalog": true,
+}
 
 // texts returns the fields of a record, those of version one by one.
 func texts(raw bson.Raw) map[string]string {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/billbus/billbus/events/ordering"
 	"github.com/billbus/billbus/internal/mongostore"
+	"github.com/billbus/billbus/internal/store"
 	"github.com/billbus/billbus/test/kit"
 	"github.com/billbus/billbus/test/storetest"
 )
@@ -20,8 +21,8 @@ func TestRewriteCorrectsDamagedFields(t *testing.T) {
 		entry.Data.Subscription.CurrentPeriodEnd = time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)
 		commit(t, s, entry)
 		fact, _ := ordering.FactOf(entry.Message)
-		verdict := ordering.Fold([]ordering.Fact{fact})
-		want, err := s.Fields(kit.Key("sub_1"), entry.Message, verdict)
+		decision := store.Decision{Winner: entry.Message, Verdict: ordering.Fold([]ordering.Fact{fact})}
+		want, err := s.Fields(kit.Key("sub_1"), decision)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -34,7 +35,7 @@ func TestRewriteCorrectsDamagedFields(t *testing.T) {
 			if moved {
 				db.set(t, mongostore.Subscriptions, kit.Key("sub_1"), bson.D{{Key: "version.n", Value: int64(99)}})
 			}
-			if written, err := s.Rewrite(t.Context(), have, entry.Message, verdict); written == moved || err != nil {
+			if written, err := s.Rewrite(t.Context(), have, decision); written == moved || err != nil {
 				t.Errorf("Rewrite: got %v, %v", written, err)
 			}
 			got, _ := s.Record(t.Context(), kit.Key("sub_1"))

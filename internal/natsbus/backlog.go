@@ -7,10 +7,11 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/billbus/billbus/events"
 )
 
-// Backlog reads what a durable consumer of all messages has not acknowledged yet, delivered
-// or not. Its methods must not be called concurrently.
+// Backlog reads what the subscriber's consumer has not acknowledged yet, delivered or not. Its methods must not be called concurrently.
 type Backlog struct {
 	bus              *Bus
 	stream, consumer string
@@ -77,12 +78,14 @@ func (l *Backlog) find(ctx context.Context, p progress) error {
 	if err != nil {
 		return fmt.Errorf("looking up stream %s: %w", l.stream, err)
 	}
-	msg, err := stream.GetMsg(ctx, p.floor+1, jetstream.WithGetMsgSubject(">"))
-	switch {
-	case err == nil:
-		l.oldest, l.progress = msg.Time, p
-	case !errors.Is(err, jetstream.ErrMsgNotFound):
-		return fmt.Errorf("reading the oldest pending message: %w", err)
+	for _, subject := range events.FactSubjects() {
+		msg, err := stream.GetMsg(ctx, p.floor+1, jetstream.WithGetMsgSubject(subject))
+		switch {
+		case err == nil && (l.oldest.IsZero() || msg.Time.Before(l.oldest)):
+			l.oldest, l.progress = msg.Time, p
+		case err != nil && !errors.Is(err, jetstream.ErrMsgNotFound):
+			return fmt.Errorf("reading the oldest pending message: %w", err)
+		}
 	}
 	return nil
 }

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/billbus/billbus/internal/fault"
@@ -32,7 +34,8 @@ type Bucket struct {
 func (b *Bus) NewBucket(name string) *Bucket { return &Bucket{bus: b, name: name} }
 
 // Get returns the value of a key and its revision. The revision is 0 if there is no
-// value. It may miss a value that was written a moment ago; Put then writes nothing.
+// value. In [ResolvedBucket] it may miss a value that was written a moment ago; Put then
+// writes nothing.
 func (b *Bucket) Get(ctx context.Context, key string) (value []byte, revision uint64, err error) {
 	err = b.with(ctx, func(ctx context.Context, kv jetstream.KeyValue) error {
 		entry, err := kv.Get(ctx, key)
@@ -45,6 +48,15 @@ func (b *Bucket) Get(ctx context.Context, key string) (value []byte, revision ui
 		return err
 	})
 	return value, revision, err
+}
+
+// ID returns what distinguishes the bucket from one of the same name that was deleted.
+func (b *Bucket) ID(ctx context.Context) (string, error) {
+	info, err := b.bus.streamInfo(ctx, bucketStream+b.name)
+	if err != nil {
+		return "", fault.New(fault.Transient, fault.BucketFailed, err)
+	}
+	return b.name + "@" + info.Created.UTC().Format(time.RFC3339Nano), nil
 }
 
 // Put replaces the value of a key that still has the given revision, and returns the
@@ -76,7 +88,10 @@ func (b *Bucket) with(ctx context.Context, do func(context.Context, jetstream.Ke
 	if err == nil {
 		err = do(ctx, kv)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, nats.ErrMaxPayload):
+		return fault.New(fault.Permanent, fault.TooLarge, fmt.Errorf("bucket %s: %w: raise max_payload of the NATS server", b.name, err))
+	case err != nil:
 		return fault.New(fault.Transient, fault.BucketFailed, fmt.Errorf("bucket %s: %w", b.name, err))
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -24,9 +25,11 @@ const (
 	HeaderConsumer   = "Billbus-Dlq-Consumer"
 	HeaderDeliveries = "Billbus-Dlq-Deliveries"
 	HeaderTime       = "Billbus-Dlq-Time"
+	HeaderStored     = "Billbus-Dlq-Stored-At" // when the stream stored the message
 	// HeaderPayload is "omitted" on a letter that would have been too large with
 	// its payload. The original stream still has the payload.
-	HeaderPayload = "Billbus-Dlq-Payload"
+	HeaderPayload  = "Billbus-Dlq-Payload"
+	payloadOmitted = "omitted"
 
 	originalPrefix = "Billbus-Original-"
 	maxReason      = 1 << 10
@@ -41,15 +44,18 @@ type Letter struct {
 	Payload  []byte
 }
 
-// DeadLetters stores letters in [DeadLetterStream].
+// DeadLetters stores letters in [DeadLetterStream], and reads and removes them there.
 type DeadLetters struct {
 	bus *Bus
 	now func() time.Time
+
+	mu      sync.Mutex
+	streams map[string]jetstream.Stream // that letters were read from
 }
 
 // NewDeadLetters returns the dead letters of the server that b connects to.
 func (b *Bus) NewDeadLetters(now func() time.Time) *DeadLetters {
-	return &DeadLetters{bus: b, now: now}
+	return &DeadLetters{bus: b, now: now, streams: map[string]jetstream.Stream{}}
 }
 
 // Keep stores a letter. To store the same message for the same consumer again has
@@ -60,8 +66,7 @@ func (d *DeadLetters) Keep(ctx context.Context, l Letter) error {
 		return fmt.Errorf("looking up the stream of a dead letter: %w", err)
 	}
 	// A stream that was deleted and created again numbers its messages from 1 again.
-	created := stream.CachedInfo().Created.UTC().Format(time.RFC3339Nano)
-	id := fmt.Sprintf("%s@%s:%s:%d", l.Delivery.Stream, created, l.Consumer, l.Delivery.Sequence)
+	id := fmt.Sprintf("%s@%s:%s:%d", l.Delivery.Stream, createdAt(stream), l.Consumer, l.Delivery.Sequence)
 	_, err = d.bus.js.PublishMsg(ctx, d.message(l), jetstream.WithMsgID(id), jetstream.WithExpectStream(DeadLetterStream))
 	if err != nil {
 		return fmt.Errorf("publishing dead letter: %w", err)
@@ -89,7 +94,7 @@ func (d *DeadLetters) message(l Letter) *nats.Msg {
 	}
 	if d.tooLarge(msg) {
 		msg.Data = nil
-		msg.Header.Set(HeaderPayload, "omitted")
+		msg.Header.Set(HeaderPayload, payloadOmitted)
 	}
 	if d.tooLarge(msg) {
 		for key := range l.Header {
@@ -109,6 +114,7 @@ func (d *DeadLetters) header(l Letter) nats.Header {
 		HeaderConsumer:   {l.Consumer},
 		HeaderDeliveries: {strconv.FormatUint(l.Delivery.Deliveries, 10)},
 		HeaderTime:       {d.now().UTC().Format(time.RFC3339)},
+		HeaderStored:     {l.Delivery.StoredAt.UTC().Format(time.RFC3339Nano)},
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/billbus/billbus/events"
 )
 
 // Drift is one difference between a stream or consumer and what the program needs.
@@ -74,7 +76,7 @@ const fatal, tolerable = true, false
 
 func streamDrift(have, want jetstream.StreamConfig) []Drift {
 	d := &differ{object: "stream " + want.Name, cure: cureProvision}
-	d.compare("subjects", sorted(have.Subjects), sorted(want.Subjects), fatal)
+	d.compare("subjects", sorted(withoutUnused(have.Subjects, want.Subjects)), sorted(want.Subjects), fatal)
 	d.compare("storage", have.Storage, want.Storage, fatal)
 	d.compare("retention", have.Retention, want.Retention, fatal)
 	d.compare("discard", have.Discard, want.Discard, fatal)
@@ -82,9 +84,12 @@ func streamDrift(have, want jetstream.StreamConfig) []Drift {
 	d.compare("sealed", have.Sealed, false, fatal)
 	// A limit per subject drops the oldest message of the subject, regardless of the
 	// discard policy.
-	d.compare("max_msgs_per_subject", unlimited(have.MaxMsgsPerSubject), int64(-1), fatal)
+	d.compare("max_msgs_per_subject", unlimited(have.MaxMsgsPerSubject), unlimited(want.MaxMsgsPerSubject), fatal)
 	d.compare("subject_transform", have.SubjectTransform != nil, false, fatal)
 	d.compare("mirror", have.Mirror != nil, false, fatal)
+	if isBucket(want.Name) { // a replica's answer could be an old one
+		d.compare("allow_direct", have.AllowDirect, want.AllowDirect, fatal)
+	}
 	d.compare("max_msgs", unlimited(have.MaxMsgs), int64(-1), tolerable)
 	d.compare("max_msg_size", unlimited(int64(have.MaxMsgSize)), int64(-1), tolerable)
 	d.compare("max_bytes", unlimited(have.MaxBytes), unlimited(want.MaxBytes), tolerable)
@@ -96,14 +101,30 @@ func streamDrift(have, want jetstream.StreamConfig) []Drift {
 	return d.drifts
 }
 
+func isBucket(stream string) bool { return strings.HasPrefix(stream, bucketStream) }
+
+// withoutUnused leaves out the subject of changes of access where none are published. A
+// stream can have it from a time when they were.
+func withoutUnused(have, want []string) []string {
+	return slices.DeleteFunc(slices.Clone(have), func(subject string) bool {
+		return subject == events.SubjectAccess && !slices.Contains(want, subject)
+	})
+}
+
 // merged returns the configuration that removes all drift. What Billbus has no
 // setting for (placement, republish, compression) stays as the operator set it.
 func merged(have, want jetstream.StreamConfig) jetstream.StreamConfig {
 	next := have
-	next.Description, next.Subjects = want.Description, want.Subjects
+	next.Description = want.Description
+	if sorted(withoutUnused(have.Subjects, want.Subjects)) != sorted(want.Subjects) {
+		next.Subjects = want.Subjects
+	}
 	next.Storage, next.Retention, next.Discard = want.Storage, want.Retention, want.Discard
 	next.NoAck, next.SubjectTransform, next.Mirror = false, nil, nil
-	next.MaxMsgsPerSubject, next.MaxMsgs, next.MaxMsgSize = -1, -1, -1
+	next.MaxMsgsPerSubject, next.MaxMsgs, next.MaxMsgSize = unlimited(want.MaxMsgsPerSubject), -1, -1
+	if isBucket(want.Name) {
+		next.AllowDirect = want.AllowDirect
+	}
 	next.MaxBytes, next.MaxAge, next.Replicas, next.Duplicates = want.MaxBytes, want.MaxAge, want.Replicas, want.Duplicates
 	return next
 }

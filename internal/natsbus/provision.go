@@ -333,7 +333,7 @@ func (p *Provisioner) ensureConsumer(ctx context.Context) ([]Drift, error) {
 	consumer, err := p.bus.js.Consumer(ctx, p.settings.Name, name)
 	if err == nil {
 		p.hadConsumer = true
-		have, err := p.withNewSubjects(ctx, consumer.CachedInfo().Config)
+		have, err := p.updateFilter(ctx, consumer.CachedInfo().Config)
 		return consumerDrift(p.settings.Name, have, p.consumer), err
 	}
 	if !errors.Is(err, jetstream.ErrConsumerNotFound) {
@@ -350,6 +350,25 @@ func (p *Provisioner) ensureConsumer(ctx context.Context) ([]Drift, error) {
 	return nil, nil
 }
 
+// updateFilter gives the filter of this release to a consumer of an earlier one, which had
+// fewer subjects, or none and so gets every message. A consumer with other subjects is not
+// ours to change.
+func (p *Provisioner) updateFilter(ctx context.Context, have jetstream.ConsumerConfig) (jetstream.ConsumerConfig, error) {
+	old, wanted := have.FilterSubjects, p.consumer.subjects
+	isOther := func(subject string) bool { return !slices.Contains(wanted, subject) }
+	if p.mode == ProvisionCheck || have.FilterSubject != "" || len(old) >= len(wanted) || slices.ContainsFunc(old, isOther) {
+		return have, nil
+	}
+	next := have
+	next.FilterSubjects = wanted
+	consumer, err := p.bus.js.UpdateConsumer(ctx, p.settings.Name, next)
+	if err != nil {
+		return have, fmt.Errorf("changing the filter of consumer %s: %w", have.Durable, err)
+	}
+	p.bus.log.Info("changed the filter of the consumer", "consumer", have.Durable, "filter", filters(next))
+	return consumer.CachedInfo().Config, nil
+}
+
 func (p *Provisioner) logCreated(consumer string) {
 	level, text := slog.LevelInfo, "created consumer"
 	if p.hadConsumer {
@@ -357,23 +376,4 @@ func (p *Provisioner) logCreated(consumer string) {
 	}
 	p.hadConsumer = true
 	p.bus.log.Log(context.Background(), level, text, "stream", p.settings.Name, "consumer", consumer)
-}
-
-// withNewSubjects adds the subjects to a consumer that an earlier release created without
-// them. It gets their messages from now on. A consumer with other subjects is not ours to
-// change.
-func (p *Provisioner) withNewSubjects(ctx context.Context, have jetstream.ConsumerConfig) (jetstream.ConsumerConfig, error) {
-	isWanted := func(subject string) bool { return slices.Contains(p.consumer.subjects, subject) }
-	old := have.FilterSubjects
-	others := slices.ContainsFunc(old, func(subject string) bool { return !isWanted(subject) })
-	if p.mode != ProvisionCreate || len(old) == 0 || others || len(old) >= len(p.consumer.subjects) {
-		return have, nil
-	}
-	next := have
-	next.FilterSubjects = p.consumer.subjects
-	if _, err := p.bus.js.UpdateConsumer(ctx, p.settings.Name, next); err != nil {
-		return have, fmt.Errorf("adding subjects to consumer %s: %w", have.Durable, err)
-	}
-	p.bus.log.Info("added subjects to consumer", "stream", p.settings.Name, "consumer", have.Durable, "subjects", next.FilterSubjects)
-	return next, nil
 }

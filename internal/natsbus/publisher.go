@@ -19,8 +19,10 @@ import (
 // acknowledged the message. After an error the message may be in the stream or not;
 // it is safe to publish it again under the same UUID.
 type Publisher struct {
-	bus *Bus
-	pub *wmnats.Publisher
+	bus       *Bus
+	pub       *wmnats.Publisher
+	js        nats.JetStreamContext
+	marshaler marshaler
 }
 
 // NewPublisher returns a publisher to a stream. Each publish takes at most timeout:
@@ -39,7 +41,11 @@ func (b *Bus) NewPublisher(stream string, timeout time.Duration) (*Publisher, er
 	if err != nil {
 		return nil, err
 	}
-	return &Publisher{bus: b, pub: pub}, nil
+	js, err := b.nc.JetStream(nats.MaxWait(timeout))
+	if err != nil {
+		return nil, fmt.Errorf("opening JetStream: %w", err)
+	}
+	return &Publisher{bus: b, pub: pub, js: js, marshaler: marshaler{stream: stream}}, nil
 }
 
 // Publish publishes messages to the subject topic. The UUID of a message becomes
@@ -51,6 +57,24 @@ func (p *Publisher) Publish(topic string, messages ...*message.Message) error {
 		return fault.New(fault.Transient, fault.NATSUnreachable, err)
 	}
 	return explainPublish(p.pub.Publish(topic, messages...))
+}
+
+// PublishNew publishes a message like Publish, and reports whether it is new: not one
+// that the stream dropped because it has another of that UUID. watermill-nats does not
+// return that part of the answer.
+func (p *Publisher) PublishNew(topic string, msg *message.Message) (isNew bool, err error) {
+	if err := p.bus.Check(context.Background()); err != nil {
+		return false, fault.New(fault.Transient, fault.NATSUnreachable, err)
+	}
+	out, err := p.marshaler.Marshal(topic, msg)
+	if err != nil {
+		return false, fault.New(fault.Permanent, fault.CannotBeEncoded, err)
+	}
+	ack, err := p.js.PublishMsg(out)
+	if err != nil {
+		return false, explainPublish(err)
+	}
+	return !ack.Duplicate, nil
 }
 
 // Close does nothing. The caller of [Open] closes the connection.

@@ -26,6 +26,7 @@ const (
 	// leader, has storage, and that this program may publish.
 	noStream        = "billbus-probe"
 	deadLetterProbe = deadLetterPrefix + "billbus.probe"
+	accessProbe     = "access.probe"
 	// noMessage is the end of the subject of an acknowledgement of a message that the
 	// stream cannot have.
 	noMessage = ".1.9223372036854775807.1.0.0"
@@ -126,10 +127,12 @@ func (p *Provisioner) consumeNow(ctx context.Context) error {
 	if _, err := p.bus.ask(ctx, &nats.Msg{Subject: "$JS.ACK." + name + noMessage, Data: []byte("+WPI")}); err != nil {
 		return err
 	}
-	if err := p.bus.mayPublish(ctx, deadLetterProbe); err != nil || p.consumer.bucket == "" {
-		return err
+	for _, subject := range p.consumer.probes {
+		if err := p.bus.mayPublish(ctx, subject); err != nil {
+			return err
+		}
 	}
-	return p.bus.mayPublish(ctx, "$KV."+p.consumer.bucket+".probe")
+	return nil
 }
 
 // mayPublish returns why nothing can be published on a subject of a stream.

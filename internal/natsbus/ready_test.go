@@ -114,6 +114,11 @@ func TestDocumentedPermissionsAreEnough(t *testing.T) {
 			natsbus.SubscriberConsumer(consumer), natsbus.ProvisionConsumer,
 			[]func(*natsbus.Provisioner, context.Context) error{(*natsbus.Provisioner).Check},
 		},
+		{
+			[]string{"subscriber", "subscriber, unless `STATE_VIEW=off`"},
+			natsbus.SubscriberConsumer(consumer).WithStateView(), natsbus.ProvisionConsumer,
+			[]func(*natsbus.Provisioner, context.Context) error{(*natsbus.Provisioner).Check},
+		},
 	} {
 		t.Run(strings.Join(tt.users, " and "), func(t *testing.T) {
 			t.Parallel()
@@ -135,14 +140,18 @@ func TestDocumentedPermissionsAreEnough(t *testing.T) {
 				Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX.>"}},
 			})
 			if tt.mode == natsbus.ProvisionConsumer {
-				provisioned(t, open(t, url), settings(), noConsumer)
+				provisioned(t, open(t, url), viewed(), noConsumer)
 			}
-			p := provision(t, openAs(t, natsbus.Auth{URL: url, User: "program", Password: secret.New("pw")}), tt.mode, settings(), tt.consumer)
+			program := openAs(t, natsbus.Auth{URL: url, User: "program", Password: secret.New("pw")})
+			p := provision(t, program, tt.mode, viewed(), tt.consumer)
 			kit.Eventually(t, "ready", ready(p))
 			for _, check := range tt.checks {
 				if err := check(p, t.Context()); err != nil {
 					t.Error(err)
 				}
+			}
+			if len(tt.users) == 2 && tt.mode == natsbus.ProvisionConsumer {
+				useStateView(t, program)
 			}
 		})
 	}

@@ -32,6 +32,10 @@ type ReplayConfig struct {
 	From string
 	// Restart discards an interrupted replay.
 	Restart bool
+	// Subjects are what is read; nil is every subject.
+	Subjects []string
+	// HeadersOnly leaves out the payloads.
+	HeadersOnly bool
 	// MaxBytes limits the size of what Next returns. A larger message comes alone. The
 	// default is 32 MiB.
 	MaxBytes int
@@ -248,7 +252,8 @@ func (r *Replay) newConsumer(ctx context.Context) (jetstream.ConsumerConfig, err
 		Durable:     r.cfg.Consumer,
 		Description: "reads the stream again; removed at the end",
 		AckPolicy:   jetstream.AckAllPolicy,
-		AckWait:     ackWait, MaxDeliver: -1, MaxAckPending: -1,
+		HeadersOnly: r.cfg.HeadersOnly, FilterSubjects: r.cfg.Subjects,
+		AckWait: ackWait, MaxDeliver: -1, MaxAckPending: -1,
 		Metadata: map[string]string{replayFrom: r.cfg.From, replayUntil: strconv.FormatUint(r.Until, 10)},
 	}
 	switch {

@@ -95,11 +95,7 @@ func (s *subscription) isPermanent(sequence uint64, err error) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.panics[sequence]++
-	if s.panics[sequence] < panicTries {
-		return false
-	}
-	delete(s.panics, sequence)
-	return true
+	return s.panics[sequence] >= panicTries
 }
 
 func (s *subscription) forgetPanics(sequence uint64) {
@@ -122,6 +118,7 @@ func (s *subscription) deadLetter(jm jetstream.Msg, delivery Delivery, why error
 		return
 	}
 	s.ack(jm)
+	s.forgetPanics(delivery.Sequence)
 }
 
 // ack waits for the server's confirmation: after an acknowledgement that was lost,

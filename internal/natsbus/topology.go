@@ -1,6 +1,7 @@
 package natsbus
 
 import (
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -27,13 +28,16 @@ type StreamSettings struct {
 	MaxAge          time.Duration // 0 is unlimited
 	MaxBytes        int64         // -1 is unlimited
 	DuplicateWindow time.Duration
+	// StateView is true if changes of access are published, and the bucket of the state view
+	// is needed.
+	StateView bool
 }
 
 func (s StreamSettings) config() jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name:        s.Name,
 		Description: "Stripe events, normalized, one message per verified webhook",
-		Subjects:    events.StreamSubjects(),
+		Subjects:    s.subjects(),
 		Storage:     jetstream.FileStorage,
 		// With limits retention every consumer gets every message, and a replay is
 		// possible.
@@ -55,9 +59,34 @@ func (s StreamSettings) deadLetters() jetstream.StreamConfig {
 	return c
 }
 
-// streams returns the configuration of both streams.
+func (s StreamSettings) subjects() []string {
+	if s.StateView {
+		return events.StreamSubjects()
+	}
+	return events.FactSubjects()
+}
+
+// stateView returns the stream of the bucket. The client would create one that lets every
+// replica answer reads: then one that lags behind could hide the state of a subscription.
+func (s StreamSettings) stateView() jetstream.StreamConfig {
+	c := s.config()
+	c.Name, c.Description = bucketStream+events.StateBucket, "the records of subscriptions, and what customers and users may use"
+	c.Subjects = []string{bucketSubjects(events.StateBucket) + ">"}
+	c.MaxAge, c.MaxBytes, c.Duplicates = 0, -1, 2*time.Minute
+	c.MaxMsgsPerSubject, c.AllowRollup, c.DenyDelete, c.AllowDirect = 1, true, true, false
+	return c
+}
+
+// bucketSubjects is the beginning of the subjects of a bucket's keys.
+func bucketSubjects(bucket string) string { return "$KV." + bucket + "." }
+
+// streams returns the configuration of all streams.
 func (s StreamSettings) streams() []jetstream.StreamConfig {
-	return []jetstream.StreamConfig{s.config(), s.deadLetters()}
+	list := []jetstream.StreamConfig{s.config(), s.deadLetters()}
+	if s.StateView {
+		list = append(list, s.stateView())
+	}
+	return list
 }
 
 // Consumer is a durable consumer that a program needs. The zero value means that
@@ -68,11 +97,22 @@ type Consumer struct {
 	subjects    []string // nil is every subject
 	program     string   // the program that creates it, with PROVISION=create
 	bucket      string   // the bucket that the program creates with it, or ""
+	probes      []string // subjects to which the program must be able to publish
 }
 
-// SubscriberConsumer returns the subscriber's consumer, which gets every message.
+// SubscriberConsumer returns the subscriber's consumer. It gets every message but those
+// that follow from records.
 func SubscriberConsumer(name string) Consumer {
-	return Consumer{Name: name, description: "keeps subscription state and the audit trail in MongoDB", program: "subscriber"}
+	return Consumer{
+		Name: name, description: "keeps subscription state and the audit trail in MongoDB", program: "subscriber",
+		subjects: events.FactSubjects(), probes: []string{deadLetterProbe},
+	}
+}
+
+// WithStateView returns a consumer of a program that keeps the state view.
+func (c Consumer) WithStateView() Consumer {
+	c.probes = append(slices.Clone(c.probes), bucketSubjects(events.StateBucket)+"probe", accessProbe)
+	return c
 }
 
 // ResolverConsumer returns the bridge's consumer. It gets the messages that may have
@@ -86,6 +126,7 @@ func ResolverConsumer() Consumer {
 		subjects:    []string{events.SubjectSubscriptions, events.SubjectThinSubscriptions, events.SubjectEntitlements},
 		program:     "bridge that has STRIPE_API_KEY or STRIPE_API_KEYS",
 		bucket:      ResolvedBucket,
+		probes:      []string{deadLetterProbe, bucketSubjects(ResolvedBucket) + "probe"},
 	}
 }
 

@@ -67,7 +67,7 @@ func (n *Normalizer) snapshotAgain(msg events.Message, in input) (events.Message
 	var read events.Data
 	n.setRead(&read, env, in.warnings)
 	msg.Data.Ignored = n.ignored(env)
-	msg.Data.Subscription, msg.Data.Identity, msg.Data.Entitlements = read.Subscription, read.Identity, read.Entitlements
+	setObjects(&msg.Data, read)
 	return msg, nil
 }
 

@@ -187,14 +187,19 @@ func isSubscription(object value) bool {
 
 // ignored says why the event is not admitted, or "".
 func (n *Normalizer) ignored(env envelope) string {
-	account := cmp.Or(env.account, Platform)
 	switch {
 	case n.livemode != Any && n.livemode != events.Mode(env.livemode):
 		return events.IgnoredLivemode
-	case slices.Contains(n.accounts, Any), slices.Contains(n.accounts, account), env.given, n.named(account):
+	case env.given, n.Admits(env.account):
 		return ""
 	}
 	return events.IgnoredAccount
+}
+
+// Admits reports whether the events of an account are admitted; "" is the platform.
+func (n *Normalizer) Admits(account string) bool {
+	account = cmp.Or(account, Platform)
+	return slices.Contains(n.accounts, Any) || slices.Contains(n.accounts, account) || n.named(account)
 }
 
 // IgnoredBy returns the setting that makes events ignored for a reason, or "".

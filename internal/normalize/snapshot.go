@@ -13,7 +13,7 @@ import (
 )
 
 // ErrNotSnapshot is wrapped by every error of [Normalizer.Snapshot].
-var ErrNotSnapshot = errors.New("not a Stripe subscription or summary of entitlements")
+var ErrNotSnapshot = errors.New("not a Stripe subscription, summary of entitlements, customer, product or price")
 
 // Reading is what is known about an object read from Stripe's API, apart from its
 // bytes.
@@ -34,8 +34,8 @@ type Reading struct {
 	ReceivedAt time.Time
 }
 
-// Snapshot makes the message of a subscription, or of a summary of a customer's
-// entitlements, that was read from Stripe's API. It says what the object is at that
+// Snapshot makes the message of a subscription, a summary of a customer's entitlements, a
+// customer, a product or a price that was read from Stripe's API. It says what the object is at that
 // moment, not that something happened.
 //
 // If the mode or account is not admitted, data.ignored says so, and the message has
@@ -50,10 +50,7 @@ func (n *Normalizer) Snapshot(raw []byte, reading Reading) (events.Message, erro
 		return events.Message{}, err
 	}
 	msg := env.message(Receipt{Origin: reading.Origin, ReceivedAt: reading.ReceivedAt})
-	msg.Type = events.SubjectSnapshot
-	if isSummary(env.object) {
-		msg.Type = events.SubjectEntitlementsSnapshot
-	}
+	msg.Type = snapshotSubjects[kindOf(env.object)]
 	msg.Data.Ignored = n.ignored(env)
 	n.setRead(&msg.Data, env, in.warnings)
 	msg.Data.Object, msg.Data.ReadAt = []byte(in.root.raw()), env.created
@@ -63,23 +60,47 @@ func (n *Normalizer) Snapshot(raw []byte, reading Reading) (events.Message, erro
 		return events.Message{}, err
 	}
 	if msg.Data.Ignored != "" {
-		msg.Data.Subscription, msg.Data.Identity, msg.Data.Entitlements = nil, nil, nil
+		setObjects(&msg.Data, events.Data{})
 	}
 	return msg, nil
 }
 
-// setRead sets what the object of a snapshot says.
-func (n *Normalizer) setRead(data *events.Data, env envelope, warnings *notes) {
-	if !isSummary(env.object) {
-		n.setSubscription(data, env, warnings)
-		return
-	}
-	data.Entitlements = entitlements(reader{env.object, "", warnings})
+// snapshotSubjects are the subjects of the kinds of objects that can be read.
+var snapshotSubjects = map[string]string{
+	"subscription":             events.SubjectSnapshot,
+	events.EntitlementsSummary: events.SubjectEntitlementsSnapshot,
+	"customer":                 events.SubjectCustomerSnapshot,
+	"product":                  events.SubjectProductSnapshot,
+	"price":                    events.SubjectPriceSnapshot,
 }
 
-func isSummary(object value) bool {
+// setRead sets what the object of a snapshot says.
+func (n *Normalizer) setRead(data *events.Data, env envelope, warnings *notes) {
+	r := reader{env.object, "", warnings}
+	switch kindOf(env.object) {
+	case "subscription":
+		n.setSubscription(data, env, warnings)
+	case events.EntitlementsSummary:
+		data.Entitlements = entitlements(r)
+	case "customer":
+		data.Customer = customer(r, env, false)
+		data.Identity = n.customerIdentity(data.Customer)
+	case "product":
+		data.Product = product(r, env, false)
+	case "price":
+		data.Price = price(r, r, reader{}, env, false)
+	}
+}
+
+// setObjects sets what was read from the object of a snapshot.
+func setObjects(data *events.Data, read events.Data) {
+	data.Subscription, data.Identity, data.Entitlements = read.Subscription, read.Identity, read.Entitlements
+	data.Customer, data.Product, data.Price = read.Customer, read.Product, read.Price
+}
+
+func kindOf(object value) string {
 	kind, _ := object.get("object").text()
-	return kind == events.EntitlementsSummary
+	return kind
 }
 
 // readSnapshot makes the envelope, which an event has around its object, from
@@ -90,12 +111,12 @@ func readSnapshot(in input, reading Reading) (envelope, error) {
 		version: reading.APIVersion, account: reading.Account, livemode: reading.Livemode,
 		created: reading.At.UTC().Truncate(time.Second), object: in.root, subject: r.text("id"),
 	}
-	summary := isSummary(in.root)
-	if summary { // which has no id
+	kind := kindOf(in.root)
+	if kind == events.EntitlementsSummary { // which has no id
 		env.subject = r.reference("customer")
 	}
 	switch {
-	case !summary && r.text("object") != "subscription":
+	case snapshotSubjects[kind] == "":
 		return envelope{}, notSnapshot("object is another one")
 	case env.subject == "":
 		return envelope{}, notSnapshot("id or customer is missing")
@@ -110,20 +131,35 @@ func readSnapshot(in input, reading Reading) (envelope, error) {
 
 // snapshotID depends on the state and on the second in which it was read, so
 // reading the same state twice within a second, because of the same message, makes one
-// message.
+// message. In an import it depends on the state only, so importing it again makes none.
 func snapshotID(msg events.Message) (string, error) {
-	state, err := json.Marshal(msg.Data.Subscription)
-	if msg.Data.Entitlements != nil {
-		state, err = json.Marshal(msg.Data.Entitlements)
-	}
+	state, err := json.Marshal(stateIn(msg.Data))
 	if err != nil {
 		return "", notSnapshot("it has a time that JSON cannot write")
 	}
-	parts := []string{msg.Account(), msg.Mode(), msg.Subject, strconv.FormatInt(msg.Time.Unix(), 10), string(state)}
+	when := strconv.FormatInt(msg.Time.Unix(), 10)
+	if msg.Data.Reason == events.ReasonImport {
+		when = string(events.ReasonImport)
+	}
+	parts := []string{msg.Account(), msg.Mode(), msg.Subject, when, string(state)}
 	if msg.Data.BecauseOf != "" {
 		parts = append(parts, msg.Data.BecauseOf)
 	}
 	return "snap_" + digest(parts...), nil
+}
+
+func stateIn(d events.Data) any {
+	switch {
+	case d.Entitlements != nil:
+		return d.Entitlements
+	case d.Customer != nil:
+		return d.Customer
+	case d.Product != nil:
+		return d.Product
+	case d.Price != nil:
+		return d.Price
+	}
+	return d.Subscription
 }
 
 // digest returns 32 hex digits that depend on all parts.

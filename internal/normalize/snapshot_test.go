@@ -154,7 +154,7 @@ func TestSnapshotOfSomethingElseIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, raw := range map[string]string{
 		"not JSON": `{`, "null": `null`, "list": `[]`, "another object": `{"id":"in_1","object":"invoice"}`,
-		"no id": `{"object":"subscription"}`, "deleted": `{"id":"cus_1","object":"customer","deleted":true}`,
+		"no id": `{"object":"subscription"}`, "deleted": `{"id":"in_1","object":"invoice","deleted":true}`,
 	} {
 		if _, err := normalizer(t, options()).Snapshot([]byte(raw), reading()); !errors.Is(err, normalize.ErrNotSnapshot) {
 			t.Errorf("%s: got %v, want ErrNotSnapshot", name, err)

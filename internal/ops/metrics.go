@@ -26,6 +26,7 @@ type Metrics struct {
 	verifications *prometheus.CounterVec
 	publishTime   prometheus.Histogram
 	resolutions   *prometheus.CounterVec
+	backfilled    *prometheus.CounterVec
 	messages      *prometheus.CounterVec
 	overlaps      prometheus.Counter
 	applyTime     prometheus.Histogram
@@ -34,6 +35,8 @@ type Metrics struct {
 	userIDs       *prometheus.CounterVec
 	recreated     prometheus.Counter
 	reloadsFailed prometheus.Counter
+	accessChanges *prometheus.CounterVec
+	viewLag       prometheus.Histogram
 	secrets       []string // names of the signing secrets in use
 	gauges
 }
@@ -52,21 +55,25 @@ func NewMetrics() *Metrics {
 		publishTime:   histogram("billbus_publish_duration_seconds", "From publishing a message to the stream's answer.", requestBuckets()),
 		resolutions: counters("billbus_resolutions_total", "Messages for which Stripe's API was to be asked.", "outcome",
 			"event", "snapshot", "missing", "ignored", "rejected", "no_key", "unreadable", "transient"),
+		backfilled: counters("billbus_backfilled_total", "Events that were looked for at Stripe.", "outcome", "published", "already_there", "unreadable"),
 		messages: counters("billbus_messages_total", "Messages worked on.", "outcome",
 			"applied", "recorded", "duplicate", "transient", "held", "permanent"),
 		overlaps:      counter("billbus_endpoint_overlap_total", "Messages whose event is stored in another API version."),
 		applyTime:     histogram("billbus_apply_duration_seconds", "Storing one message.", requestBuckets()),
 		lag:           histogram("billbus_event_lag_seconds", "From an event's creation at Stripe to its state being stored.", lagBuckets()),
 		redeliveries:  counter("billbus_consumer_redeliveries_total", "Messages delivered again."),
-		userIDs:       counters("billbus_user_id_total", "User ids resolved, by where they were found.", "source", "subscription_metadata", "none"),
+		userIDs:       counters("billbus_user_id_total", "User ids resolved, by where they were found.", "source",
+			"subscription_metadata", "checkout_session", "customer_metadata", "link", "customer_checkout_session", "none"),
 		recreated:     counter("billbus_stream_recreated_total", "Streams that had been deleted and were created again."),
 		reloadsFailed: counter("billbus_secret_reloads_failed_total", "Attempts to read the file of signing secrets that failed."),
+		accessChanges: counters("billbus_access_changes_total", "Messages about changes of access.", "kind", "granted", "changed", "revoked"),
+		viewLag:       histogram("billbus_state_view_lag_seconds", "From a record being stored to its entry in the state view.", requestBuckets()),
 		gauges:        newGauges(),
 	}
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		m.webhooks, m.webhookTime, m.rejections, m.ignored, m.verifications, m.publishTime, m.resolutions,
-		m.messages, m.overlaps, m.applyTime, m.lag, m.redeliveries, m.userIDs, m.recreated, m.reloadsFailed,
+		m.webhooks, m.webhookTime, m.rejections, m.ignored, m.verifications, m.publishTime, m.resolutions, m.backfilled,
+		m.messages, m.overlaps, m.applyTime, m.lag, m.redeliveries, m.userIDs, m.recreated, m.reloadsFailed, m.accessChanges, m.viewLag,
 		m.ready, m.natsConnected, m.streamDrift, m.secretsIgnored,
 	)
 	return m
@@ -104,6 +111,11 @@ func (m *Metrics) PublishDone(d time.Duration) { m.publishTime.Observe(d.Seconds
 // ResolveDone counts a message for which Stripe's API had to be called.
 func (m *Metrics) ResolveDone(outcome string) { m.resolutions.WithLabelValues(outcome).Inc() }
 
+// Backfilled counts events that were looked for at Stripe.
+func (m *Metrics) Backfilled(outcome string, n int) {
+	m.backfilled.WithLabelValues(outcome).Add(float64(n))
+}
+
 // MessageDone counts a message and how long it took to handle.
 func (m *Metrics) MessageDone(outcome string, d time.Duration) {
 	m.messages.WithLabelValues(outcome).Inc()
@@ -125,6 +137,12 @@ func (m *Metrics) StreamRecreated() { m.recreated.Inc() }
 
 // UserID counts a user id by its source.
 func (m *Metrics) UserID(source string) { m.userIDs.WithLabelValues(source).Inc() }
+
+// AccessChanged counts a message about a change of access.
+func (m *Metrics) AccessChanged(kind string) { m.accessChanges.WithLabelValues(kind).Inc() }
+
+// StateViewLag observes the time between a record and its entry in the state view.
+func (m *Metrics) StateViewLag(d time.Duration) { m.viewLag.Observe(max(d, 0).Seconds()) }
 
 // requestBuckets start at 1 ms, which a publish to a healthy stream takes, include 3 s, the default
 // timeout of a publish, and end beyond the 10 s after which Stripe stops waiting.

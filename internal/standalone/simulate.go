@@ -239,14 +239,15 @@ func judge(truth stripesim.Truth, state store.State) (verdict string, correct bo
 // differing returns the names of the fields that differ from the truth, in whichever
 // of its renderings was stored first.
 func differing(truth stripesim.Truth, have *events.Subscription) []string {
-	diff := events.Diff(&truth.Subscription, have)
-	if diff != nil && truth.Also != nil {
-		diff = events.Diff(truth.Also, have)
+	var fields []string
+	for _, want := range truth.Recorded() {
+		diff := events.Diff(&want, have)
+		if diff == nil {
+			return nil
+		}
+		fields = diff.Fields
 	}
-	if diff == nil {
-		return nil
-	}
-	return diff.Fields
+	return fields
 }
 
 func cells(id string, state store.State, verdict string) []string {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,22 +24,29 @@ type Result struct {
 	Err    error
 }
 
-// Committer commits batches of entries. It keeps nothing between two batches, and
-// any number of them may work on one database.
+// Committer commits batches of entries. It keeps nothing between two batches but the
+// names that it has read, and any number of them may work on one database.
 type Committer struct {
 	// OnOverlap, if not nil, is called for each entry whose event is in the audit trail
 	// in another API version.
 	OnOverlap func()
+	// OnUser, if not nil, is called for each entry that is applied, with the source of the
+	// user of the record that it changed, or [NoUser].
+	OnUser func(source events.IdentitySource)
 
-	db  Database
-	now func() time.Time
+	db    Database
+	names *Names
+	now   func() time.Time
 }
 
 // NewCommitter returns a committer on a database.
-func NewCommitter(db Database, now func() time.Time) *Committer { return &Committer{db: db, now: now} }
+func NewCommitter(db Database, now func() time.Time) *Committer {
+	return &Committer{db: db, names: NewNames(db), now: now}
+}
 
-// Commit commits a batch: all audit documents, then all records. It returns the
-// result of each entry at the same index; one that fails does not fail the others.
+// Commit commits a batch: all audit documents, then all identities and the catalog, then
+// all records. It returns the result of each entry at the same index; one that fails does
+// not fail the others.
 func (c *Committer) Commit(ctx context.Context, entries []Entry) []Result {
 	b := &batch{messages: make([]events.Message, len(entries)), results: make([]Result, len(entries))}
 	failures := c.db.Insert(ctx, entries)
@@ -46,8 +54,22 @@ func (c *Committer) Commit(ctx context.Context, entries []Entry) []Result {
 	for i, failure := range failures {
 		b.messages[i], b.results[i] = c.audited(ctx, entries[i], failure, stored)
 	}
-	c.updateRecords(ctx, b)
+	claims := c.identify(ctx, b)
+	c.updateCatalog(ctx, b)
+	c.updateRecords(ctx, b, b.groups())
+	c.updateOwned(ctx, b, claims)
 	return b.results
+}
+
+// Refresh brings the names in records up to the catalog. It returns how many records it
+// wrote, and the errors of those that it could not write by their keys.
+func (c *Committer) Refresh(ctx context.Context, keys []string) (written int, failed map[string]error) {
+	b, pending := &batch{}, groups{}
+	for _, key := range keys {
+		pending[key] = nil
+	}
+	c.updateRecords(ctx, b, pending)
+	return b.written, b.failed
 }
 
 // existing returns the keys of the entries that were in the audit trail before.
@@ -66,6 +88,12 @@ func existing(entries []Entry, failures []error) []string {
 type batch struct {
 	messages []events.Message
 	results  []Result
+	// written is how many records were written, and failed has the errors of records.
+	written int
+	failed  map[string]error
+	// unsure are the records whose names, or whose user, may have changed since they were
+	// read.
+	unsure map[string]bool
 }
 
 // audited returns the message that the audit trail holds of an entry. A duplicate
@@ -134,14 +162,15 @@ func (l lookup) message(key string) (events.Message, error) {
 // groups are the indexes of a batch's messages, by the key of their subscription.
 type groups map[string][]int
 
-// updateRecords updates the record of every subscription in the batch. All events
-// of one subscription become one write.
-func (c *Committer) updateRecords(ctx context.Context, b *batch) {
-	pending := b.groups()
+func (g groups) only(key string) groups { return groups{key: g[key]} }
+
+// updateRecords updates the record of every group. All events of one subscription become
+// one write.
+func (c *Committer) updateRecords(ctx context.Context, b *batch, pending groups) {
+	b.failed, b.unsure = map[string]error{}, map[string]bool{}
 	for attempt := 0; len(pending) > 0; attempt++ {
 		if attempt == maxAttempts {
-			b.failAll(pending, fault.New(fault.Transient, fault.DatabaseContention,
-				fmt.Errorf("another writer was first %d times", attempt)))
+			b.failAll(pending, errContention(attempt))
 			return
 		}
 		pending = c.tryUpdate(ctx, b, pending)
@@ -170,64 +199,118 @@ func (c *Committer) tryUpdate(ctx context.Context, b *batch, pending groups) gro
 	}
 	updates := make([]*update, len(keys))
 	for i, key := range keys {
-		updates[i] = &update{head: heads[key], fresh: b.pick(pending[key])}
+		updates[i] = &update{head: heads[key], fresh: b.shows(pending[key]), unsure: b.unsureOf(key, pending[key])}
 		updates[i].head.Key = key
+	}
+	names := c.names.view()
+	if err := names.compareNames(ctx, b, pending, updates); err != nil {
+		b.failAll(pending, err)
+		return nil
 	}
 	c.decide(ctx, updates)
 	again := groups{}
-	var needed []*update
+	var writing []*update
 	for _, u := range updates {
 		switch {
 		case u.err != nil:
-			b.fail(pending[u.head.Key], u.err)
+			b.failAll(pending.only(u.head.Key), u.err)
 		case u.marks:
 			again[u.head.Key] = pending[u.head.Key]
-		case u.needed:
-			needed = append(needed, u)
+		case u.needed || u.user != u.head.User:
+			writing = append(writing, u)
 		}
 	}
-	maps.Copy(again, c.replace(ctx, b, pending, needed))
+	written, changed := c.write(ctx, names, b, pending, writing)
+	maps.Copy(again, changed)
+	maps.Copy(again, c.checkNames(ctx, b, pending, written))
+	maps.Copy(again, c.checkUsers(ctx, b, pending, written))
 	return again
 }
 
-// replace writes the records and returns the groups that must be read and decided
+// write writes the records. It also returns the groups that must be read and decided
 // again: those whose revision has changed since.
-func (c *Committer) replace(ctx context.Context, b *batch, pending groups, updates []*update) groups {
-	records := make([]Record, len(updates))
-	for i, u := range updates {
-		records[i] = u.head.Next(u.winner, u.verdict.Verdict, c.now())
-	}
-	again := groups{}
-	for i, failure := range c.db.Replace(ctx, records) {
-		key := records[i].Key
-		switch {
+func (c *Committer) write(ctx context.Context, names view, b *batch, pending groups, updates []*update) (written []*update, again groups) {
+	ctx, cancel := leavingTime(ctx)
+	defer cancel()
+	again = groups{}
+	for i, failure := range c.replace(ctx, names, updates) {
+		u := updates[i]
+		switch members := pending[u.head.Key]; {
 		case failure == nil:
-			b.markApplied(pending[key], updates[i])
+			written = append(written, u)
+			c.markApplied(b, members, u)
 		case errors.Is(failure, ErrExists):
-			again[key] = pending[key]
+			again[u.head.Key] = members
 		default:
-			b.fail(pending[key], failure)
+			b.failAll(pending.only(u.head.Key), failure)
 		}
 	}
-	return again
+	b.written += len(written)
+	return written, again
+}
+
+// leavingTime returns a context that is done before the other: what was written counts only
+// once its names and users were checked.
+func leavingTime(ctx context.Context) (context.Context, context.CancelFunc) {
+	if until, ok := ctx.Deadline(); ok {
+		return context.WithDeadline(ctx, until.Add(-time.Until(until)/4))
+	}
+	return ctx, func() {}
+}
+
+// replace replaces records, or sets nothing but their user if that is all that changes.
+// It returns the outcome of each.
+func (c *Committer) replace(ctx context.Context, names view, updates []*update) []error {
+	needed := filter(updates, func(u *update) bool { return u.needed })
+	records, err := names.makeRecords(ctx, needed, c.now)
+	if err != nil {
+		return slices.Repeat([]error{err}, len(updates))
+	}
+	var heads []Head
+	for _, u := range updates {
+		if !u.needed {
+			heads = append(heads, u.head.withUser(u.user, c.now()))
+		}
+	}
+	var replaced, set []error
+	if records != nil {
+		replaced = c.db.Replace(ctx, records)
+	}
+	if heads != nil {
+		set = c.db.SetUsers(ctx, heads)
+	}
+	outcomes := make([]error, len(updates))
+	for i, u := range updates {
+		next := &set
+		if u.needed {
+			next = &replaced
+		}
+		outcomes[i], *next = (*next)[0], (*next)[1:]
+	}
+	return outcomes
 }
 
 // markApplied marks the events that the new state depends on. An event that was
 // superseded within its batch, or that is only remembered, is not marked. Nor is one that
 // was stored and known before.
-func (b *batch) markApplied(members []int, u *update) {
+func (c *Committer) markApplied(b *batch, members []int, u *update) {
 	applied := u.applied()
 	for _, i := range members {
-		repeated := u.repeats && b.results[i].Effect == Duplicate
-		if !repeated && applied[b.messages[i].ID] {
-			b.results[i].Effect = Applied
+		id, repeated := b.messages[i].ID, u.repeats && b.results[i].Effect == Duplicate
+		if (repeated || !applied[id]) && !u.takesUserFrom(id) {
+			continue
+		}
+		b.results[i].Effect = Applied
+		if c.OnUser != nil {
+			c.OnUser(cmp.Or(u.user.Source, NoUser))
 		}
 	}
 }
 
 func (b *batch) failAll(failed groups, err error) {
-	for _, members := range failed {
+	for key, members := range failed {
 		b.fail(members, err)
+		b.failed[key] = err
 	}
 }
 
@@ -237,10 +320,13 @@ func (b *batch) fail(members []int, err error) {
 	}
 }
 
-func (b *batch) pick(members []int) []events.Message {
-	picked := make([]events.Message, len(members))
-	for k, i := range members {
-		picked[k] = b.messages[i]
+// shows returns the messages that show the state of a subscription.
+func (b *batch) shows(members []int) []events.Message {
+	var shown []events.Message
+	for _, i := range members {
+		if _, ok := ordering.FactOf(b.messages[i]); ok {
+			shown = append(shown, b.messages[i])
+		}
 	}
-	return picked
+	return shown
 }

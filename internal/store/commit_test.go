@@ -322,12 +322,28 @@ func TestABrokenAuditTrailIsTransient(t *testing.T) {
 }
 
 // interleave lets two workers commit a batch each, in every possible order of their
-// operations, and calls check after each.
+// operations, and calls check after each. Events about users are not among them.
 func interleave(t *testing.T, one, two []store.Entry, check func(server *storetest.Memory)) {
 	t.Helper()
+	rest := restBut(storetest.Identities)
+	interleaveOn(t, storetest.NewMemory, storetest.Hooks{Before: rest, Written: rest}, one, two, check)
+}
+
+// restBut is a hook that lets the other worker run first, except at operations that make
+// no difference: each would double the number of orders.
+func restBut(skipped ...storetest.Operation) func(context.Context, storetest.Operation) error {
+	return func(ctx context.Context, op storetest.Operation) error {
+		if slices.Contains(skipped, op) {
+			return nil
+		}
+		return storetest.Rest(ctx, op)
+	}
+}
+
+func interleaveOn(t *testing.T, database func() *storetest.Memory, hooks storetest.Hooks, one, two []store.Entry, check func(server *storetest.Memory)) {
+	t.Helper()
 	orders := storetest.Exhaust(func(choose func(n int) int) {
-		server := storetest.NewMemory()
-		hooks := storetest.Hooks{Before: storetest.Rest, Written: storetest.Rest}
+		server := database()
 		running := []*storetest.Worker{
 			storetest.Start(committer(server, hooks), one), storetest.Start(committer(server, hooks), two),
 		}
@@ -622,7 +638,7 @@ func TestCostDoesNotGrowWithTheHistory(t *testing.T) {
 	}
 	want := map[string]storetest.Counts{
 		"a new event":      {Commands: 3, DocumentsRead: 1, DocumentsWritten: 2},
-		"the same again":   {Commands: 3, DocumentsRead: 2},
+		"the same again":   {Commands: 4, DocumentsRead: 2},
 		"one that is late": {Commands: 2, DocumentsRead: 1, DocumentsWritten: 1},
 	}
 	if diff := cmp.Diff(want, many); diff != "" {
@@ -687,11 +703,12 @@ func TestEveryReadOfABatchIsOneQuery(t *testing.T) {
 		batch  []store.Entry
 		want   int
 	}{
+		// Of events that were there before, the users are looked up again.
 		"new":                              {none, batch("evt_2", 20, as), 2 + n},
-		"known":                            {none, first, 3},
+		"known":                            {none, first, 4},
 		"late, so the winners are read":    {none, batch("evt_2", 5, as), 3 + n},
 		"truncated, so the lists are read": {none, batch("evt_2", 20, truncated), 3 + n},
-		"of an older rule, so each record is marked and replaced":                   {olderRule, first, 3 + n + 3 + n},
+		"of an older rule, so each record is marked and replaced":                   {olderRule, first, 3 + n + 4 + n},
 		"read again: two for each document, and each record is marked and replaced": {none, batch("evt_1", 10, again), 1 + 1 + 2*n + 2 + n + 3 + n},
 	} {
 		t.Run(name, func(t *testing.T) {

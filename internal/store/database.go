@@ -30,7 +30,9 @@ var ErrExists = errors.New("another document is there already")
 //     soon. The outcome of its writes is then unknown.
 type Database interface {
 	AuditTrail
+	Identities
 	Records
+	Catalog
 }
 
 // Store is everything that the programs use of a database, together with the
@@ -38,13 +40,18 @@ type Database interface {
 type Store interface {
 	Database
 	Search
-	States
+	View
 	Verification
 	Admission
+	Anonymity
 	Retention
+	Listings
+	Letters
 
 	// Commit commits one entry, as [Queue.Commit] does.
 	Commit(ctx context.Context, entry Entry) (Effect, error)
+	// Sweep brings the names in records up to the catalog, as [Queue.Sweep] does.
+	Sweep(ctx context.Context, holder string, follow Follow) (written int, err error)
 	// Provision creates the tables and indexes that are missing or, if create is
 	// false, waits for another process to create them. It retries until it succeeds
 	// or ctx is done. Entries can be committed meanwhile.

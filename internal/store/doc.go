@@ -2,8 +2,8 @@
 // its message may be acknowledged. How a database does the writing is up to the
 // package that implements [Store].
 //
-// The order of durable writes is the guarantee: first the audit document, then the
-// record of the subscription, and only then does [Committer.Commit] report success.
+// The order of durable writes is the guarantee: first the audit document, then what
+// it says about a user, then the records that depend on it, and only then does [Committer.Commit] report success.
 // If the process dies in between, the next delivery repairs it: an audit document
 // that is already there never skips the record.
 //
@@ -14,8 +14,11 @@
 //
 //   - commit.go: the algorithm ([Committer])
 //   - update.go: what is read and decided for a record
+//   - user.go: the users of records
 //   - queue.go: batches of what callers bring one by one ([Queue])
 //   - database.go: what every database must guarantee ([Store])
 //   - audit.go: the audit trail ([AuditTrail], [Search], [Retention])
+//   - letter.go: what was done with dead letters ([Letters])
+//   - identity.go: what events say about users ([Identities], [Anonymity])
 //   - record.go: the records ([Records], [States], [Verification])
 package store

@@ -101,11 +101,12 @@ func testProgress(t *testing.T, roundTrip time.Duration, inFlight, parallel int)
 				t.Errorf("%s: %d deliveries failed, and nothing was settled for %s", kind, b.failures, pause)
 			}
 			all := b.db.Trips()
-			if all > 3*n {
+			// A record that is new needs two more than one that is known, for its user.
+			if most := map[string]int{"new": 5 * n, "known": 4 * n}[kind]; all > most {
 				t.Errorf("%s: %d round trips for %d messages", kind, all, n)
 			}
 			// Without delay, batches are as small as it happens.
-			if most := 2*trips[kind] + 10; n == length && roundTrip > 0 && all > most {
+			if most := 2*trips[kind] + 20; n == length && roundTrip > 0 && all > most {
 				t.Errorf("%s: %d round trips for %d messages, %d for half of them", kind, all, n, trips[kind])
 			}
 			if kind == "known" && roundTrip > 0 && inFlight >= 256 && all > n/10 {
@@ -144,8 +145,8 @@ func TestBatchesShrinkUntilTheyFit(t *testing.T) {
 				})
 				b.commit(t, entries)
 				batches := slices.Compact(b.db.Batches())
-				// At most the largest batch, half of it, and so on.
-				if b.failures == 0 || b.failures >= 2*slices.Max(batches) {
+				// At most the largest batch, half of it, and so on, and twice one that is alone.
+				if b.failures == 0 || b.failures > 2*slices.Max(batches)+1 {
 					t.Errorf("%d deliveries failed", b.failures)
 				}
 				if got := slices.Max(batches[len(batches)-2:]); got > tt.size {

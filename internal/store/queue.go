@@ -31,6 +31,7 @@ type Queue struct {
 	size      batchSize // of run's goroutine
 
 	incoming chan request
+	jobs     chan func()
 	closing  chan struct{}
 	done     chan struct{}
 	once     sync.Once
@@ -48,7 +49,7 @@ type request struct {
 func NewQueue(committer *Committer, maxBatch int) *Queue {
 	q := &Queue{
 		committer: committer, size: newBatchSize(maxBatch),
-		incoming: make(chan request), closing: make(chan struct{}), done: make(chan struct{}),
+		incoming: make(chan request), jobs: make(chan func()), closing: make(chan struct{}), done: make(chan struct{}),
 	}
 	q.work, q.abort = context.WithCancel(context.Background())
 	go q.run()
@@ -77,6 +78,44 @@ func (q *Queue) Commit(ctx context.Context, entry Entry) (Effect, error) {
 	}
 }
 
+// Sweep brings the names in records up to the catalog, page after page, as far as it is
+// not the turn of another holder. It returns how many records it wrote. Each page is
+// written between two batches: the embedded database allows one writer at a time, and
+// messages do not wait for a long sweep.
+func (q *Queue) Sweep(ctx context.Context, holder string, follow Follow) (written int, err error) {
+	for {
+		swept, err := q.sweepPage(ctx, holder, follow)
+		written += swept.Written
+		if err != nil || !swept.More {
+			return written, err
+		}
+	}
+}
+
+func (q *Queue) sweepPage(ctx context.Context, holder string, follow Follow) (swept Swept, err error) {
+	done := make(chan struct{})
+	job := func() {
+		defer close(done)
+		defer func() {
+			if r := recover(); r != nil {
+				err = fault.New(fault.Transient, fault.Panicked, fmt.Errorf("sweeping panicked with a %T", r))
+			}
+		}()
+		ctx, cancel := context.WithTimeout(q.work, commitTimeout)
+		defer cancel()
+		swept, err = q.committer.SweepPage(ctx, holder, follow)
+	}
+	select {
+	case q.jobs <- job:
+		<-done
+		return swept, err
+	case <-q.closing:
+		return Swept{}, fault.New(fault.Transient, fault.Closing, errors.New("store is closing"))
+	case <-ctx.Done():
+		return Swept{}, fault.New(fault.Transient, fault.DatabaseBusy, ctx.Err())
+	}
+}
+
 // Abort makes the present commit fail and accepts no more. It ends a shutdown that
 // has waited long enough for a database that hangs.
 func (q *Queue) Abort() {
@@ -99,6 +138,8 @@ func (q *Queue) run() {
 		select {
 		case r := <-q.incoming:
 			q.commit(q.gather(r))
+		case job := <-q.jobs:
+			job()
 		case <-q.closing:
 			return
 		}

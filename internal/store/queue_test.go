@@ -65,6 +65,44 @@ func TestCommitGivesUpWaiting(t *testing.T) {
 	}
 }
 
+// A sweep writes between two batches, never at the same time, and a message does not wait
+// until it is over.
+func TestSweepTakesItsTurn(t *testing.T) {
+	t.Parallel()
+	server := storetest.NewMemory()
+	var before []store.Entry
+	for i := range 60 {
+		before = append(before, bought(fmt.Sprintf("sub_%02d", i), fmt.Sprintf("evt_%02d", i), 1))
+	}
+	commit(t, server, append(before, rename("evt_p", 1))...)
+	commit(t, server, rename("evt_q", 2))
+	var queue *store.Queue
+	var message <-chan error
+	running := 0
+	client := server.Connect(storetest.Hooks{Before: func(_ context.Context, op storetest.Operation) error {
+		switch {
+		case op == storetest.Referring && message == nil:
+			message = held{Queue: queue}.commit(context.WithoutCancel(t.Context()), bought("sub_00", "evt_x", 9))
+		case op == storetest.Insert:
+			running++
+		}
+		return nil
+	}})
+	queue = store.NewQueue(store.NewCommitter(client, now), 1)
+	t.Cleanup(queue.Close)
+	written, err := queue.Sweep(t.Context(), "holder", nil)
+	if err := <-message; err != nil || running != 1 {
+		t.Errorf("the message: got %v after %d inserts", err, running)
+	}
+	if written == 0 || err != nil {
+		t.Errorf("the sweep: got %d, %v", written, err)
+	}
+	expectName(t, server, "sub_59", "name of evt_q")
+	queue.Close()
+	_, err = queue.Sweep(t.Context(), "holder", nil)
+	expectReason(t, "after the end", err, "closing")
+}
+
 func TestCloseAnswersEveryRequest(t *testing.T) {
 	t.Parallel()
 	h := newHeld(t)

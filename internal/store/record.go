@@ -23,6 +23,13 @@ type Head struct {
 	Reread bool
 	// Known are the facts on which a later decision can depend.
 	Known []ordering.Fact
+	// Listings are the versions of the products and prices that the names of the items
+	// are from, by their keys; 0 if the catalog had none. It is nil if that is not known.
+	Listings map[string]int64
+	// Owner is what the subscription itself says about whose it is.
+	Owner Owner
+	// User is the user of the subscription.
+	User ordering.User
 }
 
 // Current reports whether the record exists and was decided by the present rule.
@@ -38,18 +45,30 @@ type Record struct {
 	Explanation string
 }
 
-// Next returns the record that follows a head, by a new verdict.
-func (h Head) Next(winner events.Message, v ordering.Verdict, now time.Time) Record {
-	h.Revision++
-	h.Rule, h.Known = ordering.Rule, v.Relevant
+// Decision is what a record says about its subscription.
+type Decision struct {
+	Winner  events.Message
+	Verdict ordering.Verdict
+	User    ordering.User
+}
+
+// Next returns the record that follows a head, by a new decision.
+func (h Head) Next(d Decision, now time.Time) Record {
+	h = h.withUser(d.User, now)
+	h.Rule, h.Known, h.Owner = ordering.Rule, d.Verdict.Relevant, OwnerOf(d.Winner.Data.Subscription)
 	if h.FirstSeenAt.IsZero() {
 		h.FirstSeenAt = now
 	}
-	h.UpdatedAt = now
 	return Record{
-		Head: h, Winner: winner, Terminal: v.Winner.Terminal,
-		Ordering: v.Ordering, Explanation: v.Explanation,
+		Head: h, Winner: d.Winner, Terminal: d.Verdict.Winner.Terminal,
+		Ordering: d.Verdict.Ordering, Explanation: d.Verdict.Explanation,
 	}
+}
+
+func (h Head) withUser(user ordering.User, now time.Time) Head {
+	h.Revision++
+	h.User, h.UpdatedAt = user, now
+	return h
 }
 
 // Records keeps the records of subscriptions, one document for each.
@@ -69,16 +88,21 @@ type Records interface {
 
 // State is what a record says about its subscription.
 type State struct {
+	// Head has the user that all known events name.
+	Head
+	// Subscription has the user's id from there.
 	Subscription events.Subscription
-	// EventID is the event that holds the state.
-	EventID     string
-	Terminal    bool
-	Ordering    ordering.Certainty
-	Explanation string
+	// EventID is the event that holds the state, EventType its type, and EventCreated when
+	// it was created.
+	EventID, EventType string
+	EventCreated       time.Time
+	Terminal           bool
+	Ordering           ordering.Certainty
+	Explanation        string
 }
 
 // States reads what records say. The simulation compares it with what happened, and
-// a key-value view of the records will be made from it.
+// the state view is made from it.
 type States interface {
 	// State returns what the record of a subscription says. It reports false if
 	// there is no record.
@@ -105,6 +129,12 @@ type StoredRecord struct {
 
 // Verification compares every record with the audit trail, and corrects it.
 type Verification interface {
+	IdentityTrail
+	// Messages is that of [AuditTrail].
+	Messages(ctx context.Context, keys []string) (map[string]Audited, error)
+	// Claims yields the events that can say something about users, in no particular
+	// order.
+	Claims(ctx context.Context) iter.Seq2[Audited, error]
 	// Audit yields the events that show the state of a subscription, in the order
 	// of the subscriptions' keys, byte by byte.
 	Audit(ctx context.Context) iter.Seq2[Audited, error]
@@ -114,17 +144,20 @@ type Verification interface {
 	Records(ctx context.Context) iter.Seq2[StoredRecord, error]
 	// Trail is that of [Search].
 	Trail(ctx context.Context, subscription string) iter.Seq2[Audited, error]
+	// Listings is that of [Catalog].
+	Listings
 	// Record returns the record of one subscription; Exists is false if there is
 	// none.
 	Record(ctx context.Context, key string) (StoredRecord, error)
-	// Fields returns the fields of the record that a verdict makes.
-	Fields(key string, winner events.Message, verdict ordering.Verdict) (map[string]string, error)
+	// Fields returns the fields of the record that a decision makes.
+	Fields(key string, d Decision) (map[string]string, error)
 	// Rewrite replaces a record that was read, in whatever condition it is, by the
-	// one that a verdict makes. It keeps the time at which the subscription was
-	// first seen, and sets Reread, so from then on every writer writes. It reports
+	// one that a decision makes. It keeps the time at which the subscription was
+	// first seen, and sets Reread, so from then on every writer writes. Listings are then
+	// not known. It reports
 	// false, and writes nothing, if another writer has changed, created or removed the
 	// record since it was read.
-	Rewrite(ctx context.Context, have StoredRecord, winner events.Message, verdict ordering.Verdict) (bool, error)
+	Rewrite(ctx context.Context, have StoredRecord, d Decision) (bool, error)
 }
 
 // GapSource is what watching for gaps needs of a database.

@@ -18,8 +18,11 @@ const maxRefolded = 4000
 // update is a record that is being decided.
 type update struct {
 	head Head
-	// fresh are the messages of the batch that show the state of the subscription.
+	// fresh are the messages of the batch that show the state of the subscription. If
+	// there are none, only its user may have changed.
 	fresh []events.Message
+	// unsure is true if the user has to be resolved again, whatever else changes.
+	unsure bool
 	// again is true if the record has to be decided from the whole audit trail, and marks
 	// if it has to be marked before that.
 	again, marks bool
@@ -29,10 +32,19 @@ type update struct {
 	verdict     Verdict
 	winner      events.Message
 
+	// renamed is true if the names in the record are not those of the catalog. added are
+	// the versions of the listings that the record did not refer to before.
+	renamed bool
+	added   map[string]int64
+
 	// needed is true if the record has to be written, and repeats if it then knows the
 	// same facts as before.
 	needed, repeats bool
-	err             error
+	// owner is what the subscription says in the end, and userFacts what events say.
+	owner     Owner
+	userFacts []ordering.UserFact
+	user      ordering.User
+	err       error
 }
 
 // decide merges new messages into what is known of their subscriptions. Each read is
@@ -52,6 +64,7 @@ func (c *Committer) decide(ctx context.Context, updates []*update) {
 		}
 	}
 	c.findWinners(ctx, updates)
+	c.resolveUsers(ctx, updates)
 }
 
 // findCurrent replaces messages by what the audit trail holds of them now. A record
@@ -148,6 +161,9 @@ func (u *update) addKnown() {
 // old to matter. A record whose events were read again is always written, see
 // [Head.Reread].
 func (u *update) decide() {
+	if len(u.fresh) == 0 && !u.again && !u.renamed {
+		return
+	}
 	known := u.head.Known
 	if !u.again { // else the audit trail has said everything
 		u.before, u.all = known, slices.Concat(known, factsOf(u.fresh))
@@ -157,7 +173,7 @@ func (u *update) decide() {
 		return
 	}
 	u.verdict = Decide(u.all)
-	u.needed = u.again || u.head.Reread || !sameEvents(u.verdict.Relevant, known)
+	u.needed = u.again || u.renamed || u.head.Reread || !sameEvents(u.verdict.Relevant, known)
 	u.repeats = u.again && u.head.Current() && sameFacts(u.verdict.Relevant, known)
 }
 
@@ -213,14 +229,20 @@ func (u *update) brought(eventID string) (events.Message, bool) {
 	return u.fresh[i], true
 }
 
+// keyOf returns the key of an event in the mode and account of the subscription.
 func (u *update) keyOf(eventID string) string {
-	return events.Key(u.fresh[0].Livemode, u.fresh[0].StripeAccount, eventID)
+	prefix, _ := splitKey(u.head.Key)
+	_, id := splitKey(events.Key(false, "", eventID))
+	return prefix + id
 }
 
 // applied returns the events of the batch without which the record would be decided in
 // another way. Only relevant facts can be among them. It tries each one, which takes a
 // fold. If that would take too long, the answer is the events that hold the state.
 func (u *update) applied() map[string]bool {
+	if !u.needed {
+		return nil
+	}
 	applied := map[string]bool{u.verdict.Winner.EventID: true, u.verdict.Items.EventID: true}
 	brought, candidates := map[string]bool{}, map[string]bool{}
 	for _, m := range u.fresh {

@@ -35,6 +35,7 @@ type Config struct {
 	Base    string        // the API's address
 	Version string        // the API version of answers; "" is the account's default
 	Timeout time.Duration // of one call; 0 is ten seconds
+	Rate    int           // calls a second at most; 0 is 20
 	Now     func() time.Time
 }
 
@@ -50,7 +51,7 @@ type Client struct {
 
 // New returns a client. It makes no call yet.
 func New(cfg Config) *Client {
-	c := &Client{keys: cfg.Keys, timeout: cfg.Timeout, pace: newPace(cfg.Now), transport: http.DefaultTransport.(*http.Transport).Clone()}
+	c := &Client{keys: cfg.Keys, timeout: cfg.Timeout, pace: newPace(cfg.Now, cfg.Rate), transport: http.DefaultTransport.(*http.Transport).Clone()}
 	if c.timeout == 0 {
 		c.timeout = defaultTimeout
 	}
@@ -105,6 +106,23 @@ func (c *Client) Subscription(ctx context.Context, of Owner, id string) (Answer,
 	return answer, err
 }
 
+// WithItems returns a subscription from a list with all of its items, which it reads if
+// the list left out some.
+func (c *Client) WithItems(ctx context.Context, of Owner, subscription []byte) ([]byte, error) {
+	if !itemsTruncated(subscription) {
+		return subscription, nil
+	}
+	var s struct{ ID string }
+	if err := json.Unmarshal(subscription, &s); err != nil || !isID("sub_", s.ID) {
+		return nil, fault.New(fault.Permanent, fault.BadID, errors.New("a subscription has no id of Stripe's"))
+	}
+	items, err := c.items(ctx, of, s.ID)
+	if err != nil {
+		return nil, err
+	}
+	return withItems(subscription, items)
+}
+
 // object reads one object. The id comes from a payload, so it becomes part of a path
 // only if it looks like one of Stripe's.
 func (c *Client) object(ctx context.Context, of Owner, kind, prefix, path, id string) (Answer, error) {
@@ -126,16 +144,25 @@ func (c *Client) object(ctx context.Context, of Owner, kind, prefix, path, id st
 // check refuses ids that are not Stripe's, accounts without a key, and the other mode:
 // there the object would be missing, which would look as if it had been deleted.
 func (c *Client) check(of Owner, prefix, id string) error {
-	switch live, known := mode(c.keys.of(of.Account)); {
-	case !isID(prefix, id):
+	if !isID(prefix, id) {
 		return fault.New(fault.Permanent, fault.BadID, fmt.Errorf("the id is not one of Stripe's: want %s…, of letters, digits and _", prefix))
-	case of.Account != "" && !isID("acct_", of.Account):
-		return fault.New(fault.Permanent, fault.BadID, errors.New("the account is not one of Stripe's: want acct_…"))
-	case !c.keys.Has(of.Account):
-		return fault.New(fault.Permanent, fault.KeyMissing, errors.New("there is no key for the account: add one to STRIPE_API_KEYS"))
-	case known && live != of.Livemode:
+	}
+	if err := c.checkAccount(of.Account); err != nil {
+		return err
+	}
+	if live, known := mode(c.keys.of(of.Account)); known && live != of.Livemode {
 		return fault.New(fault.Permanent, fault.WrongMode, fmt.Errorf(
 			"the object is in %s mode and the API key is not: run one bridge for each mode, with a key of that mode", events.Mode(of.Livemode)))
+	}
+	return nil
+}
+
+func (c *Client) checkAccount(account string) error {
+	switch {
+	case account != "" && !isID("acct_", account):
+		return fault.New(fault.Permanent, fault.BadID, errors.New("the account is not one of Stripe's: want acct_…"))
+	case !c.keys.Has(account):
+		return fault.New(fault.Permanent, fault.KeyMissing, errors.New("there is no key for the account: set STRIPE_API_KEY, or add one to STRIPE_API_KEYS"))
 	}
 	return nil
 }

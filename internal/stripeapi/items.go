@@ -4,19 +4,15 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"net/url"
 	"strconv"
-
-	"github.com/stripe/stripe-go/v76/form"
 
 	"github.com/billbus/billbus/events"
 )
 
-const (
-	pageSize = 100 // Stripe's maximum
-	// maxPages is far more than a subscription can have. It ends a list that never
-	// says that it has ended.
-	maxPages = 100
-)
+// maxPages is far more than a subscription can have. It ends a list that never says
+// that it has ended.
+const maxPages = 100
 
 // list is a page of objects as Stripe sent them.
 type list struct {
@@ -42,37 +38,21 @@ func (c *Client) items(ctx context.Context, of Owner, subscription string) ([]js
 // pages reads all elements of a list that belong to an object, page by page. It also
 // returns the first answer.
 func (c *Client) pages(ctx context.Context, of Owner, doing, path, owner, id string) (all []json.RawMessage, first Answer, err error) {
+	next := ""
 	for n := range maxPages {
-		answer, err := c.get(ctx, of, path, pageQuery(owner, id, lastID(all)))
+		page, answer, err := c.page(ctx, of, doing, path, url.Values{owner: {id}}, next)
 		if err != nil {
-			return nil, first, c.explain(doing, err)
+			return nil, first, err
 		}
 		if n == 0 {
 			first = answer
 		}
-		var page list
-		if err := json.Unmarshal(answer.Raw, &page); err != nil || page.Data == nil {
-			return nil, first, unexpected(doing, "it is not a list")
-		}
 		all = append(all, page.Data...)
-		if !page.HasMore {
+		if next = page.Next; next == "" {
 			return all, first, nil
-		}
-		if len(page.Data) == 0 || lastID(all) == "" {
-			return nil, first, unexpected(doing, "the list continues after an element without an id")
 		}
 	}
 	return nil, first, unexpected(doing, "the list does not end")
-}
-
-func pageQuery(owner, id, after string) *form.Values {
-	query := &form.Values{}
-	query.Add("limit", strconv.Itoa(pageSize))
-	query.Add(owner, id)
-	if after != "" {
-		query.Add("starting_after", after)
-	}
-	return query
 }
 
 // lastID returns the id of the last item, or "" if it cannot be part of a query.

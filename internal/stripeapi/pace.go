@@ -1,6 +1,7 @@
 package stripeapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,8 +36,9 @@ type pace struct {
 	until time.Time
 }
 
-func newPace(now func() time.Time) *pace {
-	return &pace{limit: rate.NewLimiter(perSecond, burst), now: now}
+func newPace(now func() time.Time, limit int) *pace {
+	limit = cmp.Or(limit, perSecond)
+	return &pace{limit: rate.NewLimiter(rate.Limit(limit), min(limit, burst)), now: now}
 }
 
 // wait waits until a call may be made. During a pause it fails at once, because the

@@ -91,6 +91,9 @@ type Truth struct {
 	// Subscription is the normalized state, with the fields that the rendering has.
 	// The user id is the one in metadata.user_id.
 	Subscription events.Subscription `json:"subscription"`
+	// UserID is the user that the subscription, its Checkout session or its customer names,
+	// and so that of the record; "" if none does.
+	UserID string `json:"user_id,omitempty"`
 	// Also is the same state in another rendering of the last event, if there are two.
 	// The rendering that arrives first counts.
 	Also *events.Subscription `json:"also,omitempty"`

@@ -160,13 +160,35 @@ func moment(seconds int64) time.Time {
 
 // truth returns the final state.
 func (l *life) truth() Truth {
-	t := Truth{Subscription: l.state, LastEventID: l.lastID, Tied: l.tied(), Kind: l.kind, Open: l.open, Also: l.otherState}
+	t := Truth{Subscription: l.state, UserID: l.namedUser(), LastEventID: l.lastID, Tied: l.tied(), Kind: l.kind, Open: l.open, Also: l.otherState}
 	for _, d := range l.deliveries {
 		if ref := (EventRef{ID: d.ID, Type: d.Type}); !slices.Contains(t.Events, ref) {
 			t.Events = append(t.Events, ref)
 		}
 	}
 	return t
+}
+
+// namedUser returns the user that the events name.
+func (l *life) namedUser() string {
+	isSession := func(d Delivery) bool { return d.Type == "checkout.session.completed" }
+	if l.state.UserID != "" || l.customer.metadata["user_id"] != "" || slices.ContainsFunc(l.deliveries, isSession) {
+		return l.user
+	}
+	return ""
+}
+
+// Recorded returns the subscription as its record has it: with the user that the events
+// name. If there are two renderings, the record may have either.
+func (t Truth) Recorded() []events.Subscription {
+	states := []events.Subscription{t.Subscription}
+	if t.Also != nil {
+		states = append(states, *t.Also)
+	}
+	for i := range states {
+		states[i].UserID = t.UserID
+	}
+	return states
 }
 
 // tied reports whether stamps do not say which event of the subscription is the last.

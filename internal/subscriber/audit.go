@@ -28,9 +28,18 @@ func Audit(ctx context.Context, cfg config.Subscriber, out io.Writer, log *slog.
 	})
 }
 
-func audit(ctx context.Context, db store.Search, a config.Audit, out term.Printer, now time.Time) error {
+// searched is what the command reads.
+type searched interface {
+	store.Search
+	store.Anonymity
+}
+
+func audit(ctx context.Context, db searched, a config.Audit, out term.Printer, now time.Time) error {
 	if a.Payload != "" {
 		return printPayload(ctx, db, a, out)
+	}
+	if a.WithoutUser {
+		return printWithoutUser(ctx, db, a, out)
 	}
 	list, err := search(ctx, db, a, now)
 	if err != nil {

@@ -22,8 +22,9 @@ import (
 
 // trails is an audit trail in memory: whatever the query, it finds all events.
 type trails struct {
-	messages []events.Message
-	payload  string
+	store.Anonymity // is not asked
+	messages        []events.Message
+	payload         string
 }
 
 func (t trails) Search(_ context.Context, q store.Query) ([]store.Audited, error) {
@@ -84,7 +85,7 @@ func canceled(infix string) trails {
 	}}
 }
 
-func printed(t *testing.T, db store.Search, a config.Audit, width int) string {
+func printed(t *testing.T, db searched, a config.Audit, width int) string {
 	t.Helper()
 	if a.Limit == 0 {
 		a.Limit = 100

@@ -2,6 +2,7 @@ package subscriber
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -18,12 +19,14 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/billbus/billbus/config"
+	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/handlers"
 	"github.com/billbus/billbus/internal/fault"
 	"github.com/billbus/billbus/internal/natsbus"
 	"github.com/billbus/billbus/internal/normalize"
 	"github.com/billbus/billbus/internal/store"
 	"github.com/billbus/billbus/internal/term"
+	"github.com/billbus/billbus/internal/view"
 )
 
 const (
@@ -55,6 +58,14 @@ func Replay(ctx context.Context, cfg config.Subscriber, out, status io.Writer, l
 		if err := r.run(ctx); err != nil {
 			return fmt.Errorf("replaying: %w; run the same command again to continue", err)
 		}
+		if _, err := db.Sweep(ctx, rand.Text(), followKeys(r.view)); err != nil {
+			return fmt.Errorf("updating names in records: %w; a subscriber continues", err)
+		}
+		if r.view != nil {
+			if err := r.view.All(ctx); err != nil {
+				return fmt.Errorf("completing the state view: %w; run the same command again", err)
+			}
+		}
 		return errors.Join(r.stream.Remove(ctx), r.reread.print(out, cfg.Replay), printReplay(out, r.summary(), cfg))
 	})
 }
@@ -64,6 +75,7 @@ type replay struct {
 	status io.Writer
 	log    *slog.Logger
 	stream *natsbus.Replay
+	view   *view.View // nil if it is turned off
 	handle message.NoPublishHandlerFunc
 	tally  tally
 	reread rereadings
@@ -73,8 +85,12 @@ type replay struct {
 }
 
 func (r *replay) prepare(ctx context.Context, bus *natsbus.Bus, db store.Store) error {
+	var err error
+	if r.view, err = newView(bus, r.cfg.Stream, db, noMetrics{}, time.Now); err != nil {
+		return err
+	}
 	commit, err := handlers.NewCommit(handlers.CommitConfig{
-		Store: db, Position: position, References: normalize.References,
+		Store: following{db, r.view}, Position: position, References: normalize.References,
 		Now: time.Now, Metrics: &r.tally, Log: slog.New(onlyWarnings{r.log.Handler()}),
 	})
 	if err != nil {
@@ -100,7 +116,7 @@ func openReplay(ctx context.Context, bus *natsbus.Bus, cfg config.Subscriber) (*
 	stream, err := bus.OpenReplay(ctx, natsbus.ReplayConfig{
 		Stream: cfg.Stream.Name, Consumer: cfg.ConsumerName + replaySuffix,
 		Sequence: cfg.Replay.FromSequence, Time: cfg.Replay.FromTime.Time(time.Now()),
-		From: fromText(cfg.Replay), Restart: cfg.Replay.Restart, MaxBytes: cfg.MaxBytes,
+		From: fromText(cfg.Replay), Restart: cfg.Replay.Restart, MaxBytes: cfg.MaxBytes, Subjects: events.FactSubjects(),
 	})
 	if errors.Is(err, natsbus.ErrOtherReplay) {
 		err = fmt.Errorf("%w: give the same start to continue it, or --restart to forget it", err)
@@ -271,13 +287,18 @@ func printReplay(out io.Writer, s replaySummary, cfg config.Subscriber) error {
 		_, err := fmt.Fprintln(out, "nothing to replay: the stream has no messages from that start")
 		return err
 	}
-	var outcomes []string
-	for _, outcome := range slices.Sorted(maps.Keys(s.Outcomes)) {
-		outcomes = append(outcomes, fmt.Sprintf("%d %s", s.Outcomes[outcome], outcome))
-	}
 	_, err := fmt.Fprintf(out, "replayed %d messages, to sequence %d of %s, in %.1f s: %s\n",
-		s.Messages, s.Until, cfg.Stream.Name, s.Seconds, strings.Join(outcomes, ", "))
+		s.Messages, s.Until, cfg.Stream.Name, s.Seconds, counted(s.Outcomes))
 	return err
+}
+
+// counted lists how often each word occurred.
+func counted(counts map[string]int) string {
+	var list []string
+	for _, word := range slices.Sorted(maps.Keys(counts)) {
+		list = append(list, fmt.Sprintf("%d %s", counts[word], word))
+	}
+	return strings.Join(list, ", ")
 }
 
 // tally counts outcomes for the summary.
@@ -296,15 +317,20 @@ func (t *tally) MessageDone(outcome string, _ time.Duration) {
 // EventLag does nothing: the lag of a replayed event is not a measure of anything.
 func (t *tally) EventLag(time.Duration) {}
 
-// UserID does nothing: the subscriber has counted it.
-func (t *tally) UserID(string) {}
-
 // settled returns the counts without failures that were tried again.
 func (t *tally) settled() map[string]int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	counts := maps.Clone(t.counts)
 	delete(counts, fault.Transient.String())
+	return counts
+}
+
+// stored returns the counts of messages that were stored.
+func (t *tally) stored() map[string]int {
+	counts := t.settled()
+	delete(counts, fault.Permanent.String())
+	delete(counts, string(fault.Held))
 	return counts
 }
 

@@ -1,6 +1,6 @@
 // Package subscriber assembles the consumer: it reads messages from the stream and
 // writes the audit trail and the records. It also has the commands that read them:
-// audit, verify and replay.
+// audit, verify and replay, and those that work on dead letters.
 //
 // Both cmd/subscriber and standalone run it.
 package subscriber
@@ -23,6 +23,7 @@ import (
 	"github.com/billbus/billbus/internal/ops"
 	"github.com/billbus/billbus/internal/store"
 	"github.com/billbus/billbus/internal/verify"
+	"github.com/billbus/billbus/internal/view"
 )
 
 const gapTimeout = 30 * time.Second
@@ -38,6 +39,7 @@ type Subscriber struct {
 	router  *natsbus.Router
 	gaps    *verify.GapWatch
 	backlog *natsbus.Backlog
+	view    *view.View // nil if it is turned off
 }
 
 // resolveInterval is how often the name in a mongodb+srv URI is looked up until it is
@@ -81,7 +83,8 @@ func Start(cfg config.Subscriber, deps ops.Deps) (run func(context.Context) erro
 func Open(cfg config.Subscriber, deps ops.Deps) (*Subscriber, error) {
 	// Half of the messages in flight gather while the other half is written.
 	store, err := openStore(cfg.Mongo, mongostore.Config{
-		MaxBatch: max(cfg.MaxInFlight/2, 1), OnOverlap: deps.Metrics.EndpointOverlap, Now: deps.Now, Log: deps.Log,
+		MaxBatch: max(cfg.MaxInFlight/2, 1), OnOverlap: deps.Metrics.EndpointOverlap,
+		OnUser: func(source events.IdentitySource) { deps.Metrics.UserID(string(source)) }, Now: deps.Now, Log: deps.Log,
 	})
 	if err != nil {
 		return nil, err
@@ -105,17 +108,29 @@ func (s *Subscriber) connect() error {
 	s.bus, s.letters = bus, bus.NewDeadLetters(s.deps.Now)
 	s.backlog = bus.NewBacklog(s.cfg.Stream.Name, s.cfg.ConsumerName)
 	s.streams = bus.NewProvisioner(natsbus.ProvisionMode(s.cfg.Provision).WithoutStreams(),
-		natsbus.StreamSettings(s.cfg.Stream), natsbus.SubscriberConsumer(s.cfg.ConsumerName))
+		natsbus.StreamSettings(s.cfg.Stream), s.consumer())
 	s.streams.Drifted, s.streams.Recreated = s.deps.Metrics.SetStreamDrift, func(string) { s.deps.Metrics.StreamRecreated() }
-	if s.router, err = s.newRouter(); err != nil {
+	s.view, err = newView(bus, s.cfg.Stream, s.store, s.deps.Metrics, s.deps.Now)
+	if err == nil {
+		s.router, err = s.newRouter()
+	}
+	if err != nil {
 		bus.Close()
 	}
 	return err
 }
 
+func (s *Subscriber) consumer() natsbus.Consumer {
+	consumer := natsbus.SubscriberConsumer(s.cfg.ConsumerName)
+	if s.cfg.Stream.StateView {
+		return consumer.WithStateView()
+	}
+	return consumer
+}
+
 func (s *Subscriber) newRouter() (*natsbus.Router, error) {
 	commit, err := handlers.NewCommit(handlers.CommitConfig{
-		Store: holding{gapNotifier{s.store, s.gaps}, s.deps.Now}, Position: position, References: normalize.References,
+		Store: holding{following{gapNotifier{s.store, s.gaps}, s.view}, s.deps.Now}, Position: position, References: normalize.References,
 		Now: s.deps.Now, Metrics: s.deps.Metrics, Log: s.deps.Log,
 	})
 	if err != nil {
@@ -141,7 +156,7 @@ func (s *Subscriber) Run(ctx context.Context) (err error) {
 	group, ctx := errgroup.WithContext(ctx)
 	context.AfterFunc(ctx, func() { time.AfterFunc(s.drainTimeout(), s.store.Abort) })
 	for _, run := range []func(context.Context){
-		s.streams.Run, s.provisionStore, s.updateGauges, s.watchGaps, s.enforceRetention,
+		s.streams.Run, s.provisionStore, s.updateGauges, s.watchGaps, s.enforceRetention, s.sweepNames, s.completeView,
 	} {
 		group.Go(func() error { run(ctx); return nil })
 	}
@@ -187,6 +202,7 @@ func (s *Subscriber) readBacklog(ctx context.Context) {
 		return
 	}
 	s.deps.Metrics.SetConsumerPending(pending.Messages)
+	s.caughtUp(ctx, pending)
 	if age, err := s.backlog.Oldest(ctx, pending); err == nil {
 		s.deps.Metrics.SetOldestPending(age)
 	}

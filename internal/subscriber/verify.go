@@ -37,7 +37,12 @@ func Verify(ctx context.Context, cfg config.Subscriber, out, status io.Writer, l
 				return err
 			}
 		}
-		return verifyRecords(ctx, db, cfg, out, term.NewProgress(status, "verifying events", size))
+		viewed, closeView, err := withView(ctx, db, cfg, log)
+		if err != nil {
+			return err
+		}
+		defer closeView()
+		return verifyRecords(ctx, viewed, cfg, out, term.NewProgress(status, "verifying events", size))
 	})
 }
 
@@ -53,6 +58,11 @@ func verifyRecords(ctx context.Context, db verified, settings config.Subscriber,
 	if err != nil {
 		return fmt.Errorf("verifying ignored events: %w", err)
 	}
+	claims := verify.Claims{Store: db, Fix: cfg.Fix, Settle: settleTime, Report: report}
+	users, err := claims.Run(ctx)
+	if err != nil {
+		return fmt.Errorf("verifying users: %w", err)
+	}
 	v := verify.Verifier{
 		Store: db, Fix: cfg.Fix, Settle: settleTime, Now: time.Now,
 		Report: report, Progress: func(n int) { progress.Set(int64(n)) },
@@ -63,7 +73,7 @@ func verifyRecords(ctx context.Context, db verified, settings config.Subscriber,
 	}
 	summary.Differing, summary.Fixed = summary.Differing+ignored.differing, summary.Fixed+ignored.fixed
 	progress.Stop()
-	if err := printSummary(out, summary, cfg.JSON); err != nil || summary.Differing == 0 {
+	if err := printSummary(out, summary, users, cfg.JSON); err != nil || summary.Differing+users.Differing == 0 {
 		return err
 	}
 	return ErrDiffers
@@ -111,14 +121,19 @@ func admitIgnored(ctx context.Context, db verified, cfg config.Subscriber, repor
 	return n, nil
 }
 
-func printSummary(out io.Writer, s verify.Summary, asJSON bool) error {
+func printSummary(out io.Writer, s verify.Summary, users verify.ClaimSummary, asJSON bool) error {
 	if asJSON {
 		return term.JSONLines(out)(struct {
 			Kind string `json:"kind"`
 			verify.Summary
-		}{"summary", s})
+			verify.ClaimSummary
+		}{"summary", s, users})
 	}
-	_, err := fmt.Fprintln(out, summaryText(s))
+	text := summaryText(s)
+	if users != (verify.ClaimSummary{}) {
+		text += fmt.Sprintf("\nevents about users: %d differing, %d fixed", users.Differing, users.Fixed)
+	}
+	_, err := fmt.Fprintln(out, text)
 	return err
 }
 

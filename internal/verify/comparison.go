@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -75,9 +76,10 @@ func (c comparison) count(s *Summary) {
 	}
 }
 
-// compare compares a record with what its events say. Of a record that an older rule
-// decided, it leaves out the fields that the rule keeps for itself.
-func (r *run) compare(t *trail, record store.StoredRecord) (comparison, error) {
+// compare compares a record with what its events and the catalog say. Of a record that an older rule
+// decided, it leaves out the fields that the rule keeps for itself. If latest is
+// true, the names are read again.
+func (r *run) compare(ctx context.Context, t *trail, record store.StoredRecord, latest bool) (comparison, error) {
 	c := comparison{key: record.Key, older: record.Exists && record.Rule < ordering.Rule}
 	if t.size() == 0 {
 		c.findings = []Finding{{Kind: Difference, Key: c.key, Field: "audit", Want: record.EventID}}
@@ -92,7 +94,11 @@ func (r *run) compare(t *trail, record store.StoredRecord) (comparison, error) {
 		c.findings = []Finding{{Kind: Difference, Key: c.key, Field: "record", Want: t.verdict.Winner.EventID}}
 		return c, nil
 	}
-	want, err := r.Store.Fields(c.key, t.winner(), t.verdict.Verdict)
+	decision, err := r.decision(ctx, t, latest)
+	if err != nil {
+		return c, err
+	}
+	want, err := r.Store.Fields(c.key, decision)
 	if err != nil {
 		return c, err
 	}

@@ -1,6 +1,7 @@
 package verify_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -47,3 +48,20 @@ func TestVerifyKnowsItemsThatTheWinnerDoesNotList(t *testing.T) {
 
 // ignoreGaps leaves gaps out of a comparison of summaries.
 var ignoreGaps = cmp.FilterPath(func(p cmp.Path) bool { return p.String() == "Gaps" }, cmp.Ignore())
+
+// The names of the catalog belong into a record, and those of the event do not.
+func TestVerifyComparesNamesWithTheCatalog(t *testing.T) {
+	t.Parallel()
+	message := kit.Event("sub_1", "evt_1", "created", 0, "active")
+	message.Data.Subscription.Items = []events.Item{{PriceID: "price_1", ProductID: "prod_1", Nickname: "old "}}
+	m := newMemory(message)
+	price, product := store.ListingKey(store.Price, false, "", "price_1"), store.ListingKey(store.Product, false, "", "prod_1")
+	m.catalog = map[string]store.Listing{price: {Version: 1, Nickname: "nickname"}, product: {Version: 1, Name: "name "}}
+	want := []verify.Finding{{Kind: verify.Difference, Key: kit.Key("sub_1"), Field: "names", Have: "old ", Want: "name nickname", Fixed: true}}
+	if _, findings := runVerify(t, m, true); !slices.Equal(findings, want) {
+		t.Errorf("got %+v, want %+v", findings, want)
+	}
+	if summary, findings := runVerify(t, m, false); summary.Differing != 0 || findings != nil {
+		t.Errorf("after --fix: got %+v, %+v", summary, findings)
+	}
+}

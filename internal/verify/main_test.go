@@ -17,8 +17,11 @@ import (
 // memory is a store for verification. Its records are what the test put into it,
 // correct or not.
 type memory struct {
-	messages map[string][]events.Message // by subscription key
-	records  map[string]store.StoredRecord
+	store.IdentityTrail // nothing but Identities is called
+	identities          []store.Identity
+	messages            map[string][]events.Message // by subscription key
+	records             map[string]store.StoredRecord
+	catalog             map[string]store.Listing
 	// beforeRewrite is called first, as another writer.
 	beforeRewrite func(key string)
 }
@@ -47,7 +50,7 @@ func (m *memory) decide(key string) {
 }
 
 func (m *memory) put(key string, winner events.Message, verdict ordering.Verdict) {
-	fields, _ := m.Fields(key, winner, verdict)
+	fields, _ := m.Fields(key, store.Decision{Winner: winner, Verdict: verdict})
 	n, _ := strconv.Atoi(m.records[key].Revision)
 	m.records[key] = store.StoredRecord{
 		Key: key, Exists: true, Revision: strconv.Itoa(n + 1), Rule: ordering.Rule, EventID: winner.ID, Fields: fields,
@@ -108,26 +111,45 @@ func (m *memory) Record(_ context.Context, key string) (store.StoredRecord, erro
 	return store.StoredRecord{Key: key}, nil
 }
 
-func (m *memory) Fields(_ string, winner events.Message, verdict ordering.Verdict) (map[string]string, error) {
+func (m *memory) Identities(context.Context, store.Owners) ([]store.Identity, error) {
+	return m.identities, nil
+}
+
+func (m *memory) Claims(context.Context) iter.Seq2[store.Audited, error] { return nil }
+
+func (m *memory) Messages(context.Context, []string) (map[string]store.Audited, error) {
+	return nil, nil
+}
+
+func (m *memory) Fields(_ string, d store.Decision) (map[string]string, error) {
+	winner, verdict := d.Winner, d.Verdict
 	ids := make([]string, len(verdict.Relevant))
 	for i, f := range verdict.Relevant {
 		ids[i] = f.EventID
 	}
+	var names strings.Builder
+	for _, item := range winner.Data.Subscription.Items {
+		names.WriteString(item.ProductName + item.Nickname)
+	}
 	return map[string]string{
-		"status": winner.Data.Subscription.Status, "version.event_id": winner.ID, "version.known": strings.Join(ids, ","),
+		"names": names.String(), "user_id": d.User.ID, "status": winner.Data.Subscription.Status, "version.event_id": winner.ID, "version.known": strings.Join(ids, ","),
 		"version.rule": strconv.Itoa(ordering.Rule), "explanation": verdict.Explanation, "ordering": string(verdict.Ordering),
 	}, nil
 }
 
-func (m *memory) Rewrite(_ context.Context, have store.StoredRecord, winner events.Message, verdict ordering.Verdict) (bool, error) {
+func (m *memory) Rewrite(_ context.Context, have store.StoredRecord, d store.Decision) (bool, error) {
 	if m.beforeRewrite != nil {
 		m.beforeRewrite(have.Key)
 	}
 	if m.records[have.Key].Revision != have.Revision {
 		return false, nil
 	}
-	m.put(have.Key, winner, verdict)
+	m.put(have.Key, d.Winner, d.Verdict)
 	return true, nil
+}
+
+func (m *memory) Listings(context.Context, []string) (map[string]store.Listing, error) {
+	return m.catalog, nil
 }
 
 func subject(n int) string { return fmt.Sprintf("sub_%05d", n) }

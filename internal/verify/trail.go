@@ -15,6 +15,7 @@ type trail struct {
 	messages   map[string]events.Message
 	verdict    store.Verdict
 	unreadable []string // event ids of damaged documents
+	user       ordering.User
 }
 
 func newTrail() *trail { return &trail{messages: map[string]events.Message{}} }
@@ -45,6 +46,11 @@ func (t *trail) winner() events.Message {
 		return store.WithItems(winner, list)
 	}
 	return winner
+}
+
+// decision is what the record should say.
+func (t *trail) decision() store.Decision {
+	return store.Decision{Winner: t.winner(), Verdict: t.verdict.Verdict, User: t.user}
 }
 
 // size is the number of documents that were read.

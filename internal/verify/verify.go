@@ -65,14 +65,25 @@ func versionOf(t *trail, record store.StoredRecord) version {
 
 type run struct {
 	*Verifier
+	names    *store.Names
 	summary  Summary
 	suspects []suspect // in the order of since
+	read     []pair    // that are not checked yet
 }
+
+// pair is a subscription with what was read of it.
+type pair struct {
+	trail  *trail
+	record store.StoredRecord
+}
+
+// maxRead bounds how many subscriptions are checked at a time: their users take one query.
+const maxRead = 200
 
 // Run reads all records and the whole audit trail once. It returns an error only if
 // it could not read, write or report.
 func (v *Verifier) Run(ctx context.Context) (Summary, error) {
-	r := &run{Verifier: v}
+	r := &run{Verifier: v, names: store.NewNames(v.Store)}
 	records := newCursor(v.Store.Records(ctx), func(record store.StoredRecord) string { return record.Key })
 	defer records.stop()
 	audit := newCursor(v.Store.Audit(ctx), func(a store.Audited) string { return a.Subscription })
@@ -83,6 +94,9 @@ func (v *Verifier) Run(ctx context.Context) (Summary, error) {
 		}
 	}
 	if err := errors.Join(audit.err, records.err); err != nil {
+		return r.summary, err
+	}
+	if err := r.checkRead(ctx); err != nil {
 		return r.summary, err
 	}
 	return r.summary, r.recheckUntil(ctx, 0)
@@ -106,16 +120,49 @@ func (r *run) checkNext(ctx context.Context, audit *cursor[store.Audited], recor
 		record = records.take()
 	}
 	r.summary.Subscriptions++
-	if err := r.check(t, record); err != nil {
+	if r.read = append(r.read, pair{t, record}); len(r.read) < maxRead {
+		return nil
+	}
+	if err := r.checkRead(ctx); err != nil {
 		return err
 	}
 	return r.recheckUntil(ctx, maxSuspects)
 }
 
+// checkRead checks the subscriptions that were read.
+func (r *run) checkRead(ctx context.Context) error {
+	read := r.read
+	r.read = nil
+	if err := r.resolveUsers(ctx, read); err != nil {
+		return err
+	}
+	for _, p := range read {
+		if err := r.check(ctx, p.trail, p.record); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// resolveUsers adds the users that the records should have.
+func (r *run) resolveUsers(ctx context.Context, pairs []pair) error {
+	owners := map[string]store.Owner{}
+	for _, p := range pairs {
+		if sub := p.trail.winner().Data.Subscription; sub != nil {
+			owners[p.record.Key] = store.OwnerOf(sub)
+		}
+	}
+	facts, err := store.UserFacts(ctx, r.Store, owners)
+	for _, p := range pairs {
+		p.trail.user = owners[p.record.Key].User(facts[p.record.Key])
+	}
+	return err
+}
+
 // check reports what is certain. A difference may be due to a message that is being
 // processed, so it is checked again.
-func (r *run) check(t *trail, record store.StoredRecord) error {
-	c, err := r.compare(t, record)
+func (r *run) check(ctx context.Context, t *trail, record store.StoredRecord) error {
+	c, err := r.compare(ctx, t, record, false)
 	if err != nil {
 		return err
 	}
@@ -167,11 +214,11 @@ func (r *run) recheck(ctx context.Context, s suspect) error {
 	if err != nil {
 		return err
 	}
-	t, err := r.readTrail(ctx, s.key)
+	t, err := r.readTrail(ctx, record)
 	if err != nil {
 		return err
 	}
-	c, err := r.compare(t, record)
+	c, err := r.compare(ctx, t, record, true)
 	if err != nil {
 		return err
 	}
@@ -197,17 +244,21 @@ func (r *run) recheck(ctx context.Context, s suspect) error {
 // because the old record covered it. From the first rewriting on, every writer writes.
 func (r *run) fix(ctx context.Context, record store.StoredRecord, t *trail) (bool, error) {
 	for range maxChecks {
-		fixed, err := r.Store.Rewrite(ctx, record, t.winner(), t.verdict.Verdict)
+		decision, err := r.decision(ctx, t, true)
+		if err != nil {
+			return false, err
+		}
+		fixed, err := r.Store.Rewrite(ctx, record, decision)
 		if !fixed || err != nil {
 			return fixed, err
 		}
 		if record, err = r.Store.Record(ctx, record.Key); err != nil {
 			return false, err
 		}
-		if t, err = r.readTrail(ctx, record.Key); err != nil {
+		if t, err = r.readTrail(ctx, record); err != nil {
 			return false, err
 		}
-		c, err := r.compare(t, record)
+		c, err := r.compare(ctx, t, record, true)
 		if err != nil || !c.fixable() {
 			return err == nil, err
 		}
@@ -215,15 +266,22 @@ func (r *run) fix(ctx context.Context, record store.StoredRecord, t *trail) (boo
 	return false, nil
 }
 
-func (r *run) readTrail(ctx context.Context, key string) (*trail, error) {
+// decision returns what a trail decides, with the names of the catalog.
+func (r *run) decision(ctx context.Context, t *trail, latest bool) (d store.Decision, err error) {
+	d = t.decision()
+	d.Winner, err = r.names.Named(ctx, d.Winner, latest)
+	return d, err
+}
+
+func (r *run) readTrail(ctx context.Context, record store.StoredRecord) (*trail, error) {
 	t := newTrail()
-	for audited, err := range r.Store.Trail(ctx, key) {
+	for audited, err := range r.Store.Trail(ctx, record.Key) {
 		if err != nil {
 			return nil, err
 		}
 		t.add(audited)
 	}
-	return t, nil
+	return t, r.resolveUsers(ctx, []pair{{t, record}})
 }
 
 // postpone reports whether a suspect will be checked once more.

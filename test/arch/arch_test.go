@@ -73,6 +73,9 @@ var table = map[string][]string{
 	"internal/store":      {"events", "events/ordering", "internal/fault"},
 	"internal/mongostore": {"events", "events/ordering", "internal/fault", "internal/store", mongoDriver, errgroup},
 	"internal/verify":     {"events", "events/ordering", "internal/store"},
+	"internal/view": {
+		"events", "events/access", "events/ordering", "handlers", "internal/fault", "internal/store", watermillMsg, errgroup,
+	},
 
 	"internal/stripesim/api": {"internal/stripesim", rateLimit},
 
@@ -86,7 +89,7 @@ var table = map[string][]string{
 	},
 	"internal/subscriber": {
 		"config", "events", "events/ordering", "handlers", "internal/fault", "internal/mongostore", "internal/natsbus", "internal/normalize",
-		"internal/ops", "internal/store", "internal/term", "internal/verify",
+		"internal/ops", "internal/store", "internal/term", "internal/verify", "internal/view",
 		watermillMsg, errgroup, rateLimit,
 	},
 	"internal/standalone": {
@@ -109,7 +112,7 @@ var table = map[string][]string{
 
 	// Not in test/kit, because they link servers and the database's driver.
 	"test/kit/judge":    {"events", mongoDriver, goCmp},
-	"test/kit/natstest": {"internal/embedded", natsClient},
+	"test/kit/natstest": {"events", "internal/embedded", natsClient},
 	"test/kit/servers":  {"internal/embedded", "test/kit"},
 
 	// What other programs can do with the contract and nothing else of this module.

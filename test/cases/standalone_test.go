@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"go.mongodb.org/mongo-driver/v2/bson"
 
+	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/test/kit"
 	"github.com/billbus/billbus/test/kit/natstest"
 )
@@ -84,12 +86,17 @@ func (a *alone) jetStream(t *testing.T) jetstream.JetStream {
 }
 
 // settle waits until every message has been acknowledged, also those that the resolver
-// publishes.
+// publishes, and until the records have the names of the catalog.
 func (a *alone) settle(t *testing.T) {
 	t.Helper()
 	for _, consumer := range a.consumers {
 		a.settleOf(t, consumer)
 	}
+	catalog := a.database(t).Collection("catalog")
+	kit.Drained(t, "the records have the names of the catalog", func() (uint64, error) {
+		n, err := catalog.CountDocuments(t.Context(), bson.D{{Key: "sweep.unfinished", Value: true}})
+		return uint64(n), err //nolint:gosec // not negative
+	})
 }
 
 func (a *alone) settleOf(t *testing.T, consumer string) {
@@ -114,11 +121,11 @@ func (a *alone) subscriber(t *testing.T, args ...string) (string, error) {
 // messages returns all messages of the stream by the id of the event, as JSON.
 func (a *alone) messages(t *testing.T) map[string][]any {
 	t.Helper()
-	consumer, err := a.jetStream(t).OrderedConsumer(t.Context(), stream, jetstream.OrderedConsumerConfig{})
+	consumer, err := a.jetStream(t).OrderedConsumer(t.Context(), stream, jetstream.OrderedConsumerConfig{FilterSubjects: events.FactSubjects()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	left := natstest.Count(t, a.jetStream(t), stream)
+	left := consumer.CachedInfo().NumPending
 	all := map[string][]any{}
 	for ; left > 0; left-- {
 		msg, err := consumer.Next(jetstream.FetchMaxWait(20 * time.Second))

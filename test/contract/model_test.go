@@ -42,8 +42,11 @@ type value struct {
 var namedWords = map[string]string{
 	"Subscription.Status": "Status",
 	"Subscription.Access": "Access",
-	"Data.EventOmitted":   "Omitted",
-	"Data.Ignored":        "Ignored",
+
+	"AccessDocument.Access": "Access",
+	"AccessProduct.Access":  "Access",
+	"Data.EventOmitted":     "Omitted",
+	"Data.Ignored":          "Ignored",
 }
 
 // constantFields have one possible value.
@@ -86,6 +89,9 @@ func (m *model) field(t reflect.Type, f reflect.StructField, names map[string]st
 		owner = owner.Field(i).Type // of an embedded struct
 	}
 	name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+	if t == reflect.TypeFor[events.Record]() && name == "id" {
+		name = "subscription_id"
+	}
 	out := field{name: name, goName: owner.Name() + "." + f.Name, required: options == ""}
 	out.value = m.value(out.goName, f.Type)
 	out.meaning = m.meaning(out, f.Type, names)
@@ -165,7 +171,7 @@ func (m *model) text(goName string, t reflect.Type) value {
 	if only, ok := constantFields[goName]; ok {
 		v.words, v.closed = []string{only}, true
 	} else if prefix, ok := namedWords[goName]; ok {
-		v.words, v.closed = m.source.words(prefix), goName == "Subscription.Access"
+		v.words, v.closed = m.source.words(prefix), prefix == "Access"
 	} else if t != reflect.TypeFor[string]() {
 		v.words = m.source.words(t.Name())
 	}

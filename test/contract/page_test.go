@@ -40,6 +40,7 @@ var places = map[string][]string{
 	"product":           {"`data.product`"},
 	"price":             {"`data.price`", "`items`"},
 	"entitlements":      {"`data.entitlements`"},
+	"access_document":   {"`data.access`"},
 }
 
 func TestThePageHasEveryField(t *testing.T) {

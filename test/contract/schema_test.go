@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -16,7 +17,10 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the generated files of package events")
 
-const schemaFile = "../../events/message.schema.json"
+const (
+	schemaFile       = "../../events/message.schema.json"
+	recordSchemaFile = "../../events/record.schema.json"
+)
 
 // schema is a JSON Schema in the order in which it is best read. It only uses what
 // draft-07 and 2020-12 have in common, except the name of $defs, so AsyncAPI tools
@@ -92,11 +96,16 @@ func generate(t *testing.T, message *group) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return generateFrom(t, message, "Message of Billbus", rules)
+}
+
+func generateFrom(t *testing.T, from *group, title string, rules json.RawMessage) []byte {
+	t.Helper()
 	var g generator
-	root := g.object(message)
+	root := g.object(from)
 	root.Dialect = "https://json-schema.org/draft/2020-12/schema"
-	root.ID = fmt.Sprintf("urn:billbus:message:v%d", events.SchemaVersion)
-	root.Title = "Message of Billbus"
+	root.ID = fmt.Sprintf("urn:billbus:%s:v%d", from.name, events.SchemaVersion)
+	root.Title = title
 	root.AllOf = rules
 	root.Defs = g.defs
 	var buf bytes.Buffer
@@ -183,13 +192,41 @@ func previous(subscription *group) *schema {
 
 // Not parallel, because other tests read what it writes.
 func TestSchemaMatchesTheTypes(t *testing.T) {
-	want := generate(t, readModel(t))
+	checkSchema(t, schemaFile, generate(t, readModel(t)))
+}
+
+func TestRecordSchemaMatchesTheTypes(t *testing.T) {
+	m := &model{readSource(t), map[reflect.Type]*group{}}
+	checkSchema(t, recordSchemaFile, generateFrom(t, m.group(reflect.TypeFor[events.Record]()), "Record of Billbus, in the state view", nil))
+}
+
+func TestARecordIsValid(t *testing.T) {
+	t.Parallel()
+	raw, err := os.ReadFile(recordSchemaFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	schema := compile(t, decode(t, raw))
+	encoded, err := json.Marshal(events.Record{Subscription: events.Subscription{ID: "sub_1", Status: "active", Metadata: map[string]string{"k": "v"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := schema.Validate(decode(t, encoded)); err != nil {
+		t.Error(err)
+	}
+	if err := schema.Validate(map[string]any{"id": "sub_1"}); err == nil {
+		t.Error("a record without its id is valid")
+	}
+}
+
+func checkSchema(t *testing.T, file string, want []byte) {
+	t.Helper()
 	if *update {
-		if err := os.WriteFile(schemaFile, want, 0o644); err != nil {
+		if err := os.WriteFile(file, want, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	got, err := os.ReadFile(schemaFile)
+	got, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatalf("%v (write it with go generate ./events)", err)
 	}

@@ -146,6 +146,7 @@ func TestSchemaRequiresWhatTheEncoderNeverOmits(t *testing.T) {
 		Subscription: &events.Subscription{Items: []events.Item{{}}, Discounts: []events.Discount{{}}}, Identity: &events.Identity{},
 		Invoice: &events.Invoice{}, CheckoutSession: &events.CheckoutSession{}, Customer: &events.Customer{},
 		Discount: &events.CustomerDiscount{}, Product: &events.Product{}, Price: &events.Price{},
+		Access: &events.AccessDocument{Products: []events.AccessProduct{{}}},
 	}
 	encoded, err := json.Marshal(events.Message{Data: zero})
 	if err != nil {
@@ -156,11 +157,14 @@ func TestSchemaRequiresWhatTheEncoderNeverOmits(t *testing.T) {
 	subscription := data["subscription"].(map[string]any)
 	checkRequired(t, root, subscription["items"].([]any)[0], "item")
 	checkRequired(t, root, subscription["discounts"].([]any)[0], "discount")
+	document := data["access"].(map[string]any)
+	checkRequired(t, root, document["products"].([]any)[0], "access_product")
+	delete(document, "products")
 	delete(subscription, "items")
 	delete(subscription, "discounts")
 	for name, definition := range map[string]string{
 		"subscription": "subscription", "identity": "identity", "invoice": "invoice", "checkout_session": "checkout_session",
-		"customer": "customer", "discount": "customer_discount", "product": "product", "price": "price",
+		"customer": "customer", "discount": "customer_discount", "product": "product", "price": "price", "access": "access_document",
 	} {
 		checkRequired(t, root, data[name], definition)
 		delete(data, name)
@@ -346,6 +350,11 @@ var rules = map[string]struct {
 	"entitlements of no event":       {"stripe.entitlements.active_entitlement_summary.snapshot", func(_, data map[string]any) { delete(data, "because_of") }, false},
 	"ignored with entitlements":      {"stripe.entitlements.active_entitlement_summary.updated", func(_, data map[string]any) { data["ignored"] = "account" }, false},
 	"link without identity":          {"billbus.user.linked", func(_, data map[string]any) { delete(data, "identity") }, false},
+	"access missing":                 {"access.granted", func(_, data map[string]any) { delete(data, "access") }, true},
+	"access elsewhere": {"stripe.invoice.paid", func(_, data map[string]any) {
+		data["access"] = map[string]any{"access": "none", "explanation": "", "revision": json.Number("1")}
+	}, false},
+	"access with an event":           {"access.granted", func(_, data map[string]any) { data["event"] = map[string]any{} }, false},
 	"ignored with an invoice":        {"stripe.invoice.paid", func(_, data map[string]any) { data["ignored"] = "account" }, false},
 	"source of another mode":         {"subscription.updated", func(message, _ map[string]any) { message["livemode"] = false }, true},
 	"source of an account":           {"subscription.updated", func(message, _ map[string]any) { message["source"] = "/stripe/acct_1/live" }, true},

@@ -106,7 +106,7 @@ func checkRecords(t *testing.T, records map[any]bson.M, truth map[string]stripes
 		if record["ordering"] != "determined" {
 			t.Errorf("%s: the record is %v: %v; the last event is %s", key, record["ordering"], record["explanation"], history.LastEventID)
 		}
-		if diff, err := judge.Difference(record, history.Subscription); err != nil || diff != "" {
+		if diff, err := judge.Difference(record, history.Recorded()[0]); err != nil || diff != "" {
 			t.Errorf("%s: %v, record (-want +got):\n%s", key, err, diff)
 		}
 	}

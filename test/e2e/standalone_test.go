@@ -128,7 +128,9 @@ func TestRecordedEvents(t *testing.T) {
 // consumeAll reads the stream from its beginning, as another service would.
 func consumeAll(t *testing.T, js jetstream.JetStream, want int) []events.Message {
 	t.Helper()
-	c, err := js.CreateConsumer(t.Context(), "BILLBUS", jetstream.ConsumerConfig{Durable: "another-service", AckPolicy: jetstream.AckExplicitPolicy})
+	c, err := js.CreateConsumer(t.Context(), "BILLBUS", jetstream.ConsumerConfig{
+		Durable: "another-service", AckPolicy: jetstream.AckExplicitPolicy, FilterSubjects: events.FactSubjects(),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
+	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/internal/stripesim"
 	"github.com/billbus/billbus/test/kit"
 	"github.com/billbus/billbus/test/kit/judge"
@@ -173,16 +174,15 @@ func (d *deployment) judgeStates(r *result, truth map[string]stripesim.Truth) {
 }
 
 func right(record bson.M, t stripesim.Truth) bool {
-	diff, err := judge.Difference(record, t.Subscription)
-	if diff != "" && t.Also != nil {
-		diff, err = judge.Difference(record, *t.Also)
-	}
-	return diff == "" && err == nil
+	return slices.ContainsFunc(t.Recorded(), func(want events.Subscription) bool {
+		diff, err := judge.Difference(record, want)
+		return diff == "" && err == nil
+	})
 }
 
 // complain writes how a record differs into the folder of the scenario.
 func (d *deployment) complain(key string, record bson.M, t stripesim.Truth) {
-	diff, err := judge.Difference(record, t.Subscription)
+	diff, err := judge.Difference(record, t.Recorded()[0])
 	file, openErr := os.OpenFile(filepath.Join(d.dir, "wrong.txt"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	d.must(openErr)
 	_, err = fmt.Fprintln(file, key, "-want +got:", diff, err)

@@ -16,13 +16,26 @@ type Operation string
 
 // The operations of a database.
 const (
-	Insert  Operation = "insert"
-	Prefer  Operation = "prefer"
-	Find    Operation = "find"
-	Trail   Operation = "trail"
-	Heads   Operation = "heads"
-	Mark    Operation = "mark"
-	Replace Operation = "replace"
+	Insert          Operation = "insert"
+	Prefer          Operation = "prefer"
+	Find            Operation = "find"
+	Trail           Operation = "trail"
+	Identify        Operation = "identify"
+	Identities      Operation = "identities"
+	ReplaceIdentity Operation = "replace identity"
+	Owned           Operation = "owned"
+	Heads           Operation = "heads"
+	Mark            Operation = "mark"
+	Replace         Operation = "replace"
+	SetUsers        Operation = "set users"
+
+	Listings   Operation = "listings"
+	PutListing Operation = "put listing"
+	Unswept    Operation = "unswept"
+	Referring  Operation = "referring"
+
+	Access        Operation = "access"
+	ReplaceAccess Operation = "replace access"
 )
 
 // Hooks are called during an operation, by its caller's goroutine. They may wait for
@@ -51,16 +64,21 @@ var _ Store = (*Client)(nil)
 // Insert is one command. If it fails in the middle, the outcome of all its documents is
 // unknown.
 func (c *Client) Insert(ctx context.Context, entries []store.Entry) []error {
-	failures := make([]error, len(entries))
+	return c.together(ctx, Insert, len(entries), func(i int) error { return c.server.insert(entries[i]) })
+}
+
+// together writes documents by one command.
+func (c *Client) together(ctx context.Context, op Operation, n int, write func(i int) error) []error {
+	failures := make([]error, n)
 	term := c.server.begin()
-	for i, e := range entries {
-		if err := call(ctx, c.hooks.Before, Insert); err != nil {
-			return slices.Repeat([]error{err}, len(entries))
+	for i := range n {
+		if err := call(ctx, c.hooks.Before, op); err != nil {
+			return slices.Repeat([]error{err}, n)
 		}
-		failures[i] = c.server.insert(e)
+		failures[i] = write(i)
 	}
-	if err := c.confirm(ctx, Insert, term); err != nil {
-		return slices.Repeat([]error{err}, len(entries))
+	if err := c.confirm(ctx, op, term); err != nil {
+		return slices.Repeat([]error{err}, n)
 	}
 	return failures
 }
@@ -86,18 +104,34 @@ func (c *Client) Prefer(ctx context.Context, e store.Entry) (events.Message, boo
 
 // Replace is one command for each record, all at the same time.
 func (c *Client) Replace(ctx context.Context, records []store.Record) []error {
-	failures, sent, terms := make([]error, len(records)), make([]bool, len(records)), make([]int, len(records))
-	for i, r := range records {
+	return c.each(ctx, Replace, len(records), func(i int) error {
+		return c.server.replace(records[i], records[i].Revision-1)
+	})
+}
+
+// SetUsers is one command for each record, all at the same time.
+func (c *Client) SetUsers(ctx context.Context, heads []store.Head) []error {
+	return c.each(ctx, SetUsers, len(heads), func(i int) error {
+		return c.server.change(heads[i].Key, heads[i].Revision-1, func(r *store.Record) {
+			r.User, r.UpdatedAt = heads[i].User, heads[i].UpdatedAt
+		})
+	})
+}
+
+// each sends several commands at the same time.
+func (c *Client) each(ctx context.Context, op Operation, n int, write func(i int) error) []error {
+	failures, sent, terms := make([]error, n), make([]bool, n), make([]int, n)
+	for i := range n {
 		terms[i] = c.server.begin()
-		if failures[i] = call(ctx, c.hooks.Before, Replace); failures[i] == nil {
-			failures[i], sent[i] = c.server.replace(r, r.Revision-1), true
+		if failures[i] = call(ctx, c.hooks.Before, op); failures[i] == nil {
+			failures[i], sent[i] = write(i), true
 		}
 	}
-	for i := range records {
+	for i := range n {
 		if !sent[i] {
 			continue
 		}
-		if err := c.confirm(ctx, Replace, terms[i]); err != nil {
+		if err := c.confirm(ctx, op, terms[i]); err != nil {
 			failures[i] = err
 		}
 	}
@@ -110,7 +144,7 @@ func (c *Client) Mark(ctx context.Context, head store.Head) error {
 	if err := call(ctx, c.hooks.Before, Mark); err != nil {
 		return err
 	}
-	outcome := c.server.mark(head)
+	outcome := c.server.change(head.Key, head.Revision, func(r *store.Record) { r.Reread = true })
 	if err := c.confirm(ctx, Mark, term); err != nil {
 		return err
 	}

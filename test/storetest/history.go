@@ -53,6 +53,7 @@ type generator struct {
 	// items is 0 if no event lists any. One of them changes its quantity.
 	items    int
 	quantity int64
+	plan     int // decides which products the items are of
 
 	entries []store.Entry
 }
@@ -122,9 +123,16 @@ func (g *generator) list(sub *events.Subscription) {
 	if g.random.IntN(3) == 0 {
 		g.quantity++
 	}
+	if g.random.IntN(4) == 0 {
+		g.plan = g.random.IntN(catalogSize)
+	}
 	for i := range g.items {
-		quantity := g.quantity
-		sub.Items = append(sub.Items, events.Item{ID: fmt.Sprintf("si_%d", i), Quantity: &quantity})
+		quantity, item := g.quantity, events.Item{ID: fmt.Sprintf("si_%d", i)}
+		item.Quantity = &quantity
+		if plan := (g.plan + i) % (catalogSize + 1); plan < catalogSize { // else it has no price
+			item.PriceID, item.ProductID, item.Nickname = fmt.Sprintf("price_%d", plan), fmt.Sprintf("prod_%d", plan), "as of the event"
+		}
+		sub.Items = append(sub.Items, item)
 	}
 	if g.random.IntN(3) > 0 {
 		sub.Items, sub.ItemsTruncated = sub.Items[:1], true
@@ -180,5 +188,85 @@ func different(random *rand.Rand, e store.Entry) store.Entry {
 		sub.Items, sub.ItemsTruncated = sub.Items[:1+random.IntN(len(sub.Items))], !sub.ItemsTruncated
 	}
 	e.Data.Subscription = &sub
+	return e
+}
+
+// Claim returns an event that says whose a customer or a subscription is.
+func Claim(id string, second int, identity events.Identity) store.Entry {
+	e := Entry("", id, "updated", second, "")
+	e.References = events.References{CustomerID: identity.CustomerID, CustomerAccountID: identity.CustomerAccountID, SubscriptionID: identity.SubscriptionID}
+	e.Data.Subscription, e.Data.Identity = nil, &identity
+	switch identity.Source {
+	case events.IdentityCheckoutSession:
+		e.StripeType = "checkout.session.completed"
+		e.Data.CheckoutSession = &events.CheckoutSession{
+			ID: "cs_" + id, CustomerID: identity.CustomerID, CustomerAccountID: identity.CustomerAccountID, SubscriptionID: identity.SubscriptionID,
+		}
+	case events.IdentityCustomerMetadata:
+		e.StripeType = "customer.updated"
+		e.Data.Customer = &events.Customer{ID: identity.CustomerID, CustomerAccountID: identity.CustomerAccountID}
+	default:
+		e.StripeType = ""
+	}
+	if e.Type = events.StripeSubject(e.StripeType); e.StripeType == "" {
+		e.Type = events.SubjectUserLinked
+	}
+	return e
+}
+
+// Own gives the events of a subscription a customer, which sometimes changes, and
+// sometimes metadata that name a user.
+func Own(random *rand.Rand, entries []store.Entry) {
+	customer, user, account := "cus_"+fmt.Sprint(random.IntN(2)), "", ""
+	if random.IntN(4) == 0 {
+		account = "acct_c"
+	}
+	for i := range entries {
+		if random.IntN(8) == 0 {
+			customer = "cus_" + fmt.Sprint(random.IntN(2))
+		}
+		if random.IntN(5) == 0 {
+			user = []string{"", "u_0", "u_1"}[random.IntN(3)]
+		}
+		sub := entries[i].Data.Subscription
+		sub.CustomerID, sub.CustomerAccountID, sub.UserID = customer, account, user
+	}
+}
+
+// Claims returns events about the users of two customers, their account, and three
+// subscriptions, and some of the same names in another account.
+func Claims(random *rand.Rand, n int) []store.Entry {
+	var entries []store.Entry
+	for range n {
+		identity := events.Identity{
+			UserID: []string{"u_0", "u_1", "u_2"}[random.IntN(3)], CustomerID: fmt.Sprintf("cus_%d", random.IntN(2)),
+			Source: []events.IdentitySource{events.IdentityCheckoutSession, events.IdentityCustomerMetadata, events.IdentityLink}[random.IntN(3)],
+		}
+		switch random.IntN(4) {
+		case 0:
+			identity.CustomerAccountID = "acct_c"
+		case 1:
+			identity.CustomerID, identity.CustomerAccountID = "", "acct_c"
+		}
+		switch identity.Source {
+		case events.IdentityCheckoutSession:
+			identity.SubscriptionID = []string{"", "sub_0", "sub_1", "sub_2", "sub_9"}[random.IntN(5)]
+		case events.IdentityCustomerMetadata:
+			identity.UserID = []string{"", "u_0", "u_1"}[random.IntN(3)]
+		}
+		e := Claim(fmt.Sprintf("evt_c%07x", random.Uint32()>>4), random.IntN(4), identity)
+		if random.IntN(6) == 0 {
+			e.StripeAccount, e.Source = "acct_1", events.Source(false, "acct_1")
+		}
+		entries = append(entries, e)
+	}
+	return entries
+}
+
+// Withdrawn returns a claim as it is when it is read again and says nothing any more.
+func Withdrawn(random *rand.Rand, e store.Entry) store.Entry {
+	e.Data.Identity = nil
+	e.Data.Normalizer = 1 + random.IntN(2)
+	e.Data.RereadAt = e.Time.Add(time.Duration(1+random.Uint32()) * time.Millisecond)
 	return e
 }

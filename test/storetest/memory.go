@@ -19,15 +19,22 @@ import (
 // been written, with which writes collide, from what is durable, which is all that can
 // be read.
 type Memory struct {
-	mu             sync.Mutex
-	audit, records collection
-	term           int // grows with each failover
-	counts         Counts
-	turn           store.Turn
+	mu                                          sync.Mutex
+	audit, records, catalog, access, identities collection
+	completed                                   string
+	term                                        int // grows with each failover
+	counts                                      Counts
+	turn                                        store.Turn
+	letters                                     map[string]store.Letter
 }
 
 // NewMemory returns an empty database.
-func NewMemory() *Memory { return &Memory{audit: newCollection(), records: newCollection()} }
+func NewMemory() *Memory {
+	return &Memory{
+		audit: newCollection(), records: newCollection(), catalog: newCollection(), access: newCollection(), identities: newCollection(),
+		letters: map[string]store.Letter{},
+	}
+}
 
 // Counts says how much work a database has done.
 type Counts struct {
@@ -50,7 +57,10 @@ func (m *Memory) Failover() {
 	defer m.mu.Unlock()
 	m.term++
 	m.audit.undo()
+	m.identities.undo()
 	m.records.undo()
+	m.catalog.undo()
+	m.access.undo()
 }
 
 // Put writes a record without any condition, as another release or a person might.
@@ -69,6 +79,13 @@ func (m *Memory) Delete(audit, record string) {
 	m.records.remove(record)
 }
 
+// Drop removes everything.
+func (m *Memory) Drop() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.audit, m.records, m.catalog = newCollection(), newCollection(), newCollection()
+}
+
 // DamageAudit makes the message of an audit document unreadable.
 func (m *Memory) DamageAudit(key string) {
 	m.mu.Lock()
@@ -85,6 +102,11 @@ func (m *Memory) DamageRecord(key string) { m.Put(store.Record{Head: store.Head{
 // Record returns a durable record. It reports false if there is none.
 func (m *Memory) Record(key string) (store.Record, bool) {
 	return lookup[store.Record](m, &m.records, key)
+}
+
+// Identity returns a durable identity. It reports false if there is none.
+func (m *Memory) Identity(key string) (store.Identity, bool) {
+	return lookup[store.Identity](m, &m.identities, key)
 }
 
 // Message returns a durable message of the audit trail. It reports false if there is
@@ -165,20 +187,51 @@ func (m *Memory) replace(r store.Record, revision int64) error {
 	return nil
 }
 
-// mark is an update of two fields of the given revision.
-func (m *Memory) mark(head store.Head) error {
+// change changes fields of the given revision.
+func (m *Memory) change(key string, revision int64, set func(*store.Record)) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	doc, ok := m.records.written[head.Key]
-	if !ok || doc.revision != head.Revision {
+	doc, ok := m.records.written[key]
+	if !ok || doc.revision != revision {
 		return store.ErrExists
 	}
 	r := decode[store.Record](doc.raw)
-	r.Revision, r.Reread = r.Revision+1, true
+	set(&r)
+	r.Revision++
 	doc = document{revision: r.Revision, raw: encode(r)}
 	m.count(&m.counts.DocumentsWritten, &m.counts.BytesWritten, doc)
-	m.records.write(head.Key, doc)
+	m.records.write(key, doc)
 	return nil
+}
+
+// identify fails for a key that is taken, durably or not.
+func (m *Memory) identify(i store.Identity) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, taken := m.identities.written[i.Key]; taken {
+		return store.ErrExists
+	}
+	m.writeIdentity(i)
+	return nil
+}
+
+func (m *Memory) writeIdentity(i store.Identity) {
+	i.Created = i.Created.Truncate(time.Millisecond)
+	doc := document{raw: encode(i)}
+	m.count(&m.counts.DocumentsWritten, &m.counts.BytesWritten, doc)
+	m.identities.write(i.Key, doc)
+}
+
+// replaceIdentity replaces an identity, if it is still the one that was read.
+func (m *Memory) replaceIdentity(have, want store.Identity) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	doc, ok := m.identities.written[have.Key]
+	if !ok || !decode[store.Identity](doc.raw).Equal(have) {
+		return false
+	}
+	m.writeIdentity(want)
+	return true
 }
 
 // read returns a durable document.
@@ -227,7 +280,10 @@ func (m *Memory) confirm(term int) error {
 		return fault.New(fault.Transient, "failover", errors.New("the outcome is not known"))
 	}
 	m.audit.settle()
+	m.identities.settle()
 	m.records.settle()
+	m.catalog.settle()
+	m.access.settle()
 	return nil
 }
 

@@ -16,9 +16,10 @@ import (
 type Content struct {
 	EventID             string
 	Status, Description string
-	// Items are the ids and quantities of the items, followed by "…" if there may be
-	// more.
+	// Items are the ids, quantities and names of the items, followed by "…" if there may
+	// be more.
 	Items       string
+	User        ordering.User
 	Terminal    bool
 	Ordering    ordering.Certainty
 	Explanation string
@@ -33,28 +34,32 @@ func ContentOf(r store.Record) Content {
 	}
 	return Content{
 		EventID: r.Winner.ID, Status: r.Winner.Data.Subscription.Status, Description: r.Winner.Data.Subscription.Description,
-		Items:    itemsOf(r.Winner.Data.Subscription),
+		Items: itemsOf(r.Winner.Data.Subscription), User: r.User,
 		Terminal: r.Terminal, Ordering: r.Ordering, Explanation: r.Explanation, Rule: r.Rule, Known: r.Known,
 	}
 }
 
 // Oracle returns what the records must say, by the key of the subscription, if these
-// messages are audited. It uses nothing but [ordering.Fold] of all of them.
+// messages are audited. It uses nothing but [ordering.Fold] and [ordering.ResolveUser] of
+// all of them, and the newest names.
 func Oracle(audited []events.Message) map[string]Content {
-	bySubscription := map[string][]events.Message{}
+	bySubscription, users := map[string][]events.Message{}, map[string][]ordering.UserFact{}
 	for _, m := range audited {
+		if fact, ok := ordering.UserFactOf(m); ok {
+			users[m.Source] = append(users[m.Source], fact)
+		}
 		if _, ok := ordering.FactOf(m); ok {
 			bySubscription[m.SubscriptionKey()] = append(bySubscription[m.SubscriptionKey()], m)
 		}
 	}
-	contents := map[string]Content{}
+	contents, names := map[string]Content{}, listings(audited)
 	for key, messages := range bySubscription {
-		contents[key] = folded(messages)
+		contents[key] = folded(messages, users[messages[0].Source], names)
 	}
 	return contents
 }
 
-func folded(messages []events.Message) Content {
+func folded(messages []events.Message, users []ordering.UserFact, names map[string]events.Message) Content {
 	slices.SortFunc(messages, func(a, b events.Message) int { return strings.Compare(a.ID, b.ID) })
 	facts := make([]ordering.Fact, len(messages))
 	for i, m := range messages {
@@ -73,8 +78,9 @@ func folded(messages []events.Message) Content {
 			sub.Items = filledUp(sub.Items, message(lists.Winner.EventID).Data.Subscription.Items)
 		}
 	}
+	sub.Items = withNames(sub.Items, names)
 	return Content{
-		EventID: winner.ID, Status: sub.Status, Description: sub.Description, Items: itemsOf(&sub),
+		EventID: winner.ID, Status: sub.Status, Description: sub.Description, Items: itemsOf(&sub), User: ordering.ResolveUser(&sub, users),
 		Terminal: v.Winner.Terminal, Ordering: v.Ordering, Explanation: v.Explanation, Rule: ordering.Rule, Known: known,
 	}
 }
@@ -121,6 +127,9 @@ func itemsOf(s *events.Subscription) string {
 	var text strings.Builder
 	for _, item := range s.Items {
 		fmt.Fprintf(&text, "%s:%d ", item.ID, *item.Quantity)
+		if item.PriceID != "" {
+			fmt.Fprintf(&text, "(%s, %s, %s) ", item.ProductName, item.Nickname, item.LookupKey)
+		}
 	}
 	if s.ItemsTruncated {
 		text.WriteString("…")

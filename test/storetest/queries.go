@@ -53,15 +53,23 @@ func (c *Client) Search(ctx context.Context, q store.Query) ([]store.Audited, er
 	return found, nil
 }
 
-// ofUser returns the subscriptions and customers in the records of a user.
+// ofUser returns the subscriptions and customers in the records and identities of a user.
 func (c *Client) ofUser(ctx context.Context, user string) (subscriptions, customers map[string]bool) {
 	subscriptions, customers = map[string]bool{}, map[string]bool{}
+	add := func(sub, customer, account string) {
+		subscriptions[sub], customers[customer], customers[account] = true, true, true
+	}
 	for _, key := range c.server.keys(&c.server.records, all) {
 		state, _, _ := c.State(ctx, key)
 		if sub := state.Subscription; sub.UserID == user {
-			subscriptions[sub.ID], customers[sub.CustomerID], customers[sub.CustomerAccountID] = true, true, true
+			add(sub.ID, sub.CustomerID, sub.CustomerAccountID)
 		}
 	}
+	claims, _ := c.identities(ctx, func(i store.Identity) bool { return i.UserID == user })
+	for _, i := range claims {
+		add(i.SubscriptionID, i.CustomerID, i.CustomerAccountID)
+	}
+	delete(subscriptions, "")
 	delete(customers, "")
 	return subscriptions, customers
 }
@@ -155,8 +163,11 @@ func (c *Client) State(ctx context.Context, key string) (store.State, bool, erro
 	if !found || err != nil || r.Winner.Data.Subscription == nil {
 		return store.State{}, found, err
 	}
+	sub := *r.Winner.Data.Subscription
+	sub.UserID = r.User.ID
 	return store.State{
-		Subscription: *r.Winner.Data.Subscription, EventID: r.Winner.ID, Terminal: r.Terminal, Ordering: r.Ordering, Explanation: r.Explanation,
+		Head: r.Head, Subscription: sub, EventID: r.Winner.ID, EventType: cmp.Or(r.Winner.StripeType, r.Winner.Type),
+		EventCreated: r.Winner.Time, Terminal: r.Terminal, Ordering: r.Ordering, Explanation: r.Explanation,
 	}, true, nil
 }
 
@@ -239,6 +250,7 @@ func fieldsOf(r store.Record) map[string]string {
 	for name, raw := range decode[map[string]json.RawMessage](encode(r.Winner.Data.Subscription)) {
 		fields[name] = string(raw)
 	}
+	fields["user_id"] = string(encode(r.User))
 	maps.Copy(fields, map[string]string{
 		"version.event_id": r.Winner.ID, "version.terminal": strconv.FormatBool(r.Terminal), "version.rule": strconv.Itoa(r.Rule),
 		"version.known": string(encode(r.Known)), "ordering": string(r.Ordering), "explanation": r.Explanation,
@@ -247,19 +259,19 @@ func fieldsOf(r store.Record) map[string]string {
 }
 
 // Fields implements [store.Verification].
-func (c *Client) Fields(key string, winner events.Message, verdict ordering.Verdict) (map[string]string, error) {
-	return fieldsOf(decode[store.Record](encode(store.Head{Key: key}.Next(winner, verdict, noon())))), nil
+func (c *Client) Fields(key string, d store.Decision) (map[string]string, error) {
+	return fieldsOf(decode[store.Record](encode(store.Head{Key: key}.Next(d, noon())))), nil
 }
 
 // Rewrite implements [store.Verification].
-func (c *Client) Rewrite(ctx context.Context, have store.StoredRecord, winner events.Message, verdict ordering.Verdict) (bool, error) {
+func (c *Client) Rewrite(ctx context.Context, have store.StoredRecord, d store.Decision) (bool, error) {
 	r, found, err := c.record(ctx, have.Key)
 	if err != nil || found != have.Exists || found && strconv.FormatInt(r.Revision, 10) != have.Revision {
 		return false, err
 	}
-	r.Key, r.Reread = have.Key, true
+	r.Key, r.Reread, r.Listings = have.Key, true, nil
 	term := c.server.begin()
-	if c.server.replace(r.Next(winner, verdict, noon()), r.Revision) != nil {
+	if c.server.replace(r.Next(d, noon()), r.Revision) != nil {
 		return false, nil
 	}
 	return true, c.server.confirm(term)

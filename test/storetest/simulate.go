@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/events/ordering"
 	"github.com/billbus/billbus/internal/fault"
 	"github.com/billbus/billbus/internal/store"
@@ -25,7 +26,7 @@ const maxSteps = 1_000_000
 // order, some more than once, some in several API versions, and some in several readings: not
 // admitted, admitted, and read again with another result. One worker runs at a time, up
 // to its next operation on the database. Operations fail, with and without effect. The
-// server loses what is not durable. Workers die, and acknowledgements get lost. The seed
+// server loses what is not durable. Workers die, and acknowledgements get lost. Others of them sweep what events of products and prices have changed. The seed
 // determines all of it.
 func Simulate(seed uint64) error {
 	s := newSimulation(rand.New(rand.NewPCG(seed, 0)))
@@ -33,7 +34,7 @@ func Simulate(seed uint64) error {
 		if s.wrong != nil {
 			return fmt.Errorf("seed %d: %w", seed, s.wrong)
 		}
-		if len(s.stream) == 0 && len(s.running) == 0 {
+		if len(s.stream) == 0 && len(s.running) == 0 && !s.server.IsUnswept() {
 			return s.finish(seed)
 		}
 		s.step()
@@ -66,9 +67,44 @@ func newSimulation(random *rand.Rand) *simulation {
 		s.clients = append(s.clients, store.NewCommitter(checked{client, s}, noon))
 	}
 	for i := range 1 + random.IntN(3) {
-		s.publish(Generate(random, fmt.Sprintf("sub_%d", i), random.IntN(12)))
+		entries := Generate(random, fmt.Sprintf("sub_%d", i), random.IntN(12))
+		Own(random, entries)
+		s.publish(entries)
 	}
+	for _, e := range GenerateCatalog(random) {
+		s.keys[e.Key()] = true
+		s.stream = append(s.stream, slices.Repeat([]store.Entry{e}, 1+random.IntN(2))...)
+	}
+	s.publishClaims(Claims(random, random.IntN(8)))
 	return s
+}
+
+// publishClaims puts events about users into the stream, some of them twice, and some in
+// several readings.
+func (s *simulation) publishClaims(entries []store.Entry) {
+	for _, e := range entries {
+		s.keys[e.Key()] = true
+		s.stream = append(s.stream, e)
+		again := e
+		again.Data.Normalizer, again.Data.RereadAt = 1+s.random.IntN(2), e.Time.Add(time.Duration(s.random.Uint32()))
+		identity := *e.Data.Identity
+		identity.UserID = "u_again"
+		switch s.random.IntN(6) {
+		case 0:
+			s.stream = append(s.stream, e, e)
+		case 1:
+			again.Data.Identity = &identity
+			s.stream = append(s.stream, again)
+		case 2:
+			s.stream = append(s.stream, again) // says the same
+		case 3:
+			again.Data.Identity = &identity
+			s.stream = append(s.stream, again)
+			if e.StripeType != "" {
+				s.stream = append(s.stream, Withdrawn(s.random, e))
+			}
+		}
+	}
 }
 
 func noon() time.Time { return time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC) }
@@ -100,8 +136,13 @@ func (s *simulation) publish(entries []store.Entry) {
 
 // step starts a worker, resumes one, or makes something fail.
 func (s *simulation) step() {
-	if len(s.running) == 0 || len(s.running) < s.workers && len(s.stream) > 0 && s.random.IntN(3) == 0 {
-		s.running = append(s.running, Start(s.clients[s.random.IntN(len(s.clients))], s.take()))
+	if len(s.running) == 0 || len(s.running) < s.workers && s.random.IntN(3) == 0 {
+		client := s.clients[s.random.IntN(len(s.clients))]
+		if len(s.stream) == 0 || s.random.IntN(4) == 0 {
+			s.running = append(s.running, Sweep(client, "holder"))
+		} else {
+			s.running = append(s.running, Start(client, s.take()))
+		}
 		return
 	}
 	i := s.random.IntN(len(s.running))
@@ -181,6 +222,9 @@ func (s *simulation) stored(e store.Entry) error {
 	if !ok {
 		return fmt.Errorf("%s was acknowledged and is not audited", e.ID)
 	}
+	if err := s.identified(m, e); err != nil {
+		return err
+	}
 	fact, ok := ordering.FactOf(m)
 	if !ok || store.Preferred(m, e.Message) {
 		return nil
@@ -189,6 +233,15 @@ func (s *simulation) stored(e store.Entry) error {
 	needed := store.Decide(append(slices.Clone(record.Known), fact)).Relevant
 	if same := func(a, b ordering.Fact) bool { return a.EventID == b.EventID }; !slices.EqualFunc(record.Known, needed, same) {
 		return fmt.Errorf("%s was acknowledged and the record does not know it (-known +needed):\n%s", e.ID, cmp.Diff(record.Known, needed))
+	}
+	return nil
+}
+
+// identified returns an error if what an event says about users is not stored.
+func (s *simulation) identified(m events.Message, e store.Entry) error {
+	want, ok := store.IdentityOf(m)
+	if got, found := s.server.Identity(e.Key()); ok && !store.Preferred(m, e.Message) && (!found || !got.Equal(want)) {
+		return fmt.Errorf("%s was acknowledged and is not identified: %t, %+v", e.ID, found, got)
 	}
 	return nil
 }

@@ -130,13 +130,94 @@ func (s *Slow) Heads(ctx context.Context, keys []string) (map[string]store.Head,
 
 // Replace is one command for each record, some of them at the same time.
 func (s *Slow) Replace(ctx context.Context, records []store.Record) []error {
-	failures := make([]error, 0, len(records))
-	for some := range slices.Chunk(records, s.parallel) {
-		written := s.client.Replace(ctx, some)
+	return inParallel(ctx, s, records, s.client.Replace)
+}
+
+func inParallel[T any](ctx context.Context, s *Slow, list []T, write func(context.Context, []T) []error) []error {
+	failures := make([]error, 0, len(list))
+	for some := range slices.Chunk(list, s.parallel) {
+		written := write(ctx, some)
 		if err := s.trip(ctx); err != nil {
 			written = slices.Repeat([]error{err}, len(some))
 		}
 		failures = append(failures, written...)
 	}
 	return failures
+}
+
+// Listings implements [store.Listings].
+func (s *Slow) Listings(ctx context.Context, keys []string) (map[string]store.Listing, error) {
+	if err := s.trip(ctx); err != nil {
+		return nil, err
+	}
+	return s.client.Listings(ctx, keys)
+}
+
+// PutListing implements [store.Catalog].
+func (s *Slow) PutListing(ctx context.Context, l store.Listing) error {
+	if err := s.trip(ctx); err != nil {
+		return err
+	}
+	return s.client.PutListing(ctx, l)
+}
+
+// Unswept implements [store.Catalog].
+func (s *Slow) Unswept(ctx context.Context) ([]store.Listing, error) {
+	if err := s.trip(ctx); err != nil {
+		return nil, err
+	}
+	return s.client.Unswept(ctx)
+}
+
+// Referring implements [store.Catalog].
+func (s *Slow) Referring(ctx context.Context, l store.Listing, after string, most int) ([]string, error) {
+	if err := s.trip(ctx); err != nil {
+		return nil, err
+	}
+	return s.client.Referring(ctx, l, after, most)
+}
+
+// Identify implements [store.IdentityTrail].
+func (s *Slow) Identify(ctx context.Context, identities []store.Identity) []error {
+	if err := s.trip(ctx); err != nil {
+		return slices.Repeat([]error{err}, len(identities))
+	}
+	return s.client.Identify(ctx, identities)
+}
+
+// Identities implements [store.IdentityTrail].
+func (s *Slow) Identities(ctx context.Context, owners store.Owners) ([]store.Identity, error) {
+	if err := s.trip(ctx); err != nil {
+		return nil, err
+	}
+	return s.client.Identities(ctx, owners)
+}
+
+// Identified implements [store.IdentityTrail].
+func (s *Slow) Identified(ctx context.Context, keys []string) (map[string]store.Identity, error) {
+	if err := s.trip(ctx); err != nil {
+		return nil, err
+	}
+	return s.client.Identified(ctx, keys)
+}
+
+// ReplaceIdentity implements [store.IdentityTrail].
+func (s *Slow) ReplaceIdentity(ctx context.Context, have, want store.Identity) (bool, error) {
+	if err := s.trip(ctx); err != nil {
+		return false, err
+	}
+	return s.client.ReplaceIdentity(ctx, have, want)
+}
+
+// Owned implements [store.Identities].
+func (s *Slow) Owned(ctx context.Context, owners store.Owners) iter.Seq2[store.Owned, error] {
+	if err := s.trip(ctx); err != nil {
+		return func(yield func(store.Owned, error) bool) { yield(store.Owned{}, err) }
+	}
+	return s.client.Owned(ctx, owners)
+}
+
+// SetUsers is one command for each record, some of them at the same time.
+func (s *Slow) SetUsers(ctx context.Context, heads []store.Head) []error {
+	return inParallel(ctx, s, heads, s.client.SetUsers)
 }

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -20,10 +21,12 @@ import (
 type Store interface {
 	store.Database
 	store.Search
-	store.States
+	store.View
 	store.Verification
 	store.Admission
+	store.Anonymity
 	store.Retention
+	store.Letters
 }
 
 // Backend is an empty database, and what the suite needs to damage it.
@@ -47,7 +50,7 @@ type Backend struct {
 // records that the audit trail says.
 func Run(t *testing.T, open func(t *testing.T) Backend) {
 	t.Helper()
-	for _, tests := range []map[string]func(*testing.T, Backend){auditTests, recordTests, commitTests, searchTests, verificationTests} {
+	for _, tests := range []map[string]func(*testing.T, Backend){auditTests, recordTests, commitTests, searchTests, verificationTests, catalogTests, letterTests, viewTests} {
 		for name, test := range tests {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
@@ -157,7 +160,7 @@ func content(t *testing.T, db Store, key string) Content {
 		t.Fatal(err)
 	}
 	return Content{
-		EventID: state.EventID, Status: state.Subscription.Status, Description: state.Subscription.Description, Items: itemsOf(&state.Subscription), Terminal: state.Terminal,
+		EventID: state.EventID, Status: state.Subscription.Status, Description: state.Subscription.Description, Items: itemsOf(&state.Subscription), User: state.User, Terminal: state.Terminal,
 		Ordering: state.Ordering, Explanation: state.Explanation, Rule: heads[key].Rule, Known: heads[key].Known,
 	}
 }
@@ -212,31 +215,52 @@ func testCanceled(t *testing.T, b Backend) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	verdict := ordering.Fold([]ordering.Fact{factOf(t, entry.Message)})
+	d := store.Decision{Winner: entry.Message, Verdict: ordering.Fold([]ordering.Fact{factOf(t, entry.Message)})}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	for name, call := range map[string]func() error{
-		"Insert":        func() error { return db.Insert(ctx, []store.Entry{Entry("sub_1", "evt_2", "updated", 1, "active")})[0] },
-		"Find":          func() error { _, err := db.Find(ctx, entry.Key()); return err },
-		"Messages":      func() error { _, err := db.Messages(ctx, []string{entry.Key(), kit.Key("evt_2")}); return err },
-		"Histories":     func() error { return last(db.Histories(ctx, []string{kit.Key("sub_1")})) },
-		"Trail":         func() error { return last(db.Trail(ctx, kit.Key("sub_1"))) },
-		"Heads":         func() error { _, err := db.Heads(ctx, []string{kit.Key("sub_1")}); return err },
-		"Mark":          func() error { return db.Mark(ctx, store.Head{Key: kit.Key("sub_1"), Revision: 1}) },
+	calls := map[string]func() error{
+		"Insert":     func() error { return db.Insert(ctx, []store.Entry{Entry("sub_1", "evt_2", "updated", 1, "active")})[0] },
+		"Find":       func() error { _, err := db.Find(ctx, entry.Key()); return err },
+		"Messages":   func() error { _, err := db.Messages(ctx, []string{entry.Key(), kit.Key("evt_2")}); return err },
+		"Histories":  func() error { return last(db.Histories(ctx, []string{kit.Key("sub_1")})) },
+		"Trail":      func() error { return last(db.Trail(ctx, kit.Key("sub_1"))) },
+		"Heads":      func() error { _, err := db.Heads(ctx, []string{kit.Key("sub_1")}); return err },
+		"Mark":       func() error { return db.Mark(ctx, store.Head{Key: kit.Key("sub_1"), Revision: 1}) },
+		"Identify":   func() error { return db.Identify(ctx, []store.Identity{{Key: "evt_2"}})[0] },
+		"Identities": func() error { _, err := db.Identities(ctx, store.Owners{Customers: []string{"cus_1"}}); return err },
+		"Identified": func() error { _, err := db.Identified(ctx, []string{"evt_1"}); return err },
+		"ReplaceId": func() error {
+			_, err := db.ReplaceIdentity(ctx, store.Identity{Key: "evt_1"}, store.Identity{Key: "evt_1"})
+			return err
+		},
+		"Owned":         func() error { return last(db.Owned(ctx, store.Owners{Customers: []string{"cus_1"}})) },
+		"SetUsers":      func() error { return db.SetUsers(ctx, []store.Head{{Key: kit.Key("sub_1"), Revision: 2}})[0] },
+		"Anonymous":     func() error { return last(db.Anonymous(ctx)) },
+		"ClaimsOf":      func() error { return last(db.ClaimsOf(ctx, store.Owners{Customers: []string{"cus_1"}})) },
+		"Claims":        func() error { return last(db.Claims(ctx)) },
 		"Replace":       func() error { return db.Replace(ctx, []store.Record{recordAt(t, "sub_2", 1, "active")})[0] },
 		"Search":        func() error { _, err := db.Search(ctx, store.Query{Event: "evt_1"}); return err },
 		"Payload":       func() error { _, _, err := db.Payload(ctx, "evt_1"); return err },
 		"State":         func() error { _, _, err := db.State(ctx, kit.Key("sub_1")); return err },
+		"RecordsOf":     func() error { _, err := db.RecordsOf(ctx, store.AccessOwner{User: "u1"}); return err },
+		"RecordKeys":    func() error { return last(db.RecordKeys(ctx)) },
+		"Completed":     func() error { _, err := db.Completed(ctx); return err },
+		"SetCompleted":  func() error { return db.SetCompleted(ctx, "bucket") },
+		"Access":        func() error { _, _, err := db.Access(ctx, "access"); return err },
+		"ReplaceAccess": func() error { return db.ReplaceAccess(ctx, "access", events.AccessDocument{Revision: 1}) },
 		"Audit":         func() error { return last(db.Audit(ctx)) },
 		"AuditSize":     func() error { _, err := db.AuditSize(ctx); return err },
 		"Records":       func() error { return last(db.Records(ctx)) },
 		"Record":        func() error { _, err := db.Record(ctx, kit.Key("sub_1")); return err },
-		"Rewrite":       func() error { _, err := db.Rewrite(ctx, have, entry.Message, verdict); return err },
+		"Rewrite":       func() error { _, err := db.Rewrite(ctx, have, d); return err },
 		"Expired":       func() error { return last(db.Expired(ctx, time.Time{}, noon())) },
 		"Turn":          func() error { _, err := db.Turn(ctx); return err },
 		"SetTurn":       func() error { _, err := db.SetTurn(ctx, store.Turn{}, store.Turn{}); return err },
+		"RecordLetter":  func() error { return db.RecordLetter(ctx, store.Letter{ID: "1"}) },
 		"RemoveExpired": func() error { return db.RemoveExpired(ctx, []string{"evt_9"}) },
-	} {
+	}
+	maps.Copy(calls, canceledCatalog(ctx, db))
+	for name, call := range calls {
 		if err := call(); err == nil || errors.Is(err, store.ErrExists) || fault.KindOf(err) != fault.Transient {
 			t.Errorf("%s: got %v, want a transient error", name, err)
 		}

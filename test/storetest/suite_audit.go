@@ -75,7 +75,9 @@ func testFindSnapshot(t *testing.T, b Backend) {
 
 func testFindOthers(t *testing.T, b Backend) {
 	db := b.Connect()
-	for i, subject := range []string{events.SubjectUserLinked, events.SubjectEntitlementsSnapshot} {
+	for i, subject := range []string{
+		events.SubjectUserLinked, events.SubjectEntitlementsSnapshot, events.SubjectCustomerSnapshot, events.SubjectProductSnapshot, events.SubjectPriceSnapshot,
+	} {
 		entry := Entry("sub_1", fmt.Sprintf("id_%d", i), "updated", i, "active")
 		entry.Type, entry.StripeType, entry.Data.Subscription = subject, "", nil
 		entry.Data.Identity = &events.Identity{UserID: "u1", Source: events.IdentityLink, CustomerID: "cus_1"}

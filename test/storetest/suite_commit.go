@@ -45,6 +45,10 @@ var commitTests = map[string]func(*testing.T, Backend){
 	"generated histories lead to the oracle's records":  testHistories,
 	"a duplicate of a document that is damaged fails":   testDuplicateOfDamaged,
 	"events of the other mode or account are only kept": testIgnored,
+	"the user is the same in any order":                 testUserInAnyOrder,
+	"a claim changes all records of its customer":       testClaimOnMany,
+	"a claim that changes nothing writes nothing more":  testClaimWithoutEffect,
+	"the preferred reading of a claim counts":           testClaimReadAgain,
 }
 
 func testEffects(t *testing.T, b Backend) {
@@ -218,7 +222,9 @@ func testFirstSeen(t *testing.T, b Backend) {
 	commit(t, db, Entry("sub_1", "evt_1", "updated", 1, "active"))
 	later := func() time.Time { return noon().Add(time.Hour) }
 	store.NewCommitter(db, later).Commit(t.Context(), []store.Entry{Entry("sub_1", "evt_2", "updated", 2, "unpaid")})
-	equal(t, "head", store.Head{Key: kit.Key("sub_1"), FirstSeenAt: noon(), UpdatedAt: later(), Revision: 2, Rule: ordering.Rule, Known: headOf(t, db, "sub_1").Known}, headOf(t, db, "sub_1"))
+	want := store.Head{Key: kit.Key("sub_1"), FirstSeenAt: noon(), UpdatedAt: later(), Revision: 2, Rule: ordering.Rule, Known: headOf(t, db, "sub_1").Known}
+	want.Listings, want.Owner = map[string]int64{}, store.Owner{SubscriptionID: "sub_1"}
+	equal(t, "head", want, headOf(t, db, "sub_1"))
 	expect(t, db, "sub_1", "evt_2", "unpaid", ordering.Determined)
 }
 

@@ -16,6 +16,8 @@ var searchTests = map[string]func(*testing.T, Backend){
 	"a search finds what matches the query":        testSearch,
 	"a search finds what names an owner otherwise": testSearchNamed,
 	"a search follows payments":                    testSearchRelated,
+	"a search finds a user by claims":              testSearchUser,
+	"records without a user are found":             testAnonymous,
 	"a search returns all but the payload":         testFound,
 	"events of one moment are in the stream":       testSearchOrder,
 	"a payload is what Stripe sent":                testPayload,
@@ -127,6 +129,50 @@ func testSearchNamed(t *testing.T, b Backend) {
 		"user":                    {store.Query{User: "u_1"}, []string{"evt_1", "evt_2", "evt_3", "evt_4"}},
 		"subscription of account": {store.Query{Subscription: "sub_1", Customer: "acct_c1"}, []string{"evt_1"}},
 	})
+}
+
+// The session names the user and the customer, the customer's events and invoices name
+// the customer alone. A subscription whose user is another one belongs to both.
+func testSearchUser(t *testing.T, b Backend) {
+	db := b.Connect()
+	sub := ofCustomer("cus_1", "sub_1", "evt_1", "created", 1)
+	own := ofCustomer("cus_3", "sub_3", "evt_6", "created", 6)
+	own.Data.Subscription.UserID = "u_2"
+	commit(t, db, sub, Claim("evt_2", 2, ofSession("u_1", "", "cus_1")), Claim("evt_3", 3, ofMetadata("", "cus_1")),
+		event("evt_4", 4, events.References{CustomerID: "cus_1", ObjectID: "in_1"}), Claim("evt_5", 5, ofLink("u_2", "cus_2")),
+		own, Claim("evt_7", 7, ofSession("u_1", "sub_3", "")), event("evt_8", 8, events.References{CustomerID: "cus_3"}))
+	expectFound(t, db, map[string]struct {
+		query store.Query
+		ids   []string
+	}{
+		"of one customer":      {store.Query{User: "u_1"}, []string{"evt_1", "evt_2", "evt_3", "evt_4", "evt_6", "evt_7"}},
+		"of a linked customer": {store.Query{User: "u_2"}, []string{"evt_5", "evt_6", "evt_7", "evt_8"}},
+		"of nobody":            {store.Query{User: "u_3"}, nil},
+	})
+}
+
+func testAnonymous(t *testing.T, b Backend) {
+	db := b.Connect()
+	plain, named := ofCustomer("cus_1", "sub_1", "evt_1", "created", 1), ofCustomer("cus_2", "sub_2", "evt_2", "created", 2)
+	plain.Data.Subscription.Metadata, named.Data.Subscription.UserID = map[string]string{"plan": "a", "b.c": ""}, "u_1"
+	claim := Claim("evt_3", 3, ofMetadata("", "cus_1"))
+	commit(t, db, plain, named, claim, event("evt_4", 4, events.References{CustomerID: "cus_1"}), Claim("evt_5", 5, ofMetadata("", "cus_3")))
+	for record, err := range db.Anonymous(t.Context()) {
+		equal(t, "record", store.Anonymous{
+			Owned: store.Owned{Key: kit.Key("sub_1"), Owner: store.OwnerOf(plain.Data.Subscription)}, Metadata: []string{"b.c", "plan"},
+		}, record)
+		equal(t, "error", nil, err)
+	}
+	claims := func(seq func(func(store.Audited, error) bool)) (ids []string) {
+		for a, err := range seq {
+			equal(t, "error", nil, err)
+			ids = append(ids, a.ID)
+		}
+		slices.Sort(ids)
+		return ids
+	}
+	equal(t, "claims of the customer", []string{"evt_3"}, claims(db.ClaimsOf(t.Context(), store.Owners{Customers: []string{"cus_1", "cus_2"}})))
+	equal(t, "all claims", []string{"evt_3", "evt_5"}, claims(db.Claims(t.Context())))
 }
 
 // A dispute names a charge, the charge a payment intent, and the payment of the invoice
@@ -243,9 +289,14 @@ func storedRecord(t *testing.T, db store.Verification) store.StoredRecord {
 	return record
 }
 
+// decision is about a subscription whose user is named by its own metadata alone.
+func decision(winner events.Message, verdict ordering.Verdict) store.Decision {
+	return store.Decision{Winner: winner, Verdict: verdict, User: store.OwnerOf(winner.Data.Subscription).User(nil)}
+}
+
 func fields(t *testing.T, db store.Verification, winner events.Message, verdict ordering.Verdict) map[string]string {
 	t.Helper()
-	fields, err := db.Fields(kit.Key("sub_1"), winner, verdict)
+	fields, err := db.Fields(kit.Key("sub_1"), decision(winner, verdict))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -306,7 +357,7 @@ func testRuleFields(t *testing.T, b Backend) {
 
 func rewrite(t *testing.T, db store.Verification, have store.StoredRecord, winner events.Message, verdict ordering.Verdict, want bool) {
 	t.Helper()
-	written, err := db.Rewrite(t.Context(), have, winner, verdict)
+	written, err := db.Rewrite(t.Context(), have, decision(winner, verdict))
 	if written != want || err != nil {
 		t.Errorf("Rewrite: got %v, %v, want %v", written, err, want)
 	}
@@ -324,7 +375,7 @@ func testRewrite(t *testing.T, b Backend) {
 	wrong.FirstSeenAt = noon().Add(-time.Hour)
 	equal(t, "a wrong record", "written", outcomes(db.Replace(t.Context(), []store.Record{wrong})))
 	rewrite(t, db, storedRecord(t, db), winner, verdict, true)
-	head.FirstSeenAt, head.Revision, head.Reread = wrong.FirstSeenAt, 4, true
+	head.FirstSeenAt, head.Revision, head.Reread, head.Listings = wrong.FirstSeenAt, 4, true, nil
 	equal(t, "head", head, headOf(t, db, "sub_1"))
 	expect(t, db, "sub_1", "evt_2", "active", ordering.Determined)
 }
@@ -380,7 +431,7 @@ func testConcurrentRewrites(t *testing.T, b Backend) {
 			if client == 0 {
 				return db.Replace(t.Context(), []store.Record{recordAt(t, "sub_1", revision+1, "paused")})[0]
 			}
-			written, err := db.Rewrite(t.Context(), have, winner, verdict)
+			written, err := db.Rewrite(t.Context(), have, decision(winner, verdict))
 			if err == nil && !written {
 				return store.ErrExists
 			}

@@ -22,6 +22,10 @@ var recordTests = map[string]func(*testing.T, Backend){
 	"a collision does not fail other records":        testCollision,
 	"one of many concurrent replacements is written": testConcurrentReplacements,
 	"records come in the order of their keys":        testRecords,
+	"the user of a record is set alone":              testSetUsers,
+	"records are found by their customers":           testOwned,
+	"identities are found by their owners":           testIdentities,
+	"an identity is replaced if it is as it was":     testReplaceIdentity,
 }
 
 // recordAt returns a record of a revision that depends on one event.
@@ -31,7 +35,10 @@ func recordAt(t *testing.T, sub string, revision int64, status string) store.Rec
 	winner.StripeAPIVersion = "2026-06-24.dahlia"
 	winner.Data.Previous = &events.Previous{Fields: []string{"status"}, Values: events.Subscription{Status: "unpaid"}}
 	return store.Record{
-		Head:   store.Head{Key: kit.Key(sub), FirstSeenAt: noon(), UpdatedAt: noon(), Revision: revision, Rule: ordering.Rule, Known: []ordering.Fact{factOf(t, winner)}},
+		Head: store.Head{
+			Key: kit.Key(sub), FirstSeenAt: noon(), UpdatedAt: noon(), Revision: revision, Rule: ordering.Rule, Known: []ordering.Fact{factOf(t, winner)},
+			Owner: store.OwnerOf(winner.Data.Subscription),
+		},
 		Winner: winner, Ordering: ordering.Determined, Explanation: "because",
 	}
 }
@@ -78,6 +85,8 @@ func testState(t *testing.T, b Backend) {
 	db := b.Connect()
 	full := recordAt(t, "sub_1", 1, "active")
 	full.Winner = FullMessage(t)
+	full.Owner = store.OwnerOf(full.Winner.Data.Subscription)
+	full.User = ordering.User{ID: full.Owner.UserID, Source: events.IdentitySubscriptionMetadata, Conflict: true}
 	db.Replace(t.Context(), []store.Record{full, recordAt(t, "sub_2", 1, "paused")})
 	for sub, want := range map[string]*events.Subscription{"sub_1": full.Winner.Data.Subscription, "sub_2": recordAt(t, "sub_2", 1, "paused").Winner.Data.Subscription} {
 		state, found, err := db.State(t.Context(), kit.Key(sub))
@@ -87,7 +96,9 @@ func testState(t *testing.T, b Backend) {
 		equal(t, sub, *want, state.Subscription)
 		equal(t, "ordering", ordering.Determined, state.Ordering)
 		equal(t, "explanation", "because", state.Explanation)
+		equal(t, "user", state.Subscription.UserID, state.User.ID)
 	}
+	equal(t, "head", full.Head, headOf(t, db, "sub_1"))
 }
 
 // What a later event withdrew does not remain from an earlier one.

@@ -9,7 +9,7 @@ import (
 	"github.com/billbus/billbus/internal/store"
 )
 
-// Worker commits one batch. It is a coroutine: [Worker.Resume] runs it until a hook of
+// Worker commits one batch, or sweeps. It is a coroutine: [Worker.Resume] runs it until a hook of
 // its client calls [Rest].
 type Worker struct {
 	Batch []store.Entry
@@ -25,10 +25,17 @@ type workerKey struct{}
 
 // Start returns a worker that has not done anything yet.
 func Start(committer *store.Committer, batch []store.Entry) *Worker {
-	w := &Worker{Batch: batch}
+	var w *Worker
+	w = start(func(ctx context.Context) { w.Results = committer.Commit(ctx, batch) })
+	w.Batch = batch
+	return w
+}
+
+func start(work func(context.Context)) *Worker {
+	w := &Worker{}
 	w.next, w.stop = iter.Pull(func(rest func(struct{}) bool) {
 		w.rest = rest
-		w.Results = committer.Commit(context.WithValue(context.Background(), workerKey{}, w), batch)
+		work(context.WithValue(context.Background(), workerKey{}, w))
 	})
 	return w
 }

@@ -3,12 +3,14 @@
 package natstest
 
 import (
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/internal/embedded/natsserver"
 )
 
@@ -62,10 +64,18 @@ func Stream(t testing.TB, js jetstream.JetStream, name string) jetstream.Stream 
 	return stream
 }
 
-// Count returns the number of messages in a stream.
+// Count returns the number of messages in a stream, without those about changes of access.
 func Count(t testing.TB, js jetstream.JetStream, stream string) uint64 {
 	t.Helper()
-	return Stream(t, js, stream).CachedInfo().State.Msgs
+	info, err := Stream(t, js, stream).Info(t.Context(), jetstream.WithSubjectFilter(events.SubjectAccess))
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := info.State.Msgs
+	for _, n := range info.State.Subjects {
+		count -= n
+	}
+	return count
 }
 
 // Message returns one message of a stream.
@@ -78,10 +88,9 @@ func Message(t testing.TB, js jetstream.JetStream, stream string, sequence uint6
 	return msg
 }
 
-// Unsettled returns how many messages of a stream a durable consumer has not
-// acknowledged yet. It goes by the last sequence of the stream, because a consumer
-// learns about a new message a moment after its publisher. It is meant for
-// consumers without a filter.
+// Unsettled returns how many messages of a stream, among those on the subjects that the
+// subscriber reads, a durable consumer has not acknowledged yet. It also goes by the last
+// message of the stream, because a consumer learns about it a moment after its publisher.
 func Unsettled(t testing.TB, js jetstream.JetStream, stream, durable string) (uint64, error) {
 	t.Helper()
 	c, err := js.Consumer(t.Context(), stream, durable)
@@ -92,5 +101,15 @@ func Unsettled(t testing.TB, js jetstream.JetStream, stream, durable string) (ui
 	if err != nil {
 		return 0, err
 	}
-	return s.CachedInfo().State.LastSeq - c.CachedInfo().AckFloor.Stream, nil
+	info := c.CachedInfo()
+	for _, subject := range events.FactSubjects() {
+		last, err := s.GetLastMsgForSubject(t.Context(), subject)
+		if err == nil && last.Sequence > info.Delivered.Stream {
+			return max(info.NumPending, 1), nil
+		}
+		if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
+			return 0, err
+		}
+	}
+	return info.NumPending + uint64(info.NumAckPending), nil
 }

@@ -1,0 +1,157 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/billbus/billbus/config"
+	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/internal/normalize"
+	"github.com/billbus/billbus/internal/stripeapi"
+	"github.com/billbus/billbus/internal/term"
+)
+
+// ErrNotBackfilled is what Backfill returns after it has printed what is missing.
+var ErrNotBackfilled = errors.New("some events were not published; run the same command again to continue")
+
+// Backfill publishes events that Stripe has and the stream lacks. It returns nil only if the
+// stream has all of them.
+func Backfill(ctx context.Context, cfg config.Bridge, console Console, now func() time.Time, log *slog.Logger) error {
+	c := backfillCommand{cfg: cfg, console: console, log: log, now: now, keys: apiKeys(cfg)}
+	if err := c.plan(); err != nil {
+		return &config.Faults{Program: "bridge backfill", Lines: []string{err.Error()}}
+	}
+	return c.run(ctx)
+}
+
+// backfillCommand is one call of "bridge backfill".
+type backfillCommand struct {
+	cfg        config.Bridge
+	console    Console
+	log        *slog.Logger
+	now        func() time.Time
+	keys       stripeapi.Keys
+	normalizer *normalize.Normalizer
+	accounts   []string
+	filter     stripeapi.EventFilter
+}
+
+// plan decides what to read. Its error is one of usage.
+func (c *backfillCommand) plan() (err error) {
+	opts, now := c.cfg.Backfill, c.now()
+	c.filter = stripeapi.EventFilter{Since: opts.Since.Time(now), Until: now, Types: opts.Types, Undelivered: opts.UndeliveredOnly}
+	switch {
+	case c.filter.Since.After(now):
+		return errors.New("--since: is in the future")
+	case now.Sub(c.filter.Since) > eventsKept:
+		return errors.New("--since: is more than 30 days ago: Stripe has no older events; bridge import publishes the present state of all subscriptions")
+	}
+	if c.normalizer, err = commandNormalizer(c.cfg); err != nil {
+		return err
+	}
+	c.accounts, err = chosenAccounts(c.cfg, opts.Account, c.normalizer)
+	return err
+}
+
+const (
+	allAccounts = "all"
+	noAccount   = "there is no API key for an account that WEBHOOK_ACCOUNTS or a signing secret admits"
+)
+
+// commandNormalizer admits what "bridge serve" admits.
+func commandNormalizer(cfg config.Bridge) (*normalize.Normalizer, error) {
+	return newNormalizer(cfg, func(account string) bool {
+		return slices.ContainsFunc(cfg.Webhook.Secrets, func(s config.NamedSecret) bool { return s.Account == account })
+	})
+}
+
+// chosenAccounts returns the accounts that --account means. Its error is one of usage.
+func chosenAccounts(cfg config.Bridge, choice string, normalizer *normalize.Normalizer) ([]string, error) {
+	if choice == allAccounts {
+		all := backfillAccounts(cfg, apiKeys(cfg), normalizer)
+		if len(all) == 0 {
+			return nil, errors.New("STRIPE_API_KEY, STRIPE_API_KEYS: " + noAccount)
+		}
+		return all, nil
+	}
+	account := choice
+	if choice == normalize.Platform {
+		account = ""
+	}
+	if !apiKeys(cfg).Has(account) || !normalizer.Admits(account) {
+		return nil, errors.New("--account: there is no key for it, or it is not admitted: see STRIPE_API_KEY, STRIPE_API_KEYS and WEBHOOK_ACCOUNTS")
+	}
+	return []string{account}, nil
+}
+
+func (c *backfillCommand) run(ctx context.Context) error {
+	bus, publisher, err := openStream(ctx, c.cfg, "billbus-backfill", c.log)
+	if err != nil {
+		return err
+	}
+	defer bus.Close()
+	has, err := readStored(ctx, bus, storedSince(c.cfg.Stream.Name, "billbus-backfill-once", c.filter.Since))
+	if err != nil {
+		return fmt.Errorf("reading what the stream has: %w", err)
+	}
+	client := newClient(c.cfg, c.now)
+	defer client.Close()
+	b := &backfill{
+		client: client, normalizer: c.normalizer, reads: c.keys.Has, publisher: publisher, maxMessage: bus.MaxMessage,
+		now: c.now, dryRun: c.cfg.DryRun, proceed: func(context.Context) error { return nil },
+	}
+	total := backfillResult{Kind: "summary", DryRun: c.cfg.DryRun}
+	var failed error
+	for _, account := range c.accounts {
+		done, err := c.fill(ctx, b, account, has)
+		failed = errors.Join(failed, err)
+		result := backfillResult{Kind: "account", Account: accountName(account), filled: done, DryRun: c.cfg.DryRun}
+		failed = errors.Join(failed, result.print(c.console.Stdout, c.cfg.Backfill.JSON))
+		total.add(done)
+	}
+	if total.Unreadable > 0 && failed == nil {
+		failed = ErrNotBackfilled
+	}
+	return errors.Join(failed, total.print(c.console.Stdout, c.cfg.Backfill.JSON))
+}
+
+func accountName(account string) string { return events.Message{StripeAccount: account}.Account() }
+
+func (c *backfillCommand) fill(ctx context.Context, b *backfill, account string, has *storedIDs) (filled, error) {
+	progress := term.NewProgress(c.console.Stderr, "reading events of "+accountName(account), int64(c.filter.Until.Sub(c.filter.Since)/time.Second))
+	defer progress.Stop()
+	b.reading = func(reached time.Time) { progress.Set(int64(c.filter.Until.Sub(reached) / time.Second)) }
+	f := &filling{backfill: b, account: account, filter: c.filter, has: has}
+	if err := f.run(ctx); err != nil {
+		return f.done, fmt.Errorf("account %s: %w; run the same command again to continue", accountName(account), err)
+	}
+	return f.done, nil
+}
+
+// backfillResult is what JSON prints, for each account and in all.
+type backfillResult struct {
+	Kind    string `json:"kind"`
+	Account string `json:"account,omitempty"`
+	filled
+	DryRun bool `json:"dry_run,omitempty"`
+}
+
+func (r backfillResult) print(out io.Writer, asJSON bool) error {
+	if asJSON {
+		return term.JSONLines(out)(r)
+	}
+	did, of := "published", r.Account
+	if r.DryRun {
+		did = "would publish"
+	}
+	if of == "" {
+		of = "in all"
+	}
+	_, err := fmt.Fprintf(out, "%s: found %d events, %s %d, already there %d, unreadable %d\n", of, r.Found, did, r.Published, r.AlreadyThere, r.Unreadable)
+	return err
+}

@@ -1,0 +1,98 @@
+package mongostore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"iter"
+	"reflect"
+	"strings"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/internal/store"
+)
+
+// RecordsOf implements [store.View]. The scope is not part of the query, which must use the
+// indexes of the names.
+func (db database) RecordsOf(ctx context.Context, owner store.AccessOwner) ([]string, error) {
+	names := bson.A{bson.D{equal("user_id", owner.User)}}
+	if owner.User == "" {
+		names = bson.A{bson.D{equal("customer_id", owner.Customer)}, bson.D{equal("customer_account_id", owner.Customer)}}
+	}
+	var keys []string
+	for key, err := range db.keys(ctx, bson.D{equal("$or", names)}) {
+		if err != nil {
+			return nil, err
+		}
+		if strings.HasPrefix(key, owner.Scope) {
+			keys = append(keys, key)
+		}
+	}
+	return keys, nil
+}
+
+// RecordKeys implements [store.View].
+func (db database) RecordKeys(ctx context.Context) iter.Seq2[string, error] {
+	return db.keys(ctx, bson.D{})
+}
+
+func (db database) keys(ctx context.Context, filter bson.D) iter.Seq2[string, error] {
+	type document struct {
+		Key string `bson:"_id"`
+	}
+	find := query{db.subscriptions, filter, options.Find().SetProjection(fields("_id")), "listing records"}
+	return converted(ctx, find, func(doc document) string { return doc.Key })
+}
+
+// completed is the id of the only document in the collection.
+const completed = "completed"
+
+// Completed implements [store.View].
+func (db database) Completed(ctx context.Context) (string, error) {
+	var doc struct {
+		Bucket string `bson:"bucket"`
+	}
+	err := db.views.FindOne(ctx, bson.D{equal("_id", completed)}).Decode(&doc)
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		return "", nil
+	}
+	return doc.Bucket, explain("reading the progress of the state view", err)
+}
+
+// SetCompleted implements [store.View].
+func (db database) SetCompleted(ctx context.Context, bucket string) error {
+	replacement, err := marshal(bson.D{equal("_id", completed), equal("bucket", bucket)})
+	if err != nil {
+		return err
+	}
+	return replaceIn(ctx, db.views, bson.D{equal("_id", completed)}, replacement, "writing the progress of the state view")
+}
+
+// Access implements [store.View].
+func (db database) Access(ctx context.Context, key string) (doc events.AccessDocument, found bool, err error) {
+	raw, err := db.access.FindOne(ctx, bson.D{equal("_id", key)}).Raw()
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		return doc, false, nil
+	}
+	if err == nil {
+		decoder := bson.NewDecoder(bson.NewDocumentReader(bytes.NewReader(raw)))
+		decoder.UseJSONStructTags()
+		err = decoder.Decode(&doc)
+	}
+	return doc, err == nil, explain("reading access document", err)
+}
+
+// ReplaceAccess implements [store.View]. If the database has the revision, or a later one,
+// the upsert collides with it, which is a duplicate key.
+func (db database) ReplaceAccess(ctx context.Context, key string, doc events.AccessDocument) error {
+	replacement, err := marshal(append(bson.D{equal("_id", key)}, document(reflect.ValueOf(doc))...))
+	if err != nil {
+		return err
+	}
+	filter := bson.D{equal("_id", key), equal("revision", bson.D{equal("$lt", doc.Revision)})}
+	return replaceIn(ctx, db.access, filter, replacement, "replacing access document")
+}

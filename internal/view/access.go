@@ -1,0 +1,206 @@
+package view
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"hash/maphash"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/events/access"
+	"github.com/billbus/billbus/events/ordering"
+	"github.com/billbus/billbus/internal/store"
+)
+
+// accessEntry is the value of an access entry. It is the outbox of its message.
+type accessEntry struct {
+	events.AccessDocument
+	// Previous is the document before, which the message compares with.
+	Previous *events.AccessDocument `json:"previous,omitempty"`
+
+	bucketRevision uint64 // 0 if there is no entry
+}
+
+// updateAccess makes the access entry of an owner follow from the state entries. brought
+// is the key of a record whose state entry is in the bucket.
+//
+// The access entry is read before the states, and replaced only if it is still the same
+// afterwards. So of two writers that bring a subscription each, one reads the other's
+// state, or finds the other's access entry and starts again.
+func (v *View) updateAccess(ctx context.Context, o owner, brought string) error {
+	lock := &v.owners[maphash.String(v.seed, o.key)%uint64(len(v.owners))]
+	lock.Lock() // it would collide with itself
+	defer lock.Unlock()
+	for range maxCollisions {
+		have, err := v.readAccess(ctx, o.key)
+		if err != nil {
+			return err
+		}
+		done, err := v.replaceAccess(ctx, o, have, brought)
+		if done || err != nil {
+			return err
+		}
+	}
+	return busy(errCollisions)
+}
+
+// readAccess returns the access entry, whose message is then out. If there is none, it
+// follows the document in the database: the bucket may have been deleted.
+func (v *View) readAccess(ctx context.Context, key string) (have accessEntry, err error) {
+	value, revision, err := v.cfg.Bucket.Get(ctx, key)
+	if err != nil {
+		return have, err
+	}
+	if revision == 0 || json.Unmarshal(value, &have) != nil {
+		have = accessEntry{bucketRevision: revision}
+		have.AccessDocument, _, err = v.cfg.Store.Access(ctx, databaseKey(key))
+		return have, err
+	}
+	have.bucketRevision = revision
+	return have, v.settle(ctx, key, have)
+}
+
+// replaceAccess reports false if another writer was first.
+func (v *View) replaceAccess(ctx context.Context, o owner, have accessEntry, brought string) (done bool, err error) {
+	if have.bucketRevision == 0 && o.of == (store.AccessOwner{}) {
+		return true, nil // nothing counts on what it was
+	}
+	records, err := v.records(ctx, o, have, brought)
+	if err != nil {
+		return false, err
+	}
+	next := accessEntry{AccessDocument: access.Of(records, nil)}
+	if have.bucketRevision > 0 && have.SameDocument(next.AccessDocument) {
+		return true, nil
+	}
+	published, _ := v.settled.get(o.key)
+	next.Revision, next.UpdatedAt = max(have.Revision, published)+1, v.cfg.Now().UTC().Truncate(time.Millisecond)
+	if have.Revision > 0 {
+		next.Previous = &have.AccessDocument
+	}
+	value, err := toJSON(next)
+	if err != nil {
+		return false, err
+	}
+	_, ok, err := v.cfg.Bucket.Put(ctx, o.key, value, have.bucketRevision)
+	if err != nil || !ok {
+		return false, err
+	}
+	return true, v.publish(ctx, o.key, next)
+}
+
+// settle makes sure that the message of an access entry is out, before the next one can
+// follow. The document in the database says so.
+func (v *View) settle(ctx context.Context, key string, e accessEntry) error {
+	if published, ok := v.settled.get(key); ok && published >= e.Revision {
+		return nil
+	}
+	doc, found, err := v.cfg.Store.Access(ctx, databaseKey(key))
+	if err != nil {
+		return err
+	}
+	if found && doc.Revision >= e.Revision {
+		v.settled.put(key, doc.Revision)
+		return nil
+	}
+	if id := messageID(key, e.Revision); e.subject() != "" {
+		sent, err := v.cfg.Sent(ctx, id, e.UpdatedAt)
+		if err != nil {
+			return err
+		}
+		if sent {
+			return v.store(ctx, key, e)
+		}
+	}
+	return v.publish(ctx, key, e)
+}
+
+// publish publishes the message of an access entry, if it has one, and stores the
+// document.
+func (v *View) publish(ctx context.Context, key string, e accessEntry) error {
+	if subject := e.subject(); subject != "" {
+		msg, err := messageOf(key, e)
+		if err != nil {
+			return err
+		}
+		if err := v.cfg.Publisher.Publish(subject, msg); err != nil {
+			return err
+		}
+		v.cfg.Metrics.AccessChanged(strings.TrimPrefix(subject, "access."))
+	}
+	return v.store(ctx, key, e)
+}
+
+func (v *View) store(ctx context.Context, key string, e accessEntry) error {
+	err := v.cfg.Store.ReplaceAccess(ctx, databaseKey(key), e.AccessDocument)
+	if err != nil && !errors.Is(err, store.ErrExists) {
+		return err
+	}
+	v.settled.put(key, e.Revision)
+	return nil
+}
+
+// records returns what the state entries say about an owner's subscriptions: those in the
+// access entry, and the one that was just brought. If there is no access entry, and the view
+// may not be complete, the database lists them.
+func (v *View) records(ctx context.Context, o owner, have accessEntry, brought string) ([]access.Record, error) {
+	p := place(strings.TrimPrefix(databaseKey(o.key), "access:"))
+	keys := map[string]bool{brought: true}
+	for _, id := range have.Subscriptions {
+		keys[events.Key(p.livemode, p.account, id)] = true
+	}
+	if have.bucketRevision == 0 && !v.isComplete() {
+		listed, err := v.cfg.Store.RecordsOf(ctx, o.of)
+		if err != nil {
+			return nil, err
+		}
+		for _, key := range listed {
+			keys[key] = true
+		}
+	}
+	var records []access.Record
+	for _, key := range sortedKeys(keys) {
+		record, found, err := v.stateOf(ctx, key)
+		if err != nil {
+			return nil, err
+		}
+		if found && belongs(record, key, o) {
+			records = append(records, access.Record{Subscription: record.Subscription, Ambiguous: isOpen(record)})
+		}
+	}
+	return records, nil
+}
+
+func belongs(r events.Record, key string, o owner) bool {
+	return slices.ContainsFunc(ownersOf(key, &r.Subscription), func(its owner) bool { return its.key == o.key })
+}
+
+// isOpen reports whether it is not certain what a subscription gives. One that has ended
+// gives nothing, whichever event was the last.
+func isOpen(r events.Record) bool {
+	return r.Ordering == string(ordering.Ambiguous) && !r.Version.Terminal
+}
+
+// stateOf returns a state entry. If there is none, it makes it from the record.
+func (v *View) stateOf(ctx context.Context, key string) (events.Record, bool, error) {
+	record, held, err := v.readState(ctx, key)
+	if err != nil || held.revision > 0 && held.n > 0 {
+		return record, err == nil, err
+	}
+	state, found, err := v.cfg.Store.State(ctx, key)
+	if err != nil || !found || state.Subscription.ID == "" {
+		return events.Record{}, false, err
+	}
+	state.Key = key
+	if _, err := v.putState(ctx, state, filled); err != nil {
+		return events.Record{}, false, err
+	}
+	record, held, err = v.readState(ctx, key)
+	return record, err == nil && held.n > 0, err
+}
+
+func sortedKeys(set map[string]bool) []string { return slices.Sorted(maps.Keys(set)) }

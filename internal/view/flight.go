@@ -1,0 +1,73 @@
+package view
+
+import (
+	"errors"
+	"sync"
+)
+
+// flights runs one function at a time for each key.
+type flights struct {
+	mu      sync.Mutex
+	running map[string]*flight
+}
+
+// flight is one run. Those who come while it runs share the next one: it may have read
+// before they had something to say.
+type flight struct {
+	done chan struct{}
+	err  error
+	next *flight
+}
+
+var errPanicked = errors.New("the run panicked")
+
+func newFlight() *flight { return &flight{done: make(chan struct{}), err: errPanicked} }
+
+// do calls run, or waits for a run that begins after this call, and returns its error.
+func (f *flights) do(key string, run func() error) error {
+	own, before := f.join(key)
+	if before != nil {
+		<-before.done
+	}
+	if own.leads {
+		defer f.land(key, own.flight)
+		own.flight.err = run()
+		return own.flight.err
+	}
+	<-own.flight.done
+	return own.flight.err
+}
+
+// seat is a caller's place in a flight. The first one leads it.
+type seat struct {
+	flight *flight
+	leads  bool
+}
+
+// join returns the caller's seat, and the flight that has to land before.
+func (f *flights) join(key string) (own seat, before *flight) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := f.running[key]
+	switch {
+	case now == nil:
+		own = seat{newFlight(), true}
+		f.running[key] = own.flight
+		return own, nil
+	case now.next == nil:
+		now.next = newFlight()
+		return seat{now.next, true}, now
+	}
+	return seat{now.next, false}, nil
+}
+
+func (f *flights) land(key string, landed *flight) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if landed.next == nil {
+		delete(f.running, key)
+	} else {
+		f.running[key] = landed.next
+	}
+	close(landed.done)
+}

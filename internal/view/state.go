@@ -1,0 +1,264 @@
+package view
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/events/ordering"
+	"github.com/billbus/billbus/internal/fault"
+	"github.com/billbus/billbus/internal/store"
+)
+
+// heldState is what is remembered of a state entry.
+type heldState struct {
+	revision uint64 // of the bucket; 0 if there is no entry
+	since    time.Time
+	n        int64
+	// owners are to whom the subscription belongs, and former to whom it has belonged: the
+	// keys of access entries that may not say so yet.
+	owners []owner
+	former []string
+	// done is true once the access entries follow from it.
+	done bool
+}
+
+// putState brings a record into the bucket, and returns what the bucket then has: the
+// record, or something newer.
+func (v *View) putState(ctx context.Context, state store.State, why occasion) (heldState, error) {
+	for range maxCollisions {
+		held, ok := v.states.get(state.Key)
+		if ok && held.since.Equal(state.FirstSeenAt) && held.n >= state.Revision {
+			return held, nil
+		}
+		var have events.Record
+		if !ok || !held.since.Equal(state.FirstSeenAt) {
+			var err error
+			if have, held, err = v.readState(ctx, state.Key); err != nil {
+				return held, err
+			}
+		} else {
+			have.FirstSeenAt, have.Version.N = held.since, held.n
+		}
+		switch next := compare(have, state, why); {
+		case held.revision > 0 && next != replace:
+			v.withhold(state.Key, next == withhold)
+			v.states.put(state.Key, held)
+			return held, nil
+		}
+		put, ok, err := v.replaceState(ctx, state, held, why)
+		if err != nil || ok {
+			return put, err
+		}
+		v.states.remove(state.Key)
+	}
+	return heldState{}, busy(errCollisions)
+}
+
+func (v *View) readState(ctx context.Context, key string) (events.Record, heldState, error) {
+	value, revision, err := v.cfg.Bucket.Get(ctx, bucketKey(key))
+	held := heldState{revision: revision}
+	var record events.Record
+	if err != nil || revision == 0 || json.Unmarshal(value, &record) != nil {
+		// A value that is not a record is replaced.
+		return events.Record{}, held, err
+	}
+	held.since, held.n, held.former = record.FirstSeenAt, record.Version.N, record.FormerAccess
+	held.owners = ownersOf(key, &record.Subscription)
+	if same, ok := v.states.get(key); ok && same.revision == revision {
+		held.done = same.done
+	}
+	return record, held, nil
+}
+
+// replaceState replaces the entry, if it still has the revision that was read.
+func (v *View) replaceState(ctx context.Context, state store.State, held heldState, why occasion) (heldState, bool, error) {
+	next := heldState{since: state.FirstSeenAt, n: state.Revision, owners: ownersOf(state.Key, &state.Subscription)}
+	next.former = former(held, next.owners)
+	value, err := v.encode(state, next.former)
+	if err != nil {
+		return heldState{}, false, err
+	}
+	revision, ok, err := v.cfg.Bucket.Put(ctx, bucketKey(state.Key), value, held.revision)
+	if err != nil || !ok {
+		return heldState{}, false, err
+	}
+	next.revision = revision
+	if why == followed {
+		v.cfg.Metrics.StateViewLag(v.cfg.Now().Sub(state.UpdatedAt))
+	}
+	v.withhold(state.Key, false)
+	v.states.put(state.Key, next)
+	return next, true, nil
+}
+
+// former returns the access entries that may still count on what the entry before said.
+func former(before heldState, owners []owner) []string {
+	var keys []string
+	if !before.done {
+		keys = slices.Clone(before.former)
+	}
+	for _, o := range before.owners {
+		keys = append(keys, o.key)
+	}
+	slices.Sort(keys)
+	return slices.DeleteFunc(slices.Compact(keys), func(key string) bool {
+		return slices.ContainsFunc(owners, func(o owner) bool { return o.key == key })
+	})
+}
+
+// encode returns the value of a state entry. Without the known events it is not as large,
+// and all that is lost is that a database that was rebuilt cannot be compared with it.
+func (v *View) encode(state store.State, former []string) ([]byte, error) {
+	record := recordOf(state)
+	record.FormerAccess = former
+	value, err := toJSON(record)
+	if limit := v.cfg.MaxValue(); err == nil && limit > 0 && len(value) > limit {
+		record.Version.Known = nil
+		value, err = toJSON(record)
+	}
+	return value, err
+}
+
+func toJSON(value any) ([]byte, error) {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(value); err != nil {
+		return nil, fault.New(fault.Permanent, fault.CannotBeEncoded, err)
+	}
+	return bytes.TrimSuffix(buf.Bytes(), []byte{'\n'}), nil
+}
+
+// precedence says whether a record takes the place of an entry.
+type precedence int
+
+const (
+	keep     precedence = iota // the entry has the record, or something newer
+	withhold                   // the record may lack something that the entry has
+	replace
+)
+
+// compare compares an entry with a record. As long as the record of the database is the
+// same one, its revision grows. If the database was dropped and is being rebuilt, the
+// record begins again, and may lack events for a while. Then it takes the place of the
+// entry if an event is newer than all that the entry knows; or if the record has caught up
+// with the entry.
+func compare(have events.Record, state store.State, why occasion) precedence {
+	if have.FirstSeenAt.Equal(state.FirstSeenAt) {
+		if state.Revision > have.Version.N {
+			return replace
+		}
+		return keep
+	}
+	facts := slices.Concat(factsOf(have.Version.Known), state.Known)
+	if len(facts) == 0 {
+		return replace
+	}
+	verdict := store.Decide(facts)
+	switch {
+	case verdict.Winner.EventID != state.EventID:
+		return withhold
+	case verdict.Winner.EventID != have.Version.EventID:
+		return replace
+	case !knows(state.Known, verdict.Relevant), have.UserID != state.Subscription.UserID && why != caughtUp:
+		return withhold
+	}
+	return replace
+}
+
+// knows reports whether facts are known, in the version in which they count.
+func knows(known, facts []ordering.Fact) bool {
+	return !slices.ContainsFunc(facts, func(f ordering.Fact) bool {
+		return !slices.ContainsFunc(known, func(k ordering.Fact) bool { return k.EventID == f.EventID && k.APIVersion == f.APIVersion })
+	})
+}
+
+// withhold remembers whether a record has to be compared again later.
+func (v *View) withhold(key string, again bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if again {
+		v.withheld[key] = true
+	} else {
+		delete(v.withheld, key)
+	}
+}
+
+func recordOf(s store.State) events.Record {
+	known := make([]events.KnownEvent, len(s.Known))
+	for i, f := range s.Known {
+		known[i] = events.KnownEvent{
+			EventID: f.EventID, Type: f.Type, APIVersion: f.APIVersion, Moment: f.Moment, Terminal: f.Terminal, Request: f.Request,
+			First: f.First, Because: f.Because, ItemsTruncated: f.ItemsTruncated,
+			Before: events.StateDigest(f.Before), After: events.StateDigest(f.After),
+		}
+	}
+	return events.Record{
+		Subscription: s.Subscription, UserIDSource: s.User.Source, UserIDConflict: s.User.Conflict,
+		Version: events.RecordVersion{
+			EventID: s.EventID, EventType: s.EventType, EventCreated: s.EventCreated.UTC(), Terminal: s.Terminal,
+			N: s.Revision, Rule: s.Rule, Reread: s.Reread, Known: known,
+		},
+		Ordering: string(s.Ordering), Explanation: s.Explanation, FirstSeenAt: s.FirstSeenAt.UTC(), UpdatedAt: s.UpdatedAt.UTC(),
+	}
+}
+
+func factsOf(known []events.KnownEvent) []ordering.Fact {
+	facts := make([]ordering.Fact, len(known))
+	for i, k := range known {
+		facts[i] = ordering.Fact{
+			EventID: k.EventID, Type: k.Type, APIVersion: k.APIVersion, Moment: k.Moment, Terminal: k.Terminal, Request: k.Request,
+			First: k.First, Because: k.Because, ItemsTruncated: k.ItemsTruncated,
+			Before: ordering.Digest(k.Before), After: ordering.Digest(k.After),
+		}
+	}
+	return facts
+}
+
+// owner is a customer or a user to whom subscriptions belong.
+type owner struct {
+	key string // of the access entry
+	// of is not set for one to whom a subscription has belonged.
+	of store.AccessOwner
+}
+
+func ownersOf(key string, sub *events.Subscription) []owner {
+	p := place(key)
+	var list []owner
+	if customer := cmp.Or(sub.CustomerID, sub.CustomerAccountID); customer != "" {
+		list = append(list, owner{events.CustomerAccessKey(p.livemode, p.account, customer), store.AccessOwner{Scope: p.scope, Customer: customer}})
+	}
+	if sub.UserID != "" {
+		list = append(list, owner{events.UserAccessKey(p.livemode, p.account, sub.UserID), store.AccessOwner{Scope: p.scope, User: sub.UserID}})
+	}
+	return list
+}
+
+// scope is the mode and account of a key.
+type scope struct {
+	livemode bool
+	account  string // "" for the platform
+	scope    string
+}
+
+// place returns the scope of the key of a record.
+func place(key string) scope {
+	parts := strings.SplitN(key, ":", 3)
+	s := scope{livemode: parts[0] == events.Mode(true), account: parts[1], scope: parts[0] + ":" + parts[1] + ":"}
+	if s.account == events.Platform {
+		s.account = ""
+	}
+	return s
+}
+
+// bucketKey returns the key in the bucket of a key in the database.
+func bucketKey(key string) string { return strings.ReplaceAll(key, ":", ".") }
+
+// databaseKey is the reverse of [bucketKey].
+func databaseKey(key string) string { return strings.ReplaceAll(key, ".", ":") }

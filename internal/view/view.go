@@ -1,0 +1,280 @@
+package view
+
+import (
+	"context"
+	"errors"
+	"hash/maphash"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/events/ordering"
+	"github.com/billbus/billbus/internal/fault"
+	"github.com/billbus/billbus/internal/store"
+)
+
+const (
+	// timeout bounds what is done for one record.
+	timeout = 30 * time.Second
+	// maxCollisions bounds how often an entry is made again because another writer was
+	// first. Each time means that a writer made progress.
+	maxCollisions = 20
+	// maxParallel bounds how many records are worked on at a time.
+	maxParallel = 32
+	// maxCached bounds how many entries are remembered, to save reads.
+	maxCached = 50_000
+)
+
+// Bucket keeps values that are replaced on a condition. Reads must not miss a write that
+// was confirmed, by any process. Its errors are marked (see [fault.New]).
+type Bucket interface {
+	// Get returns the value of a key and its revision. The revision is 0 if there is no
+	// value.
+	Get(ctx context.Context, key string) (value []byte, revision uint64, err error)
+	// Put replaces the value of a key that still has the given revision, and returns the
+	// new one. It reports false if the key has another revision.
+	Put(ctx context.Context, key string, value []byte, revision uint64) (next uint64, ok bool, err error)
+	// ID distinguishes the bucket from one of the same name that was deleted.
+	ID(ctx context.Context) (string, error)
+}
+
+// Publisher publishes to the stream. It returns nil only if the stream has the message.
+type Publisher interface {
+	Publish(subject string, messages ...*message.Message) error
+}
+
+// Metrics counts what is written.
+type Metrics interface {
+	// AccessChanged is called with granted, changed or revoked.
+	AccessChanged(kind string)
+	// StateViewLag is called with the time between the writing of a record and that of its
+	// entry.
+	StateViewLag(d time.Duration)
+}
+
+// Config has the collaborators of a [View]. All fields are required.
+type Config struct {
+	Store     store.View
+	Bucket    Bucket
+	Publisher Publisher
+	// Sent reports whether a message that was to be published at some time is in the
+	// stream, if the stream would not recognize it by its id any more.
+	Sent func(ctx context.Context, id string, since time.Time) (bool, error)
+	// MaxValue is the size of the largest value, or 0 if that is unknown.
+	MaxValue func() int
+	Now      func() time.Time
+	Metrics  Metrics
+}
+
+// View keeps the state view. Any number of processes may do so.
+type View struct {
+	cfg     Config
+	flights flights
+	slots   chan struct{}
+	// owners are locks for the access entries of one customer or user.
+	owners [64]sync.Mutex
+	seed   maphash.Seed
+
+	states cache[heldState]
+	// settled are the revisions of access entries whose message is out.
+	settled cache[int64]
+
+	mu       sync.Mutex
+	withheld map[string]bool
+	bucket   string // the id of the bucket, once it is known
+	// complete is true if every record was brought into this bucket, or is being brought.
+	complete bool
+}
+
+// New returns a view.
+func New(cfg Config) *View {
+	return &View{
+		cfg: cfg, flights: flights{running: map[string]*flight{}}, slots: make(chan struct{}, maxParallel), seed: maphash.MakeSeed(),
+		states: newCache[heldState](maxCached), settled: newCache[int64](maxCached), withheld: map[string]bool{},
+	}
+}
+
+// Follow brings the records that an entry of the audit trail can have changed into the
+// view. It does so for duplicates, too: the process that stored the entry may have died
+// before this.
+func (v *View) Follow(ctx context.Context, m events.Message) error {
+	keys, err := v.affected(ctx, m)
+	if err != nil {
+		return err
+	}
+	return v.each(ctx, keys, followed)
+}
+
+// FollowKeys brings records into the view, by their keys.
+func (v *View) FollowKeys(ctx context.Context, keys []string) error {
+	return v.each(ctx, keys, followed)
+}
+
+// affected returns the keys of the records that a message can have changed.
+func (v *View) affected(ctx context.Context, m events.Message) ([]string, error) {
+	if _, ok := ordering.FactOf(m); ok {
+		return []string{m.SubscriptionKey()}, nil
+	}
+	fact, ok := ordering.UserFactOf(m)
+	if !ok {
+		return nil, nil
+	}
+	found := map[string]bool{}
+	if fact.SubscriptionID != "" {
+		found[events.Key(m.Livemode, m.StripeAccount, fact.SubscriptionID)] = true
+	}
+	for _, customer := range []string{fact.CustomerID, fact.CustomerAccountID} {
+		if customer == "" {
+			continue
+		}
+		keys, err := v.cfg.Store.RecordsOf(ctx, store.AccessOwner{Scope: strings.TrimSuffix(events.Key(m.Livemode, m.StripeAccount, "x"), "x"), Customer: customer})
+		if err != nil {
+			return nil, err
+		}
+		for _, key := range keys {
+			found[key] = true
+		}
+	}
+	return sortedKeys(found), nil
+}
+
+// Rewritten brings a record into the view that was made from the whole audit trail.
+func (v *View) Rewritten(ctx context.Context, key string) error { return v.sync(ctx, key, caughtUp) }
+
+// CaughtUp is to be called when every message of the stream was handled. Until then, a
+// database that is being rebuilt can lack the events that name a user.
+func (v *View) CaughtUp(ctx context.Context) error {
+	v.mu.Lock()
+	keys := sortedKeys(v.withheld)
+	v.mu.Unlock()
+	return v.each(ctx, keys, caughtUp)
+}
+
+// Complete brings all records into the view, unless that was done since the bucket was
+// created. Records can be older than the bucket.
+func (v *View) Complete(ctx context.Context) error {
+	id, err := v.cfg.Bucket.ID(ctx)
+	if err != nil || v.completed(id) {
+		return err
+	}
+	done, err := v.cfg.Store.Completed(ctx)
+	if err == nil && done != id {
+		if err = v.all(ctx, filled); err == nil {
+			err = v.cfg.Store.SetCompleted(ctx, id)
+		}
+	}
+	if err == nil {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.complete = true
+	}
+	return err
+}
+
+// completed reports whether the bucket with an id is complete. If it is another one than
+// before, everything that is remembered of it is wrong.
+func (v *View) completed(id string) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.bucket != id {
+		v.bucket, v.complete = id, false
+		v.states.clear()
+	}
+	return v.complete
+}
+
+func (v *View) isComplete() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.complete
+}
+
+// All brings all records into the view, when every message of the stream was handled.
+func (v *View) All(ctx context.Context) error { return v.all(ctx, caughtUp) }
+
+func (v *View) all(ctx context.Context, why occasion) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(maxParallel)
+	for key, err := range v.cfg.Store.RecordKeys(ctx) {
+		if err != nil {
+			return errors.Join(err, group.Wait())
+		}
+		group.Go(func() error { return v.sync(ctx, key, why) })
+	}
+	return group.Wait()
+}
+
+func (v *View) each(ctx context.Context, keys []string, why occasion) error {
+	if len(keys) == 1 {
+		return v.sync(ctx, keys[0], why)
+	}
+	var group errgroup.Group
+	group.SetLimit(maxParallel)
+	for _, key := range keys {
+		group.Go(func() error { return v.sync(ctx, key, why) })
+	}
+	return group.Wait()
+}
+
+// occasion is why a record is brought into the view.
+type occasion int
+
+const (
+	followed occasion = iota // a message may have changed it
+	filled                   // it may be older than the bucket
+	caughtUp                 // the database has everything that the stream has
+)
+
+// sync brings a record into the view. Callers that come while the record is worked on share what follows.
+func (v *View) sync(ctx context.Context, key string, why occasion) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	do := func() error {
+		select {
+		case v.slots <- struct{}{}:
+			defer func() { <-v.slots }()
+			return v.follow(ctx, key, why)
+		case <-ctx.Done():
+			return busy(ctx.Err())
+		}
+	}
+	if why != followed {
+		return do()
+	}
+	return v.flights.do(key, do)
+}
+
+// follow writes the state entry of a record, and then the access entries of all to whom it
+// belongs or has belonged.
+func (v *View) follow(ctx context.Context, key string, why occasion) error {
+	state, found, err := v.cfg.Store.State(ctx, key)
+	if err != nil || !found || state.Subscription.ID == "" || state.Revision == 0 { // damaged: verify corrects it
+		return err
+	}
+	state.Key = key
+	held, err := v.putState(ctx, state, why)
+	if err != nil || held.done {
+		return err
+	}
+	for _, owner := range held.owners {
+		if err := v.updateAccess(ctx, owner, key); err != nil {
+			return err
+		}
+	}
+	for _, former := range held.former {
+		if err := v.updateAccess(ctx, owner{key: former}, key); err != nil {
+			return err
+		}
+	}
+	held.done = true
+	v.states.put(key, held)
+	return nil
+}
+
+func busy(err error) error { return fault.New(fault.Transient, fault.BucketFailed, err) }
+
+var errCollisions = errors.New("other writers were first too often")

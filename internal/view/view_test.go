@@ -1,0 +1,492 @@
+package view_test
+
+import (
+	"cmp"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/internal/store"
+	"github.com/billbus/billbus/test/kit"
+	"github.com/billbus/billbus/test/storetest"
+)
+
+func customerKey(id string) string { return events.CustomerAccessKey(false, "", id) }
+func userKey(id string) string     { return events.UserAccessKey(false, "", id) }
+
+func TestAnOldSubscriptionThatEndsLateChangesNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	p := r.process(t)
+	p.mustHandle(t,
+		entry("sub_1", "evt_1", 100, "active", "cus_1", "u1"),
+		entry("sub_2", "evt_2", 200, "active", "cus_1", "u1"),
+		entry("sub_1", "evt_3", 300, "canceled", "cus_1", "u1"),
+	)
+	r.check(t)
+	if got, want := words(r.messages(t)[userKey("u1")]), "granted changed changed"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if doc, _ := get[events.AccessDocument](t, r, customerKey("cus_1")); doc.SubscriptionID != "sub_2" || doc.Access != events.AccessGranted || doc.UserID != "u1" {
+		t.Errorf("got %+v, want sub_2", doc)
+	}
+	p.mustHandle(t, entry("sub_2", "evt_4", 400, "canceled", "cus_1", "u1"), entry("sub_2", "evt_0", 50, "active", "cus_1", "u1"))
+	r.check(t)
+	if got, want := words(r.messages(t)[customerKey("cus_1")]), "granted changed changed revoked"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestASubscriptionThatBelongsToAnotherUser(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	p := r.process(t)
+	p.mustHandle(t, entry("sub_1", "evt_1", 100, "active", "cus_1", "u1"), entry("sub_1", "evt_2", 200, "active", "cus_1", "u 2 @"))
+	r.check(t)
+	messages := r.messages(t)
+	if got := words(messages[userKey("u1")]); got != "granted revoked" {
+		t.Errorf("the user before got %q", got)
+	}
+	if got := words(messages[userKey("u 2 @")]); got != "granted" {
+		t.Errorf("the user got %q", got)
+	}
+	if doc, _ := get[events.AccessDocument](t, r, userKey("u1")); doc.Access != events.AccessNone || doc.Subscriptions != nil {
+		t.Errorf("got %+v for the user before", doc)
+	}
+}
+
+// Other events than those of a subscription name its user, and a database that is being
+// rebuilt gets them later.
+func TestARebuiltRecordWaitsForItsUser(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	first := entry("sub_1", "evt_1", 100, "active", "cus_1", "")
+	p := r.process(t)
+	p.users = map[string]string{"sub_1": "u1"}
+	p.mustHandle(t, first)
+	r.db = storetest.NewMemory()
+	rebuilding := r.process(t)
+	rebuilding.mustHandle(t, first)
+	if got, _ := get[events.Record](t, r, "test.platform.sub_1"); got.UserID != "u1" {
+		t.Errorf("got the user %q before all messages were handled, want u1", got.UserID)
+	}
+	if err := rebuilding.view.CaughtUp(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := get[events.Record](t, r, "test.platform.sub_1"); got.UserID != "" {
+		t.Errorf("got the user %q afterwards, want none", got.UserID)
+	}
+	if got := words(r.messages(t)[userKey("u1")]); got != "granted revoked" {
+		t.Errorf("got %q", got)
+	}
+	// If the database has caught up, the record takes over, and nothing changes.
+	r.db = storetest.NewMemory()
+	again := r.process(t)
+	again.users = map[string]string{"sub_1": ""}
+	again.mustHandle(t, first)
+	r.check(t)
+}
+
+// A newer event counts, also in a database that lacks the earlier ones.
+func TestARebuiltRecordWithANewerEventCounts(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.process(t).mustHandle(t, entry("sub_1", "evt_1", 100, "active", "cus_1", "u1"), entry("sub_1", "evt_2", 200, "past_due", "cus_1", "u1"))
+	r.db = storetest.NewMemory()
+	p := r.process(t)
+	p.mustHandle(t, entry("sub_1", "evt_1", 100, "active", "cus_1", "u1"))
+	if got, _ := get[events.Record](t, r, "test.platform.sub_1"); got.Version.EventID != "evt_2" {
+		t.Errorf("got %s, want evt_2", got.Version.EventID)
+	}
+	p.mustHandle(t, entry("sub_1", "evt_3", 210, "unpaid", "cus_1", "u1"))
+	r.check(t)
+}
+
+// An event of a customer changes the records of all of its subscriptions.
+func TestAnIdentityChangesTheRecordsOfTheCustomer(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	p := r.process(t)
+	p.users = map[string]string{"sub_1": "", "sub_2": ""}
+	p.mustHandle(t, entry("sub_1", "evt_1", 100, "active", "cus_1", ""), entry("sub_2", "evt_2", 100, "active", "cus_1", ""))
+	customer := storetest.Entry("", "evt_3", "updated", 200, "")
+	customer.Type, customer.StripeType, customer.Data.Subscription = "stripe.customer.updated", "customer.updated", nil
+	customer.Data.Identity = &events.Identity{UserID: "u1", Source: events.IdentityCustomerMetadata, CustomerID: "cus_1"}
+	keys := map[string]string{"sub_1": "u1", "sub_2": "u1"}
+	for sub := range keys {
+		record, _ := r.db.Record(kit.Key(sub))
+		record.Revision++
+		r.db.Put(record)
+	}
+	p.users = keys
+	p.mustHandle(t, customer)
+	for sub := range keys {
+		if got, _ := get[events.Record](t, r, "test.platform."+sub); got.UserID != "u1" {
+			t.Errorf("%s: got the user %q, want u1", sub, got.UserID)
+		}
+	}
+	if doc, _ := get[events.AccessDocument](t, r, userKey("u1")); len(doc.Subscriptions) != 2 {
+		t.Errorf("got %+v, want both subscriptions", doc)
+	}
+}
+
+// What is in the database may be older than the bucket.
+func TestRecordsFromBeforeTheViewCount(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	p := r.process(t)
+	old := entry("sub_1", "evt_1", 100, "active", "cus_1", "u1")
+	p.committer.Commit(t.Context(), []store.Entry{old, entry("sub_3", "evt_5", 100, "active", "cus_3", "u3")})
+	p.mustHandle(t, entry("sub_2", "evt_2", 200, "canceled", "cus_1", "u1"))
+	if doc, _ := get[events.AccessDocument](t, r, userKey("u1")); doc.SubscriptionID != "sub_1" {
+		t.Errorf("got %+v, want sub_1", doc)
+	}
+	if err := p.view.Complete(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.check(t)
+	again := r.process(t)
+	if err := again.view.Complete(t.Context()); err != nil || again.counts.gets > 0 {
+		t.Errorf("got %v, %+v for a view that is complete", err, again.counts)
+	}
+}
+
+// story is what happens to one customer: entries of one subscription, and one of another
+// that comes in between.
+func story(n int) (first []store.Entry, second store.Entry) {
+	cus, user := fmt.Sprintf("cus_%d", n), fmt.Sprintf("u%d", n)
+	a, b := fmt.Sprintf("sub_%da", n), fmt.Sprintf("sub_%db", n)
+	return []store.Entry{
+		entry(a, a+"_1", 100, "active", cus, ""),
+		entry(a, a+"_2", 200, "past_due", cus, user),
+		entry(a, a+"_3", 300, "canceled", cus, user),
+	}, entry(b, b+"_1", 250, "active", cus, user)
+}
+
+func TestKilledBetweenAnyTwoSteps(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for n, died := 0, true; died; n++ {
+		died = false
+		entries, other := story(n)
+		left := n
+		p := r.process(t)
+		p.step = func(string) error {
+			if left--; left == -1 {
+				died = true
+				r.process(t).mustHandle(t, other)
+				return errDead
+			}
+			return nil
+		}
+		for _, e := range entries {
+			if p.handle(t.Context(), e) != nil {
+				p = r.process(t)
+				p.mustHandle(t, e) // it is delivered again
+			}
+		}
+		r.process(t).mustHandle(t, other)
+	}
+	r.check(t)
+}
+
+// A writer that stops between two steps goes on when another one has written.
+func TestDelayedBetweenAnyTwoSteps(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for n, delayed := 0, true; delayed; n++ {
+		delayed = false
+		entries, other := story(n)
+		left := n
+		p := r.process(t)
+		p.step = func(string) error {
+			if left--; left == -1 {
+				delayed = true
+				r.process(t).mustHandle(t, append(entries[:2:2], other)...)
+			}
+			return nil
+		}
+		p.mustHandle(t, entries...)
+		r.process(t).mustHandle(t, other)
+	}
+	r.check(t)
+}
+
+// simulate delivers entries in a random order, some of them twice, to two processes that
+// die now and then.
+func simulate(t *testing.T, r *rig, random *rand.Rand, entries []store.Entry, kills bool) {
+	t.Helper()
+	queue := append([]store.Entry{}, entries...)
+	for range len(entries) / 5 {
+		queue = append(queue, entries[random.IntN(len(entries))])
+	}
+	random.Shuffle(len(queue), func(i, j int) { queue[i], queue[j] = queue[j], queue[i] })
+	deliveries := make(chan store.Entry, len(queue)*100)
+	for _, e := range queue {
+		deliveries <- e
+	}
+	open := &countdown{zero: make(chan struct{})}
+	open.left.Store(int64(len(queue)))
+	var work sync.WaitGroup
+	for worker := range 2 {
+		seed := random.Uint64()
+		work.Go(func() {
+			run(t, r, rand.New(rand.NewPCG(seed, uint64(worker))), deliveries, open, kills)
+		})
+	}
+	work.Wait()
+}
+
+// countdown counts the messages that are not acknowledged.
+type countdown struct {
+	left atomic.Int64
+	zero chan struct{}
+}
+
+func (c *countdown) done() {
+	if c.left.Add(-1) == 0 {
+		close(c.zero)
+	}
+}
+
+// run is a process that is started again when it has died. It handles some messages at the
+// same time.
+func run(t *testing.T, r *rig, random *rand.Rand, deliveries chan store.Entry, open *countdown, kills bool) {
+	for open.left.Load() > 0 {
+		p := r.process(t)
+		if kills {
+			var left atomic.Int64
+			left.Store(int64(20 + random.IntN(400)))
+			p.step = func(string) error {
+				if left.Add(-1) < 0 {
+					return errDead
+				}
+				return nil
+			}
+		}
+		var work sync.WaitGroup
+		for range 4 {
+			work.Go(func() { consume(t, p, deliveries, open) })
+		}
+		work.Wait()
+	}
+}
+
+func consume(t *testing.T, p *process, deliveries chan store.Entry, open *countdown) {
+	for {
+		select {
+		case <-open.zero:
+			return
+		case e := <-deliveries:
+			err := p.handle(t.Context(), e)
+			if err == nil {
+				open.done()
+				continue
+			}
+			deliveries <- e
+			if p.died() {
+				return
+			}
+			t.Errorf("%s: %v", e.ID, err)
+		}
+	}
+}
+
+// lives are the events of the subscriptions of some users.
+func lives(random *rand.Rand, users int) []store.Entry {
+	var list []store.Entry
+	statuses := []string{"incomplete", "trialing", "active", "past_due", "unpaid", "active"}
+	for u := range users {
+		customer, user := fmt.Sprintf("cus_%d", u), fmt.Sprintf("u%d", u)
+		for s := range 1 + random.IntN(4) {
+			sub := fmt.Sprintf("sub_%d_%d", u, s)
+			for i := range 1 + random.IntN(6) {
+				status, owner := statuses[random.IntN(len(statuses))], user
+				if i == 0 && random.IntN(3) == 0 {
+					owner = "" // the first event does not name the user
+				}
+				list = append(list, entry(sub, fmt.Sprintf("%s_%d", sub, i), 100*(i+1), status, customer, owner))
+			}
+			if random.IntN(3) == 0 {
+				list = append(list, entry(sub, sub+"_end", 1000, "canceled", customer, user))
+			}
+		}
+	}
+	return list
+}
+
+var seed = flag.Uint64("seed", 0, "seed of the random tests; 0 for a new one")
+
+func seeded(t *testing.T) *rand.Rand {
+	t.Helper()
+	chosen := cmp.Or(*seed, rand.Uint64())
+	t.Logf("repeat with -run %s -args -seed %d", t.Name(), chosen)
+	return rand.New(rand.NewPCG(chosen, 0))
+}
+
+func TestTwoWritersThatDie(t *testing.T) {
+	t.Parallel()
+	r, random := newRig(t), seeded(t)
+	early := r.watch(t)
+	entries := lives(random, 40)
+	simulate(t, r, random, entries[:len(entries)/2], true)
+	late := r.watch(t)
+	simulate(t, r, random, entries, true)
+	r.check(t)
+	early.check(t, r)
+	late.check(t, r)
+}
+
+func TestADatabaseThatIsRebuilt(t *testing.T) {
+	t.Parallel()
+	r, random := newRig(t), seeded(t)
+	watcher := r.watch(t)
+	entries := lives(random, 15)
+	simulate(t, r, random, entries, false)
+	r.check(t)
+	before := r.messages(t)
+	r.db = storetest.NewMemory()
+	simulate(t, r, random, entries, true)
+	if err := r.process(t).view.All(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.check(t)
+	if diff := gocmp.Diff(before, r.messages(t)); diff != "" {
+		t.Errorf("the rebuilding published something (-before +after):\n%s", diff)
+	}
+	watcher.check(t, r)
+}
+
+// The stream has forgotten the ids of the messages.
+func TestRebuiltAfterTheDuplicateWindow(t *testing.T) {
+	t.Parallel()
+	r := newRigWith(t, 200*time.Millisecond)
+	story := []store.Entry{
+		entry("sub_1", "evt_1", 100, "active", "cus_1", "u1"), entry("sub_1", "evt_2", 200, "past_due", "cus_1", "u1"),
+		entry("sub_2", "evt_3", 200, "active", "cus_2", "u2"),
+	}
+	r.process(t).mustHandle(t, story...)
+	before := r.messages(t)
+	dying := r.process(t)
+	dying.step = func(op string) error {
+		if op == "publish" {
+			return errDead
+		}
+		return nil
+	}
+	end := entry("sub_2", "evt_4", 300, "canceled", "cus_2", "u2")
+	if dying.handle(t.Context(), end) == nil || dying.counts.puts != 2 {
+		t.Fatalf("got %+v, want that it dies between the access entry and its message", dying.counts)
+	}
+	published := time.Now()
+	kit.Eventually(t, "the window is over", func() bool { return time.Since(published) > 300*time.Millisecond })
+	r.db = storetest.NewMemory()
+	p := r.process(t)
+	p.mustHandle(t, append(story, end)...)
+	r.check(t)
+	after := r.messages(t)
+	for key, want := range map[string]string{customerKey("cus_1"): words(before[customerKey("cus_1")]), customerKey("cus_2"): "granted revoked"} {
+		if got := words(after[key]); got != want {
+			t.Errorf("%s: got %q, want %q", key, got, want)
+		}
+	}
+}
+
+func TestNothingIsWrittenForWhatDidNotChange(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	p := r.process(t)
+	if err := p.view.Complete(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	first := entry("sub_1", "evt_1", 100, "active", "cus_1", "u1")
+	invoice := storetest.Entry("sub_1", "evt_9", "updated", 150, "active")
+	invoice.Type, invoice.StripeType, invoice.Data.Subscription = "stripe.invoice.paid", "invoice.paid", nil
+	renewed := entry("sub_1", "evt_2", 200, "active", "cus_1", "u1")
+	for _, step := range []struct {
+		what  string
+		entry store.Entry
+		want  counts
+		// MongoDB's commands and the documents that they write, also for storing the entry.
+		commands, documents int
+	}{
+		{"a new subscription", first, counts{gets: 5, puts: 3, published: 2}, 12, 4},
+		{"a duplicate", first, counts{}, 6, 0},
+		{"an invoice", invoice, counts{}, 1, 1},
+		{"a renewal, which changes no access", renewed, counts{gets: 4, puts: 1}, 4, 2},
+		{"an older event", entry("sub_1", "evt_0", 50, "trialing", "cus_1", "u1"), counts{}, 3, 1},
+		{"a late payment", entry("sub_1", "evt_3", 300, "past_due", "cus_1", "u1"), counts{gets: 4, puts: 3, published: 2}, 6, 4},
+	} {
+		p.counts = counts{}
+		before := r.db.Counts()
+		p.mustHandle(t, step.entry)
+		if p.counts != step.want {
+			t.Errorf("%s: got %+v, want %+v", step.what, p.counts, step.want)
+		}
+		after := r.db.Counts()
+		commands, documents := after.Commands-before.Commands, after.DocumentsWritten-before.DocumentsWritten
+		if commands != step.commands || documents != step.documents {
+			t.Errorf("%s: got %d commands that wrote %d documents, want %d and %d", step.what, commands, documents, step.commands, step.documents)
+		}
+	}
+	again := r.process(t)
+	again.mustHandle(t, renewed)
+	if again.counts.puts+again.counts.published > 0 {
+		t.Errorf("a process that was started again writes: %+v", again.counts)
+	}
+}
+
+func TestADeletedBucketIsFilledAgain(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	p := r.process(t)
+	p.mustHandle(t,
+		entry("sub_1", "evt_1", 100, "active", "cus_1", "u1"), entry("sub_1", "evt_2", 200, "past_due", "cus_1", "u1"),
+		entry("sub_2", "evt_3", 100, "active", "cus_1", "u1"),
+	)
+	if err := p.view.Complete(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	before := words(r.messages(t)[userKey("u1")])
+	if err := r.js.DeleteKeyValue(t.Context(), events.StateBucket); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.bus.Alter(t.Context(), settings(72*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.view.Complete(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.written = map[string]map[uint64]time.Time{}
+	r.check(t)
+	if after := words(r.messages(t)[userKey("u1")]); after != before {
+		t.Errorf("got %q, want %q", after, before)
+	}
+	p.mustHandle(t, entry("sub_1", "evt_4", 300, "canceled", "cus_1", "u1"), entry("sub_2", "evt_5", 300, "canceled", "cus_1", "u1"))
+	r.check(t)
+	if after := words(r.messages(t)[userKey("u1")]); after != before+" changed revoked" {
+		t.Errorf("got %q, want a revocation", after)
+	}
+}
+
+// A view that is complete does not ask the database whose the records are.
+func TestACompleteViewListsNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	p := r.process(t)
+	if err := p.view.Complete(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p.mustHandle(t, entry("sub_1", "evt_1", 100, "active", "cus_1", "u1"), entry("sub_2", "evt_2", 100, "active", "cus_1", "u1"))
+	if p.listed > 0 {
+		t.Errorf("it listed the records of a customer or user %d times", p.listed)
+	}
+	r.check(t)
+}
