@@ -169,10 +169,12 @@ func (l *life) truth() Truth {
 	return t
 }
 
-// namedUser returns the user that the events name.
+// namedUser returns the user that the events name. Some stories lack the first events.
 func (l *life) namedUser() string {
-	isSession := func(d Delivery) bool { return d.Type == "checkout.session.completed" }
-	if l.state.UserID != "" || l.customer.metadata["user_id"] != "" || slices.ContainsFunc(l.deliveries, isSession) {
+	names := func(d Delivery) bool {
+		return d.Type == "checkout.session.completed" || d.Type == "customer.created" && l.customer.metadata["user_id"] != ""
+	}
+	if l.state.UserID != "" || slices.ContainsFunc(l.deliveries, names) {
 		return l.user
 	}
 	return ""
