@@ -4,7 +4,7 @@ import (
 	"context"
 	"sync"
 
-	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nats.go"
 )
 
 // defaultMaxBytes stays below the 64 MiB that a NATS server sends ahead to a client
@@ -95,9 +95,9 @@ func (b *budget) pulled(messages int, cutOff bool) {
 }
 
 // sizeOf returns the size of a message as the server counts it.
-func sizeOf(jm jetstream.Msg) int {
-	n := len(jm.Subject()) + len(jm.Reply()) + len(jm.Data())
-	for key, values := range jm.Headers() {
+func sizeOf(jm *nats.Msg) int {
+	n := len(jm.Subject) + len(jm.Reply) + len(jm.Data)
+	for key, values := range jm.Header {
 		for _, value := range values {
 			n += len(key) + len(value) + len(": \r\n")
 		}

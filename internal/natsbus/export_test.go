@@ -3,12 +3,10 @@ package natsbus
 import (
 	"context"
 	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // SetBind makes s look up the durable consumer of each topic with bind.
-func (s *Subscriber) SetBind(bind func(ctx context.Context, topic string) (jetstream.Consumer, error)) {
+func (s *Subscriber) SetBind(bind func(ctx context.Context, topic string) (string, error)) {
 	s.bind = bind
 }
 

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
-	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nats.go"
 
 	"github.com/billbus/billbus/internal/fault"
 )
@@ -30,8 +30,8 @@ func DeliveryOf(msg *message.Message) (Delivery, bool) {
 	return s.delivery, true
 }
 
-func deliveryOf(jm jetstream.Msg) Delivery {
-	delivery := Delivery{Subject: jm.Subject()}
+func deliveryOf(jm *nats.Msg) Delivery {
+	delivery := Delivery{Subject: jm.Subject}
 	if meta, err := jm.Metadata(); err == nil {
 		delivery.Stream = meta.Stream
 		delivery.Sequence = meta.Sequence.Stream

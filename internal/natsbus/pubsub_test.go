@@ -56,14 +56,15 @@ func (c topics) stream(ctx context.Context, topic string) (string, error) {
 	return name, err
 }
 
-func (c topics) bind(ctx context.Context, topic string) (jetstream.Consumer, error) {
+func (c topics) bind(ctx context.Context, topic string) (string, error) {
 	stream, err := c.stream(ctx, topic)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	return c.js.CreateOrUpdateConsumer(ctx, stream, jetstream.ConsumerConfig{
+	_, err = c.js.CreateOrUpdateConsumer(ctx, stream, jetstream.ConsumerConfig{
 		Durable: token(c.group), AckPolicy: jetstream.AckExplicitPolicy, AckWait: 5 * time.Second, MaxAckPending: -1,
 	})
+	return stream + "." + token(c.group), err
 }
 
 func (c topics) Publish(topic string, messages ...*message.Message) error {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -55,7 +56,7 @@ type Replay struct {
 	cfg      ReplayConfig
 	consumer jetstream.Consumer
 	pending  uint64 // after last
-	last     jetstream.Msg
+	last     *nats.Msg
 	ended    bool
 	// delivered counts the messages that arrived since the consumer was created. torn
 	// is set when the consumer has delivered one that did not arrive.
@@ -101,7 +102,7 @@ func (r *Replay) Next(ctx context.Context, n int) ([]*message.Message, error) {
 func (r *Replay) Done(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ackTimeout)
 	defer cancel()
-	if err := r.last.DoubleAck(ctx); err != nil {
+	if err := r.last.AckSync(nats.Context(ctx)); err != nil {
 		return fmt.Errorf("acknowledging: %w", err)
 	}
 	meta, err := r.last.Metadata()
@@ -125,21 +126,18 @@ func (r *Replay) Remove(ctx context.Context) error {
 }
 
 func (r *Replay) fetch(ctx context.Context, n int) ([]*message.Message, error) {
-	ctx, cancel := context.WithTimeout(ctx, pullExpiry)
-	defer cancel()
-	opts := []jetstream.FetchOpt{jetstream.FetchContext(ctx)}
+	limit := r.cfg.MaxBytes
 	if r.alone {
-		n = 1
-	} else {
-		opts = append(opts, jetstream.FetchMaxBytes(r.cfg.MaxBytes))
+		n, limit = 1, 0
 	}
 	// If it asked for more than there is, the server would wait for the rest.
-	batch, err := r.consumer.Fetch(min(n, int(max(r.pending, 1))), opts...)
+	pull, err := r.bus.pull(ctx, r.cfg.Stream+"."+r.cfg.Consumer, min(n, int(max(r.pending, 1))), limit)
 	if err != nil {
-		return nil, fmt.Errorf("pulling messages: %w", err)
+		return nil, err
 	}
+	defer pull.close()
 	var messages []*message.Message
-	for jm := range batch.Messages() {
+	for jm := pull.next(); jm != nil; jm = pull.next() {
 		if r.torn = r.torn || !r.isNext(jm); r.torn {
 			continue
 		}
@@ -147,12 +145,12 @@ func (r *Replay) fetch(ctx context.Context, n int) ([]*message.Message, error) {
 		messages = append(messages, toMessage(slotted, jm))
 		r.last = jm
 	}
-	r.alone = len(messages) == 0
+	r.alone = pull.cutOff && len(messages) == 0
 	return messages, nil
 }
 
 // isNext reports whether the consumer delivered jm right after the message before.
-func (r *Replay) isNext(jm jetstream.Msg) bool {
+func (r *Replay) isNext(jm *nats.Msg) bool {
 	meta, err := jm.Metadata()
 	if err != nil || meta.Sequence.Consumer != r.delivered+1 {
 		return false

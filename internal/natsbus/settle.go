@@ -7,7 +7,6 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/billbus/billbus/internal/fault"
 )
@@ -22,7 +21,7 @@ const (
 
 // deliver passes one message on and waits for its outcome. The server always gets
 // an answer: an ack, a delayed nak, or a dead letter and then an ack.
-func (s *subscription) deliver(jm jetstream.Msg) {
+func (s *subscription) deliver(jm *nats.Msg) {
 	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
 	ctx, outcome := withSlot(ctx, deliveryOf(jm))
@@ -36,7 +35,7 @@ func (s *subscription) deliver(jm jetstream.Msg) {
 	s.await(jm, msg, outcome, cancel)
 }
 
-func (s *subscription) await(jm jetstream.Msg, msg *message.Message, outcome *slot, cancel context.CancelFunc) {
+func (s *subscription) await(jm *nats.Msg, msg *message.Message, outcome *slot, cancel context.CancelFunc) {
 	heartbeat := time.NewTicker(heartbeatInterval)
 	defer heartbeat.Stop()
 	for {
@@ -60,14 +59,14 @@ func (s *subscription) await(jm jetstream.Msg, msg *message.Message, outcome *sl
 	}
 }
 
-func (s *subscription) succeeded(jm jetstream.Msg, delivery Delivery) {
+func (s *subscription) succeeded(jm *nats.Msg, delivery Delivery) {
 	s.ack(jm)
 	s.handling.succeeded()
 	s.forgetPanics(delivery.Sequence)
 	s.settled(delivery)
 }
 
-func (s *subscription) failed(jm jetstream.Msg, delivery Delivery, err error) {
+func (s *subscription) failed(jm *nats.Msg, delivery Delivery, err error) {
 	s.settled(delivery)
 	if s.isPermanent(delivery.Sequence, err) {
 		s.deadLetter(jm, delivery, err)
@@ -106,11 +105,11 @@ func (s *subscription) forgetPanics(sequence uint64) {
 
 // deadLetter stores the letter first and acknowledges second. After a crash in between,
 // the letter is published again under the same id, and its stream drops it.
-func (s *subscription) deadLetter(jm jetstream.Msg, delivery Delivery, why error) {
+func (s *subscription) deadLetter(jm *nats.Msg, delivery Delivery, why error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), ackTimeout)
 	defer cancel()
 	err := s.cfg.DeadLetter(ctx, Letter{
-		Delivery: delivery, Consumer: s.cfg.Consumer, Err: why, Header: jm.Headers(), Payload: jm.Data(),
+		Delivery: delivery, Consumer: s.cfg.Consumer, Err: why, Header: jm.Header, Payload: jm.Data,
 	})
 	if err != nil {
 		s.bus.seldom(slog.LevelError, err, "storing a dead letter failed; trying again", "sequence", delivery.Sequence)
@@ -123,25 +122,24 @@ func (s *subscription) deadLetter(jm jetstream.Msg, delivery Delivery, why error
 
 // ack waits for the server's confirmation: after an acknowledgement that was lost,
 // as at shutdown, the message would be delivered again.
-func (s *subscription) ack(jm jetstream.Msg) {
+func (s *subscription) ack(jm *nats.Msg) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), ackTimeout)
 	defer cancel()
-	if err := jm.DoubleAck(ctx); err != nil {
+	if err := jm.AckSync(nats.Context(ctx)); err != nil {
 		s.bus.log.Debug("acknowledging failed; the message will be delivered again", "error", err)
 	}
 }
 
-func (s *subscription) nak(jm jetstream.Msg, delay time.Duration) {
+func (s *subscription) nak(jm *nats.Msg, delay time.Duration) {
 	if err := jm.NakWithDelay(delay); err != nil {
 		s.bus.log.Debug("returning a message failed; it will be delivered again after the ack wait", "error", err)
 	}
 }
 
 // toMessage never fails: the handler decides about messages that it cannot read.
-func toMessage(ctx context.Context, jm jetstream.Msg) *message.Message {
-	headers := jm.Headers()
-	msg := message.NewMessageWithContext(ctx, headers.Get(nats.MsgIdHdr), jm.Data())
-	for key, values := range headers {
+func toMessage(ctx context.Context, jm *nats.Msg) *message.Message {
+	msg := message.NewMessageWithContext(ctx, jm.Header.Get(nats.MsgIdHdr), jm.Data)
+	for key, values := range jm.Header {
 		if len(values) > 0 && !isServerHeader(key) {
 			msg.Metadata.Set(key, values[0])
 		}

@@ -10,12 +10,9 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 const (
-	pullExpiry = 5 * time.Second
 	// closingGrace is how long an open pull may still fill when closing. Messages
 	// that the server has already sent are then handed back; otherwise they would
 	// have to time out.
@@ -54,9 +51,10 @@ type SubscriberConfig struct {
 // delays the redelivery of what failed. Messages are delivered concurrently and in
 // no order. It survives the loss of the connection and of the consumer.
 type Subscriber struct {
-	bus  *Bus
-	cfg  SubscriberConfig
-	bind func(ctx context.Context, topic string) (jetstream.Consumer, error)
+	bus *Bus
+	cfg SubscriberConfig
+	// bind returns the consumer of a topic: STREAM.CONSUMER.
+	bind func(ctx context.Context, topic string) (string, error)
 
 	mu     sync.Mutex
 	subs   []*subscription
@@ -69,9 +67,7 @@ func (b *Bus) NewSubscriber(cfg SubscriberConfig) *Subscriber {
 		cfg.Delay = RedeliveryDelay
 	}
 	cfg.MaxBytes = cmp.Or(cfg.MaxBytes, defaultMaxBytes)
-	bind := func(ctx context.Context, _ string) (jetstream.Consumer, error) {
-		return b.js.Consumer(ctx, cfg.Stream, cfg.Consumer)
-	}
+	bind := func(context.Context, string) (string, error) { return cfg.Stream + "." + cfg.Consumer, nil }
 	return &Subscriber{bus: b, cfg: cfg, bind: bind}
 }
 
@@ -187,14 +183,20 @@ func (s *subscription) fetch(work *sync.WaitGroup) {
 // start pulls at most n messages of at most limit bytes, and starts each. It returns
 // how many of the n did not come.
 func (s *subscription) start(work *sync.WaitGroup, n, limit int) (left int, err error) {
-	begin := time.Now()
-	batch, cancel, err := s.pull(n, limit)
+	consumer, err := s.bind(s.ctx, s.topic)
+	if err != nil {
+		return n, fmt.Errorf("binding to consumer: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), pullExpiry+pullHeartbeat)
+	defer cancel()
+	defer context.AfterFunc(s.ctx, func() { time.AfterFunc(closingGrace, cancel) })()
+	pull, err := s.bus.pull(ctx, consumer, n, limit)
 	if err != nil {
 		return n, err
 	}
-	defer cancel()
+	defer pull.close()
 	left = n
-	for msg := range batch.Messages() {
+	for msg := pull.next(); msg != nil; msg = pull.next() {
 		left--
 		size := sizeOf(msg)
 		s.bytes.take(size)
@@ -204,10 +206,8 @@ func (s *subscription) start(work *sync.WaitGroup, n, limit int) (left int, err 
 			s.deliver(msg)
 		})
 	}
-	// nats.go does not tell a pull that ended at a message that is too large from one
-	// that expired. The first ends at once.
-	s.bytes.pulled(n-left, batch.Error() == nil && time.Since(begin) < pullExpiry/2)
-	return left, batch.Error()
+	s.bytes.pulled(n-left, pull.cutOff)
+	return left, pull.err
 }
 
 // reserve waits for a free slot and takes all that are free. It returns 0 when
@@ -265,43 +265,13 @@ func (s *subscription) release(n int) {
 	}
 }
 
-func (s *subscription) pull(n, limit int) (jetstream.MessageBatch, context.CancelFunc, error) {
-	consumer, err := s.consumer()
-	if err != nil {
-		return nil, nil, err
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), pullExpiry)
-	stop := context.AfterFunc(s.ctx, func() { time.AfterFunc(closingGrace, cancel) })
-	opts := []jetstream.FetchOpt{jetstream.FetchContext(ctx), jetstream.FetchHeartbeat(time.Second)}
-	if limit > 0 {
-		opts = append(opts, jetstream.FetchMaxBytes(limit))
-	}
-	batch, err := consumer.Fetch(n, opts...)
-	if err != nil {
-		stop()
-		cancel()
-		return nil, nil, fmt.Errorf("pulling messages: %w", err)
-	}
-	return batch, func() { stop(); cancel() }, nil
-}
-
-func (s *subscription) consumer() (jetstream.Consumer, error) {
-	ctx, cancel := context.WithTimeout(s.ctx, apiTimeout)
-	defer cancel()
-	consumer, err := s.bind(ctx, s.topic)
-	if err != nil {
-		return nil, fmt.Errorf("binding to consumer: %w", err)
-	}
-	return consumer, nil
-}
-
 // fetched slows fetching down after an error of the connection or the consumer. A
 // pull that expired is not an error.
 func (s *subscription) fetched(err error) {
 	if s.cfg.Missing != nil && isMissing(err) {
 		s.cfg.Missing()
 	}
-	if err == nil || s.ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) {
+	if err == nil || s.ctx.Err() != nil {
 		s.fetching.succeeded()
 		return
 	}

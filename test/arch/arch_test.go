@@ -112,7 +112,7 @@ var table = map[string][]string{
 
 	// Not in test/kit, because they link servers and the database's driver.
 	"test/kit/judge":    {"events", mongoDriver, goCmp},
-	"test/kit/natstest": {"events", "internal/embedded", natsClient},
+	"test/kit/natstest": {"events", "internal/embedded", "test/kit", natsClient},
 	"test/kit/servers":  {"internal/embedded", "test/kit"},
 
 	// What other programs can do with the contract and nothing else of this module.

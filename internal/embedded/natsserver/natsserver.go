@@ -33,6 +33,15 @@ type Config struct {
 	// message. 0 means the disk's free space, and 4 MiB.
 	MaxStore   int64
 	MaxPayload int32
+	// Node makes the server one of a cluster.
+	Node Node
+}
+
+// Node is a server of a cluster.
+type Node struct {
+	Name   string
+	Port   int    // to which the others connect
+	Routes string // the URLs of all of them, such as "nats://127.0.0.1:6222,nats://127.0.0.1:6223"
 }
 
 // Server is a running server.
@@ -76,6 +85,10 @@ func (cfg Config) options() (*server.Options, error) {
 		JetStream: true, StoreDir: cfg.Dir, SyncAlways: cfg.SyncAlways,
 		JetStreamMaxStore: cfg.MaxStore, MaxPayload: cmp.Or(cfg.MaxPayload, maxPayload),
 		NoLog: true, NoSigs: true,
+	}
+	if n := cfg.Node; n.Name != "" {
+		opts.ServerName, opts.Routes = n.Name, server.RoutesFromStr(n.Routes)
+		opts.Cluster = server.ClusterOpts{Name: "billbus", Host: host, Port: n.Port}
 	}
 	opts.Authorization = cfg.Token
 	if cfg.Password != "" {

@@ -4,6 +4,9 @@ package natstest
 
 import (
 	"errors"
+	"fmt"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,6 +15,7 @@ import (
 
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/internal/embedded/natsserver"
+	"github.com/billbus/billbus/test/kit"
 )
 
 // Start starts a server on a free port. It stops at the end of the test.
@@ -36,6 +40,24 @@ func StartWith(t testing.TB, cfg natsserver.Config) *natsserver.Server {
 	}
 	t.Cleanup(srv.Close)
 	return srv
+}
+
+// StartCluster starts n servers of a cluster, and returns the URL for clients.
+func StartCluster(t testing.TB, n int) (url string) {
+	t.Helper()
+	var urls, routes []string
+	for range n {
+		routes = append(routes, "nats://"+kit.FreeAddr(t))
+	}
+	for i, route := range routes {
+		port, err := strconv.Atoi(route[strings.LastIndex(route, ":")+1:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		node := natsserver.Node{Name: fmt.Sprint("node", i), Port: port, Routes: strings.Join(routes, ",")}
+		urls = append(urls, StartWith(t, natsserver.Config{Addr: "127.0.0.1:0", Dir: t.TempDir(), Node: node}).URL())
+	}
+	return strings.Join(urls, ",")
 }
 
 // JetStream connects to the server at url. The connection survives a restart of the
