@@ -226,6 +226,7 @@ type Stripesim struct {
 	URL           string
 	Secret        secret.Text
 	Subscriptions int
+	PerCustomer   int
 	Rate          float64 // events a second; 0 is as fast as possible
 	Duplicates    float64 // share, 0 to 1
 	Disorder      bool

@@ -25,6 +25,7 @@ func StripesimSend(c *Stripesim) Settings {
 		{Env: "STRIPESIM_SECRET", Meaning: "signing secret, whsec_…; required unless the API alone is served", convert: senderSecret(&c.Secret), check: c.target},
 		{Env: "STRIPESIM_SECRET_FILE", Value: "FILE", Meaning: "file with the signing secret"},
 		{Env: "STRIPESIM_SUBSCRIPTIONS", Default: "25", Meaning: "subscriptions to simulate", convert: number(&c.Subscriptions, 1, 100_000)},
+		{Env: "STRIPESIM_PER_CUSTOMER", Default: "1", Meaning: "subscriptions of one customer, at most", convert: number(&c.PerCustomer, 1, 100)},
 		{Env: "STRIPESIM_RATE", Default: "0", Meaning: "events a second, 0 for no limit", convert: fraction(&c.Rate, 1_000_000)},
 		{Env: "STRIPESIM_DUPLICATES", Default: "0", NoValue: "0.2", Meaning: "share of events sent more than once, 0 to 1; --duplicates alone means 0.2", convert: fraction(&c.Duplicates, 1)},
 		{Env: "STRIPESIM_DISORDER", Default: "false", NoValue: "true", Meaning: "send events out of order", convert: onOff(&c.Disorder)},

@@ -20,7 +20,7 @@ func TestStripesimDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := config.Stripesim{
-		URL: "http://localhost:8080/webhooks/stripe", Secret: secret.New("whsec_hunter2"), Subscriptions: 25, Ties: 0.1,
+		URL: "http://localhost:8080/webhooks/stripe", Secret: secret.New("whsec_hunter2"), Subscriptions: 25, PerCustomer: 1, Ties: 0.1,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("stripesim (-want +got):\n%s", diff)
@@ -33,7 +33,7 @@ func TestStripesimDefaults(t *testing.T) {
 func TestStripesimValues(t *testing.T) {
 	t.Parallel()
 	base := config.Stripesim{
-		URL: "http://localhost:8080/webhooks/stripe", Secret: secret.New("whsec_hunter2"), Subscriptions: 25, Ties: 0.1,
+		URL: "http://localhost:8080/webhooks/stripe", Secret: secret.New("whsec_hunter2"), Subscriptions: 25, PerCustomer: 1, Ties: 0.1,
 	}
 	file := write(t, "whsec_hunter2\n")
 	for _, tt := range []struct {
@@ -45,8 +45,8 @@ func TestStripesimValues(t *testing.T) {
 		{"secret in a file", nil, env{"STRIPESIM_SECRET_FILE": file}, func(*config.Stripesim) {}},
 		{"secret as a flag", []string{"--secret", "whsec_hunter2"}, env{"STRIPESIM_SECRET": "whsec_other"}, func(*config.Stripesim) {}},
 		{"URL", []string{"--url=https://example.com/x?y=1"}, signer(), func(c *config.Stripesim) { c.URL = "https://example.com/x?y=1" }},
-		{"numbers", []string{"--subscriptions", "500", "--rate", "12.5", "--ties=1"}, signer(), func(c *config.Stripesim) {
-			c.Subscriptions, c.Rate, c.Ties = 500, 12.5, 1
+		{"numbers", []string{"--subscriptions", "500", "--per-customer=4", "--rate", "12.5", "--ties=1"}, signer(), func(c *config.Stripesim) {
+			c.Subscriptions, c.PerCustomer, c.Rate, c.Ties = 500, 4, 12.5, 1
 		}},
 		{"duplicates without a value", []string{"--duplicates", "--disorder"}, signer(), func(c *config.Stripesim) { c.Duplicates, c.Disorder = 0.2, true }},
 		{"duplicates", []string{"--duplicates=0.5"}, signer(), func(c *config.Stripesim) { c.Duplicates = 0.5 }},

@@ -46,7 +46,7 @@ func send(ctx context.Context, cfg config.Stripesim, stdout, stderr io.Writer) e
 // last 30 days.
 func generate(cfg config.Stripesim) stripesim.History {
 	c := stripesim.Config{
-		Seed: seed(cfg), Subscriptions: cfg.Subscriptions, APIVersions: cfg.APIVersions, Ties: cfg.Ties, Kinds: kinds(cfg), UserIDs: true,
+		Seed: seed(cfg), Subscriptions: cfg.Subscriptions, PerCustomer: cfg.PerCustomer, APIVersions: cfg.APIVersions, Ties: cfg.Ties, Kinds: kinds(cfg), UserIDs: true,
 	}
 	if cfg.API != "" {
 		c = c.Before(time.Now())

@@ -7,6 +7,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/billbus/billbus/internal/natsbus"
+	"github.com/billbus/billbus/test/kit"
 	"github.com/billbus/billbus/test/kit/natstest"
 )
 
@@ -50,10 +51,16 @@ func (r *rig) ack(t *testing.T, sequences ...uint64) {
 	}
 }
 
-// wantOldest checks that the oldest pending message has this sequence.
+// wantOldest checks that the oldest pending message has this sequence. The consumer may
+// learn about a message a moment after its publisher.
 func (r *rig) wantOldest(t *testing.T, l *natsbus.Backlog, sequence uint64) {
 	t.Helper()
-	pending, age := r.backlog(t, l)
+	var pending natsbus.Pending
+	var age time.Duration
+	kit.Eventually(t, "a message is pending", func() bool {
+		pending, age = r.backlog(t, l)
+		return pending.Messages > 0
+	})
 	if want := pending.At().Sub(natstest.Message(t, r.js, "BILLBUS", sequence).Time); age != want {
 		t.Errorf("the oldest pending message is %s old, want %s", age, want)
 	}

@@ -43,6 +43,9 @@ type life struct {
 
 	user     string
 	customer customer
+	arrived  int64 // when the customer came
+	first    *life // of the same customer; nil if this is the first
+	others   int   // how many more the customer will have
 	sub      subscription
 	due      *invoice // the unpaid invoice
 
@@ -65,7 +68,17 @@ func newLife(cfg Config, i int, s shape) *life {
 	}
 	l.now = cfg.Start.Unix() + l.rng.Int64N(30*day)
 	l.user = fmt.Sprintf("user_%d", 1000+l.rng.IntN(1_000_000))
+	if cfg.PerCustomer > 1 {
+		l.others = l.rng.IntN(cfg.PerCustomer)
+	}
 	return l
+}
+
+// join makes the subscription a further one of the customer of another.
+func (l *life) join(first *life) {
+	first.others--
+	l.first, l.user = first, first.user
+	l.now = first.arrived + l.rng.Int64N(200*day)
 }
 
 // chance is true with probability p.

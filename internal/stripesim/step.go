@@ -23,6 +23,11 @@ func (l *life) arrive() {
 		l.sub.testClock = l.id("clock_1", 24)
 	}
 	l.placeUserID()
+	if l.first != nil {
+		l.customer, l.sub.customer = l.first.customer, l.first.customer.id
+		return
+	}
+	l.arrived = l.now
 	c := l.customer
 	l.emitAbout("customer.created", Object{
 		Type: "customer", ID: c.id, Created: c.created, model: &c, Email: c.email, TestClock: l.sub.testClock,

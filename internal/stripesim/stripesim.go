@@ -47,6 +47,9 @@ type Config struct {
 	// within 30 days, and no history is longer than a year.
 	Start    time.Time
 	Livemode bool
+	// PerCustomer is how many subscriptions a customer has at most, one after the other or
+	// at the same time; 1 if it is zero. They belong to one user.
+	PerCustomer int
 	// UserIDs puts the application's user id into the metadata of some subscriptions
 	// and of some customers. Checkout sessions always have it as client_reference_id.
 	UserIDs bool
@@ -132,9 +135,16 @@ func Generate(cfg Config) History {
 	cfg = cfg.withDefaults()
 	cast := newCast(cfg)
 	h := History{Seed: cfg.Seed, Truth: make(map[string]Truth, cfg.Subscriptions)}
+	var first *life // of the customer
+	named := map[string]string{}
 	for i := range cfg.Subscriptions {
 		l := newLife(cfg, i, cast.shape(i))
 		l.shapes = cast.shapes
+		if first != nil && first.others > 0 {
+			l.join(first)
+		} else {
+			first = l
+		}
 		if len(cast.endings) > 0 && l.chance(cfg.Ties) {
 			l.playToEnding(cast.endings[i%len(cast.endings)])
 		} else {
@@ -146,6 +156,13 @@ func Generate(cfg Config) History {
 			h.Deliveries = append(h.Deliveries, l.deliveries...)
 		}
 		h.Truth[events.Key(cfg.Livemode, "", l.sub.id)] = l.truth()
+		if l.namesCustomer() {
+			named[l.customer.id] = l.user
+		}
+	}
+	for key, truth := range h.Truth {
+		truth.UserID = cmp.Or(named[truth.Subscription.CustomerID], truth.UserID)
+		h.Truth[key] = truth
 	}
 	slices.SortStableFunc(h.Deliveries, func(a, b Delivery) int { return cmp.Compare(a.at, b.at) })
 	return h

@@ -160,7 +160,7 @@ func moment(seconds int64) time.Time {
 
 // truth returns the final state.
 func (l *life) truth() Truth {
-	t := Truth{Subscription: l.state, UserID: l.namedUser(), LastEventID: l.lastID, Tied: l.tied(), Kind: l.kind, Open: l.open, Also: l.otherState}
+	t := Truth{Subscription: l.state, UserID: l.state.UserID, LastEventID: l.lastID, Tied: l.tied(), Kind: l.kind, Open: l.open, Also: l.otherState}
 	for _, d := range l.deliveries {
 		if ref := (EventRef{ID: d.ID, Type: d.Type}); !slices.Contains(t.Events, ref) {
 			t.Events = append(t.Events, ref)
@@ -169,15 +169,13 @@ func (l *life) truth() Truth {
 	return t
 }
 
-// namedUser returns the user that the events name. Some stories lack the first events.
-func (l *life) namedUser() string {
-	names := func(d Delivery) bool {
-		return d.Type == "checkout.session.completed" || d.Type == "customer.created" && l.customer.metadata["user_id"] != ""
-	}
-	if l.state.UserID != "" || slices.ContainsFunc(l.deliveries, names) {
-		return l.user
-	}
-	return ""
+// namesCustomer reports whether the user of the customer, and so of all its subscriptions,
+// is known from its events, or without events from the customer. Some stories lack the
+// first events.
+func (l *life) namesCustomer() bool {
+	return slices.ContainsFunc(l.deliveries, func(d Delivery) bool {
+		return d.Type == "checkout.session.completed" && !l.old || d.Type == "customer.created" && l.customer.metadata["user_id"] != ""
+	})
 }
 
 // Recorded returns the subscription as its record has it: with the user that the events

@@ -107,7 +107,7 @@ var table = map[string][]string{
 	"test/e2e":         {},
 	"test/kit":         {"events", systemCalls},
 	"test/prose":       {},
-	"test/reliability": {"internal/stripesim", "test/kit", mongoDriver, natsClient},
+	"test/reliability": {"events", "internal/stripesim", "test/kit", mongoDriver, natsClient},
 	"test/storetest":   {"events", "events/ordering", "internal/fault", "internal/store", "test/kit", goCmp},
 
 	// Not in test/kit, because they link servers and the database's driver.
