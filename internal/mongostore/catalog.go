@@ -58,11 +58,13 @@ func (d listingDocument) listing() store.Listing {
 // Listings implements [store.Listings].
 func (db database) Listings(ctx context.Context, keys []string) (map[string]store.Listing, error) {
 	found := make(map[string]store.Listing, len(keys))
-	for doc, err := range each[listingDocument](ctx, query{db.catalog, bson.D{anyOf("_id", keys)}, options.Find(), "reading the catalog"}) {
-		if err != nil {
-			return nil, err
+	for _, filter := range db.withKeys(ctx, keys) {
+		for doc, err := range each[listingDocument](ctx, query{db.catalog, filter, options.Find(), "reading the catalog"}) {
+			if err != nil {
+				return nil, err
+			}
+			found[doc.Key] = doc.listing()
 		}
-		found[doc.Key] = doc.listing()
 	}
 	return found, nil
 }

@@ -103,12 +103,17 @@ func ofOwners(o store.Owners) bson.D {
 
 // Identified implements [store.IdentityTrail].
 func (db database) Identified(ctx context.Context, keys []string) (map[string]store.Identity, error) {
-	list, err := db.identified(ctx, bson.D{anyOf("_id", keys)})
-	found := make(map[string]store.Identity, len(list))
-	for _, identity := range list {
-		found[identity.Key] = identity
+	found := make(map[string]store.Identity, len(keys))
+	for _, filter := range db.withKeys(ctx, keys) {
+		list, err := db.identified(ctx, filter)
+		if err != nil {
+			return nil, err
+		}
+		for _, identity := range list {
+			found[identity.Key] = identity
+		}
 	}
-	return found, err
+	return found, nil
 }
 
 func (db database) identified(ctx context.Context, filter bson.D) (list []store.Identity, err error) {

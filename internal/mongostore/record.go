@@ -97,13 +97,28 @@ func (db database) Heads(ctx context.Context, keys []string) (map[string]store.H
 	if len(keys) > batchSize && db.server.isMongoDB(ctx) {
 		opts.SetBatchSize(largeBatch)
 	}
-	for doc, err := range each[headDocument](ctx, query{db.subscriptions, bson.D{anyOf("_id", keys)}, opts, "reading records"}) {
-		if err != nil {
-			return nil, err
+	for _, filter := range db.withKeys(ctx, keys) {
+		for doc, err := range each[headDocument](ctx, query{db.subscriptions, filter, opts, "reading records"}) {
+			if err != nil {
+				return nil, err
+			}
+			found[doc.Key] = doc.head()
 		}
-		found[doc.Key] = doc.head()
 	}
 	return found, nil
+}
+
+// withKeys returns filters that find the documents with some keys. The embedded database
+// reads every document for a filter that is not a single key.
+func (db database) withKeys(ctx context.Context, keys []string) []bson.D {
+	if len(keys) > 1 && db.server.isMongoDB(ctx) {
+		return []bson.D{{anyOf("_id", keys)}}
+	}
+	filters := make([]bson.D, len(keys))
+	for i, key := range keys {
+		filters[i] = bson.D{equal("_id", key)}
+	}
+	return filters
 }
 
 func (d headDocument) head() store.Head {
@@ -198,6 +213,10 @@ func userFields(user ordering.User) bson.D {
 // replaceRevision replaces the previous revision of a record. If the database has
 // another one, the upsert collides with it, which is a duplicate key.
 func (db database) replaceRevision(ctx context.Context, record store.Record, replacement bson.Raw) error {
+	if record.Revision == 1 {
+		_, err := db.subscriptions.InsertOne(ctx, replacement)
+		return written("inserting record", single(err))
+	}
 	filter := bson.D{equal("_id", record.Key), equal("version.n", record.Revision-1)}
 	return db.replace(ctx, filter, replacement)
 }

@@ -93,6 +93,10 @@ func (db database) ReplaceAccess(ctx context.Context, key string, doc events.Acc
 	if err != nil {
 		return err
 	}
+	if doc.Revision == 1 {
+		_, err := db.access.InsertOne(ctx, replacement)
+		return written("inserting access document", single(err))
+	}
 	filter := bson.D{equal("_id", key), equal("revision", bson.D{equal("$lt", doc.Revision)})}
 	return replaceIn(ctx, db.access, filter, replacement, "replacing access document")
 }
