@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "4"); err != nil {
 		panic(err)
 	}
-	os.Exit(kit.RunWithBinaries(&binaries, m.Run, "./go-nats", "./go-watermill"))
+	os.Exit(kit.RunWithBinaries(&binaries, m.Run, "./go-nats", "./go-watermill", "./entitlements", "./notifier", "./provisioner", "../cmd/standalone"))
 }
 
 // skip skips the test, or fails it if all examples have to run.

@@ -120,6 +120,9 @@ var table = map[string][]string{
 	"examples/entitlement":  {"events", "events/ordering"},
 	"examples/go-nats":      {"events", "examples/entitlement", natsClient},
 	"examples/go-watermill": {"events", "examples/entitlement", watermill, watermillNATS, natsClient},
+	"examples/entitlements": {"events", natsClient},
+	"examples/notifier":     {"events", natsClient},
+	"examples/provisioner":  {"events", natsClient},
 
 	"cmd/bridge":     {anything},
 	"cmd/subscriber": {anything},
