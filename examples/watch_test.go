@@ -1,6 +1,7 @@
 package examples_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -42,6 +43,16 @@ func (b *board) put(t *testing.T, user, access string) {
 	}
 }
 
+// change changes a document while the service cannot reach the server.
+func (b *board) change(t *testing.T, dir, user, access string) {
+	t.Helper()
+	server := natstest.StartAt(t, "127.0.0.1:0", dir)
+	defer server.Close()
+	elsewhere := &board{js: natstest.JetStream(t, server.URL())}
+	elsewhere.create(t) // it exists, so this opens it
+	elsewhere.put(t, user, access)
+}
+
 func (s *service) shows(t *testing.T, user, access string, current bool) {
 	t.Helper()
 	var a answer
@@ -78,11 +89,13 @@ func TestEntitlementsSurviveNATS(t *testing.T) {
 
 	b.server.Close()
 	s.shows(t, "1", "granted", false)
+	b.change(t, dir, "1", "grace")
 	b.server = natstest.StartAt(t, addr, dir)
-	s.shows(t, "1", "granted", true)
-	kit.Eventually(t, "the bucket is there", func() bool { _, err := b.kv.Status(t.Context()); return err == nil })
-	b.put(t, "1", "grace")
-	s.shows(t, "1", "grace", true)
+	kit.Eventually(t, "the service is current", func() bool { got := s.ask(t, "/users/1"); return got.Access != "" && got.StaleSince.IsZero() })
+	if got := s.ask(t, "/users/1"); got.Access != "grace" {
+		t.Errorf("got %s when the service was current again, want grace", got.Access)
+	}
+	kit.Eventually(t, "the test is connected again", func() bool { _, err := b.kv.Status(t.Context()); return err == nil })
 
 	b.deleteBucket(t)
 	b.create(t) // before anyone notices
@@ -119,6 +132,37 @@ func (s *service) answersOnlyWhenReady(t *testing.T) {
 	for _, path := range []string{"/readyz", "/users/1", "/customers/1"} {
 		if got := kit.Get(s.url + path); got.Status != 503 {
 			t.Errorf("%s: got %d %s, want 503", path, got.Status, got.Body)
+		}
+	}
+}
+
+// TestNotifierFinishesWhatItClaimed starts a notifier after one that was killed between the
+// claim and the notice, and sends an event that another message has claimed.
+func TestNotifierFinishesWhatItClaimed(t *testing.T) {
+	t.Parallel()
+	touch(t)
+	stream := newStream(t)
+	s := newService(t, "notifier", stream.url)
+	s.Start(t)
+	kit.Eventually(t, "the notifier has its consumer", func() bool { _, ok := stream.consumer(t, s.name); return ok })
+	s.Kill(t)
+	claims, err := stream.js.KeyValue(t.Context(), "notifier")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, sequence := range map[string]string{"evt_1": "1", "evt_2": "1"} {
+		if _, err := claims.Create(t.Context(), "test.platform."+key, []byte(sequence)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, id := range []string{"evt_1", "evt_2", "evt_3"} {
+		stream.publish(t, kit.Event("sub_1", id, "deleted", 1, "canceled"))
+	}
+	s.Start(t)
+	kit.Eventually(t, "all are processed", func() bool { return stream.settled(t, s.name) == 3 })
+	for id, want := range map[string]bool{"evt_1": true, "evt_2": false, "evt_3": true} {
+		if got := bytes.Contains(s.printed(t), []byte("notice test.platform."+id+" ended")); got != want {
+			t.Errorf("%s: got a notice %v, want %v", id, got, want)
 		}
 	}
 }

@@ -86,10 +86,10 @@ func (s *service) follow(ctx context.Context, js jetstream.JetStream, lost <-cha
 // watch keeps the documents current until anything may have been missed. The next watcher
 // then delivers all values again, which repairs whatever it was.
 //
-// The watcher of nats.go continues by itself after most interruptions. But it closes its
-// channel when the bucket was deleted. And if the bucket was created again before it
-// notices, it continues where it was in the old one: it misses everything in the new
-// bucket up to that number, and reports nothing.
+// The watcher of nats.go continues by itself after most interruptions, but not after the
+// bucket was deleted: it closes its channel. If the bucket is created again before it
+// notices, it is worse. Then it continues with the number that it had reached in the old
+// bucket, and silently misses all smaller ones in the new bucket.
 func (s *service) watch(ctx context.Context, js jetstream.JetStream, lost <-chan error) error {
 	ctx, stop := context.WithCancelCause(ctx) // also ends the watcher
 	defer stop(nil)

@@ -1,15 +1,14 @@
-// Command notifier tells customers what they should know: that a cancellation is
-// scheduled, that a subscription has ended, that a trial will end, that a payment failed.
-// It prints a line for each, where yours would send a mail.
+// Command notifier notifies customers once of each scheduled cancellation, ended
+// subscription, trial that will end, and failed payment. It prints a line where yours
+// would send a mail.
 //
-// It needs no database. Which event was noticed is in a key-value bucket of its own: the
-// first message of an event claims it, and only that message is answered with a notice. So
-// an event that Stripe or the bridge repeats is noticed once.
+// Instead of a database it has a key-value bucket. The first message of an event claims
+// the event there, and only that message leads to a notice. So it does not matter how often
+// Stripe sends the event.
 //
-// If the process is killed after a notice was sent and before its message was
-// acknowledged, the message is delivered again and the notice is sent again: it is better
-// to send a mail twice than never. Pass the key of the notice to the mail service, so that
-// it can recognize the second one.
+// If it is killed after a notice was sent and before the message was acknowledged, the
+// message is delivered again and the notice is sent again: better twice than never. Give
+// the key of the notice to your mail service, which can then recognize the second one.
 package main
 
 import (
@@ -32,12 +31,6 @@ import (
 	"github.com/billbus/billbus/events"
 )
 
-const (
-	retryDelay = 5 * time.Second
-	// remember is longer than Stripe can send an event again.
-	remember = 40 * 24 * time.Hour
-)
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx)
@@ -49,12 +42,11 @@ func main() {
 
 type notifier struct {
 	claims jetstream.KeyValue
-	// maxAge keeps old events from being noticed that Billbus gets or admits later, as
-	// `bridge backfill` does. 0 means no limit.
-	maxAge time.Duration
+	maxAge time.Duration // 0 means no limit
 }
 
 func run(ctx context.Context) error {
+	// Billbus can get, or admit, old events later: `bridge backfill` finds those of 30 days.
 	maxAge, err := time.ParseDuration(cmp.Or(os.Getenv("MAX_AGE"), "72h"))
 	if err != nil {
 		return fmt.Errorf("MAX_AGE: %w", err)
@@ -69,18 +61,15 @@ func run(ctx context.Context) error {
 		return err
 	}
 	name := cmp.Or(os.Getenv("CONSUMER"), "notifier")
-	claims, err := js.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: name, TTL: remember})
+	// Stripe can send an event again for 30 days.
+	claims, err := js.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: name, TTL: 40 * 24 * time.Hour})
 	if errors.Is(err, jetstream.ErrBucketExists) { // with settings of the operator
 		claims, err = js.KeyValue(ctx, name)
 	}
 	if err != nil {
 		return fmt.Errorf("opening the bucket: %w", err)
 	}
-	consumer, err := bind(ctx, js, name)
-	if err != nil {
-		return fmt.Errorf("binding to the consumer: %w", err)
-	}
-	return (&notifier{claims, maxAge}).consume(ctx, consumer)
+	return (&notifier{claims, maxAge}).consume(ctx, js, name)
 }
 
 // bind creates the durable consumer if it does not exist. It gets only what happens from
@@ -91,8 +80,8 @@ func bind(ctx context.Context, js jetstream.JetStream, durable string) (jetstrea
 		FilterSubjects: []string{"subscription.updated", "subscription.canceled", "subscription.trial_will_end", "stripe.invoice.payment_failed"},
 		DeliverPolicy:  jetstream.DeliverNewPolicy,
 		AckPolicy:      jetstream.AckExplicitPolicy,
-		AckWait:        30 * time.Second, // more than sending a mail can take
-		MaxDeliver:     -1,
+		AckWait:        30 * time.Second, // must be more than sending a mail takes
+		MaxDeliver:     -1,               // after the last delivery a message would be lost silently
 	})
 	if errors.Is(err, jetstream.ErrConsumerExists) {
 		return js.Consumer(ctx, "BILLBUS", durable)
@@ -100,7 +89,11 @@ func bind(ctx context.Context, js jetstream.JetStream, durable string) (jetstrea
 	return consumer, err
 }
 
-func (n *notifier) consume(ctx context.Context, consumer jetstream.Consumer) error {
+func (n *notifier) consume(ctx context.Context, js jetstream.JetStream, durable string) error {
+	consumer, err := bind(ctx, js, durable)
+	if err != nil {
+		return fmt.Errorf("binding to the consumer: %w", err)
+	}
 	// One at a time: a message that waits here for others could exceed its ack wait.
 	messages, err := consumer.Messages(jetstream.PullMaxMessages(1), jetstream.WithMessagesErrOnMissingHeartbeat(false))
 	if err != nil {
@@ -138,14 +131,13 @@ func (n *notifier) settle(ctx context.Context, msg jetstream.Msg) error {
 	}
 	if err != nil {
 		log.Printf("%s failed, trying again: %v", m.ID, err)
-		return msg.NakWithDelay(retryDelay)
+		return msg.NakWithDelay(5 * time.Second)
 	}
 	return msg.DoubleAck(ctx)
 }
 
-// claim reports whether this message is the one of its event that is to be noticed. It is
-// so again when the message is delivered again, which means that it is not certain that
-// the notice was sent.
+// claim reports whether a message is the one of its event that leads to a notice. It still
+// is when it is delivered again: then it is not certain that the notice was sent.
 func (n *notifier) claim(ctx context.Context, key string, msg jetstream.Msg) (bool, error) {
 	meta, err := msg.Metadata()
 	if err != nil {
@@ -163,11 +155,10 @@ func (n *notifier) claim(ctx context.Context, key string, msg jetstream.Msg) (bo
 // notice returns what to tell the customer, or "". An event that was not admitted, for
 // instance one of another mode, has neither a subscription nor an invoice.
 func notice(m events.Message) string {
-	if invoice := m.Data.Invoice; invoice != nil {
-		return fmt.Sprintf("payment failed: invoice %s of customer %s", invoice.ID, invoice.CustomerID)
-	}
-	sub := m.Data.Subscription
+	sub, invoice := m.Data.Subscription, m.Data.Invoice
 	switch {
+	case m.Type == "stripe.invoice.payment_failed" && invoice != nil:
+		return fmt.Sprintf("payment failed: invoice %s of customer %s", invoice.ID, invoice.CustomerID)
 	case sub == nil:
 		return ""
 	case m.Type == "subscription.canceled":

@@ -27,8 +27,6 @@ import (
 	"github.com/billbus/billbus/events"
 )
 
-const retryDelay = 5 * time.Second
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx)
@@ -110,7 +108,7 @@ func settle(ctx context.Context, msg jetstream.Msg, folder string) error {
 	}
 	if err := provision(filepath.Join(folder, m.Subject+".json"), *m.Data.Access); err != nil {
 		log.Printf("%s failed, trying again: %v", m.ID, err)
-		return msg.NakWithDelay(retryDelay)
+		return msg.NakWithDelay(5 * time.Second)
 	}
 	log.Print(m.ID, " ", m.Type, " ", m.Subject)
 	return msg.DoubleAck(ctx)
