@@ -204,8 +204,8 @@ func (a *alone) publishIgnored(t *testing.T, deliveries []stripesim.Delivery) {
 	publish(t, a.js, m)
 }
 
-// repeat publishes what the stream has got since a sequence again: as events of which
-// Stripe sends another rendering, and as snapshots.
+// repeat publishes what the stream has got since a sequence again, as if Stripe
+// had sent the events in another rendering, and as snapshots.
 func (a *alone) repeat(t *testing.T, since uint64) {
 	t.Helper()
 	stream := natstest.Stream(t, a.js, "BILLBUS")

@@ -175,7 +175,7 @@ func TestProvisionerKeepsTheOrder(t *testing.T) {
 	stream := newStream(t)
 	s := newService(t, "provisioner", stream.url)
 	path := filepath.Join(s.folder, events.UserAccessKey(false, "", "1")+".json")
-	if err := os.MkdirAll(path+".draft", 0o750); err != nil { // in the place of a file
+	if err := os.MkdirAll(path+".draft", 0o750); err != nil { // where it writes a file
 		t.Fatal(err)
 	}
 	for i, access := range []string{"granted", "none"} {

@@ -1,6 +1,6 @@
 // Command entitlements answers over HTTP whether a user or a customer may use something.
 // It keeps the access documents of Billbus's state view in memory, so an answer costs no
-// request, and it answers while NATS is away.
+// request, and it also answers while NATS is unreachable.
 //
 //	GET /users/{id}?product=prod_…   or   GET /customers/{id}?product=prod_…
 //	GET /readyz

@@ -84,7 +84,7 @@ type answer struct {
 	Until    time.Time              `json:"until,omitzero"`
 	Products []events.AccessProduct `json:"products,omitempty"`
 	Features []string               `json:"features,omitempty"`
-	// StaleSince is since when changes may be missing, because NATS is away.
+	// StaleSince is since when changes may be missing, because NATS is unreachable.
 	StaleSince time.Time `json:"stale_since,omitzero"`
 }
 
