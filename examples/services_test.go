@@ -3,6 +3,7 @@ package examples_test
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"maps"
 	"net/url"
@@ -100,21 +101,23 @@ func (a *alone) start(t *testing.T) {
 }
 
 // send sends a part of a history out of order, with repetitions.
-func (a *alone) send(t *testing.T, h stripesim.History, deliveries []stripesim.Delivery) {
-	t.Helper()
+func (a *alone) send(ctx context.Context, h stripesim.History, deliveries []stripesim.Delivery) error {
 	h.Deliveries = deliveries
-	if _, err := stripesim.Send(t.Context(), h, stripesim.SendConfig{URL: a.webhook, Secret: webhookSecret, Duplicates: 0.2, Disorder: true}); err != nil {
-		t.Error(err)
-	}
+	_, err := stripesim.Send(ctx, h, stripesim.SendConfig{URL: a.webhook, Secret: webhookSecret, Duplicates: 0.2, Disorder: true})
+	return err
 }
 
-// settled waits until the subscriber, and then the durable consumer of an example, has
-// acknowledged everything.
-func (a *alone) settled(t *testing.T, durable string) {
+// settled waits until the subscriber, and then a service with a durable consumer, has
+// acknowledged everything. A service that ends, because it is started while the server is
+// down, is started again, as its operator would do.
+func (a *alone) settled(t *testing.T, s *service) {
 	t.Helper()
 	kit.Drained(t, "all records are stored", func() (uint64, error) { return natstest.Unsettled(t, a.js, "BILLBUS", "billbus-subscriber") })
-	kit.Drained(t, durable+" has processed everything", func() (uint64, error) {
-		c, err := a.js.Consumer(t.Context(), "BILLBUS", durable)
+	kit.Drained(t, s.name+" has processed everything", func() (uint64, error) {
+		if s.Ended() {
+			s.Start(t)
+		}
+		c, err := a.js.Consumer(t.Context(), "BILLBUS", s.name)
 		if err != nil {
 			return 0, err
 		}
@@ -148,7 +151,7 @@ func (a *alone) lastSequence(t *testing.T) uint64 {
 // simulated subscriptions, and kills all of them on the way.
 func TestServicesAgreeWithTheTruth(t *testing.T) {
 	t.Parallel()
-	touch(t)
+	touch(t, ".", "../cmd/standalone", "../config", "../events", "../handlers", "../internal")
 	a := startAlone(t)
 	a.hurry(t, "billbus-subscriber", time.Second)
 	entitlements, provisioner, notifier := newService(t, "entitlements", a.nats), newService(t, "provisioner", a.nats), newService(t, "notifier", a.nats)
@@ -157,35 +160,47 @@ func TestServicesAgreeWithTheTruth(t *testing.T) {
 	a.hurry(t, "provisioner", time.Second)
 	h := stripesim.Generate(stripesim.Config{Seed: seed, Subscriptions: 36, UserIDs: true})
 	parts := slices.Collect(slices.Chunk(h.Deliveries, len(h.Deliveries)/4+1))
-	a.send(t, h, parts[0])
+	if err := a.send(t.Context(), h, parts[0]); err != nil {
+		t.Fatal(err)
+	}
 	notifier.Start(t)
 	a.hurry(t, "notifier", 10*time.Second) // longer than it ever needs for a message
 	a.publishIgnored(t, slices.Concat(parts[1:]...))
+	all := []*service{entitlements, provisioner, notifier}
 	for i, part := range parts[1:] {
-		began := a.lastSequence(t)
-		sent := make(chan struct{})
-		go func() { defer close(sent); a.send(t, h, part) }()
-		kit.Eventually(t, "a part was sent", func() bool { return a.lastSequence(t) > began+uint64(len(part)/3) })
-		for _, s := range []*service{entitlements, provisioner, notifier} {
-			s.killed(t)
-		}
-		if i == 1 {
-			a.Kill(t)
-			a.start(t)
-		}
-		<-sent
-		a.repeat(t, began)
+		a.sendAndKill(t, h, part, i == 1, all)
 	}
-	a.settled(t, "provisioner")
-	a.settled(t, "notifier")
+	a.settled(t, provisioner)
+	a.settled(t, notifier)
 	checkEntitlements(t, entitlements, h)
 	checkProvisioned(t, provisioner, h)
 	checkNoticed(t, notifier, slices.Concat(parts[1:]...))
-	for _, s := range []*service{entitlements, provisioner, notifier} {
+	for _, s := range all {
 		if err := s.Terminate(t); err != nil {
 			t.Errorf("%s ended with %v, want no error", s.name, err)
 		}
 	}
+}
+
+// sendAndKill kills services while a part of the history is being sent, and standalone if
+// the test wants that, too.
+func (a *alone) sendAndKill(t *testing.T, h stripesim.History, part []stripesim.Delivery, too bool, services []*service) {
+	t.Helper()
+	began := a.lastSequence(t)
+	sent := make(chan error, 1)
+	go func() { sent <- a.send(t.Context(), h, part) }()
+	kit.Eventually(t, "some of it was sent", func() bool { return a.lastSequence(t) > began+uint64(len(part)/3) })
+	for _, s := range services {
+		s.killed(t)
+	}
+	if too {
+		a.Kill(t)
+		a.start(t)
+	}
+	if err := <-sent; err != nil {
+		t.Fatal(err)
+	}
+	a.repeat(t, began)
 }
 
 // publishIgnored publishes an event in the form that it has if it is not admitted. It will

@@ -232,6 +232,9 @@ func TestLinked(t *testing.T) {
 		}},
 		"./examples/go-nats":      {[]string{module + "/events", natsClient}, append([]string{watermill}, private...)},
 		"./examples/go-watermill": {[]string{module + "/events", watermillNATS}, private},
+		"./examples/entitlements": {[]string{module + "/events", natsClient}, append([]string{watermill}, private...)},
+		"./examples/notifier":     {[]string{module + "/events", natsClient}, append([]string{watermill}, private...)},
+		"./examples/provisioner":  {[]string{module + "/events", natsClient}, append([]string{watermill}, private...)},
 	}
 	for name, tt := range cases {
 		t.Run(name, func(t *testing.T) {
