@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "4"); err != nil {
 		panic(err)
 	}
-	os.Exit(kit.RunWithBinaries(&binaries, m.Run, "./go-nats", "./go-watermill"))
+	os.Exit(kit.RunWithBinaries(&binaries, m.Run, "./go-nats", "./go-watermill", "./entitlements", "./notifier", "./provisioner", "../cmd/standalone"))
 }
 
 // skip skips the test, or fails it if all examples have to run.
@@ -36,11 +36,19 @@ func skip(t *testing.T, why string) {
 	t.Skipf("%s: run `make examples`", why)
 }
 
-// touch opens every file of the examples. go test caches a result until a file that the
-// test has read changes, but it does not know what other processes read.
-func touch(t *testing.T) {
+// touch opens every file of the folders from which processes are made. go test caches a
+// result until a file that the test has read changes, but it does not know what other
+// processes read.
+func touch(t *testing.T, folders ...string) {
 	t.Helper()
-	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+	for _, folder := range folders {
+		touchFolder(t, folder)
+	}
+}
+
+func touchFolder(t *testing.T, folder string) {
+	t.Helper()
+	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err

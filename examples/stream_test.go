@@ -34,7 +34,7 @@ func newStream(t *testing.T) *stream {
 	if err := bus.WaitConnected(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	settings := natsbus.StreamSettings{Name: "BILLBUS", Replicas: 1, MaxBytes: -1, DuplicateWindow: 72 * time.Hour}
+	settings := natsbus.StreamSettings{Name: "BILLBUS", Replicas: 1, MaxBytes: -1, DuplicateWindow: 72 * time.Hour, StateView: true}
 	if err := bus.Alter(t.Context(), settings); err != nil {
 		t.Fatal(err)
 	}

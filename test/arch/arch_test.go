@@ -120,6 +120,9 @@ var table = map[string][]string{
 	"examples/entitlement":  {"events", "events/ordering"},
 	"examples/go-nats":      {"events", "examples/entitlement", natsClient},
 	"examples/go-watermill": {"events", "examples/entitlement", watermill, watermillNATS, natsClient},
+	"examples/entitlements": {"events", natsClient},
+	"examples/notifier":     {"events", natsClient},
+	"examples/provisioner":  {"events", natsClient},
 
 	"cmd/bridge":     {anything},
 	"cmd/subscriber": {anything},
@@ -229,6 +232,9 @@ func TestLinked(t *testing.T) {
 		}},
 		"./examples/go-nats":      {[]string{module + "/events", natsClient}, append([]string{watermill}, private...)},
 		"./examples/go-watermill": {[]string{module + "/events", watermillNATS}, private},
+		"./examples/entitlements": {[]string{module + "/events", natsClient}, append([]string{watermill}, private...)},
+		"./examples/notifier":     {[]string{module + "/events", natsClient}, append([]string{watermill}, private...)},
+		"./examples/provisioner":  {[]string{module + "/events", natsClient}, append([]string{watermill}, private...)},
 	}
 	for name, tt := range cases {
 		t.Run(name, func(t *testing.T) {
