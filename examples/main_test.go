@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "4"); err != nil {
 		panic(err)
 	}
-	os.Exit(kit.RunWithBinaries(&binaries, m.Run, "./go-nats", "./go-watermill"))
+	os.Exit(kit.RunWithBinaries(&binaries, m.Run, "./go-nats", "./go-watermill", "../cmd/standalone"))
 }
 
 // skip skips the test, or fails it if all examples have to run.
@@ -36,23 +36,26 @@ func skip(t *testing.T, why string) {
 	t.Skipf("%s: run `make examples`", why)
 }
 
-// touch opens every file of the examples. go test caches a result until a file that the
-// test has read changes, but it does not know what other processes read.
-func touch(t *testing.T) {
+// touch opens every file of the examples, and of other folders. go test caches a result
+// until a file that the test has read changes, but it does not know what other processes
+// read.
+func touch(t *testing.T, others ...string) {
 	t.Helper()
-	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
+	for _, root := range append(others, ".") {
+		err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+			switch {
+			case err != nil:
+				return err
+			case entry.Name() == "node_modules":
+				return fs.SkipDir
+			case entry.IsDir():
+				return nil
+			}
+			_, err = os.ReadFile(path)
 			return err
-		case entry.Name() == "node_modules":
-			return fs.SkipDir
-		case entry.IsDir():
-			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-		_, err = os.ReadFile(path)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 }
