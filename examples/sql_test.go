@@ -95,7 +95,7 @@ type postgres struct {
 func newPostgres(t *testing.T) *postgres {
 	t.Helper()
 	bin := postgresPrograms(t)
-	dir, err := os.MkdirTemp("", "pg-") // the path of a socket has at most 107 characters
+	dir, err := os.MkdirTemp("", "pg-") //nolint:usetesting // the path of a socket has at most 107 characters
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -366,4 +366,3 @@ func wantRevenue(t *testing.T, s *site, got []revenue) {
 		t.Errorf("revenue, %d rows (-want +got):\n%s", len(want), diff)
 	}
 }
-
