@@ -1,6 +1,7 @@
 # The commands that CI runs. You need Go, make and a C compiler (for the race detector); other tools are
-# pinned in tools/. The targets asyncapi and examples also need Node.js with npm, and examples needs jq
-# and flock. The targets alerts and reliability need promtool and prometheus, or apt to download them.
+# pinned in tools/. The targets asyncapi and examples also need Node.js with npm, and examples needs jq,
+# flock, python3 and PostgreSQL. The targets alerts and reliability need promtool and prometheus, or apt to
+# download them.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -8,7 +9,7 @@ SHELL := bash
 
 GOFUMPT := go tool -modfile=tools/go.mod gofumpt
 LINT    := go tool -modfile=tools/lint/go.mod golangci-lint
-MODULES := . tools tools/lint tools/nats tools/stripe-mock
+MODULES := . examples/sql tools tools/lint tools/nats tools/stripe-mock
 FUZZTIME ?= 10s
 COUNT ?= 1
 HISTORIES ?= 500
@@ -27,9 +28,11 @@ fmt-check:
 
 vet:
 	go vet ./...
+	go vet -C examples/sql ./...
 
 lint:
 	$(LINT) run ./...
+	cd examples/sql && go tool -modfile=../../tools/lint/go.mod golangci-lint run ./...
 
 tidy-check:
 	for module in $(MODULES); do (cd $$module && go mod tidy -diff); done
@@ -40,10 +43,12 @@ fix-check:
 build:
 	go build -o bin/ ./cmd/...
 
-# Installs what the examples need in addition to Go: packages of the one in Node.js, and the nats tool.
-# With these, `make test` runs all examples; without them, only those in Go.
+# Installs what the examples need in addition to Go: packages of those in Node.js, and the nats tool.
+# With these, `make test` runs all examples; without them, only those in Go. PostgreSQL comes from .ci/run.
 examples-deps:
 	npm ci --prefix examples/node --no-audit --no-fund
+	npm ci --prefix examples/node-watcher --no-audit --no-fund
+	npm run build --prefix examples/node-watcher
 	go build -C tools/nats -o $(CURDIR)/bin/ github.com/nats-io/natscli/nats
 
 test:
@@ -87,6 +92,7 @@ ordering-report:
 
 examples: examples-deps
 	npm test --prefix examples/node
+	npm test --prefix examples/node-watcher
 	BILLBUS_REQUIRE_EXAMPLES=1 go test ./examples/...
 
 # Runs the first command of the README twice on one data folder.

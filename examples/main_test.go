@@ -36,31 +36,26 @@ func skip(t *testing.T, why string) {
 	t.Skipf("%s: run `make examples`", why)
 }
 
-// touch opens every file of the folders from which processes are made. go test caches a
-// result until a file that the test has read changes, but it does not know what other
-// processes read.
-func touch(t *testing.T, folders ...string) {
+// touch opens every file of the examples, and of other folders. go test caches a result
+// until a file that the test has read changes, but it does not know what other processes
+// read.
+func touch(t *testing.T, others ...string) {
 	t.Helper()
-	for _, folder := range folders {
-		touchFolder(t, folder)
-	}
-}
-
-func touchFolder(t *testing.T, folder string) {
-	t.Helper()
-	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
+	for _, root := range append(others, ".") {
+		err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+			switch {
+			case err != nil:
+				return err
+			case entry.Name() == "node_modules":
+				return fs.SkipDir
+			case entry.IsDir():
+				return nil
+			}
+			_, err = os.ReadFile(path)
 			return err
-		case entry.Name() == "node_modules":
-			return fs.SkipDir
-		case entry.IsDir():
-			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-		_, err = os.ReadFile(path)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 }
