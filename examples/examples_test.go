@@ -73,7 +73,7 @@ func findTool(name string) (string, error) {
 // are repeated, out of order and unreadable, and an example that is killed.
 func TestEveryMessageHasItsEffectOnce(t *testing.T) {
 	t.Parallel()
-	touch(t, ".")
+	touch(t)
 	for _, e := range examples() {
 		t.Run(e.name, func(t *testing.T) {
 			t.Parallel()

@@ -151,7 +151,7 @@ func (a *alone) lastSequence(t *testing.T) uint64 {
 // simulated subscriptions, and kills all of them on the way.
 func TestServicesAgreeWithTheTruth(t *testing.T) {
 	t.Parallel()
-	touch(t, ".", "../cmd/standalone", "../config", "../events", "../handlers", "../internal")
+	touch(t, "..//cmd/standalone", "../config", "../events", "../handlers", "../internal")
 	a := startAlone(t)
 	a.hurry(t, "billbus-subscriber", time.Second)
 	entitlements, provisioner, notifier := newService(t, "entitlements", a.nats), newService(t, "provisioner", a.nats), newService(t, "notifier", a.nats)

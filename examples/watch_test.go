@@ -70,7 +70,7 @@ func (s *service) shows(t *testing.T, user, access string, current bool) {
 // TestEntitlementsSurviveNATS takes the server away, and then the bucket.
 func TestEntitlementsSurviveNATS(t *testing.T) {
 	t.Parallel()
-	touch(t, ".")
+	touch(t)
 	addr, dir := kit.FreeAddr(t), t.TempDir()
 	b := &board{server: natstest.StartAt(t, addr, dir)}
 	b.js = natstest.JetStream(t, "nats://"+addr)
@@ -140,7 +140,7 @@ func (s *service) answersOnlyWhenReady(t *testing.T) {
 // claim and the notice, and sends an event that another message has claimed.
 func TestNotifierFinishesWhatItClaimed(t *testing.T) {
 	t.Parallel()
-	touch(t, ".")
+	touch(t)
 	stream := newStream(t)
 	s := newService(t, "notifier", stream.url)
 	s.Start(t)
@@ -171,7 +171,7 @@ func TestNotifierFinishesWhatItClaimed(t *testing.T) {
 // wait for it.
 func TestProvisionerKeepsTheOrder(t *testing.T) {
 	t.Parallel()
-	touch(t, ".")
+	touch(t)
 	stream := newStream(t)
 	s := newService(t, "provisioner", stream.url)
 	path := filepath.Join(s.folder, events.UserAccessKey(false, "", "1")+".json")
