@@ -119,6 +119,7 @@ type Backfill struct {
 	Types           []string // nil for all
 	UndeliveredOnly bool
 	Account         string // "all", "platform" or acct_…
+	Gaps            bool   // only events that subscribers miss
 	JSON            bool
 }
 
