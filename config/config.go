@@ -229,6 +229,7 @@ type Stripesim struct {
 	Subscriptions int
 	Rate          float64 // events a second; 0 is as fast as possible
 	Duplicates    float64 // share, 0 to 1
+	Drop          float64 // share, 0 to 1
 	Disorder      bool
 	Seed          *uint64  // nil for a random one
 	Ties          float64  // probability, 0 to 1
