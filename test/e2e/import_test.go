@@ -29,8 +29,8 @@ func existingHistory(t *testing.T, subscriptions int) stripesim.History {
 	versions := stripesim.Versions()
 	return stripesim.Generate(stripesim.Config{
 		Seed: uint64(now.UnixNano()), Subscriptions: subscriptions, Old: subscriptions * 19 / 20, Ties: 0.2, UserIDs: true,
-		APIVersions: versions[len(versions)-1:],
-	}.Before(now))
+		APIVersions: versions[len(versions)-1:], Start: now.AddDate(-2, 0, 0),
+	})
 }
 
 // importer runs "bridge import" on an account whose events arrive at the same time.
