@@ -17,6 +17,7 @@ func BridgeBackfill(c *Bridge) Settings {
 			{Flag: "since", Value: "TIME", Default: "30d", Meaning: "events created since then, at most 30 days ago: 2026-01-31, 2026-01-31T12:00:00Z, or how long ago, like 48h or 7d", convert: moment(&b.Since)},
 			{Flag: "types", Value: "TYPES", Meaning: "only events of these types, comma-separated, at most 20, like customer.subscription.*", convert: eventTypes(&b.Types)},
 			{Flag: "undelivered-only", NoValue: "true", Meaning: "only events that Stripe could not deliver to all of the account's endpoints", convert: onOff(&b.UndeliveredOnly)},
+			{Flag: "gaps", NoValue: "true", Meaning: "only subscription events from the time of a gap that a subscriber has reported, and say what came of each gap", convert: onOff(&b.Gaps)},
 			{Flag: "account", Value: "ID", Default: "all", Meaning: "only events of this account, acct_… or platform; all is every admitted account with a key", convert: oneAccount(&b.Account)},
 		},
 		stripeReader(c), Settings{

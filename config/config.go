@@ -119,6 +119,7 @@ type Backfill struct {
 	Types           []string // nil for all
 	UndeliveredOnly bool
 	Account         string // "all", "platform" or acct_…
+	Gaps            bool   // only events that subscribers miss
 	JSON            bool
 }
 
@@ -229,6 +230,7 @@ type Stripesim struct {
 	PerCustomer   int
 	Rate          float64 // events a second; 0 is as fast as possible
 	Duplicates    float64 // share, 0 to 1
+	Drop          float64 // share, 0 to 1
 	Disorder      bool
 	Seed          *uint64  // nil for a random one
 	Ties          float64  // probability, 0 to 1

@@ -28,6 +28,7 @@ func StripesimSend(c *Stripesim) Settings {
 		{Env: "STRIPESIM_PER_CUSTOMER", Default: "1", Meaning: "subscriptions of one customer, at most", convert: number(&c.PerCustomer, 1, 100)},
 		{Env: "STRIPESIM_RATE", Default: "0", Meaning: "events a second, 0 for no limit", convert: fraction(&c.Rate, 1_000_000)},
 		{Env: "STRIPESIM_DUPLICATES", Default: "0", NoValue: "0.2", Meaning: "share of events sent more than once, 0 to 1; --duplicates alone means 0.2", convert: fraction(&c.Duplicates, 1)},
+		{Env: "STRIPESIM_DROP", Default: "0", NoValue: "0.1", Meaning: "share of events that are never sent, 0 to 1; --drop alone means 0.1; the API has them all the same", convert: fraction(&c.Drop, 1)},
 		{Env: "STRIPESIM_DISORDER", Default: "false", NoValue: "true", Meaning: "send events out of order", convert: onOff(&c.Disorder)},
 		{Env: "STRIPESIM_SEED", Shown: "random", Meaning: "seed of all random choices: the same seed makes the same events", convert: seed(&c.Seed)},
 		{Env: "STRIPESIM_TIES", Default: "0.1", Meaning: "probability that several changes of a subscription have the same second, 0 to 1", convert: fraction(&c.Ties, 1)},

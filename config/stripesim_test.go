@@ -49,6 +49,7 @@ func TestStripesimValues(t *testing.T) {
 			c.Subscriptions, c.PerCustomer, c.Rate, c.Ties = 500, 4, 12.5, 1
 		}},
 		{"duplicates without a value", []string{"--duplicates", "--disorder"}, signer(), func(c *config.Stripesim) { c.Duplicates, c.Disorder = 0.2, true }},
+		{"lost events", []string{"--drop"}, signer(), func(c *config.Stripesim) { c.Drop = 0.1 }},
 		{"duplicates", []string{"--duplicates=0.5"}, signer(), func(c *config.Stripesim) { c.Duplicates = 0.5 }},
 		{"seed", []string{"--seed=18446744073709551615"}, signer(), func(c *config.Stripesim) { c.Seed = new(uint64(18446744073709551615)) }},
 		{"seed zero", []string{"--seed", "0"}, signer(), func(c *config.Stripesim) { c.Seed = new(uint64(0)) }},

@@ -71,6 +71,6 @@ func kinds(cfg config.Stripesim) []stripesim.Kind {
 
 func sending(cfg config.Stripesim) stripesim.SendConfig {
 	return stripesim.SendConfig{
-		URL: cfg.URL, Secret: cfg.Secret.Reveal(), Rate: cfg.Rate, Duplicates: cfg.Duplicates, Disorder: cfg.Disorder, Now: time.Now,
+		URL: cfg.URL, Secret: cfg.Secret.Reveal(), Rate: cfg.Rate, Duplicates: cfg.Duplicates, Drop: cfg.Drop, Disorder: cfg.Disorder, Now: time.Now,
 	}
 }

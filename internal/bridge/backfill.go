@@ -20,12 +20,8 @@ import (
 	"github.com/billbus/billbus/internal/stripeapi"
 )
 
-const (
-	// eventsKept is how long Stripe keeps events.
-	eventsKept = 30 * 24 * time.Hour
-	// maxBackfilling is how many events are published at once.
-	maxBackfilling = 64
-)
+// maxBackfilling is how many events are published at once.
+const maxBackfilling = 64
 
 // backfill publishes events that Stripe has and the stream lacks, as if their webhooks had
 // arrived.
@@ -40,6 +36,7 @@ type backfill struct {
 	// proceed is called before each page that is read or published. Its error ends the backfill.
 	proceed func(context.Context) error
 	reading func(reached time.Time) // reports when the oldest event so far was created
+	missed  func(events.Message)    // is called, one call at a time, with each event that the stream lacked
 }
 
 // filled counts the events of an account. Those that were found and are in none of the
@@ -122,6 +119,7 @@ func (f *filling) compare(page stripeapi.Page) (lacks bool) {
 			f.done.AlreadyThere++
 		case f.dryRun:
 			f.done.Published++
+			f.missed(msg)
 		default:
 			lacks = true
 		}
@@ -162,6 +160,7 @@ func (f *filling) publish(ctx context.Context, msg events.Message) error {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.missed(msg)
 	if once.isNew {
 		f.done.Published++
 	} else {

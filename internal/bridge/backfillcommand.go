@@ -11,6 +11,8 @@ import (
 
 	"github.com/billbus/billbus/config"
 	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/internal/gaps"
+	"github.com/billbus/billbus/internal/natsbus"
 	"github.com/billbus/billbus/internal/normalize"
 	"github.com/billbus/billbus/internal/stripeapi"
 	"github.com/billbus/billbus/internal/term"
@@ -39,6 +41,7 @@ type backfillCommand struct {
 	normalizer *normalize.Normalizer
 	accounts   []string
 	filter     stripeapi.EventFilter
+	gaps       *gapFilling // nil without --gaps
 }
 
 // plan decides what to read. Its error is one of usage.
@@ -48,7 +51,7 @@ func (c *backfillCommand) plan() (err error) {
 	switch {
 	case c.filter.Since.After(now):
 		return errors.New("--since: is in the future")
-	case now.Sub(c.filter.Since) > eventsKept:
+	case now.Sub(c.filter.Since) > gaps.EventsKept:
 		return errors.New("--since: is more than 30 days ago: Stripe has no older events; bridge import publishes the present state of all subscriptions")
 	}
 	if c.normalizer, err = commandNormalizer(c.cfg); err != nil {
@@ -95,7 +98,11 @@ func (c *backfillCommand) run(ctx context.Context) error {
 		return err
 	}
 	defer bus.Close()
-	has, err := readStored(ctx, bus, storedSince(c.cfg.Stream.Name, "billbus-backfill-once", c.filter.Since))
+	spans, err := c.spans(ctx, bus)
+	if err != nil {
+		return err
+	}
+	has, err := readStored(ctx, bus, storedSince(c.cfg.Stream.Name, "billbus-backfill-once", earliest(spans, c.now())))
 	if err != nil {
 		return fmt.Errorf("reading what the stream has: %w", err)
 	}
@@ -103,32 +110,71 @@ func (c *backfillCommand) run(ctx context.Context) error {
 	defer client.Close()
 	b := &backfill{
 		client: client, normalizer: c.normalizer, reads: c.keys.Has, publisher: publisher, maxMessage: bus.MaxMessage,
-		now: c.now, dryRun: c.cfg.DryRun, proceed: func(context.Context) error { return nil },
+		now: c.now, dryRun: c.cfg.DryRun, proceed: func(context.Context) error { return nil }, missed: c.gaps.missed,
 	}
-	total := backfillResult{Kind: "summary", DryRun: c.cfg.DryRun}
-	var failed error
+	return c.fillAll(ctx, b, spans, has)
+}
+
+// span is what is asked for of an account.
+type span struct {
+	account string
+	filter  stripeapi.EventFilter
+}
+
+// spans returns one for each account, or those of the gaps.
+func (c *backfillCommand) spans(ctx context.Context, bus *natsbus.Bus) (all []span, err error) {
+	if c.cfg.Backfill.Gaps {
+		c.gaps, err = c.reportedGaps(ctx, bus)
+		return c.gaps.spans(c.filter), err
+	}
 	for _, account := range c.accounts {
-		done, err := c.fill(ctx, b, account, has)
-		failed = errors.Join(failed, err)
-		result := backfillResult{Kind: "account", Account: accountName(account), filled: done, DryRun: c.cfg.DryRun}
-		failed = errors.Join(failed, result.print(c.console.Stdout, c.cfg.Backfill.JSON))
-		total.add(done)
+		all = append(all, span{account, c.filter})
+	}
+	return all, nil
+}
+
+func earliest(spans []span, now time.Time) time.Time {
+	for _, s := range spans {
+		if s.filter.Since.Before(now) {
+			now = s.filter.Since
+		}
+	}
+	return now
+}
+
+func (c *backfillCommand) fillAll(ctx context.Context, b *backfill, spans []span, has *storedIDs) (failed error) {
+	asJSON := c.cfg.Backfill.JSON
+	total := backfillResult{Kind: "summary", DryRun: c.cfg.DryRun}
+	for _, account := range c.accounts {
+		result := backfillResult{Kind: "account", Account: accountName(account), DryRun: c.cfg.DryRun}
+		for _, s := range spans {
+			if s.account != account {
+				continue
+			}
+			done, err := c.fill(ctx, b, s, has)
+			c.gaps.asked(s, err)
+			failed = errors.Join(failed, err)
+			result.add(done)
+		}
+		failed = errors.Join(failed, result.print(c.console.Stdout, asJSON))
+		total.add(result.filled)
 	}
 	if total.Unreadable > 0 && failed == nil {
 		failed = ErrNotBackfilled
 	}
-	return errors.Join(failed, total.print(c.console.Stdout, c.cfg.Backfill.JSON))
+	return errors.Join(failed, c.gaps.print(c.console.Stdout, asJSON), total.print(c.console.Stdout, asJSON))
 }
 
 func accountName(account string) string { return events.Message{StripeAccount: account}.Account() }
 
-func (c *backfillCommand) fill(ctx context.Context, b *backfill, account string, has *storedIDs) (filled, error) {
-	progress := term.NewProgress(c.console.Stderr, "reading events of "+accountName(account), int64(c.filter.Until.Sub(c.filter.Since)/time.Second))
+func (c *backfillCommand) fill(ctx context.Context, b *backfill, s span, has *storedIDs) (filled, error) {
+	length := s.filter.Until.Sub(s.filter.Since)
+	progress := term.NewProgress(c.console.Stderr, "reading events of "+accountName(s.account), int64(length/time.Second))
 	defer progress.Stop()
-	b.reading = func(reached time.Time) { progress.Set(int64(c.filter.Until.Sub(reached) / time.Second)) }
-	f := &filling{backfill: b, account: account, filter: c.filter, has: has}
+	b.reading = func(reached time.Time) { progress.Set(int64(s.filter.Until.Sub(reached) / time.Second)) }
+	f := &filling{backfill: b, account: s.account, filter: s.filter, has: has}
 	if err := f.run(ctx); err != nil {
-		return f.done, fmt.Errorf("account %s: %w; run the same command again to continue", accountName(account), err)
+		return f.done, fmt.Errorf("account %s: %w; run the same command again to continue", accountName(s.account), err)
 	}
 	return f.done, nil
 }

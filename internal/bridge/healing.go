@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/billbus/billbus/config"
+	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/internal/fault"
+	"github.com/billbus/billbus/internal/gaps"
 	"github.com/billbus/billbus/internal/natsbus"
 	"github.com/billbus/billbus/internal/stripeapi"
 )
@@ -50,7 +52,7 @@ func (b *Bridge) newHealer() (*healer, error) {
 	}
 	h.backfill = &backfill{
 		client: b.resolver.client, normalizer: b.normalizer, reads: b.apiKeys().Has, publisher: publisher, maxMessage: b.bus.MaxMessage,
-		now: b.deps.Now, proceed: h.lease.keep, reading: func(time.Time) {},
+		now: b.deps.Now, proceed: h.lease.keep, reading: func(time.Time) {}, missed: func(events.Message) {},
 	}
 	return h, nil
 }
@@ -132,7 +134,7 @@ func (h *healer) until() time.Time {
 // round looks for the events since the last one, or for all that Stripe has.
 func (h *healer) round(ctx context.Context, account string, p position) error {
 	filter := stripeapi.EventFilter{Since: p.Looked.Add(-backfillOverlap), Until: h.until()}
-	if oldest := filter.Until.Add(-eventsKept); filter.Since.Before(oldest) {
+	if oldest := filter.Until.Add(-gaps.EventsKept); filter.Since.Before(oldest) {
 		filter.Since = oldest
 	}
 	has, err := readStored(ctx, h.bridge.bus, storedSince(h.bridge.cfg.Stream.Name, "billbus-backfill", filter.Since))

@@ -30,6 +30,8 @@ type importer struct {
 	filter     stripeapi.ObjectFilter // of subscriptions
 	now        func() time.Time
 	progress   func(found int)
+	// reached reports that everything of a kind is done that was created at that time or later.
+	reached func(kind stripeapi.Kind, created time.Time)
 
 	mu   sync.Mutex
 	done imported
@@ -93,9 +95,21 @@ func (i *importer) list(ctx context.Context, account string, kind stripeapi.Kind
 		if err := i.objects(ctx, page.Data, reading, i.complete(account)); err != nil {
 			return err
 		}
+		if n := len(page.Data); n > 0 {
+			i.reached(kind, createdAt(page.Data[n-1]))
+		}
 		after = page.Next
 	}
 	return nil
+}
+
+// createdAt returns when Stripe created an object. Lists begin with the newest.
+func createdAt(raw json.RawMessage) time.Time {
+	var object struct {
+		Created int64 `json:"created"`
+	}
+	_ = json.Unmarshal(raw, &object) // only for the progress
+	return time.Unix(object.Created, 0).UTC()
 }
 
 func (i *importer) reading(account string, at time.Time) normalize.Reading {

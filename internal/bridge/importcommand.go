@@ -129,6 +129,9 @@ func (c *importCommand) read(ctx context.Context, i *importer) error {
 	progress := term.NewProgress(c.console.Stderr, "importing objects", 0) // Stripe does not say how many there are
 	defer progress.Stop()
 	i.progress = func(found int) { progress.Set(int64(found)) }
+	i.reached = func(kind stripeapi.Kind, created time.Time) {
+		progress.Describe(fmt.Sprintf("importing %s, newest first, back to %s", kind, created.Format(time.DateOnly)))
+	}
 	if c.file != nil {
 		return c.readFile(ctx, i)
 	}

@@ -22,8 +22,11 @@ type Delivery struct {
 
 // DeliveryOf returns the delivery of a message that a [Subscriber] or a [Replay]
 // returned. It reports false for any other message.
-func DeliveryOf(msg *message.Message) (Delivery, bool) {
-	s, ok := msg.Context().Value(slotKey{}).(*slot)
+func DeliveryOf(msg *message.Message) (Delivery, bool) { return DeliveryIn(msg.Context()) }
+
+// DeliveryIn is DeliveryOf for what has the context of the message.
+func DeliveryIn(ctx context.Context) (Delivery, bool) {
+	s, ok := ctx.Value(slotKey{}).(*slot)
 	if !ok {
 		return Delivery{}, false
 	}

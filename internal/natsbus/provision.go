@@ -333,7 +333,7 @@ func (p *Provisioner) ensureConsumer(ctx context.Context) ([]Drift, error) {
 	consumer, err := p.bus.js.Consumer(ctx, p.settings.Name, name)
 	if err == nil {
 		p.hadConsumer = true
-		have, err := p.updateFilter(ctx, consumer.CachedInfo().Config)
+		have, err := p.update(ctx, consumer.CachedInfo().Config)
 		return consumerDrift(p.settings.Name, have, p.consumer), err
 	}
 	if !errors.Is(err, jetstream.ErrConsumerNotFound) {
@@ -350,23 +350,32 @@ func (p *Provisioner) ensureConsumer(ctx context.Context) ([]Drift, error) {
 	return nil, nil
 }
 
-// updateFilter gives the filter of this release to a consumer of an earlier one, which had
-// fewer subjects, or none and so gets every message. A consumer with other subjects is not
-// ours to change.
-func (p *Provisioner) updateFilter(ctx context.Context, have jetstream.ConsumerConfig) (jetstream.ConsumerConfig, error) {
-	old, wanted := have.FilterSubjects, p.consumer.subjects
-	isOther := func(subject string) bool { return !slices.Contains(wanted, subject) }
-	if p.mode == ProvisionCheck || have.FilterSubject != "" || len(old) >= len(wanted) || slices.ContainsFunc(old, isOther) {
+// update gives a consumer of an earlier release the filter and the ack wait of this one. What
+// an operator has chosen is not ours to change.
+func (p *Provisioner) update(ctx context.Context, have jetstream.ConsumerConfig) (jetstream.ConsumerConfig, error) {
+	next := have
+	if p.hasEarlierFilter(have) {
+		next.FilterSubjects = p.consumer.subjects
+	}
+	if have.AckWait == earlierAckWait {
+		next.AckWait = ackWait
+	}
+	if p.mode == ProvisionCheck || filters(next) == filters(have) && next.AckWait == have.AckWait {
 		return have, nil
 	}
-	next := have
-	next.FilterSubjects = wanted
 	consumer, err := p.bus.js.UpdateConsumer(ctx, p.settings.Name, next)
 	if err != nil {
-		return have, fmt.Errorf("changing the filter of consumer %s: %w", have.Durable, err)
+		return have, fmt.Errorf("changing consumer %s: %w", have.Durable, err)
 	}
-	p.bus.log.Info("changed the filter of the consumer", "consumer", have.Durable, "filter", filters(next))
+	p.bus.log.Info("changed the consumer of an earlier release", "consumer", have.Durable, "filter", filters(next), "ack_wait", next.AckWait)
 	return consumer.CachedInfo().Config, nil
+}
+
+// hasEarlierFilter reports whether a consumer has fewer subjects than it needs, or none and
+// so gets every message.
+func (p *Provisioner) hasEarlierFilter(have jetstream.ConsumerConfig) bool {
+	isOther := func(subject string) bool { return !slices.Contains(p.consumer.subjects, subject) }
+	return have.FilterSubject == "" && len(have.FilterSubjects) < len(p.consumer.subjects) && !slices.ContainsFunc(have.FilterSubjects, isOther)
 }
 
 func (p *Provisioner) logCreated(consumer string) {

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/internal/embedded/natsserver"
 	"github.com/billbus/billbus/internal/natsbus"
 	"github.com/billbus/billbus/internal/secret"
@@ -204,6 +205,41 @@ func TestProvisionAddsSubjectsToTheResolversConsumer(t *testing.T) {
 				t.Errorf("the summary does not arrive: %v", err)
 			}
 		})
+	}
+}
+
+// Messages of a subscriber that was killed waited for 30 s with an earlier release.
+func TestProvisionShortensTheAckWaitOfAnEarlierRelease(t *testing.T) {
+	t.Parallel()
+	srv := natstest.Start(t)
+	js := natstest.JetStream(t, srv.URL())
+	provisioned(t, open(t, srv.URL()), settings(), natsbus.SubscriberConsumer(consumer))
+	for _, step := range []struct {
+		have time.Duration
+		mode natsbus.ProvisionMode
+		want time.Duration
+	}{
+		{30 * time.Second, natsbus.ProvisionCheck, 30 * time.Second},
+		{time.Minute, natsbus.ProvisionCreate, time.Minute}, // an operator's choice
+		{30 * time.Second, natsbus.ProvisionCreate, 10 * time.Second},
+	} {
+		c, err := js.Consumer(t.Context(), "BILLBUS", consumer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg := c.CachedInfo().Config
+		cfg.AckWait = step.have
+		if c, err = js.UpdateConsumer(t.Context(), "BILLBUS", cfg); err != nil {
+			t.Fatal(err)
+		}
+		bus := connected(t, srv.URL())
+		p := provision(t, bus, step.mode, settings(), natsbus.SubscriberConsumer(consumer))
+		p.WaitFirst(t.Context())
+		kit.Eventually(t, "ready", ready(p))
+		info, err := c.Info(t.Context())
+		if err != nil || info.Config.AckWait != step.want || len(info.Config.FilterSubjects) != len(events.FactSubjects()) {
+			t.Errorf("%s, %v: got %v, %v, want %v", step.mode, step.have, info.Config.AckWait, err, step.want)
+		}
 	}
 }
 

@@ -17,6 +17,8 @@ import (
 const (
 	replayFrom  = "billbus_from"
 	replayUntil = "billbus_until"
+	// replayAckWait is long, because a replay sends no heartbeats while it handles a batch.
+	replayAckWait = 30 * time.Second
 )
 
 // ReplayConfig says what to read again.
@@ -251,7 +253,7 @@ func (r *Replay) newConsumer(ctx context.Context) (jetstream.ConsumerConfig, err
 		Description: "reads the stream again; removed at the end",
 		AckPolicy:   jetstream.AckAllPolicy,
 		HeadersOnly: r.cfg.HeadersOnly, FilterSubjects: r.cfg.Subjects,
-		AckWait: ackWait, MaxDeliver: -1, MaxAckPending: -1,
+		AckWait: replayAckWait, MaxDeliver: -1, MaxAckPending: -1,
 		Metadata: map[string]string{replayFrom: r.cfg.From, replayUntil: strconv.FormatUint(r.Until, 10)},
 	}
 	switch {

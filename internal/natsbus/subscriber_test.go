@@ -398,3 +398,34 @@ func TestOneMessageAtATimeDuringAnOutage(t *testing.T) {
 		t.Errorf("got %d redeliveries of %d messages, want those that were in flight when it began, and %d", got, backlog, probes)
 	}
 }
+
+// A message that takes longer than the ack wait is not delivered again, since the server
+// hears that it is in progress.
+func TestSlowMessageIsDeliveredOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	nc, err := nats.Connect(r.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	beats := make(chan *nats.Msg, 10)
+	if _, err := nc.ChanSubscribe("$JS.ACK.BILLBUS."+consumer+".>", beats); err != nil {
+		t.Fatal(err)
+	}
+	var started atomic.Int64
+	r.consume(t, r.config(), func(*message.Message) error {
+		started.Add(1)
+		for begin := time.Now(); time.Since(begin) < r.info(t).Config.AckWait; {
+			if beat := <-beats; string(beat.Data) != "+WPI" {
+				t.Errorf("got %s, want a heartbeat", beat.Data)
+			}
+		}
+		return nil
+	})
+	r.publish(t, 1)
+	r.settled(t)
+	if got := started.Load(); got != 1 {
+		t.Errorf("it was delivered %d times", got)
+	}
+}

@@ -15,10 +15,13 @@ const DeadLetterStream = "BILLBUS_DLQ"
 const (
 	deadLetterPrefix = "billbus.dlq."
 
-	// ackWait is three heartbeats: a worker that has died is noticed after it, and
-	// one that is slow sends a heartbeat every ten seconds.
-	ackWait           = 30 * time.Second
-	heartbeatInterval = 10 * time.Second
+	// ackWait is how long the messages of a subscriber that was killed wait: the server
+	// cannot tell that it is gone. It is three heartbeats, so one that is late, or a
+	// process that is frozen for a moment, causes no redelivery.
+	ackWait           = 10 * time.Second
+	heartbeatInterval = 3 * time.Second
+	// earlierAckWait is what earlier releases gave their consumers.
+	earlierAckWait = 30 * time.Second
 )
 
 // StreamSettings are the operator's choices for the stream.

@@ -35,6 +35,8 @@ type SendConfig struct {
 	Rate float64
 	// Duplicates is the share, 0 to 1, of events that are sent more than once.
 	Duplicates float64
+	// Drop is the share, 0 to 1, of events that are never sent.
+	Drop float64
 	// Disorder moves every event some places away. Without it, the events of a
 	// subscription are sent one after the other.
 	Disorder bool
@@ -68,7 +70,8 @@ func (a Answer) OK() bool { return a.Status >= 200 && a.Status <= 299 }
 
 // Report is the result of [Send].
 type Report struct {
-	// Events is the number of different events, Repeats the number of repetitions.
+	// Events is the number of different events that were to be sent, Repeats the number of
+	// repetitions.
 	Events, Repeats int
 	// Requests is the number of requests, including retries.
 	Requests int
@@ -81,14 +84,14 @@ type Report struct {
 
 // Schedule returns the events in the order in which [Send] sends them: in true order, or
 // with the repetitions and the disorder that cfg asks for. It depends only on the history,
-// Duplicates and Disorder.
+// Duplicates, Drop and Disorder.
 func Schedule(h History, cfg SendConfig) []Delivery {
 	type slot struct {
 		Delivery
 		key float64
 	}
 	rng := rand.New(rand.NewPCG(h.Seed, 1<<63))
-	deliveries := h.Deliveries
+	deliveries := h.sent(cfg.Drop)
 	if cfg.Disorder {
 		deliveries = shuffle(rng, deliveries)
 	}
@@ -109,6 +112,15 @@ func Schedule(h History, cfg SendConfig) []Delivery {
 		schedule[i] = s.Delivery
 	}
 	return schedule
+}
+
+// sent returns the events that are not dropped.
+func (h History) sent(drop float64) []Delivery {
+	return slices.DeleteFunc(slices.Clone(h.Deliveries), func(d Delivery) bool {
+		id := fnv.New64a()
+		_, _ = id.Write([]byte(d.ID))
+		return rand.New(rand.NewPCG(h.Seed, id.Sum64())).Float64() < drop
+	})
 }
 
 // later returns the place of a repetition: soon, or anywhere until the end.
@@ -157,10 +169,10 @@ func Send(ctx context.Context, h History, cfg SendConfig) (Report, error) {
 	defer closeIdle()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	schedule := Schedule(h, cfg)
+	schedule, events := Schedule(h, cfg), len(h.sent(cfg.Drop))
 	s := &sender{
 		cfg: cfg, stop: stop, total: len(schedule),
-		report: Report{Events: len(h.Deliveries), Repeats: len(schedule) - len(h.Deliveries), Answers: map[int]int{}},
+		report: Report{Events: events, Repeats: len(schedule) - events, Answers: map[int]int{}},
 	}
 	began := time.Now()
 	s.run(ctx, schedule)

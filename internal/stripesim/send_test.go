@@ -253,6 +253,16 @@ func TestSchedule(t *testing.T) {
 	}
 }
 
+func TestDroppedEventsAreNeverSent(t *testing.T) {
+	t.Parallel()
+	h := stripesim.Generate(stripesim.Config{Seed: 12, Subscriptions: 60})
+	r := newReceiver(t, func(int) int { return 200 })
+	report, err := stripesim.Send(t.Context(), h, stripesim.SendConfig{URL: r.URL, Secret: secret, Drop: 0.1, Duplicates: 0.3})
+	if n := len(h.Deliveries); err != nil || report.Events < n*8/10 || report.Events > n*95/100 || report.Done != report.Events+report.Repeats {
+		t.Errorf("got %+v, %v, want nine tenths of %d events", report, err, n)
+	}
+}
+
 // TestDisorderReachesEverySubscription checks that events change places even if they are
 // weeks apart, with events of hundreds of other subscriptions between them.
 func TestDisorderReachesEverySubscription(t *testing.T) {

@@ -26,8 +26,6 @@ import (
 	"github.com/billbus/billbus/internal/view"
 )
 
-const gapTimeout = 30 * time.Second
-
 // Subscriber consumes the stream once Run is called.
 type Subscriber struct {
 	cfg     config.Subscriber
@@ -38,6 +36,7 @@ type Subscriber struct {
 	letters *natsbus.DeadLetters
 	router  *natsbus.Router
 	gaps    *verify.GapWatch
+	report  *gapReport // nil if the state view is turned off
 	backlog *natsbus.Backlog
 	view    *view.View // nil if it is turned off
 }
@@ -110,6 +109,7 @@ func (s *Subscriber) connect() error {
 	s.streams = bus.NewProvisioner(natsbus.ProvisionMode(s.cfg.Provision).WithoutStreams(),
 		natsbus.StreamSettings(s.cfg.Stream), s.consumer())
 	s.streams.Drifted, s.streams.Recreated = s.deps.Metrics.SetStreamDrift, func(string) { s.deps.Metrics.StreamRecreated() }
+	s.report = newGapReport(bus, s.cfg.Stream)
 	s.view, err = newView(bus, s.cfg.Stream, s.store, s.deps.Metrics, s.deps.Now)
 	if err == nil {
 		s.router, err = s.newRouter()
@@ -206,32 +206,6 @@ func (s *Subscriber) readBacklog(ctx context.Context) {
 	if age, err := s.backlog.Oldest(ctx, pending); err == nil {
 		s.deps.Metrics.SetOldestPending(age)
 	}
-}
-
-// watchGaps is separate from the other gauges: it reads audit trails, and a database
-// that hangs must not hide that messages are waiting.
-func (s *Subscriber) watchGaps(ctx context.Context) {
-	ops.Every(ctx, ops.GaugeInterval, func() {
-		ctx, cancel := context.WithTimeout(ctx, gapTimeout)
-		defer cancel()
-		if n, err := s.gaps.Check(ctx); err == nil {
-			s.deps.Metrics.SetGaps(uint64(n))
-		}
-	})
-}
-
-// gapNotifier shows the events that are stored for the first time to the gap watch.
-type gapNotifier struct {
-	handlers.Store
-	gaps *verify.GapWatch
-}
-
-func (n gapNotifier) Commit(ctx context.Context, entry store.Entry) (store.Effect, error) {
-	effect, err := n.Store.Commit(ctx, entry)
-	if err == nil && effect != store.Duplicate {
-		n.gaps.Notice(entry.Message)
-	}
-	return effect, err
 }
 
 // holdFor is how long an event with a truncated list waits for the snapshot that the

@@ -42,6 +42,13 @@ func (p *Progress) Set(done int64) {
 	}
 }
 
+// Describe says what is being done.
+func (p *Progress) Describe(what string) {
+	if p.tracker != nil {
+		p.tracker.UpdateMessage(what)
+	}
+}
+
 // Line prints a line to w, above the progress if w is a terminal.
 func (p *Progress) Line(w io.Writer, text string) error {
 	if p.writer != nil && IsTerminal(w) {

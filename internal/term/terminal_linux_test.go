@@ -87,9 +87,10 @@ func TestProgressOnATerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.Set(10)
+	p.Describe("the rest")
 	p.Stop()
 	got := terminal.Printed()
-	for _, want := range []string{"a line above", "sending", "10"} {
+	for _, want := range []string{"a line above", "the rest", "10"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("got %q, want %q in it", got, want)
 		}

@@ -52,7 +52,7 @@ type noticed struct {
 // watched is a subscription that may have gaps.
 type watched struct {
 	due  time.Time // when its trail is read
-	gaps int
+	gaps []ordering.Gap
 }
 
 // NewGapWatch returns a watch that has noticed nothing yet.
@@ -60,7 +60,7 @@ func NewGapWatch(source store.GapSource, now func() time.Time) *GapWatch {
 	return &GapWatch{source: source, now: now, watched: map[string]watched{}}
 }
 
-// Notice takes note of an event that was stored for the first time. It does not block.
+// Notice takes note of an event that may be new to its record. It does not block.
 func (w *GapWatch) Notice(m events.Message) {
 	fact, ok := ordering.FactOf(m)
 	w.mu.Lock()
@@ -70,22 +70,33 @@ func (w *GapWatch) Notice(m events.Message) {
 	}
 }
 
+// Watch looks after gaps that another process has found, and that are old enough to count.
+// It must not be called while Check runs.
+func (w *GapWatch) Watch(subscription string, gaps []ordering.Gap) {
+	if _, ok := w.watched[subscription]; !ok && len(w.watched) < maxWatched {
+		w.watched[subscription] = watched{w.now(), gaps}
+	}
+}
+
 // Check considers the events that were noticed since the last call, reads the trails
-// that are due, and returns how many gaps are open.
-func (w *GapWatch) Check(ctx context.Context) (open int, err error) {
+// that are due, and returns the gaps that are open, by subscription.
+func (w *GapWatch) Check(ctx context.Context) (open map[string][]ordering.Gap, err error) {
 	w.mu.Lock()
 	fresh := w.noticed
 	w.noticed = nil
 	w.mu.Unlock()
 	if err := w.considerAll(ctx, fresh); err != nil {
 		w.putBack(fresh)
-		return 0, err
+		return nil, err
 	}
 	if err := w.readDueTrails(ctx); err != nil {
-		return 0, err
+		return nil, err
 	}
-	for _, s := range w.watched {
-		open += s.gaps
+	open = map[string][]ordering.Gap{}
+	for key, s := range w.watched {
+		if len(s.gaps) > 0 {
+			open[key] = s.gaps
+		}
 	}
 	return open, nil
 }
@@ -121,7 +132,7 @@ func (w *GapWatch) consider(n noticed, head store.Head) {
 	now := w.now()
 	s, ok := w.watched[n.subscription]
 	switch {
-	case ok && s.gaps > 0:
+	case ok && len(s.gaps) > 0:
 		s.due = now
 		w.watched[n.subscription] = s
 	case !ok && len(w.watched) < maxWatched && !boundary(n.fact) && !continues(n.fact, head):
@@ -153,14 +164,14 @@ func (w *GapWatch) readDueTrails(ctx context.Context) error {
 			continue
 		}
 		trails++
-		old, young, err := w.countGaps(ctx, key, now)
+		old, young, err := w.findGaps(ctx, key, now)
 		switch {
 		case err != nil:
 			// All others come before this one is tried again.
 			s.due = now.Add(recheckInterval)
 			w.watched[key] = s
 			return err
-		case old > 0:
+		case len(old) > 0:
 			w.watched[key] = watched{now.Add(recheckInterval), old}
 		case young > 0:
 			w.watched[key] = watched{due: now.Add(recheckInterval)}
@@ -171,15 +182,15 @@ func (w *GapWatch) readDueTrails(ctx context.Context) error {
 	return nil
 }
 
-// countGaps returns how many gaps of a subscription are old enough to count, and how
-// many are not. The age of a gap is the time since the event after it was received:
+// findGaps returns the gaps of a subscription that are old enough to count, and how many are
+// not. The age of a gap is the time since the event after it was received:
 // Stripe may deliver an event long after it was created.
-func (w *GapWatch) countGaps(ctx context.Context, key string, now time.Time) (old, young int, err error) {
+func (w *GapWatch) findGaps(ctx context.Context, key string, now time.Time) (old []ordering.Gap, young int, err error) {
 	var facts []ordering.Fact
 	received := map[string]time.Time{}
 	for audited, err := range w.source.Trail(ctx, key) {
 		if err != nil {
-			return 0, 0, err
+			return nil, 0, err
 		}
 		if fact, ok := ordering.FactOf(audited.Message); ok {
 			facts = append(facts, fact)
@@ -188,7 +199,7 @@ func (w *GapWatch) countGaps(ctx context.Context, key string, now time.Time) (ol
 	}
 	for _, g := range ordering.Gaps(facts) {
 		if now.Sub(received[g.Before]) >= gapAge {
-			old++
+			old = append(old, g)
 		} else {
 			young++
 		}

@@ -49,9 +49,18 @@ func (w *watchedMemory) store(m events.Message) {
 
 func (w *watchedMemory) expect(t *testing.T, what string, want int) {
 	t.Helper()
-	if got, err := w.watch.Check(t.Context()); got != want || err != nil {
+	if got, err := w.count(t); got != want || err != nil {
 		t.Errorf("%s: got %d gaps, %v, want %d", what, got, err, want)
 	}
+}
+
+func (w *watchedMemory) count(t *testing.T) (n int, err error) {
+	t.Helper()
+	open, err := w.watch.Check(t.Context())
+	for _, gaps := range open {
+		n += len(gaps)
+	}
+	return n, err
 }
 
 func TestGapCountsWhenItIsOldAndUntilItIsFilled(t *testing.T) {
@@ -88,6 +97,20 @@ func TestDisorderIsNoGap(t *testing.T) {
 	w.expect(t, "later", 0)
 }
 
+// A process that starts looks after what one before it has found.
+func TestGapOfAnotherProcessIsWatchedUntilItIsFilled(t *testing.T) {
+	t.Parallel()
+	w := newWatched()
+	w.messages[kit.Key("sub_1")] = []events.Message{
+		kit.Event("sub_1", "evt_1", "created", 0, "incomplete"), kit.Update("sub_1", "evt_3", 90, "active", "past_due"),
+	}
+	w.now = w.now.Add(time.Hour)
+	w.watch.Watch(kit.Key("sub_1"), []ordering.Gap{{After: "evt_1", Before: "evt_3"}})
+	w.expect(t, "at once", 1)
+	w.store(kit.Update("sub_1", "evt_2", 9, "incomplete", "active"))
+	w.expect(t, "filled", 0)
+}
+
 func TestGapWatchIsBounded(t *testing.T) {
 	t.Parallel()
 	w := newWatched()
@@ -101,7 +124,7 @@ func TestGapWatchIsBounded(t *testing.T) {
 	w.now = w.now.Add(15 * time.Minute)
 	got := 0
 	for range 150 { // each call reads some trails
-		got, _ = w.watch.Check(t.Context())
+		got, _ = w.count(t)
 	}
 	if got != 10_000 {
 		t.Errorf("got %d gaps, want the 10000 that are remembered", got)

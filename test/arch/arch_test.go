@@ -73,6 +73,7 @@ var table = map[string][]string{
 	"internal/store":      {"events", "events/ordering", "internal/fault"},
 	"internal/mongostore": {"events", "events/ordering", "internal/fault", "internal/store", mongoDriver, errgroup},
 	"internal/verify":     {"events", "events/ordering", "internal/store"},
+	"internal/gaps":       {"events/ordering"},
 	"internal/view": {
 		"events", "events/access", "events/ordering", "handlers", "internal/fault", "internal/store", watermillMsg, errgroup,
 	},
@@ -83,12 +84,12 @@ var table = map[string][]string{
 	"internal/embedded/docdb":      {ferretDB},
 
 	"internal/bridge": {
-		"config", "events", "handlers", "internal/doctor", "internal/fault", "internal/natsbus", "internal/normalize", "internal/ops",
+		"config", "events", "handlers", "internal/doctor", "internal/fault", "internal/gaps", "internal/natsbus", "internal/normalize", "internal/ops",
 		"internal/stripeapi", "internal/stripehook", "internal/term",
 		watermillMsg, errgroup,
 	},
 	"internal/subscriber": {
-		"config", "events", "events/ordering", "handlers", "internal/fault", "internal/mongostore", "internal/natsbus", "internal/normalize",
+		"config", "events", "events/ordering", "handlers", "internal/fault", "internal/gaps", "internal/mongostore", "internal/natsbus", "internal/normalize",
 		"internal/ops", "internal/store", "internal/term", "internal/verify", "internal/view",
 		watermillMsg, errgroup, rateLimit,
 	},
