@@ -86,6 +86,7 @@ type Bridge struct {
 	Link      Link
 	Backfill  Backfill
 	Import    Import
+	Reconcile Reconcile
 	Doctor    Doctor
 	Health    Health
 	Webhook   Webhook
@@ -122,14 +123,28 @@ type Backfill struct {
 	JSON            bool
 }
 
-// Import says what "bridge import" reads.
-type Import struct {
+// Selection says which objects are read from Stripe's API, and how fast.
+type Selection struct {
 	CreatedSince Moment // of subscriptions; zero is no limit
 	Status       string // of subscriptions; "all" is every status
 	Account      string // "all", "platform" or acct_…
 	Rate         int    // calls a second
-	FromFile     string // read this instead of Stripe's API; "-" is standard input
-	JSON         bool
+}
+
+// Import says what "bridge import" reads.
+type Import struct {
+	Selection
+	FromFile string // read this instead of Stripe's API; "-" is standard input
+	JSON     bool
+}
+
+// Reconcile says what "bridge reconcile" compares, and what it does about differences.
+type Reconcile struct {
+	Selection
+	Publish  bool
+	ShowText bool          // print values that people have written
+	Settle   time.Duration // how long a difference has to last
+	JSON     bool
 }
 
 // Doctor says where "bridge doctor" finds the captured request: either Curl is set, or Body and one

@@ -37,6 +37,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		Backfill: func(ctx context.Context) error {
 			return bridge.Backfill(ctx, cfg, console, time.Now, logger(cfg, stderr))
 		},
+		Reconcile: func(ctx context.Context) error {
+			return bridge.Reconcile(ctx, cfg, console, time.Now, logger(cfg, stderr))
+		},
 		Doctor: func(context.Context) error { return bridge.Doctor(cfg, os.Stdin, stdout, time.Now) },
 		Health: func(ctx context.Context) error { return ops.PrintHealth(ctx, cfg.AdminAddr, cfg.Health.JSON, stdout) },
 	}), args, getenv, stdout, stderr)

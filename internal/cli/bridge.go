@@ -3,7 +3,7 @@ package cli
 import "github.com/billbus/billbus/config"
 
 // BridgeRuns is the code of the bridge's commands.
-type BridgeRuns struct{ Serve, Provision, Link, Import, Backfill, Doctor, Health Run }
+type BridgeRuns struct{ Serve, Provision, Link, Import, Backfill, Reconcile, Doctor, Health Run }
 
 // Bridge defines the commands of the bridge. They load their settings into c.
 func Bridge(c *config.Bridge, run BridgeRuns) Command {
@@ -17,6 +17,7 @@ func Bridge(c *config.Bridge, run BridgeRuns) Command {
 			bridgeLink(c, run.Link),
 			bridgeImport(c, run.Import),
 			bridgeBackfill(c, run.Backfill),
+			bridgeReconcile(c, run.Reconcile),
 			health("bridge", "--admin-addr :9090", config.BridgeHealth(c), run.Health),
 		},
 	}
@@ -92,6 +93,21 @@ func bridgeBackfill(c *config.Bridge, run Run) Command {
 			{"Count the events of two types that are missing", "bridge backfill --types invoice.paid,customer.subscription.deleted --dry-run --webhook-livemode live --stripe-api-key-file key.txt"},
 		},
 		Settings: config.BridgeBackfill(c),
+		Run:      run,
+	}
+}
+
+func bridgeReconcile(c *config.Bridge, run Run) Command {
+	return Command{
+		Name:  "reconcile",
+		Short: "Compare Stripe's subscriptions with the state view",
+		Long: "It reads all subscriptions from Stripe, compares each with its record in the bucket BILLBUS_STATE, and prints what differs, after a second look. " +
+			"With --publish, it publishes snapshots of them. Exit status 1 means that something differs, or, with --publish, that something differs and was not published.",
+		Examples: []Example{
+			{"Compare all subscriptions", "bridge reconcile --webhook-livemode live --stripe-api-key-file key.txt"},
+			{"Compare those of the last week, and publish what differs", "bridge reconcile --created-since 7d --publish --webhook-livemode live --stripe-api-key-file key.txt"},
+		},
+		Settings: config.BridgeReconcile(c),
 		Run:      run,
 	}
 }

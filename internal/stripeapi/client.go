@@ -150,7 +150,7 @@ func (c *Client) check(of Owner, prefix, id string) error {
 	if err := c.checkAccount(of.Account); err != nil {
 		return err
 	}
-	if live, known := mode(c.keys.of(of.Account)); known && live != of.Livemode {
+	if !c.keys.Reads(of.Account, of.Livemode) {
 		return fault.New(fault.Permanent, fault.WrongMode, fmt.Errorf(
 			"the object is in %s mode and the API key is not: run one bridge for each mode, with a key of that mode", events.Mode(of.Livemode)))
 	}
