@@ -67,8 +67,8 @@ func namesOf(discounts []events.Discount) (names []events.Discount) {
 // If one of them is absent, it is not set.
 var (
 	inEveryVersion = []string{
-		"id", "customer_id", "status", "cancel_at", "cancel_at_period_end", "canceled_at", "ended_at", "trial_start", "trial_end",
-		"pause_collection", "metadata", "items",
+		"id", "customer_id", "status", "cancel_at_period_end", "canceled_at", "ended_at", "trial_start", "trial_end",
+		"metadata", "items",
 	}
 	inEveryItem = []string{"price_id", "quantity"}
 )
