@@ -87,6 +87,7 @@ type Bridge struct {
 	Backfill  Backfill
 	Import    Import
 	Reconcile Reconcile
+	Endpoint  Endpoint
 	Doctor    Doctor
 	Health    Health
 	Webhook   Webhook
@@ -145,6 +146,17 @@ type Reconcile struct {
 	ShowText bool          // print values that people have written
 	Settle   time.Duration // how long a difference has to last
 	JSON     bool
+}
+
+// Endpoint says which webhook endpoints "bridge endpoint" checks, or which one it creates.
+type Endpoint struct {
+	URL        string
+	Account    string // "all", "platform" or acct_…
+	SecretFile string
+	Connect    bool
+	Version    string   // "" for the account's
+	Events     []string // nil for those that Billbus can use
+	JSON       bool
 }
 
 // Doctor says where "bridge doctor" finds the captured request: either Curl is set, or Body and one

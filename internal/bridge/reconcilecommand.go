@@ -92,7 +92,7 @@ func (c *reconcileCommand) compare(ctx context.Context, r *reconciler) error {
 	return errors.Join(failed, c.printSummary(r.done))
 }
 
-// modes returns the modes of the records of which Stripe can have subscriptions.
+// modes returns the modes of records whose subscriptions the key can read.
 func (c *reconcileCommand) modes(account string) (modes []bool) {
 	for _, live := range []bool{true, false} {
 		if inMode(live, c.cfg.Webhook.Livemode) && apiKeys(c.cfg).Reads(account, live) {
