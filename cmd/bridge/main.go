@@ -42,8 +42,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		},
 		EndpointCheck:  func(ctx context.Context) error { return bridge.EndpointCheck(ctx, cfg, console, time.Now) },
 		EndpointCreate: func(ctx context.Context) error { return bridge.EndpointCreate(ctx, cfg, console, time.Now) },
-		Doctor: func(context.Context) error { return bridge.Doctor(cfg, os.Stdin, stdout, time.Now) },
-		Health: func(ctx context.Context) error { return ops.PrintHealth(ctx, cfg.AdminAddr, cfg.Health.JSON, stdout) },
+		Doctor:         func(context.Context) error { return bridge.Doctor(cfg, os.Stdin, stdout, time.Now) },
+		Health:         func(ctx context.Context) error { return ops.PrintHealth(ctx, cfg.AdminAddr, cfg.Health.JSON, stdout) },
 	}), args, getenv, stdout, stderr)
 }
 

@@ -192,7 +192,7 @@ func TestEndpointCheckFinds(t *testing.T) {
 			add(t, base, address, all...)
 			post(t, base+"/v1/webhook_endpoints/we_1BillbusSimulated0001", url.Values{"disabled": {"true"}})
 		}, nil, []string{`✗ we_1BillbusSimulated0001 it is "disabled": Stripe sends nothing`, "bridge backfill"}, 1},
-		"not https":  {func(base string) { add(t, base, "http://example.com/webhooks/stripe", all...) }, nil, []string{"its address is not https://"}, 1},
+		"not https": {func(base string) { add(t, base, "http://example.com/webhooks/stripe", all...) }, nil, []string{"its address is not https://"}, 1},
 		"missing": {
 			func(base string) { add(t, base, address, required[1:]...) }, nil,
 			[]string{"✗ we_1BillbusSimulated0001 it does not select " + required[0] + ": records", "! we_1BillbusSimulated0001 it does not select product.created,"},

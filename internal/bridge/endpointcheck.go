@@ -174,8 +174,10 @@ func sameURL(a, b string) bool {
 
 func plainURL(u *url.URL) string {
 	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
-	if port := u.Port(); port != "" && !(strings.EqualFold(u.Scheme, "https") && port == "443") && !(strings.EqualFold(u.Scheme, "http") && port == "80") {
+	scheme := strings.ToLower(u.Scheme)
+	usual := map[string]string{"https": "443", "http": "80"}[scheme]
+	if port := u.Port(); port != "" && port != usual {
 		host += ":" + port
 	}
-	return strings.ToLower(u.Scheme) + "://" + host + strings.TrimSuffix(u.EscapedPath(), "/") + "?" + u.RawQuery
+	return scheme + "://" + host + strings.TrimSuffix(u.EscapedPath(), "/") + "?" + u.RawQuery
 }
