@@ -11,7 +11,7 @@ func BridgeReconcile(c *Bridge) Settings {
 		Settings{
 			{Flag: "publish", NoValue: "true", Meaning: "publish a snapshot of each subscription that differs", convert: onOff(&r.Publish)},
 			{Flag: "show-text", NoValue: "true", Meaning: "also print values of metadata, descriptions and comments, which may be personal data", convert: onOff(&r.ShowText)},
-			{Flag: "settle", Value: "DURATION", Default: "5s", Meaning: "how long to wait before the second look at what differs: webhooks may be on their way", convert: duration(&r.Settle, 0)},
+			{Flag: "settle", Value: "DURATION", Default: "10s", Meaning: "how long to wait before the second look at what differs: webhooks may be on their way", convert: duration(&r.Settle, 0)},
 			{Flag: "json", NoValue: "true", Meaning: "print each difference, and the summary last, as a line of JSON", convert: onOff(&r.JSON)},
 		},
 		stripeReader(c), Settings{stateView(&c.Stream)}.with("STATE_VIEW", func(s *Setting) {

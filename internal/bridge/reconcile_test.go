@@ -222,6 +222,11 @@ func TestReconcilePublishesWhatDiffers(t *testing.T) {
 	if err != nil || !strings.HasSuffix(out, want) || r.stored(t) != before+3 {
 		t.Errorf("got %v\n%s", err, out)
 	}
+	for line := range strings.Lines(out) {
+		if strings.Contains(line, ids[1]) && !strings.Contains(line, `].price_id","stripe":"`) {
+			t.Errorf("got %s, want the price of each item that is missing", line)
+		}
+	}
 	for sequence := before + 1; sequence <= before+3; sequence++ {
 		m, _ := r.message(t, sequence)
 		if m.Data.Origin != events.OriginReconcile || m.Data.Reason != events.ReasonReconcile || m.Type != events.SubjectSnapshot || m.Data.Changes != nil ||

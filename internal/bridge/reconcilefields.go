@@ -29,11 +29,19 @@ func differences(stripe, here *events.Subscription) (found []fieldDifference) {
 	names = slices.AppendSeq(names, maps.Keys(kept))
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
-		if at[name] != kept[name] {
+		if at[name] != kept[name] && !isPartOfOne(name, at, kept) {
 			found = append(found, fieldDifference{name, at[name], kept[name]})
 		}
 	}
 	return found
+}
+
+// isPartOfOne reports whether a field is one of an item that only one of the two has. Its
+// price alone stands for it.
+func isPartOfOne(field string, at, kept map[string]string) bool {
+	item, _, ok := strings.Cut(field, "].")
+	price := item + "].price_id"
+	return ok && strings.HasPrefix(field, "items[") && field != price && (at[price] == "") != (kept[price] == "")
 }
 
 // compared leaves out what Billbus adds, what belongs to prices and coupons, which change
