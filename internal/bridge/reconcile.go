@@ -34,8 +34,8 @@ const (
 // reconciler compares the subscriptions of an account with their records in the state view.
 //
 // A difference counts if a second look, after a while, finds the same one: what has just
-// changed at Stripe may not have arrived yet. So the memory that is needed grows with the
-// number of subscriptions by a hash for each, and with what waits for its second look.
+// changed at Stripe may not have arrived yet. It remembers a hash of each subscription, and
+// what waits for its second look.
 type reconciler struct {
 	client     *stripeapi.Client
 	normalizer *normalize.Normalizer

@@ -36,8 +36,8 @@ func differences(stripe, here *events.Subscription) (found []fieldDifference) {
 	return found
 }
 
-// isPartOfOne reports whether a field is one of an item that only one of the two has. Its
-// price alone stands for it.
+// isPartOfOne reports whether a field is one of an item that only one of the two has. Of such
+// an item, the price is enough.
 func isPartOfOne(field string, at, kept map[string]string) bool {
 	item, _, ok := strings.Cut(field, "].")
 	price := item + "].price_id"
