@@ -31,13 +31,8 @@ func BridgeBackfill(c *Bridge) Settings {
 // events are by "bridge serve".
 func BridgeImport(c *Bridge) Settings {
 	i := &c.Import
-	statuses := []string{"all", "active", "trialing", "past_due", "unpaid", "paused", "incomplete", "incomplete_expired", "canceled", "ended"}
 	return slices.Concat(
-		Settings{
-			{Flag: "created-since", Value: "TIME", Meaning: "only subscriptions created since then: 2026-01-31, 2026-01-31T12:00:00Z, or how long ago, like 48h or 7d", convert: moment(&i.CreatedSince)},
-			{Flag: "status", Value: "STATUS", Default: "all", Words: statuses, Meaning: "only subscriptions of this status", convert: word(&i.Status)},
-			{Flag: "account", Value: "ID", Default: "all", Meaning: "only objects of this account, acct_… or platform; all is every admitted account with a key", convert: oneAccount(&i.Account)},
-			{Flag: "rate", Value: "N", Default: "20", Meaning: "calls of Stripe's API a second at most", convert: number(&i.Rate, 1, 100)},
+		selection(&i.Selection), Settings{
 			{Flag: "from-file", Value: "FILE", Meaning: "read the objects from a file, as stripe subscriptions list prints them, or JSON Lines, and ask Stripe for nothing; - is standard input", convert: text(&i.FromFile)},
 		},
 		stripeReader(c).with("STRIPE_API_VERSION", func(s *Setting) {

@@ -86,6 +86,8 @@ type Bridge struct {
 	Link      Link
 	Backfill  Backfill
 	Import    Import
+	Reconcile Reconcile
+	Endpoint  Endpoint
 	Doctor    Doctor
 	Health    Health
 	Webhook   Webhook
@@ -123,14 +125,39 @@ type Backfill struct {
 	JSON            bool
 }
 
-// Import says what "bridge import" reads.
-type Import struct {
+// Selection says which objects are read from Stripe's API, and how fast.
+type Selection struct {
 	CreatedSince Moment // of subscriptions; zero is no limit
 	Status       string // of subscriptions; "all" is every status
 	Account      string // "all", "platform" or acct_…
 	Rate         int    // calls a second
-	FromFile     string // read this instead of Stripe's API; "-" is standard input
-	JSON         bool
+}
+
+// Import says what "bridge import" reads.
+type Import struct {
+	Selection
+	FromFile string // read this instead of Stripe's API; "-" is standard input
+	JSON     bool
+}
+
+// Reconcile says what "bridge reconcile" compares, and what it does about differences.
+type Reconcile struct {
+	Selection
+	Publish  bool
+	ShowText bool          // print values that people have written
+	Settle   time.Duration // how long a difference has to last
+	JSON     bool
+}
+
+// Endpoint says which webhook endpoints "bridge endpoint" checks, or which one it creates.
+type Endpoint struct {
+	URL        string
+	Account    string // "all", "platform" or acct_…
+	SecretFile string
+	Connect    bool
+	Version    string   // "" for the account's
+	Events     []string // nil for those that Billbus can use
+	JSON       bool
 }
 
 // Doctor says where "bridge doctor" finds the captured request: either Curl is set, or Body and one

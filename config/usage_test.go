@@ -25,7 +25,7 @@ func TestUsageFaults(t *testing.T) {
 		want []string
 	}{
 		{"misspelt command", []string{"servee"}, []string{`unknown command "servee": did you mean serve?`}},
-		{"unknown command without a similar one", []string{"xyz"}, []string{`unknown command "xyz": there is backfill, completion, doctor, health, help, import, link, provision, serve`}},
+		{"unknown command without a similar one", []string{"xyz"}, []string{`unknown command "xyz": there is backfill, completion, doctor, endpoint, health, help, import, link, provision, reconcile, serve`}},
 		{"flag of one letter", []string{"-v"}, []string{unexpected}},
 		{"misspelt flag", []string{"--log-leve=x"}, []string{"--log-leve: unknown flag, did you mean --log-level?"}},
 		{"beginning of flags", []string{"--log=x"}, []string{"--log: unknown flag, did you mean --log-format or --log-level?"}},

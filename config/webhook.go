@@ -15,7 +15,7 @@ func webhook(w *Webhook) Settings {
 	return slices.Concat(
 		Settings{
 			{Env: "LISTEN_ADDR", Default: ":8080", Meaning: "where webhooks are received, host:port", convert: addr(&w.Addr)},
-			{Env: "WEBHOOK_PATH", Default: "/webhooks/stripe", Meaning: "path of the webhook endpoint; a query string is ignored", convert: urlPath(&w.Path)},
+			webhookPath(w),
 		},
 		signingSecrets(w),
 		Settings{
@@ -40,6 +40,12 @@ func signingSecrets(w *Webhook) Settings {
 			Meaning: "signing secrets, [name[@acct_…]=]whsec_…, separated by commas or newlines",
 		},
 		{Env: "STRIPE_WEBHOOK_SECRETS_FILE", Value: "FILE", Meaning: "file with the signing secrets; read again when it changes, and on SIGHUP", convert: text(&w.SecretsFile)},
+	}
+}
+
+func webhookPath(w *Webhook) Setting {
+	return Setting{
+		Env: "WEBHOOK_PATH", Default: "/webhooks/stripe", Meaning: "path of the webhook endpoint; a query string is ignored", convert: urlPath(&w.Path),
 	}
 }
 

@@ -32,6 +32,8 @@ const (
 	OriginBackfill Origin = "backfill"
 	// OriginImport is an object as it was when all were read from Stripe's API.
 	OriginImport Origin = "import"
+	// OriginReconcile is an object as read from Stripe's API because its record differed.
+	OriginReconcile Origin = "reconcile"
 )
 
 // Reason says why an object was read from Stripe's API.
@@ -47,7 +49,8 @@ const (
 	// ReasonSameSecond is that an event listed other entitlements than one of the same
 	// second.
 	ReasonSameSecond Reason = "same_second"
-	ReasonImport     Reason = "import" // all objects were read
+	ReasonImport     Reason = "import"    // all objects were read
+	ReasonReconcile  Reason = "reconcile" // the record differed from what Stripe has
 )
 
 // Reasons why an event was not admitted to subscription.*.

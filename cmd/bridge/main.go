@@ -37,8 +37,13 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		Backfill: func(ctx context.Context) error {
 			return bridge.Backfill(ctx, cfg, console, time.Now, logger(cfg, stderr))
 		},
-		Doctor: func(context.Context) error { return bridge.Doctor(cfg, os.Stdin, stdout, time.Now) },
-		Health: func(ctx context.Context) error { return ops.PrintHealth(ctx, cfg.AdminAddr, cfg.Health.JSON, stdout) },
+		Reconcile: func(ctx context.Context) error {
+			return bridge.Reconcile(ctx, cfg, console, time.Now, logger(cfg, stderr))
+		},
+		EndpointCheck:  func(ctx context.Context) error { return bridge.EndpointCheck(ctx, cfg, console, time.Now) },
+		EndpointCreate: func(ctx context.Context) error { return bridge.EndpointCreate(ctx, cfg, console, time.Now) },
+		Doctor:         func(context.Context) error { return bridge.Doctor(cfg, os.Stdin, stdout, time.Now) },
+		Health:         func(ctx context.Context) error { return ops.PrintHealth(ctx, cfg.AdminAddr, cfg.Health.JSON, stdout) },
 	}), args, getenv, stdout, stderr)
 }
 

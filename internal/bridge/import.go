@@ -81,18 +81,13 @@ func (i *importer) account(ctx context.Context, account string) error {
 
 func (i *importer) list(ctx context.Context, account string, kind stripeapi.Kind, filter stripeapi.ObjectFilter) error {
 	for after, begun := "", false; after != "" || !begun; begun = true {
-		var page stripeapi.Page
-		var answer stripeapi.Answer
-		err := patiently(ctx, i.client.Paused, func() (err error) {
-			page, answer, err = i.client.Objects(ctx, stripeapi.Owner{Account: account}, kind, filter, after)
-			return err
-		})
+		page, answer, err := objects(ctx, i.client, account, kind, filter, after)
 		if err != nil {
 			return err
 		}
 		reading := i.reading(account, answer.At)
 		reading.APIVersion = answer.Version
-		if err := i.objects(ctx, page.Data, reading, i.complete(account)); err != nil {
+		if err := i.objects(ctx, page.Data, reading, completing(i.client, account)); err != nil {
 			return err
 		}
 		if n := len(page.Data); n > 0 {
@@ -112,15 +107,26 @@ func createdAt(raw json.RawMessage) time.Time {
 	return time.Unix(object.Created, 0).UTC()
 }
 
+// objects reads a page of objects, patiently.
+func objects(ctx context.Context, client *stripeapi.Client, account string, kind stripeapi.Kind, filter stripeapi.ObjectFilter, after string) (
+	page stripeapi.Page, answer stripeapi.Answer, err error,
+) {
+	err = patiently(ctx, client.Paused, func() error {
+		page, answer, err = client.Objects(ctx, stripeapi.Owner{Account: account}, kind, filter, after)
+		return err
+	})
+	return page, answer, err
+}
+
 func (i *importer) reading(account string, at time.Time) normalize.Reading {
 	return normalize.Reading{Account: account, At: at, Origin: events.OriginImport, Reason: events.ReasonImport, ReceivedAt: i.now()}
 }
 
-// complete returns a function that reads the items that a list has left out.
-func (i *importer) complete(account string) func(context.Context, json.RawMessage) (json.RawMessage, error) {
+// completing returns a function that reads the items that a list has left out.
+func completing(client *stripeapi.Client, account string) func(context.Context, json.RawMessage) (json.RawMessage, error) {
 	return func(ctx context.Context, raw json.RawMessage) (whole json.RawMessage, err error) {
-		err = patiently(ctx, i.client.Paused, func() error {
-			whole, err = i.client.WithItems(ctx, stripeapi.Owner{Account: account}, raw)
+		err = patiently(ctx, client.Paused, func() error {
+			whole, err = client.WithItems(ctx, stripeapi.Owner{Account: account}, raw)
 			return err
 		})
 		return whole, err
@@ -158,21 +164,30 @@ func (i *importer) objects(ctx context.Context, page []json.RawMessage, reading 
 }
 
 func (i *importer) publish(ctx context.Context, msg events.Message, kind *importedKind) error {
-	once := &oncePublisher{Publisher: i.publisher}
+	isNew := false
 	if !i.has.contains(msg.MessageID()) {
-		err := patiently(ctx, noPause, func() error { return handlers.Publish(once, msg, i.maxMessage(), "") })
-		if err != nil {
-			return fmt.Errorf("publishing %s: %w", events.SafeID(msg.Subject), err)
+		var err error
+		if isNew, err = publishSnapshot(ctx, i.publisher, msg, i.maxMessage()); err != nil {
+			return err
 		}
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if once.isNew {
+	if isNew {
 		kind.Published++
 	} else {
 		kind.AlreadyThere++
 	}
 	return nil
+}
+
+// publishSnapshot reports whether the snapshot was new to the stream.
+func publishSnapshot(ctx context.Context, to *natsbus.Publisher, msg events.Message, maxMessage int) (isNew bool, err error) {
+	once := &oncePublisher{Publisher: to}
+	if err := patiently(ctx, noPause, func() error { return handlers.Publish(once, msg, maxMessage, "") }); err != nil {
+		return false, fmt.Errorf("publishing %s: %w", events.SafeID(msg.Subject), err)
+	}
+	return once.isNew, nil
 }
 
 // count counts an object that was found, and returns the counts of its kind.

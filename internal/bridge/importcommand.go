@@ -95,8 +95,7 @@ func (c *importCommand) run(ctx context.Context) error {
 	if file, ok := c.file.(*os.File); ok {
 		defer func() { _ = file.Close() }()
 	}
-	api := c.cfg.StripeAPI
-	client := stripeapi.New(stripeapi.Config{Keys: apiKeys(c.cfg), Base: api.Base, Version: api.Version, Rate: c.cfg.Import.Rate, Now: c.now})
+	client := newClientAt(c.cfg, c.cfg.Import.Rate, c.now)
 	defer client.Close()
 	i := &importer{
 		client: client, normalizer: c.normalizer, now: c.now, done: newImported(),

@@ -101,8 +101,13 @@ func (b *Bridge) newResolver() (*resolver, error) {
 }
 
 func newClient(cfg config.Bridge, now func() time.Time) *stripeapi.Client {
+	return newClientAt(cfg, 0, now)
+}
+
+// newClientAt returns a client with a rate of its own, in calls a second; 0 is the usual one.
+func newClientAt(cfg config.Bridge, rate int, now func() time.Time) *stripeapi.Client {
 	api := cfg.StripeAPI
-	return stripeapi.New(stripeapi.Config{Keys: apiKeys(cfg), Base: api.Base, Version: api.Version, Now: now})
+	return stripeapi.New(stripeapi.Config{Keys: apiKeys(cfg), Base: api.Base, Version: api.Version, Rate: rate, Now: now})
 }
 
 // stripeReader turns what it reads from Stripe's API into messages.

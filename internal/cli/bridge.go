@@ -3,7 +3,7 @@ package cli
 import "github.com/billbus/billbus/config"
 
 // BridgeRuns is the code of the bridge's commands.
-type BridgeRuns struct{ Serve, Provision, Link, Import, Backfill, Doctor, Health Run }
+type BridgeRuns struct{ Serve, Provision, Link, Import, Backfill, Reconcile, EndpointCheck, EndpointCreate, Doctor, Health Run }
 
 // Bridge defines the commands of the bridge. They load their settings into c.
 func Bridge(c *config.Bridge, run BridgeRuns) Command {
@@ -17,6 +17,8 @@ func Bridge(c *config.Bridge, run BridgeRuns) Command {
 			bridgeLink(c, run.Link),
 			bridgeImport(c, run.Import),
 			bridgeBackfill(c, run.Backfill),
+			bridgeReconcile(c, run.Reconcile),
+			bridgeEndpoint(c, run),
 			health("bridge", "--admin-addr :9090", config.BridgeHealth(c), run.Health),
 		},
 	}
@@ -93,6 +95,54 @@ func bridgeBackfill(c *config.Bridge, run Run) Command {
 		},
 		Settings: config.BridgeBackfill(c),
 		Run:      run,
+	}
+}
+
+func bridgeReconcile(c *config.Bridge, run Run) Command {
+	return Command{
+		Name:  "reconcile",
+		Short: "Compare Stripe's subscriptions with the state view",
+		Long: "It reads all subscriptions from Stripe, compares each with its record in the bucket BILLBUS_STATE, and prints what differs, after a second look. " +
+			"With --publish, it publishes snapshots of them. Exit status 1 means that something differs, or, with --publish, that something differs and was not published.",
+		Examples: []Example{
+			{"Compare all subscriptions", "bridge reconcile --webhook-livemode live --stripe-api-key-file key.txt"},
+			{"Compare those of the last week, and publish what differs", "bridge reconcile --created-since 7d --publish --webhook-livemode live --stripe-api-key-file key.txt"},
+		},
+		Settings: config.BridgeReconcile(c),
+		Run:      run,
+	}
+}
+
+func bridgeEndpoint(c *config.Bridge, run BridgeRuns) Command {
+	return Command{
+		Name:  "endpoint",
+		Short: "Check or create the webhook endpoint at Stripe",
+		Commands: []Command{
+			{
+				Name:  "check",
+				Short: "Compare the webhook endpoints at Stripe with what is needed",
+				Long: "It lists the account's endpoints for the bridge, and prints what is wrong with their address, status, API version, mode and selected events, and what to do. " +
+					"It changes nothing. Exit status 1 means that something is wrong.",
+				Examples: []Example{
+					{"Check the endpoints whose path is /webhooks/stripe", "bridge endpoint check --stripe-api-key-file key.txt"},
+					{"Check one endpoint", "bridge endpoint check --url https://example.com/webhooks/stripe --stripe-api-key-file key.txt"},
+				},
+				Settings: config.EndpointCheck(c),
+				Run:      run.EndpointCheck,
+			},
+			{
+				Name:  "create",
+				Short: "Create the webhook endpoint at Stripe",
+				Long: "It writes the signing secret to a new file, and prints it nowhere. If there is an endpoint for the address already, it creates none. " +
+					"The key needs write permission on Webhook Endpoints.",
+				Examples: []Example{
+					{"Create an endpoint that gets all events that Billbus can use", "bridge endpoint create --url https://example.com/webhooks/stripe --secret-file secret.txt --stripe-api-key-file key.txt"},
+					{"Create one for connected accounts, with another address", "bridge endpoint create --url 'https://example.com/webhooks/stripe?connect' --connect --secret-file connect.txt --stripe-api-key-file key.txt"},
+				},
+				Settings: config.EndpointCreate(c),
+				Run:      run.EndpointCreate,
+			},
+		},
 	}
 }
 

@@ -60,13 +60,13 @@ func TestCompletionInBash(t *testing.T) {
 		name, line string
 		want       []string
 	}{
-		{"commands", "bridge ", []string{"backfill", "completion", "doctor", "health", "help", "import", "link", "provision", "serve"}},
+		{"commands", "bridge ", []string{"backfill", "completion", "doctor", "endpoint", "health", "help", "import", "link", "provision", "reconcile", "serve"}},
 		{"beginning of a command", "subscriber au", []string{"audit"}},
 		{"commands in a command", "subscriber dlq ", []string{"discard", "list", "redrive", "show"}},
 		{"options before and after an argument", "subscriber dlq redrive 17 --a", []string{"--all"}},
 		{"commands after a flag with a value", "stripesim comp", []string{"completion"}},
 		{"shells", "standalone completion ", []string{"bash", "fish", "zsh"}},
-		{"help topics and commands", "bridge help ", []string{"exit-codes", "settings", "backfill", "completion", "doctor", "health", "help", "import", "link", "provision", "serve"}},
+		{"help topics and commands", "bridge help ", []string{"exit-codes", "settings", "backfill", "completion", "doctor", "endpoint", "health", "help", "import", "link", "provision", "reconcile", "serve"}},
 		{"flags of the default command", "bridge --webhook-l", []string{"--webhook-livemode"}},
 		{"options of a command", "subscriber audit --s", []string{"--since", "--subscription"}},
 		{"no settings of other commands", "subscriber audit --nats", nil},

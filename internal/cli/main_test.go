@@ -35,7 +35,7 @@ func nothing(context.Context) error { return nil }
 // programs returns the definitions of all programs, without their code.
 func programs() map[string]cli.Command {
 	return map[string]cli.Command{
-		"bridge": cli.Bridge(&config.Bridge{}, cli.BridgeRuns{Serve: nothing, Provision: nothing, Link: nothing, Import: nothing, Backfill: nothing, Doctor: nothing, Health: nothing}),
+		"bridge": cli.Bridge(&config.Bridge{}, cli.BridgeRuns{Serve: nothing, Provision: nothing, Link: nothing, Import: nothing, Backfill: nothing, Reconcile: nothing, EndpointCheck: nothing, EndpointCreate: nothing, Doctor: nothing, Health: nothing}),
 		"subscriber": cli.Subscriber(&config.Subscriber{}, cli.SubscriberRuns{
 			Run: nothing, Audit: nothing, Verify: nothing, Replay: nothing, Health: nothing,
 			DLQList: nothing, DLQShow: nothing, Redrive: nothing, Discard: nothing,

@@ -1,5 +1,5 @@
 // Package stripeapi reads from Stripe's API, and keeps what it reads as the bytes that
-// Stripe sent.
+// Stripe sent. It creates webhook endpoints, and changes nothing else.
 //
 // It calls the API with stripe-go, but does not use stripe-go's structs: they follow
 // one API version and lose fields that they do not know. It calls the configured host
@@ -150,7 +150,7 @@ func (c *Client) check(of Owner, prefix, id string) error {
 	if err := c.checkAccount(of.Account); err != nil {
 		return err
 	}
-	if live, known := mode(c.keys.of(of.Account)); known && live != of.Livemode {
+	if !c.keys.Reads(of.Account, of.Livemode) {
 		return fault.New(fault.Permanent, fault.WrongMode, fmt.Errorf(
 			"the object is in %s mode and the API key is not: run one bridge for each mode, with a key of that mode", events.Mode(of.Livemode)))
 	}
@@ -178,14 +178,18 @@ func mode(key string) (live, known bool) {
 }
 
 func (c *Client) get(ctx context.Context, of Owner, path string, query *form.Values) (Answer, error) {
+	return c.call(ctx, of, http.MethodGet, path, query, &stripe.Params{})
+}
+
+func (c *Client) call(ctx context.Context, of Owner, method, path string, query *form.Values, params *stripe.Params) (Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	params := &stripe.Params{Context: ctx}
+	params.Context = ctx
 	c.keys.address(params, of)
 	// APIResource keeps the bytes and the headers of the answer. The struct has no
 	// other field to decode.
 	var got struct{ stripe.APIResource }
-	if err := c.backend.CallRaw(http.MethodGet, path, c.keys.of(of.Account), query, params, &got); err != nil {
+	if err := c.backend.CallRaw(method, path, c.keys.of(of.Account), query, params, &got); err != nil {
 		return Answer{}, err
 	}
 	header := got.LastResponse.Header

@@ -21,6 +21,13 @@ type Keys struct {
 // the account of the main key.
 func (k Keys) Has(account string) bool { return k.of(account) != "" }
 
+// Reads reports whether the key for an account can read objects of a mode. A key of an unknown
+// form may be of either.
+func (k Keys) Reads(account string, livemode bool) bool {
+	live, known := mode(k.of(account))
+	return !known || live == livemode
+}
+
 // of returns the key for an account. An organization has no objects of its own.
 func (k Keys) of(account string) string {
 	if key := k.Accounts[account]; key != "" {

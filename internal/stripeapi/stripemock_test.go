@@ -12,9 +12,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/billbus/billbus/internal/fault"
 	"github.com/billbus/billbus/internal/stripeapi"
 	"github.com/billbus/billbus/test/kit"
 )
@@ -44,6 +46,42 @@ func TestRequestsMatchStripesSpecification(t *testing.T) {
 		"200 /v1/events/evt_1 ", "200 /v1/subscriptions/sub_1 ", "200 /v1/subscription_items limit,subscription",
 		"200 /v1/subscription_items limit,starting_after,subscription", "200 /v1/entitlements/active_entitlements customer,limit",
 	}
+	if diff := cmp.Diff(want, m.answered()); diff != "" {
+		t.Errorf("requests (-want +got):\n%s", diff)
+	}
+}
+
+// The lists of import, reconcile and backfill, and webhook endpoints.
+func TestListsAndEndpointsMatchStripesSpecification(t *testing.T) {
+	t.Parallel()
+	m := startMock(t)
+	checkRefusals(t, m)
+	c := client(t, stripeapi.Config{Base: m.URL})
+	var want []string
+	for _, kind := range []stripeapi.Kind{stripeapi.Products, stripeapi.Prices, stripeapi.Customers, stripeapi.Subscriptions} {
+		filter, names := stripeapi.ObjectFilter{}, "limit,starting_after"
+		if kind == stripeapi.Subscriptions {
+			filter, names = stripeapi.ObjectFilter{Status: "all", Since: time.Unix(1, 0)}, "created[gte],limit,starting_after,status"
+		}
+		if page, _, err := c.Objects(t.Context(), platform, kind, filter, "x_1"); err != nil || len(page.Data) == 0 {
+			t.Errorf("%s: got %d, %v", kind, len(page.Data), err)
+		}
+		want = append(want, "200 /v1/"+string(kind)+" "+names)
+	}
+	filter := stripeapi.EventFilter{Since: time.Unix(1, 0), Until: time.Unix(2, 0), Types: []string{"invoice.paid", "customer.*"}, Undelivered: true}
+	if _, err := c.Events(t.Context(), platform, filter, "evt_1"); err != nil {
+		t.Error(err)
+	}
+	if all, err := c.Endpoints(t.Context(), ""); err != nil || len(all) == 0 || all[0].URL == "" || all[0].Status == "" || all[0].EnabledEvents == nil {
+		t.Errorf("got %+v, %v", all, err)
+	}
+	e := stripeapi.NewEndpoint{URL: "https://example.com", Events: []string{"invoice.paid", "invoice.created"}, APIVersion: "2023-10-16", Connect: true}
+	// The example in the specification has no secret.
+	if _, _, err := c.CreateEndpoint(t.Context(), "", e, "key"); fault.ReasonOf(err) != fault.UnexpectedAnswer {
+		t.Error(err)
+	}
+	want = append(want, "200 /v1/events created[gte],created[lte],delivery_success,limit,starting_after,types[]",
+		"200 /v1/webhook_endpoints limit", "200 /v1/webhook_endpoints ")
 	if diff := cmp.Diff(want, m.answered()); diff != "" {
 		t.Errorf("requests (-want +got):\n%s", diff)
 	}

@@ -16,6 +16,7 @@ type subscription struct {
 	trialEndBehavior     string
 	cancelAt, canceledAt int64
 	atPeriodEnd          bool
+	flexible             bool // its billing mode
 	endedAt              int64
 	reason, feedback     string // cancellation_details
 	comment              string

@@ -51,7 +51,7 @@ func (s shape) subscription(m *subscription, livemode bool) object {
 		o.merge(s.since2023(m))
 	}
 	if s.era >= eraAcacia {
-		o["billing_mode"] = s.billingMode(m)
+		o["billing_mode"] = billingMode(m)
 	}
 	if s.era >= eraDahlia {
 		o.merge(object{"billing_schedules": list{}, "customer_account": nil, "managed_payments": object{"enabled": false}})
@@ -122,8 +122,8 @@ func (s shape) invoiceSettings() object {
 	return o
 }
 
-func (s shape) billingMode(m *subscription) object {
-	if !s.flexible() {
+func billingMode(m *subscription) object {
+	if !m.flexible {
 		return object{"flexible": nil, "type": "classic"}
 	}
 	return object{

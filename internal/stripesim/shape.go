@@ -58,7 +58,7 @@ func (s shape) elementwise() bool { return s.era == era2015 }
 // modern shapes have prices, collection methods and most other fields.
 func (s shape) modern() bool { return s.era >= era2020 }
 
-// flexible billing is the default since clover.
+// flexible billing is the default since clover, for subscriptions that are created in it.
 func (s shape) flexible() bool { return s.era >= eraClover }
 
 func (s shape) pausesTrials() bool { return s.era >= era2023 }

@@ -17,6 +17,7 @@ func (l *life) arrive() {
 	}
 	l.sub = subscription{
 		id: l.id("sub_1", 23), customer: l.customer.id, method: "charge_automatically", trialEndBehavior: "create_invoice",
+		flexible: l.shape.flexible(),
 		metadata: map[string]string{"plan_code": pick(l, "basic", "pro", "team")},
 	}
 	if base, _ := l.kind.parts(); base == TestClock {

@@ -72,7 +72,7 @@ func (s shape) normalize2023(n *events.Subscription, m *subscription) {
 		n.CancellationDetails = &events.CancellationDetails{Reason: m.reason, Feedback: m.feedback, Comment: m.comment}
 	}
 	switch {
-	case s.flexible():
+	case m.flexible && s.era >= eraAcacia:
 		n.BillingMode = &events.BillingMode{
 			Type: "flexible", Flexible: &events.BillingModeFlexible{ProrationDiscounts: "included"}, UpdatedAt: moment(m.created),
 		}

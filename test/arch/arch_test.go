@@ -66,7 +66,7 @@ var table = map[string][]string{
 
 	"internal/stripehook": {"internal/fault", stripe},
 	"internal/doctor":     {"internal/fault", "internal/stripehook", "internal/term", shell, charmap},
-	"internal/stripeapi":  {"events", "internal/fault", stripe, rateLimit},
+	"internal/stripeapi":  {"events", "internal/fault", "internal/secret", stripe, rateLimit},
 	"internal/normalize":  {"events"},
 	"internal/stripesim":  {"events"},
 	"internal/natsbus":    {"events", "internal/fault", "internal/secret", watermill, watermillNATS, natsClient},

@@ -20,6 +20,7 @@ type account struct {
 	kinds     map[string][]*track // newest first
 	endpoints []endpoint          // newest first
 	created   int                 // endpoints that were ever created
+	repeated  map[string]endpoint // the answers to creations, by their idempotency key
 }
 
 // track is an object in all of its states, or an event.
@@ -37,7 +38,7 @@ type thing struct {
 
 func newAccount(cfg Account) *account {
 	cfg.ID = cmp.Or(cfg.ID, stripesim.Account)
-	a := &account{Account: cfg, objects: map[string]*track{}, kinds: map[string][]*track{}}
+	a := &account{Account: cfg, objects: map[string]*track{}, kinds: map[string][]*track{}, repeated: map[string]endpoint{}}
 	for _, o := range cfg.History.Objects {
 		a.add(o, nil)
 	}

@@ -52,6 +52,10 @@ func createEndpoint(c *call) (any, error) {
 	c.server.mu.Lock()
 	defer c.server.mu.Unlock()
 	a := c.account
+	idempotencyKey := c.request.Header.Get("Idempotency-Key")
+	if e, ok := a.repeated[idempotencyKey]; ok {
+		return e, nil
+	}
 	if len(a.endpoints) == maxEndpoints {
 		return nil, invalid("", "You have reached the maximum of %d webhook endpoints.", maxEndpoints)
 	}
@@ -71,6 +75,9 @@ func createEndpoint(c *call) (any, error) {
 	a.created++
 	a.endpoints = slices.Insert(a.endpoints, 0, e)
 	e.Secret = fmt.Sprintf("whsec_BillbusSimulated%010d", a.created)
+	if idempotencyKey != "" {
+		a.repeated[idempotencyKey] = e
+	}
 	return e, nil
 }
 
