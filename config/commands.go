@@ -152,6 +152,11 @@ func SubscriberReplay(c *Subscriber) Settings {
 					}
 				},
 			},
+			{
+				Flag: "subscription", Value: "ID", Repeated: true, convert: list(&p.Subscriptions),
+				Meaning: "apply only messages that name this subscription: an id of Stripe, or the _id of a record; may be given several times. All messages are read, because subjects have no ids",
+			},
+			{Flag: "account", Value: "ID", Meaning: "apply only messages of this account, acct_… or platform; all messages are read", convert: accountOrPlatform(&p.Account)},
 			{Flag: "rate", Value: "N", Meaning: "messages a second at most (default: as fast as the database takes them)", convert: number(&p.Rate, 1, 1_000_000)},
 			{
 				Flag: "renormalize", NoValue: "true", Meaning: "read what Stripe sent again, by this release and the settings of the bridge; publish and store what is admitted now, and print what differs",

@@ -179,6 +179,15 @@ func fileWith(field *string, check func(contents []byte) error) func(value) {
 	}
 }
 
+// accountOrPlatform accepts the name of one account.
+func accountOrPlatform(field *string) func(value) {
+	return func(v value) {
+		if *field = v.text; v.text != "platform" && !isAccount(v.text) {
+			v.fault("must be acct_… or platform, not %s", quote(v.text))
+		}
+	}
+}
+
 func list(field *[]string) func(value) { return func(v value) { *field = split(v.text) } }
 
 // words accepts a list of the setting's words. One word more means all of them.

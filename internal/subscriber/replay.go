@@ -37,6 +37,8 @@ const (
 	panicTries = 5
 	// replaySuffix completes the name of the replay's own consumer.
 	replaySuffix = "-replay"
+	// skipped is the outcome of a message that is not selected.
+	skipped = "skipped"
 )
 
 // Replay reads the stream again into the database, through the same code as live
@@ -102,7 +104,7 @@ func (r *replay) prepare(ctx context.Context, bus *natsbus.Bus, db store.Store) 
 			return err
 		}
 	}
-	r.handle = natsbus.Outcome(handle) // which turns a panic into an error
+	r.handle = natsbus.Outcome(selectionOf(r.cfg.Replay).only(handle, r.tally.skipped)) // which turns a panic into an error
 	r.stream, err = openReplay(ctx, bus, r.cfg)
 	return err
 }
@@ -126,10 +128,14 @@ func openReplay(ctx context.Context, bus *natsbus.Bus, cfg config.Subscriber) (*
 
 // fromText says what a replay does. Only one that does the same continues it.
 func fromText(r config.Replay) string {
-	if r.Renormalize {
-		return startText(r) + ", reading again"
+	text := startText(r)
+	if s := selectionOf(r); !s.all() {
+		text += ", only of " + s.String()
 	}
-	return startText(r)
+	if r.Renormalize {
+		text += ", reading again"
+	}
+	return text
 }
 
 func startText(r config.Replay) string {
@@ -313,6 +319,8 @@ func (t *tally) MessageDone(outcome string, _ time.Duration) {
 	defer t.mu.Unlock()
 	t.counts[outcome]++
 }
+
+func (t *tally) skipped() { t.MessageDone(skipped, 0) }
 
 // EventLag does nothing: the lag of a replayed event is not a measure of anything.
 func (t *tally) EventLag(time.Duration) {}
