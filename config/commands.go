@@ -166,6 +166,15 @@ func SubscriberReplay(c *Subscriber) Settings {
 					}
 				},
 			},
+			{
+				Flag: "from-audit", NoValue: "true", Meaning: "read the audit trail instead of the stream, which may no longer reach back; --from-time is then when Stripe created an event",
+				convert: onOff(&p.FromAudit), check: func(r *reader) {
+					if p.FromAudit && r.given["--from-sequence"] {
+						r.fault("--from-audit, --from-sequence", "give one of the two")
+					}
+				},
+			},
+			{Flag: "into", Value: "COLLECTION", Meaning: "build records in this collection, next to the live ones, which do not change; publish nothing", convert: collection(&p.Into)},
 			{Flag: "restart", NoValue: "true", Meaning: "forget a replay that was interrupted, and start again", convert: onOff(&p.Restart)},
 			{Flag: "json", NoValue: "true", Meaning: "print the summary as a line of JSON", convert: onOff(&p.JSON)},
 		},

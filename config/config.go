@@ -179,8 +179,10 @@ type Replay struct {
 	// records. Account is the only account: "platform", acct_…, or "" for all.
 	Subscriptions []string
 	Account       string
-	Renormalize   bool // read again what Stripe sent
-	Restart       bool // forget a replay that was interrupted
+	Renormalize   bool   // read again what Stripe sent
+	FromAudit     bool   // read the audit trail, not the stream
+	Into          string // the collection of records of a shadow that is built; "" for the database itself
+	Restart       bool   // forget a replay that was interrupted
 	JSON          bool
 }
 

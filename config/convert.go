@@ -40,6 +40,15 @@ func name(field *string) func(value) {
 	}
 }
 
+// collection accepts a name that may begin the names of other collections.
+func collection(field *string) func(value) {
+	return func(v value) {
+		if *field = v.text; !matches(`[A-Za-z][A-Za-z0-9_-]{0,63}`, v.text) {
+			v.fault("must be 1 to 64 letters, digits, _ or -, and begin with a letter, not %s", quote(v.text))
+		}
+	}
+}
+
 // word accepts one of the setting's words.
 func word(field *string) func(value) {
 	return func(v value) {

@@ -48,6 +48,9 @@ func TestSubscriberUsageFaults(t *testing.T) {
 			"--rate: must be a whole number from 1 to 1000000, not \"x\"",
 			"--from-sequence, --from-time: give one of the two",
 		}},
+		{"two sources, and a name that is none", []string{"replay", "--from-audit", "--from-sequence=3", "--into=a.b"}, []string{
+			`--into: must be 1 to 64 letters, digits, _ or -, and begin with a letter, not "a.b"`, "--from-audit, --from-sequence: give one of the two",
+		}},
 		{"an account that is none", []string{"replay", "--account=all"}, []string{`--account: must be acct_… or platform, not "all"`}},
 		{"reading again by unknown settings", []string{"replay", "--renormalize"}, []string{"--renormalize: needs WEBHOOK_LIVEMODE, as it is set for the bridge"}},
 		{"payload with a search", []string{"audit", "--payload=evt_1", "--limit=5"}, []string{"--payload: cannot be combined with other options"}},

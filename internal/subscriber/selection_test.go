@@ -15,7 +15,7 @@ func TestSelection(t *testing.T) {
 	t.Parallel()
 	own := kit.Event("sub_1", "evt_1", "updated", 1, "active")
 	connected := own
-	connected.StripeAccount = "acct_1"
+	connected.StripeAccount, connected.Source = "acct_1", events.Source(false, "acct_1")
 	session, invoice := own, own
 	session.Type, invoice.Type = "stripe.checkout.session.completed", "stripe.invoice.paid"
 	session.Data.Subscription, session.Data.CheckoutSession = nil, &events.CheckoutSession{SubscriptionID: "sub_1"}
