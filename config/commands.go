@@ -2,6 +2,7 @@ package config
 
 import (
 	"log/slog"
+	"reflect"
 	"slices"
 )
 
@@ -175,12 +176,25 @@ func SubscriberReplay(c *Subscriber) Settings {
 				},
 			},
 			{Flag: "into", Value: "COLLECTION", Meaning: "build records in this collection, next to the live ones, which do not change; publish nothing", convert: collection(&p.Into)},
+			{Flag: "diff", Value: "COLLECTION", Meaning: "only print which records differ from what --into has built there; exit status 1 if one does", convert: collection(&p.Diff)},
+			{Flag: "apply", Value: "COLLECTION", Meaning: "only write the records that differ, and the events that they follow from, while subscribers run", convert: collection(&p.Apply)},
+			{Flag: "drop", Value: "COLLECTION", Meaning: "only remove what --into has built there", convert: collection(&p.Drop), check: p.oneShadow},
 			{Flag: "restart", NoValue: "true", Meaning: "forget a replay that was interrupted, and start again", convert: onOff(&p.Restart)},
 			{Flag: "json", NoValue: "true", Meaning: "print the summary as a line of JSON", convert: onOff(&p.JSON)},
 		},
 		nats(&c.NATS), Settings{streamName(&c.Stream), stateView(&c.Stream), provision(&c.Provision)}, consumer(&c.ConsumerName, &c.MaxInFlight, &c.MaxBytes),
 		mongo(&c.Mongo), logging(&c.Log), reading(&c.Reading),
 	)
+}
+
+// oneShadow lets nothing be combined with an option that replays nothing.
+func (p *Replay) oneShadow(r *reader) {
+	if r.given["--diff"] || r.given["--apply"] || r.given["--drop"] {
+		alone := []Replay{{Diff: p.Diff, JSON: p.JSON}, {Apply: p.Apply, JSON: p.JSON}, {Drop: p.Drop, JSON: p.JSON}}
+		if !slices.ContainsFunc(alone, func(a Replay) bool { return reflect.DeepEqual(a, *p) }) {
+			r.fault("--diff, --apply, --drop", "give one of them, and no other option but --json")
+		}
+	}
 }
 
 // SubscriberAudit returns the settings of "subscriber audit", bound to c.

@@ -182,8 +182,11 @@ type Replay struct {
 	Renormalize   bool   // read again what Stripe sent
 	FromAudit     bool   // read the audit trail, not the stream
 	Into          string // the collection of records of a shadow that is built; "" for the database itself
-	Restart       bool   // forget a replay that was interrupted
-	JSON          bool
+	// Diff, Apply or Drop, if set, is the shadow that is compared, applied or removed. Nothing is
+	// replayed then.
+	Diff, Apply, Drop string
+	Restart           bool // forget a replay that was interrupted
+	JSON              bool
 }
 
 // Audit says which events "subscriber audit" shows.

@@ -45,8 +45,13 @@ const (
 // it, through the same code as live messages, and prints the outcomes. It also compares a
 // shadow with the database, applies it and removes it.
 func Replay(ctx context.Context, cfg config.Subscriber, out, status io.Writer, log *slog.Logger) error {
-	if cfg.Replay.Into != "" {
+	switch r := cfg.Replay; {
+	case r.Into != "":
 		return replayIntoShadow(ctx, cfg, out, status, log)
+	case r.Diff != "" || r.Apply != "":
+		return compareShadow(ctx, cfg, r.Diff+r.Apply, out, log)
+	case r.Drop != "":
+		return dropShadow(ctx, cfg, r.Drop, log)
 	}
 	return WithStore(ctx, cfg.Mongo, batchOf(cfg), log, func(db store.Store) error {
 		if natsbus.ProvisionMode(cfg.Provision) == natsbus.ProvisionCreate {

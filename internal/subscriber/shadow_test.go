@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/internal/natsbus"
 	"github.com/billbus/billbus/internal/store"
+	"github.com/billbus/billbus/internal/verify"
 	"github.com/billbus/billbus/test/kit"
 	"github.com/billbus/billbus/test/storetest"
 )
@@ -99,11 +101,13 @@ func fieldsOf(t *testing.T, db *memoryStore) map[string]map[string]string {
 	return all
 }
 
+var reading = config.Webhook{Livemode: "any", Accounts: []string{"any"}, ClientReference: "api"}
+
 // replayMemory replays the audit trail of one database into another one.
 func replayMemory(t *testing.T, from, into *memoryStore, r config.Replay) (text string, err error) {
 	t.Helper()
 	r.FromAudit = true
-	cfg := config.Subscriber{Replay: r, MaxInFlight: 20, MaxBytes: 1 << 20, Reading: config.Webhook{Livemode: "any", Accounts: []string{"any"}}}
+	cfg := config.Subscriber{Replay: r, MaxInFlight: 20, MaxBytes: 1 << 20, Reading: reading}
 	var out bytes.Buffer
 	err = newReplay(cfg, from, into, io.Discard, slog.New(slog.DiscardHandler)).execute(t.Context(), &out)
 	return out.String(), err
@@ -188,5 +192,184 @@ func TestReplayFromTheAuditTrailCountsWhatItLacks(t *testing.T) {
 	}
 	if _, ok := shadow.server.Record(kit.Key("sub_1")); !ok {
 		t.Error("the message without its event made no record")
+	}
+}
+
+// faulty returns an event as a release with a fault has read it: what Stripe sent is
+// right, and the status is always wrong.
+func faulty(t *testing.T, sub, id string, second int, status string) store.Entry {
+	t.Helper()
+	e := storetest.Entry(sub, id, "updated", second, status)
+	e.Data.Event = fmt.Appendf(nil, `{"id":%q,"object":"event","type":"customer.subscription.updated","api_version":"2026-06-24.dahlia","created":%d,"livemode":false,
+		"data":{"object":{"id":%q,"object":"subscription","status":%q,"customer":"cus_1","livemode":false,"items":{"object":"list","data":[]}}}}`,
+		id, e.Time.Unix(), sub, status)
+	again, err := readAgain(reading)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.Message, err = again(e.Message); err != nil || e.Data.Subscription.Status != status {
+		t.Fatalf("reading again: %v, %+v", err, e.Data.Subscription)
+	}
+	read := *e.Data.Subscription
+	read.Status, read.Access = "unpaid", events.Access("unpaid")
+	e.Data.Subscription, e.Data.RereadAt = &read, time.Time{}
+	return e
+}
+
+// diff compares with a shadow, or applies it.
+func diff(ctx context.Context, live, shadow *memoryStore, fix bool) (string, error) {
+	var out bytes.Buffer
+	err := printComparison(ctx, verify.Shadow{Live: live, Audit: live, Shadow: shadow, Fix: fix, Settle: time.Millisecond, Now: time.Now}, true, &out)
+	return out.String(), err
+}
+
+// Events arrive, and come again, while a shadow is built, compared and applied.
+func TestApplyingAShadowMendsWhatWasReadWrongly(t *testing.T) {
+	t.Parallel()
+	const subscriptions, before, after, apart = 12, 6, 6, 40
+	live, shadow := newMemoryStore(t), newMemoryStore(t)
+	event := func(sub, n int) store.Entry {
+		return faulty(t, fmt.Sprintf("sub_%d", sub), fmt.Sprintf("evt_%d_%d", sub, n), n*apart, "active")
+	}
+	var old, late []store.Entry
+	for sub := range subscriptions {
+		for n := range before + after {
+			switch e := event(sub, n); {
+			case n < before:
+				old = append(old, e)
+			case sub%2 == 0: // the others get no more events
+				late = append(late, e)
+			}
+		}
+	}
+	commitAll(t, live, old)
+	if text, err := replayMemory(t, live, shadow, config.Replay{Into: "shadow", Renormalize: true, JSON: true}); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var work sync.WaitGroup
+	work.Go(func() { watchRecords(ctx, t, live) })
+	work.Go(func() {
+		for i, e := range late {
+			commitAll(t, live, []store.Entry{e, old[i%len(old)]})
+		}
+	})
+	text, err := diff(t.Context(), live, shadow, false)
+	if !errors.Is(err, errShadowDiffers) || !strings.Contains(text, `"field":"status","have":"\"unpaid\"","want":"\"active\""`) {
+		t.Errorf("before: got %v\n%s", err, text)
+	}
+	if text, err := diff(t.Context(), live, shadow, true); err != nil {
+		t.Errorf("applying: got %v\n%s", err, text)
+	}
+	if text, err := diff(t.Context(), live, shadow, false); err != nil || strings.Contains(text, `"difference"`) {
+		t.Errorf("after: got %v\n%s", err, text)
+	}
+	stop()
+	work.Wait()
+	mended := 0
+	for key := range live.server.Audited() {
+		if m, _ := live.server.Message(key); m.Data.Subscription.Status == "active" {
+			mended++
+		}
+	}
+	if mended != len(old) {
+		t.Errorf("%d audit documents are mended, want %d", mended, len(old))
+	}
+}
+
+// watchRecords fails the test when a record has a lower revision, an earlier event, or an
+// earlier reading of the same one, than before.
+func watchRecords(ctx context.Context, t *testing.T, live *memoryStore) {
+	last, polls := map[string]store.State{}, 0
+	for ; ctx.Err() == nil; polls++ {
+		for key, err := range live.RecordKeys(context.WithoutCancel(ctx)) {
+			now, _, stateErr := live.State(context.WithoutCancel(ctx), key)
+			if err != nil || stateErr != nil {
+				t.Errorf("%v, %v", err, stateErr)
+				return
+			}
+			was := last[key]
+			unmended := now.EventID == was.EventID && was.Subscription.Status == "active" && now.Subscription.Status != "active"
+			if now.Revision < was.Revision || now.EventCreated.Before(was.EventCreated) || unmended {
+				t.Errorf("%s went back from %+v to %+v", key, was, now)
+			}
+			last[key] = now
+		}
+	}
+	t.Logf("polled all records %d times", polls)
+}
+
+// A record with later events than the shadow is not different, nor is one that only the
+// live database has.
+func TestAShadowIsBehindLiveTraffic(t *testing.T) {
+	t.Parallel()
+	live, shadow := newMemoryStore(t), newMemoryStore(t)
+	commitAll(t, live, append(histories(t, 5), storetest.Entry("sub_open", "evt_open", "created", 1, "active")))
+	if _, err := replayMemory(t, live, shadow, config.Replay{Into: "shadow"}); err != nil {
+		t.Fatal(err)
+	}
+	commitAll(t, live, []store.Entry{storetest.Entry("sub_open", "evt_new", "updated", 500, "past_due"), storetest.Entry("sub_new", "evt_other", "created", 1, "active")})
+	text, err := diff(t.Context(), live, shadow, false)
+	if want := `{"kind":"summary","subscriptions":6,"newer":1,"differing":0,"fixed":0,"unverifiable":0}` + "\n"; text != want || err != nil {
+		t.Errorf("got %s%v, want %s", text, err, want)
+	}
+}
+
+// What was lost since, or changed by another program, comes back; what came later stays.
+func TestApplyingAShadowRestoresWhatWasLost(t *testing.T) {
+	t.Parallel()
+	live, shadow := newMemoryStore(t), newMemoryStore(t)
+	commitAll(t, live, histories(t, 4))
+	want := fieldsOf(t, live)
+	if _, err := replayMemory(t, live, shadow, config.Replay{Into: "shadow"}); err != nil {
+		t.Fatal(err)
+	}
+	for key, m := range live.server.Audited() {
+		if m.SubscriptionKey() == kit.Key("sub_0") {
+			live.server.Delete(key, kit.Key("sub_0"))
+		}
+	}
+	changed, _ := live.server.Record(kit.Key("sub_1"))
+	changed.Explanation = "changed by another program"
+	live.server.Put(changed)
+	text, err := diff(t.Context(), live, shadow, true)
+	if !strings.Contains(text, `"newer":0,"differing":0,"fixed":2`) || err != nil {
+		t.Errorf("got %v\n%s", err, text)
+	}
+	if diff := cmp.Diff(want, fieldsOf(t, live)); diff != "" {
+		t.Errorf("records (-want +got):\n%s", diff)
+	}
+}
+
+// mendedFirst is a database in which a record is written only after its events.
+type mendedFirst struct {
+	*memoryStore
+	t       *testing.T
+	written int
+}
+
+func (m *mendedFirst) Rewrite(ctx context.Context, have store.StoredRecord, d store.Decision) (bool, error) {
+	m.written++
+	for key, a := range m.server.Audited() {
+		if a.SubscriptionKey() == have.Key && a.Data.Subscription.Status != "active" {
+			m.t.Errorf("%s is as it was when the record is written: the next event would be decided from it", key)
+		}
+	}
+	return m.memoryStore.Rewrite(ctx, have, d)
+}
+
+func TestApplyingAShadowBringsEventsBeforeRecords(t *testing.T) {
+	t.Parallel()
+	live, shadow := newMemoryStore(t), newMemoryStore(t)
+	for n := range 5 {
+		commitAll(t, live, []store.Entry{faulty(t, "sub_1", fmt.Sprintf("evt_%d", n), n*40, "active")})
+	}
+	if _, err := replayMemory(t, live, shadow, config.Replay{Into: "shadow", Renormalize: true}); err != nil {
+		t.Fatal(err)
+	}
+	watched := &mendedFirst{memoryStore: live, t: t}
+	err := printComparison(t.Context(), verify.Shadow{Live: watched, Audit: live, Shadow: shadow, Fix: true, Now: time.Now}, true, io.Discard)
+	if err != nil || watched.written != 1 {
+		t.Errorf("got %v, and %d records written", err, watched.written)
 	}
 }
