@@ -2,6 +2,7 @@ package config
 
 import (
 	"log/slog"
+	"reflect"
 	"slices"
 )
 
@@ -152,6 +153,11 @@ func SubscriberReplay(c *Subscriber) Settings {
 					}
 				},
 			},
+			{
+				Flag: "subscription", Value: "ID", Repeated: true, convert: list(&p.Subscriptions),
+				Meaning: "apply only messages that name this subscription: an id of Stripe, or the _id of a record; may be given several times. All messages are read, because subjects have no ids",
+			},
+			{Flag: "account", Value: "ID", Meaning: "apply only messages of this account, acct_… or platform; all messages are read", convert: accountOrPlatform(&p.Account)},
 			{Flag: "rate", Value: "N", Meaning: "messages a second at most (default: as fast as the database takes them)", convert: number(&p.Rate, 1, 1_000_000)},
 			{
 				Flag: "renormalize", NoValue: "true", Meaning: "read what Stripe sent again, by this release and the settings of the bridge; publish and store what is admitted now, and print what differs",
@@ -161,12 +167,34 @@ func SubscriberReplay(c *Subscriber) Settings {
 					}
 				},
 			},
+			{
+				Flag: "from-audit", NoValue: "true", Meaning: "read the audit trail instead of the stream, which may no longer reach back; --from-time is then when Stripe created an event",
+				convert: onOff(&p.FromAudit), check: func(r *reader) {
+					if p.FromAudit && r.given["--from-sequence"] {
+						r.fault("--from-audit, --from-sequence", "give one of the two")
+					}
+				},
+			},
+			{Flag: "into", Value: "COLLECTION", Meaning: "build records in this collection, next to the live ones, which do not change; publish nothing", convert: collection(&p.Into)},
+			{Flag: "diff", Value: "COLLECTION", Meaning: "only print which records differ from what --into has built there; exit status 1 if one does", convert: collection(&p.Diff)},
+			{Flag: "apply", Value: "COLLECTION", Meaning: "only write the records that differ, and the events that they follow from, while subscribers run", convert: collection(&p.Apply)},
+			{Flag: "drop", Value: "COLLECTION", Meaning: "only remove what --into has built there", convert: collection(&p.Drop), check: p.oneShadow},
 			{Flag: "restart", NoValue: "true", Meaning: "forget a replay that was interrupted, and start again", convert: onOff(&p.Restart)},
 			{Flag: "json", NoValue: "true", Meaning: "print the summary as a line of JSON", convert: onOff(&p.JSON)},
 		},
 		nats(&c.NATS), Settings{streamName(&c.Stream), stateView(&c.Stream), provision(&c.Provision)}, consumer(&c.ConsumerName, &c.MaxInFlight, &c.MaxBytes),
 		mongo(&c.Mongo), logging(&c.Log), reading(&c.Reading),
 	)
+}
+
+// oneShadow lets nothing be combined with an option that replays nothing.
+func (p *Replay) oneShadow(r *reader) {
+	if r.given["--diff"] || r.given["--apply"] || r.given["--drop"] {
+		alone := []Replay{{Diff: p.Diff, JSON: p.JSON}, {Apply: p.Apply, JSON: p.JSON}, {Drop: p.Drop, JSON: p.JSON}}
+		if !slices.ContainsFunc(alone, func(a Replay) bool { return reflect.DeepEqual(a, *p) }) {
+			r.fault("--diff, --apply, --drop", "give one of them, and no other option but --json")
+		}
+	}
 }
 
 // SubscriberAudit returns the settings of "subscriber audit", bound to c.

@@ -203,9 +203,18 @@ type Replay struct {
 	FromSequence uint64 // 0 for not by sequence
 	FromTime     Moment // zero for not by time
 	Rate         int    // messages a second; 0 is no limit
-	Renormalize  bool   // read again what Stripe sent
-	Restart      bool   // forget a replay that was interrupted
-	JSON         bool
+	// Subscriptions, if any, are the only ones whose messages are applied: ids of Stripe, or keys of
+	// records. Account is the only account: "platform", acct_…, or "" for all.
+	Subscriptions []string
+	Account       string
+	Renormalize   bool   // read again what Stripe sent
+	FromAudit     bool   // read the audit trail, not the stream
+	Into          string // the collection of records of a shadow that is built; "" for the database itself
+	// Diff, Apply or Drop, if set, is the shadow that is compared, applied or removed. Nothing is
+	// replayed then.
+	Diff, Apply, Drop string
+	Restart           bool // forget a replay that was interrupted
+	JSON              bool
 }
 
 // Audit says which events "subscriber audit" shows.

@@ -40,6 +40,15 @@ func name(field *string) func(value) {
 	}
 }
 
+// collection accepts a name that may begin the names of other collections.
+func collection(field *string) func(value) {
+	return func(v value) {
+		if *field = v.text; !matches(`[A-Za-z][A-Za-z0-9_-]{0,63}`, v.text) {
+			v.fault("must be 1 to 64 letters, digits, _ or -, and begin with a letter, not %s", quote(v.text))
+		}
+	}
+}
+
 // word accepts one of the setting's words.
 func word(field *string) func(value) {
 	return func(v value) {
@@ -175,6 +184,15 @@ func fileWith(field *string, check func(contents []byte) error) func(value) {
 			v.fault("cannot be read: %v", withoutPath(err))
 		} else if err := check(contents); err != nil {
 			v.fault("the file %v", err)
+		}
+	}
+}
+
+// accountOrPlatform accepts the name of one account.
+func accountOrPlatform(field *string) func(value) {
+	return func(v value) {
+		if *field = v.text; v.text != "platform" && !isAccount(v.text) {
+			v.fault("must be acct_… or platform, not %s", quote(v.text))
 		}
 	}
 }

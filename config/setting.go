@@ -26,6 +26,10 @@ type Setting struct {
 	// line that belong to no flag. Flag is then what they are called.
 	Argument bool
 
+	// Repeated is true if the flag may be given several times. Its value is then the
+	// comma-separated list of all.
+	Repeated bool
+
 	convert func(value)   // stores the value in a field, and reports what is wrong with it
 	check   func(*reader) // compares fields, once all are converted
 }

@@ -48,6 +48,12 @@ func TestSubscriberUsageFaults(t *testing.T) {
 			"--rate: must be a whole number from 1 to 1000000, not \"x\"",
 			"--from-sequence, --from-time: give one of the two",
 		}},
+		{"two sources, and a name that is none", []string{"replay", "--from-audit", "--from-sequence=3", "--into=a.b"}, []string{
+			`--into: must be 1 to 64 letters, digits, _ or -, and begin with a letter, not "a.b"`, "--from-audit, --from-sequence: give one of the two",
+		}},
+		{"two things to do with a shadow", []string{"replay", "--diff=a", "--apply=a"}, []string{"--diff, --apply, --drop: give one of them, and no other option but --json"}},
+		{"a shadow that is removed and built", []string{"replay", "--drop=a", "--rate=5"}, []string{"--diff, --apply, --drop: give one of them, and no other option but --json"}},
+		{"an account that is none", []string{"replay", "--account=all"}, []string{`--account: must be acct_… or platform, not "all"`}},
 		{"reading again by unknown settings", []string{"replay", "--renormalize"}, []string{"--renormalize: needs WEBHOOK_LIVEMODE, as it is set for the bridge"}},
 		{"payload with a search", []string{"audit", "--payload=evt_1", "--limit=5"}, []string{"--payload: cannot be combined with other options"}},
 		{"settings of another command", []string{"verify", "--max-in-flight=a", "--mongodb-uri=hunter2"}, []string{`MAX_IN_FLIGHT: not taken by "subscriber verify"`, "MONGODB_URI: must begin with mongodb:// or mongodb+srv://"}},
@@ -77,6 +83,8 @@ func TestReplayDefaultsAndOptions(t *testing.T) {
 		{nil, config.Replay{}},
 		{[]string{"--from-sequence=7", "--rate=100", "--json"}, config.Replay{FromSequence: 7, Rate: 100, JSON: true}},
 		{[]string{"--from-time=2d", "--restart"}, config.Replay{FromTime: config.Moment{Ago: 48 * time.Hour, Text: "2d"}, Restart: true}},
+		{[]string{"--subscription=sub_1", "--subscription", "sub_2,sub_3", "--account=acct_1"}, config.Replay{Subscriptions: []string{"sub_1", "sub_2", "sub_3"}, Account: "acct_1"}},
+		{[]string{"--diff=shadow", "--json"}, config.Replay{Diff: "shadow", JSON: true}},
 		{[]string{"--from-time=2026-01-31"}, config.Replay{FromTime: config.Moment{At: time.Date(2026, 1, 31, 0, 0, 0, 0, time.UTC), Text: "2026-01-31"}}},
 	} {
 		got, err := loadSubscriber(append([]string{"replay"}, tt.args...), env{}.get)

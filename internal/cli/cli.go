@@ -129,7 +129,11 @@ func declare(cmd *cobra.Command, s config.Setting) {
 	if s.Argument {
 		return
 	}
-	cmd.Flags().String(s.Name(), "", s.Meaning)
+	if s.Repeated {
+		cmd.Flags().Var(new(repeated), s.Name(), s.Meaning)
+	} else {
+		cmd.Flags().String(s.Name(), "", s.Meaning)
+	}
 	cmd.Flags().Lookup(s.Name()).NoOptDefVal = s.NoValue
 	complete := cobra.NoFileCompletions
 	switch {
@@ -139,6 +143,20 @@ func declare(cmd *cobra.Command, s config.Setting) {
 		complete = cobra.FixedCompletions(nil, cobra.ShellCompDirectiveDefault)
 	}
 	_ = cmd.RegisterFlagCompletionFunc(s.Name(), complete) // fails only for a flag that does not exist
+}
+
+// repeated is the value of a flag that may be given several times: all values, separated by
+// commas.
+type repeated string
+
+func (r *repeated) String() string { return string(*r) }
+func (r *repeated) Type() string   { return "string" }
+func (r *repeated) Set(value string) error {
+	if *r != "" {
+		value = string(*r) + "," + value
+	}
+	*r = repeated(value)
+	return nil
 }
 
 // start runs a command, if nothing is wrong. The words are the arguments that are not known flags,

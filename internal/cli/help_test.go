@@ -34,7 +34,7 @@ var optionsOf = map[string][]string{
 	"subscriber run":         nil,
 	"subscriber audit":       {"--subscription", "--customer", "--user", "--event", "--type", "--ignored", "--since", "--until", "--limit", "--without-user", "--payload", "--wide", "--json"},
 	"subscriber verify":      {"--fix", "--secondary", "--json"},
-	"subscriber replay":      {"--from-sequence", "--from-time", "--rate", "--renormalize", "--restart", "--json"},
+	"subscriber replay":      {"--from-sequence", "--from-time", "--subscription", "--account", "--rate", "--renormalize", "--from-audit", "--into", "--diff", "--apply", "--drop", "--restart", "--json"},
 	"subscriber dlq":         nil,
 	"subscriber dlq list":    {"--code", "--subject", "--since", "--until", "--limit", "--json"},
 	"subscriber dlq show":    {"--payload", "--json"},

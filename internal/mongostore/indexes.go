@@ -91,7 +91,7 @@ func (s *Store) Provision(ctx context.Context, create bool) {
 // createIndexes returns nil once all indexes of a collection can be used. Only the
 // server's answer says that: the list of indexes has those that are being built, too.
 func (s *Store) createIndexes(ctx context.Context, collection string) error {
-	view := s.subscriptions.Database().Collection(collection).Indexes()
+	view := s.Collection(collection).Indexes()
 	have, err := listIndexes(ctx, view)
 	if err != nil {
 		return err
@@ -135,7 +135,7 @@ func (list listedIndexes) models(wanted []index, again bool) (missing int, model
 // awaitIndexes returns nil if all indexes of a collection can be used. A server refuses
 // an index as a hint while it is being built.
 func (s *Store) awaitIndexes(ctx context.Context, name string) error {
-	collection := s.subscriptions.Database().Collection(name)
+	collection := s.Collection(name)
 	have, err := listIndexes(ctx, collection.Indexes())
 	if err != nil {
 		return err

@@ -46,6 +46,9 @@ const (
 type Config struct {
 	URI      string
 	Database string
+	// Shadow, if not "", is the collection of records of a shadow, which is next to the live database. Its
+	// other collections have names that begin with it.
+	Shadow string
 	// MaxBatch bounds the entries of one commit, see [store.NewQueue].
 	MaxBatch int
 	// Secondary lets scans of whole collections read from a secondary.
@@ -71,6 +74,7 @@ var _ store.Store = (*Store)(nil)
 
 // database is what a store reads and writes.
 type database struct {
+	namespace
 	events, identities, subscriptions, turns, catalog, access, views *mongo.Collection
 	// scanned is where scans of a whole collection read.
 	scanned struct{ events, subscriptions *mongo.Collection }
@@ -88,19 +92,20 @@ func open(cfg Config, opts *options.ClientOptions) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := newDatabase(client.Database(cfg.Database, strict()), cfg)
+	db := newDatabase(namespace{client.Database(cfg.Database, strict()), cfg.Shadow}, cfg)
 	committer := store.NewCommitter(db, cfg.Now)
 	committer.OnOverlap, committer.OnUser = cfg.OnOverlap, cfg.OnUser
 	queue := store.NewQueue(committer, cfg.MaxBatch)
 	return &Store{Queue: queue, database: db, log: cfg.Log, client: client}, nil
 }
 
-func newDatabase(collections *mongo.Database, cfg Config) database {
+func newDatabase(collections namespace, cfg Config) database {
 	db := database{
-		events: collections.Collection(WebhookEvents), identities: collections.Collection(Identities),
+		namespace: collections,
+		events:    collections.Collection(WebhookEvents), identities: collections.Collection(Identities),
 		subscriptions: collections.Collection(Subscriptions), turns: collections.Collection(Retention),
 		catalog: collections.Collection(Catalog), access: collections.Collection(Access), views: collections.Collection(StateView),
-		server: &server{database: collections}, now: cfg.Now,
+		server: &server{database: collections.database}, now: cfg.Now,
 	}
 	from := readpref.Primary()
 	if cfg.Secondary {

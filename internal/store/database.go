@@ -47,6 +47,7 @@ type Store interface {
 	Retention
 	Listings
 	Letters
+	Rereading
 
 	// Commit commits one entry, as [Queue.Commit] does.
 	Commit(ctx context.Context, entry Entry) (Effect, error)

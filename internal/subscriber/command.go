@@ -16,7 +16,12 @@ const closeTimeout = 5 * time.Second
 // WithStore runs a command on the store. Unlike the subscriber, a command fails if
 // the database cannot be reached.
 func WithStore(ctx context.Context, cfg config.Mongo, batch int, log *slog.Logger, command func(store.Store) error) (err error) {
-	db, err := openStore(cfg, mongostore.Config{MaxBatch: batch, Now: time.Now, Log: log})
+	return withStore(ctx, cfg, mongostore.Config{MaxBatch: batch, Log: log}, func(db *mongostore.Store) error { return command(db) })
+}
+
+func withStore(ctx context.Context, cfg config.Mongo, settings mongostore.Config, command func(*mongostore.Store) error) (err error) {
+	settings.Now = time.Now
+	db, err := openStore(cfg, settings)
 	if err != nil {
 		return err
 	}

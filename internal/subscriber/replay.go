@@ -37,60 +37,108 @@ const (
 	panicTries = 5
 	// replaySuffix completes the name of the replay's own consumer.
 	replaySuffix = "-replay"
+	// skipped is the outcome of a message that is not selected.
+	skipped = "skipped"
 )
 
-// Replay reads the stream again into the database, through the same code as live
-// messages, and prints the outcomes.
+// Replay reads the stream or the audit trail again, into the database or into a shadow of
+// it, through the same code as live messages, and prints the outcomes. It also compares a
+// shadow with the database, applies it and removes it.
 func Replay(ctx context.Context, cfg config.Subscriber, out, status io.Writer, log *slog.Logger) error {
-	return WithStore(ctx, cfg.Mongo, max(cfg.MaxInFlight/2, 1), log, func(db store.Store) error {
+	switch r := cfg.Replay; {
+	case r.Into != "":
+		return replayIntoShadow(ctx, cfg, out, status, log)
+	case r.Diff != "" || r.Apply != "":
+		return compareShadow(ctx, cfg, r.Diff+r.Apply, out, log)
+	case r.Drop != "":
+		return dropShadow(ctx, cfg, r.Drop, log)
+	}
+	return WithStore(ctx, cfg.Mongo, batchOf(cfg), log, func(db store.Store) error {
 		if natsbus.ProvisionMode(cfg.Provision) == natsbus.ProvisionCreate {
 			db.Provision(ctx, true)
 		}
-		bus, err := natsbus.Open(natsbus.Auth(cfg.NATS), "billbus-replay", log)
+		return newReplay(cfg, db, db, status, log).execute(ctx, out)
+	})
+}
+
+func batchOf(cfg config.Subscriber) int { return max(cfg.MaxInFlight/2, 1) }
+
+type replay struct {
+	cfg    config.Subscriber
+	into   store.Store
+	trail  store.Rereading // what is read instead of the stream
+	status io.Writer
+	log    *slog.Logger
+	bus    *natsbus.Bus // nil if nothing needs it
+	source source
+	// begin, if not nil, is called before the first message.
+	begin    func(ctx context.Context, resumed bool) error
+	view     *view.View // nil if it is turned off
+	handle   message.NoPublishHandlerFunc
+	tally    tally
+	reread   rereadings
+	bare     atomic.Int64 // messages of the audit trail without what Stripe sent
+	resumed  bool
+	position replaySummary // the part that says where it reads
+	start    time.Time
+	total    int64
+	shown    *term.Progress
+	done     atomic.Int64 // messages that are settled
+}
+
+func newReplay(cfg config.Subscriber, from store.Rereading, into store.Store, status io.Writer, log *slog.Logger) *replay {
+	return &replay{cfg: cfg, into: into, trail: from, status: status, log: log, tally: tally{counts: map[string]int{}}, start: time.Now()}
+}
+
+func (r *replay) execute(ctx context.Context, out io.Writer) error {
+	if r.needsBus() {
+		bus, err := natsbus.Open(natsbus.Auth(r.cfg.NATS), "billbus-replay", r.log)
 		if err != nil {
 			return err
 		}
 		defer bus.Close()
-		r := &replay{cfg: cfg, status: status, log: log, tally: tally{counts: map[string]int{}}, start: time.Now()}
-		if err := r.prepare(ctx, bus, db); err != nil {
-			return err
-		}
-		if err := r.run(ctx); err != nil {
-			return fmt.Errorf("replaying: %w; run the same command again to continue", err)
-		}
-		if _, err := db.Sweep(ctx, rand.Text(), followKeys(r.view)); err != nil {
-			return fmt.Errorf("updating names in records: %w; a subscriber continues", err)
-		}
-		if r.view != nil {
-			if err := r.view.All(ctx); err != nil {
-				return fmt.Errorf("completing the state view: %w; run the same command again", err)
-			}
-		}
-		return errors.Join(r.stream.Remove(ctx), r.reread.print(out, cfg.Replay), printReplay(out, r.summary(), cfg))
-	})
-}
-
-type replay struct {
-	cfg    config.Subscriber
-	status io.Writer
-	log    *slog.Logger
-	stream *natsbus.Replay
-	view   *view.View // nil if it is turned off
-	handle message.NoPublishHandlerFunc
-	tally  tally
-	reread rereadings
-	start  time.Time
-	shown  *term.Progress
-	done   atomic.Int64 // messages that are settled
-}
-
-func (r *replay) prepare(ctx context.Context, bus *natsbus.Bus, db store.Store) error {
-	var err error
-	if r.view, err = newView(bus, r.cfg.Stream, db, noMetrics{}, time.Now); err != nil {
+		r.bus = bus
+	}
+	if err := r.prepare(ctx); err != nil {
 		return err
 	}
+	if err := r.run(ctx); err != nil {
+		return fmt.Errorf("replaying: %w; run the same command again to continue", err)
+	}
+	if _, err := r.into.Sweep(ctx, rand.Text(), followKeys(r.view)); err != nil {
+		return fmt.Errorf("updating names in records: %w; %s", err, r.afterwards())
+	}
+	if r.view != nil {
+		if err := r.view.All(ctx); err != nil {
+			return fmt.Errorf("completing the state view: %w; run the same command again", err)
+		}
+	}
+	return errors.Join(r.source.Remove(ctx), r.reread.print(out, r.cfg.Replay), printReplay(out, r.summary(), r.cfg))
+}
+
+func (r *replay) afterwards() string {
+	if r.isShadow() {
+		return "run the same command again"
+	}
+	return "a subscriber continues"
+}
+
+func (r *replay) isShadow() bool { return r.cfg.Replay.Into != "" }
+
+// needsBus reports whether the replay reads from NATS, or writes there.
+func (r *replay) needsBus() bool {
+	return !r.cfg.Replay.FromAudit || !r.isShadow() && (r.cfg.Stream.StateView || r.cfg.Replay.Renormalize)
+}
+
+func (r *replay) prepare(ctx context.Context) error {
+	var err error
+	if !r.isShadow() {
+		if r.view, err = newView(r.bus, r.cfg.Stream, r.into, noMetrics{}, time.Now); err != nil {
+			return err
+		}
+	}
 	commit, err := handlers.NewCommit(handlers.CommitConfig{
-		Store: following{db, r.view}, Position: position, References: normalize.References,
+		Store: following{r.into, r.view}, Position: replayedPosition, References: normalize.References,
 		Now: time.Now, Metrics: &r.tally, Log: slog.New(onlyWarnings{r.log.Handler()}),
 	})
 	if err != nil {
@@ -98,38 +146,87 @@ func (r *replay) prepare(ctx context.Context, bus *natsbus.Bus, db store.Store) 
 	}
 	handle := commit.Handle
 	if r.cfg.Replay.Renormalize {
-		if handle, err = r.rereader(bus, db, commit.Handle); err != nil {
+		if handle, err = r.rereader(commit.Handle); err != nil {
 			return err
 		}
 	}
-	r.handle = natsbus.Outcome(handle) // which turns a panic into an error
-	r.stream, err = openReplay(ctx, bus, r.cfg)
+	// Outcome turns a panic into an error.
+	r.handle = natsbus.Outcome(selectionOf(r.cfg.Replay).only(handle, r.tally.skipped))
+	if err := r.open(ctx); err != nil {
+		return err
+	}
+	if r.begin != nil {
+		return r.begin(ctx, r.resumed)
+	}
+	return nil
+}
+
+// open opens the source, where an interrupted replay has stopped.
+func (r *replay) open(ctx context.Context) error {
+	open := r.openStream
+	if r.cfg.Replay.FromAudit {
+		open = r.openTrail
+	}
+	err := open(ctx)
+	if errors.Is(err, natsbus.ErrOtherReplay) {
+		err = fmt.Errorf("%w: give the same start and options to continue it, or --restart to forget it", err)
+	}
 	return err
 }
 
-func openReplay(ctx context.Context, bus *natsbus.Bus, cfg config.Subscriber) (*natsbus.Replay, error) {
+func (r *replay) openStream(ctx context.Context) error {
 	connecting, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	if err := bus.WaitConnected(connecting); err != nil {
-		return nil, err
+	if err := r.bus.WaitConnected(connecting); err != nil {
+		return err
 	}
-	stream, err := bus.OpenReplay(ctx, natsbus.ReplayConfig{
-		Stream: cfg.Stream.Name, Consumer: cfg.ConsumerName + replaySuffix,
-		Sequence: cfg.Replay.FromSequence, Time: cfg.Replay.FromTime.Time(time.Now()),
-		From: fromText(cfg.Replay), Restart: cfg.Replay.Restart, MaxBytes: cfg.MaxBytes, Subjects: events.FactSubjects(),
+	stream, err := r.bus.OpenReplay(ctx, natsbus.ReplayConfig{
+		Stream: r.cfg.Stream.Name, Consumer: r.cfg.ConsumerName + replaySuffix,
+		Sequence: r.cfg.Replay.FromSequence, Time: r.cfg.Replay.FromTime.Time(time.Now()),
+		From: fromText(r.cfg.Replay), Restart: r.cfg.Replay.Restart, MaxBytes: r.cfg.MaxBytes, Subjects: events.FactSubjects(),
 	})
-	if errors.Is(err, natsbus.ErrOtherReplay) {
-		err = fmt.Errorf("%w: give the same start to continue it, or --restart to forget it", err)
+	if err != nil {
+		return err
 	}
-	return stream, err
+	r.source, r.total, r.resumed = stream, int64(stream.Total), stream.Resumed > 0
+	r.position = replaySummary{Until: stream.Until, Resumed: stream.Resumed}
+	return nil
+}
+
+func (r *replay) openTrail(ctx context.Context) error {
+	if r.view != nil || r.cfg.Replay.Renormalize && !r.isShadow() {
+		connecting, cancel := context.WithTimeout(ctx, connectTimeout)
+		defer cancel()
+		if err := r.bus.WaitConnected(connecting); err != nil {
+			return fmt.Errorf("the state view follows the records: %w (see NATS_URL; STATE_VIEW=off leaves it alone)", err)
+		}
+	}
+	from, err := openTrail(ctx, r.trail, r.into, fromText(r.cfg.Replay), r.cfg.Replay)
+	if err != nil {
+		return err
+	}
+	from.maxBytes, from.bare = r.cfg.MaxBytes, func() { r.bare.Add(1) }
+	r.source, r.resumed = from, from.resumed
+	if r.resumed {
+		r.position.ResumedAt = from.progress.Reached.Format(time.RFC3339Nano)
+	}
+	r.total, err = r.trail.EverythingSize(ctx, from.progress.Reached)
+	return err
 }
 
 // fromText says what a replay does. Only one that does the same continues it.
 func fromText(r config.Replay) string {
-	if r.Renormalize {
-		return startText(r) + ", reading again"
+	text := startText(r)
+	if r.Into != "" {
+		text += ", into " + r.Into
 	}
-	return startText(r)
+	if s := selectionOf(r); !s.all() {
+		text += ", only of " + s.String()
+	}
+	if r.Renormalize {
+		text += ", reading again"
+	}
+	return text
 }
 
 func startText(r config.Replay) string {
@@ -145,7 +242,7 @@ func startText(r config.Replay) string {
 // run reads and handles batch after batch. Each is acknowledged as a whole, so the
 // order of the stream holds between batches.
 func (r *replay) run(ctx context.Context) error {
-	r.shown = term.NewProgress(r.status, "replaying messages", int64(r.stream.Total))
+	r.shown = term.NewProgress(r.status, "replaying messages", r.total)
 	defer r.shown.Stop()
 	if !term.IsTerminal(r.status) {
 		defer r.logging()()
@@ -156,7 +253,7 @@ func (r *replay) run(ctx context.Context) error {
 		limit = rate.NewLimiter(rate.Limit(r.cfg.Replay.Rate), size)
 	}
 	for {
-		batch, err := r.stream.Next(ctx, size)
+		batch, err := r.source.Next(ctx, size)
 		if err != nil || len(batch) == 0 {
 			return err
 		}
@@ -189,7 +286,7 @@ func (r *replay) logging() (stop func()) {
 
 // progress says how far the replay is after some time, and how long the rest will take.
 func (r *replay) progress(after time.Duration) []any {
-	n, total := r.done.Load(), int64(r.stream.Total)
+	n, total := r.done.Load(), r.total
 	attrs := []any{"done", n, "total", total, "per_second", math.Round(float64(n)/after.Seconds()*10) / 10}
 	if n > 0 {
 		left := time.Duration(float64(total-n) / float64(n) * float64(after))
@@ -217,7 +314,7 @@ func (r *replay) handleBatch(ctx context.Context, batch []*message.Message) erro
 		}
 		batch = rest
 	}
-	return r.stream.Done(ctx)
+	return r.source.Done(ctx)
 }
 
 // distinctIDs separates the first message of each id from the rest. That an event came
@@ -260,19 +357,21 @@ func (r *replay) settle(ctx context.Context, msg *message.Message) {
 }
 
 type replaySummary struct {
-	Kind     string         `json:"kind"`
-	Until    uint64         `json:"until_sequence"`
-	Resumed  uint64         `json:"resumed_behind,omitempty"`
+	Kind    string `json:"kind"`
+	Until   uint64 `json:"until_sequence,omitempty"`
+	Resumed uint64 `json:"resumed_behind,omitempty"`
+	// ResumedAt is the time of the event with which the audit trail was continued.
+	ResumedAt string `json:"resumed_at,omitempty"`
+	// Bare counts the messages of the audit trail without what Stripe sent.
+	Bare     int64          `json:"without_payload,omitempty"`
 	Messages int            `json:"messages"`
 	Outcomes map[string]int `json:"outcomes"`
 	Seconds  float64        `json:"seconds"`
 }
 
 func (r *replay) summary() replaySummary {
-	s := replaySummary{
-		Kind: "summary", Until: r.stream.Until, Resumed: r.stream.Resumed,
-		Outcomes: r.tally.settled(), Seconds: time.Since(r.start).Seconds(),
-	}
+	s := r.position
+	s.Kind, s.Bare, s.Outcomes, s.Seconds = "summary", r.bare.Load(), r.tally.settled(), time.Since(r.start).Seconds()
 	for _, n := range s.Outcomes {
 		s.Messages += n
 	}
@@ -283,13 +382,23 @@ func printReplay(out io.Writer, s replaySummary, cfg config.Subscriber) error {
 	if cfg.Replay.JSON {
 		return term.JSONLines(out)(s)
 	}
-	if s.Messages == 0 {
-		_, err := fmt.Fprintln(out, "nothing to replay: the stream has no messages from that start")
-		return err
-	}
-	_, err := fmt.Fprintf(out, "replayed %d messages, to sequence %d of %s, in %.1f s: %s\n",
-		s.Messages, s.Until, cfg.Stream.Name, s.Seconds, counted(s.Outcomes))
+	_, err := fmt.Fprintln(out, replayText(s, cfg))
 	return err
+}
+
+func replayText(s replaySummary, cfg config.Subscriber) string {
+	source, place := "the stream", fmt.Sprintf("to sequence %d of %s, ", s.Until, cfg.Stream.Name)
+	if cfg.Replay.FromAudit {
+		source, place = "the audit trail", "of the audit trail, "
+	}
+	if s.Messages == 0 {
+		return fmt.Sprintf("nothing to replay: %s has no messages from that start", source)
+	}
+	text := fmt.Sprintf("replayed %d messages, %sin %.1f s: %s", s.Messages, place, s.Seconds, counted(s.Outcomes))
+	if s.Bare > 0 {
+		text += fmt.Sprintf("\n%d of them do not have what Stripe sent, because it was too large", s.Bare)
+	}
+	return text
 }
 
 // counted lists how often each word occurred.
@@ -313,6 +422,8 @@ func (t *tally) MessageDone(outcome string, _ time.Duration) {
 	defer t.mu.Unlock()
 	t.counts[outcome]++
 }
+
+func (t *tally) skipped() { t.MessageDone(skipped, 0) }
 
 // EventLag does nothing: the lag of a replayed event is not a measure of anything.
 func (t *tally) EventLag(time.Duration) {}

@@ -5,14 +5,12 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/billbus/billbus/internal/natsbus"
 )
 
 // A replay that has not settled anything says so, instead of an endless time.
 func TestReplayProgress(t *testing.T) {
 	t.Parallel()
-	r := &replay{stream: &natsbus.Replay{Total: 1973}}
+	r := &replay{total: 1973}
 	for done, want := range map[int64][]any{
 		0:   {"done", int64(0), "total", int64(1973), "per_second", 0.0},
 		25:  {"done", int64(25), "total", int64(1973), "per_second", 2.5, "left", "12m59s"},

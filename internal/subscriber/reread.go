@@ -13,9 +13,7 @@ import (
 	"github.com/billbus/billbus/config"
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/handlers"
-	"github.com/billbus/billbus/internal/natsbus"
 	"github.com/billbus/billbus/internal/normalize"
-	"github.com/billbus/billbus/internal/store"
 	"github.com/billbus/billbus/internal/term"
 )
 
@@ -32,24 +30,33 @@ func readAgain(w config.Webhook) (func(events.Message) (events.Message, error), 
 }
 
 // rereader returns a handler that reads each message again before it commits it.
-func (r *replay) rereader(bus *natsbus.Bus, db store.Store, commit message.NoPublishHandlerFunc) (message.NoPublishHandlerFunc, error) {
+func (r *replay) rereader(commit message.NoPublishHandlerFunc) (message.NoPublishHandlerFunc, error) {
 	read, err := readAgain(r.cfg.Reading)
 	if err != nil {
 		return nil, err
 	}
-	publisher, err := bus.NewPublisher(r.cfg.Stream.Name, publishTimeout)
-	if err != nil {
-		return nil, err
+	cfg := handlers.RereadConfig{
+		Read: read, Differences: normalize.Differences, Find: r.into.Find, Commit: commit,
+		Publisher: silent{}, MaxMessage: func() int { return 0 }, Report: r.reread.add,
 	}
-	h, err := handlers.NewReread(handlers.RereadConfig{
-		Read: read, Differences: normalize.Differences, Find: db.Find, Commit: commit,
-		Publisher: publisher, MaxMessage: bus.MaxMessage, Report: r.reread.add,
-	})
+	if !r.isShadow() {
+		cfg.MaxMessage = r.bus.MaxMessage
+		if cfg.Publisher, err = r.bus.NewPublisher(r.cfg.Stream.Name, publishTimeout); err != nil {
+			return nil, err
+		}
+	}
+	h, err := handlers.NewReread(cfg)
 	if err != nil {
 		return nil, err
 	}
 	return h.Handle, nil
 }
+
+// silent publishes nothing: a shadow is nobody's business.
+type silent struct{}
+
+func (silent) Publish(string, ...*message.Message) error { return nil }
+func (silent) Close() error                              { return nil }
 
 // difference is a field that is read differently in events of one type.
 type difference struct {

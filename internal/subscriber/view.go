@@ -92,7 +92,7 @@ func withView(ctx context.Context, db store.Store, cfg config.Subscriber, log *s
 	defer cancel()
 	if err := bus.WaitConnected(ctx); err != nil {
 		bus.Close()
-		return nil, nil, fmt.Errorf("--fix also corrects the state view: %w (see NATS_URL; STATE_VIEW=off leaves it alone)", err)
+		return nil, nil, fmt.Errorf("what is written to records also gets into the state view: %w (see NATS_URL; STATE_VIEW=off leaves it alone)", err)
 	}
 	v, err := newView(bus, cfg.Stream, db, noMetrics{}, time.Now)
 	return rewriting{db, v}, bus.Close, err

@@ -26,6 +26,7 @@ type Memory struct {
 	counts                                      Counts
 	turn                                        store.Turn
 	letters                                     map[string]store.Letter
+	progress                                    store.Progress
 }
 
 // NewMemory returns an empty database.

@@ -27,6 +27,7 @@ type Store interface {
 	store.Anonymity
 	store.Retention
 	store.Letters
+	store.Rereading
 }
 
 // Backend is an empty database, and what the suite needs to damage it.
@@ -50,7 +51,7 @@ type Backend struct {
 // records that the audit trail says.
 func Run(t *testing.T, open func(t *testing.T) Backend) {
 	t.Helper()
-	for _, tests := range []map[string]func(*testing.T, Backend){auditTests, recordTests, commitTests, searchTests, verificationTests, catalogTests, letterTests, viewTests} {
+	for _, tests := range []map[string]func(*testing.T, Backend){auditTests, recordTests, commitTests, searchTests, verificationTests, catalogTests, letterTests, viewTests, rereadTests} {
 		for name, test := range tests {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
