@@ -21,7 +21,7 @@ var optionsOf = map[string][]string{
 	"bridge serve":           nil,
 	"bridge provision":       {"--dry-run"},
 	"bridge link":            {"--customer", "--customer-account", "--user", "--file", "--account", "--as-of", "--dry-run", "--json"},
-	"bridge backfill":        {"--since", "--types", "--undelivered-only", "--account", "--dry-run", "--json"},
+	"bridge backfill":        {"--since", "--types", "--undelivered-only", "--gaps", "--account", "--dry-run", "--json"},
 	"bridge import":          {"--created-since", "--status", "--account", "--rate", "--from-file", "--dry-run", "--json"},
 	"bridge doctor":          {"--curl", "--body", "--headers", "--signature", "--json"},
 	"bridge health":          {"--json"},
