@@ -12,12 +12,12 @@ import (
 // EntitlementsFact is what one message says about what a customer may use, and when.
 type EntitlementsFact struct {
 	events.Entitlements
-	EventID string
+	EventID string `json:"event_id"`
 	// Moment is when the event was created or, for a list that was read from Stripe's
 	// API, when it was read. It is in seconds.
-	Moment time.Time
+	Moment time.Time `json:"moment"`
 	// Read is true for a list that was read from Stripe's API.
-	Read bool
+	Read bool `json:"read,omitempty"`
 }
 
 // EntitlementsFactOf returns the fact in a message. It reports false if the message has no

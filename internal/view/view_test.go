@@ -166,6 +166,7 @@ func story(n int) (first []store.Entry, second store.Entry) {
 	return []store.Entry{
 		entry(a, a+"_1", 100, "active", cus, ""),
 		entry(a, a+"_2", 200, "past_due", cus, user),
+		storetest.EntitlementsEntry(cus, a+"_list", 260, "a", "…"),
 		entry(a, a+"_3", 300, "canceled", cus, user),
 	}, entry(b, b+"_1", 250, "active", cus, user)
 }
@@ -318,6 +319,10 @@ func lives(random *rand.Rand, users int) []store.Entry {
 				list = append(list, entry(sub, sub+"_end", 1000, "canceled", customer, user))
 			}
 		}
+		for i := range random.IntN(4) {
+			features := []string{"a", "b", "c", "…"}[random.IntN(4):]
+			list = append(list, storetest.EntitlementsEntry(customer, fmt.Sprintf("%s_list_%d", customer, i), 100*random.IntN(3), features...))
+		}
 	}
 	return list
 }
@@ -417,12 +422,12 @@ func TestNothingIsWrittenForWhatDidNotChange(t *testing.T) {
 		// MongoDB's commands and the documents that they write, also for storing the entry.
 		commands, documents int
 	}{
-		{"a new subscription", first, counts{gets: 5, puts: 3, published: 2}, 12, 4},
+		{"a new subscription", first, counts{gets: 6, puts: 3, published: 2}, 12, 4},
 		{"a duplicate", first, counts{}, 6, 0},
 		{"an invoice", invoice, counts{}, 1, 1},
-		{"a renewal, which changes no access", renewed, counts{gets: 4, puts: 1}, 4, 2},
+		{"a renewal, which changes no access", renewed, counts{gets: 5, puts: 1}, 4, 2},
 		{"an older event", entry("sub_1", "evt_0", 50, "trialing", "cus_1", "u1"), counts{}, 3, 1},
-		{"a late payment", entry("sub_1", "evt_3", 300, "past_due", "cus_1", "u1"), counts{gets: 4, puts: 3, published: 2}, 6, 4},
+		{"a late payment", entry("sub_1", "evt_3", 300, "past_due", "cus_1", "u1"), counts{gets: 5, puts: 3, published: 2}, 6, 4},
 	} {
 		p.counts = counts{}
 		before := r.db.Counts()
@@ -443,6 +448,18 @@ func TestNothingIsWrittenForWhatDidNotChange(t *testing.T) {
 	}
 }
 
+// recreate deletes the bucket and creates it again.
+func (r *rig) recreate(t *testing.T) {
+	t.Helper()
+	if err := r.js.DeleteKeyValue(t.Context(), events.StateBucket); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.bus.Alter(t.Context(), settings(72*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	r.written = map[string]map[uint64]time.Time{}
+}
+
 func TestADeletedBucketIsFilledAgain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -455,16 +472,10 @@ func TestADeletedBucketIsFilledAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := words(r.messages(t)[userKey("u1")])
-	if err := r.js.DeleteKeyValue(t.Context(), events.StateBucket); err != nil {
-		t.Fatal(err)
-	}
-	if err := r.bus.Alter(t.Context(), settings(72*time.Hour)); err != nil {
-		t.Fatal(err)
-	}
+	r.recreate(t)
 	if err := p.view.Complete(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	r.written = map[string]map[uint64]time.Time{}
 	r.check(t)
 	if after := words(r.messages(t)[userKey("u1")]); after != before {
 		t.Errorf("got %q, want %q", after, before)
