@@ -223,7 +223,7 @@ func (v *View) records(ctx context.Context, o owner, have accessEntry, brought s
 			return nil, err
 		}
 		if found && belongs(record, key, o) {
-			records = append(records, access.Record{Subscription: record.Subscription, Ambiguous: isOpen(record)})
+			records = append(records, access.Record{Subscription: record.Subscription, Alternatives: alternatives(record)})
 		}
 	}
 	return records, nil
@@ -233,10 +233,29 @@ func belongs(r events.Record, key string, o owner) bool {
 	return slices.ContainsFunc(ownersOf(key, &r.Subscription), func(its owner) bool { return its.key == o.key })
 }
 
-// isOpen reports whether it is not certain what a subscription gives. One that has ended
-// gives nothing, whichever event was the last.
-func isOpen(r events.Record) bool {
-	return r.Ordering == string(ordering.Ambiguous) && !r.Version.Terminal
+// alternatives returns what a subscription gives if another event is its last one. One
+// that has ended gives nothing, whichever event was the last. Without the facts, or if other
+// rules decided the record, it can be anything.
+func alternatives(r events.Record) []access.Alternative {
+	if r.Ordering != string(ordering.Ambiguous) || r.Version.Terminal {
+		return nil
+	}
+	anything := []access.Alternative{{Access: events.AccessGranted}}
+	if r.Version.Rule != ordering.Rule || len(r.Version.Known) == 0 {
+		return anything
+	}
+	verdict := store.Decide(factsOf(r.Version.Known))
+	if verdict.Winner.EventID != r.Version.EventID {
+		return anything
+	}
+	var list []access.Alternative
+	for _, f := range verdict.Candidates {
+		if f.Products == "" {
+			return anything
+		}
+		list = append(list, access.Alternative{Access: f.Access, SameItems: f.Products == verdict.Winner.Products})
+	}
+	return list
 }
 
 // stateOf returns a state entry. If there is none, it makes it from the record.

@@ -317,7 +317,7 @@ func (r *rig) check(t *testing.T) {
 		}
 		s := state.Subscription
 		for _, owner := range []string{events.CustomerAccessKey(false, "", s.CustomerID), events.UserAccessKey(false, "", s.UserID)} {
-			owners[owner] = append(owners[owner], access.Record{Subscription: s, Ambiguous: state.Ordering == "ambiguous" && !state.Terminal})
+			owners[owner] = append(owners[owner], access.Record{Subscription: s, Alternatives: alternatives(state)})
 		}
 	}
 	for key, err := range client.EntitlementKeys(t.Context()) {
@@ -334,6 +334,15 @@ func (r *rig) check(t *testing.T) {
 			r.checkAccess(t, client, key, r.access(key, records), messages[key])
 		}
 	}
+}
+
+// alternatives returns what a subscription may give instead.
+func alternatives(state store.State) (list []access.Alternative) {
+	verdict := store.Decide(state.Known)
+	for _, f := range verdict.Candidates {
+		list = append(list, access.Alternative{Access: f.Access, SameItems: f.Products == verdict.Winner.Products})
+	}
+	return list
 }
 
 // access returns what an access document must say.

@@ -199,7 +199,7 @@ func recordOf(s store.State) events.Record {
 	for i, f := range s.Known {
 		known[i] = events.KnownEvent{
 			EventID: f.EventID, Type: f.Type, APIVersion: f.APIVersion, Moment: f.Moment, Terminal: f.Terminal, Request: f.Request,
-			First: f.First, Because: f.Because, ItemsTruncated: f.ItemsTruncated,
+			First: f.First, Because: f.Because, ItemsTruncated: f.ItemsTruncated, Access: f.Access, Products: f.Products,
 			Before: events.StateDigest(f.Before), After: events.StateDigest(f.After),
 		}
 	}
@@ -218,7 +218,7 @@ func factsOf(known []events.KnownEvent) []ordering.Fact {
 	for i, k := range known {
 		facts[i] = ordering.Fact{
 			EventID: k.EventID, Type: k.Type, APIVersion: k.APIVersion, Moment: k.Moment, Terminal: k.Terminal, Request: k.Request,
-			First: k.First, Because: k.Because, ItemsTruncated: k.ItemsTruncated,
+			First: k.First, Because: k.Because, ItemsTruncated: k.ItemsTruncated, Access: k.Access, Products: k.Products,
 			Before: ordering.Digest(k.Before), After: ordering.Digest(k.After),
 		}
 	}
