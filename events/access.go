@@ -1,6 +1,9 @@
 package events
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // AccessDocument says what a customer, or a user of the application, may use: the best
 // that all of their subscriptions give together. It depends on the records of these
@@ -45,19 +48,35 @@ type AccessProduct struct {
 	ProductID string `json:"product_id,omitempty"`
 	PriceID   string `json:"price_id,omitempty"`
 	Quantity  *int64 `json:"quantity,omitempty"`
+	// ProductName, Nickname and LookupKey are those of the record's item. They are not in
+	// messages: that they change is not a change of access.
+	ProductName string `json:"product_name,omitempty"`
+	Nickname    string `json:"nickname,omitempty"`
+	LookupKey   string `json:"lookup_key,omitempty"`
 	// SubscriptionID is the subscription that includes it, and Access what that gives.
 	SubscriptionID string `json:"subscription_id"`
 	Access         string `json:"access"`
 }
 
 // SameAnswer reports whether two documents give the same answer: what may be used, by
-// whom, since when and until when. Explanations, revisions, times of change, and the lists
-// of all subscriptions and customers can differ.
+// whom, since when and until when. Explanations, names, revisions, times of change, and the
+// lists of all subscriptions and customers can differ.
 func (d AccessDocument) SameAnswer(as AccessDocument) bool {
+	d, as = d.WithoutNames(), as.WithoutNames()
 	for _, doc := range []*AccessDocument{&d, &as} {
 		doc.Explanation, doc.Subscriptions, doc.CustomerIDs = "", nil, nil
 	}
 	return d.SameDocument(as)
+}
+
+// WithoutNames returns the document as it is in messages.
+func (d AccessDocument) WithoutNames() AccessDocument {
+	d.Products = slices.Clone(d.Products)
+	for i := range d.Products {
+		p := &d.Products[i]
+		p.ProductName, p.Nickname, p.LookupKey = "", "", ""
+	}
+	return d
 }
 
 // SameDocument reports whether two documents are equal, except for their revisions and

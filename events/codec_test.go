@@ -153,7 +153,7 @@ func fullProduct(day func(int) time.Time) *events.Product {
 func fullAccess(day func(int) time.Time) *events.AccessDocument {
 	return &events.AccessDocument{
 		Access: "granted", SubscriptionID: "sub_1", Since: day(0), Until: day(30), Subscriptions: []string{"sub_1"},
-		Products: []events.AccessProduct{{ProductID: "prod_1", PriceID: "price_1", Quantity: new(int64(3)), SubscriptionID: "sub_1", Access: "granted"}},
+		Products: []events.AccessProduct{{ProductID: "prod_1", PriceID: "price_1", Quantity: new(int64(3)), ProductName: "Pro", Nickname: "monthly", LookupKey: "pro", SubscriptionID: "sub_1", Access: "granted"}},
 		Features: []string{"export"}, UserID: "user 7", CustomerIDs: []string{"cus_1"}, Explanation: "because", Ambiguous: true, Revision: 2, UpdatedAt: day(1),
 	}
 }

@@ -58,6 +58,8 @@ type KnownEvent struct {
 	First          bool        `json:"first,omitempty"`
 	Because        string      `json:"because,omitempty"`
 	ItemsTruncated bool        `json:"items_truncated,omitempty"`
+	Access         string      `json:"access,omitempty"`
+	Products       string      `json:"products,omitempty"`
 	Before         StateDigest `json:"before,omitzero"`
 	After          StateDigest `json:"after"`
 }

@@ -5,6 +5,7 @@ package access
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -14,9 +15,16 @@ import (
 // Record is what the record of a subscription says.
 type Record struct {
 	events.Subscription
-	// Ambiguous is true if it is not certain what the subscription gives. One that ended
-	// gives nothing, whatever its last event was.
-	Ambiguous bool
+	// Alternatives are what the subscription gives in other states that may be its last
+	// one.
+	Alternatives []Alternative
+}
+
+// Alternative is what a subscription may give instead.
+type Alternative struct {
+	Access string
+	// SameItems is true if its items are those of the record, in the same quantities.
+	SameItems bool
 }
 
 // Of returns the access that the records of one customer, or of one user, give
@@ -87,6 +95,7 @@ func products(records []Record) []events.AccessProduct {
 		for _, item := range r.Items {
 			list = append(list, events.AccessProduct{
 				ProductID: item.ProductID, PriceID: item.PriceID, Quantity: item.Quantity, SubscriptionID: r.ID, Access: r.Access,
+				ProductName: item.ProductName, Nickname: item.Nickname, LookupKey: item.LookupKey,
 			})
 		}
 	}
@@ -96,36 +105,49 @@ func products(records []Record) []events.AccessProduct {
 	return list
 }
 
-// ambiguous reports whether a record that is not certain makes a difference: whether
-// access or products would be others if it gave full access, or none.
+// ambiguous reports whether the alternatives make a difference to what may be used. More
+// access of one subscription never makes less of all. So if the least and the most that the
+// subscriptions may give are the same, everything in between is.
 func ambiguous(records []Record) bool {
+	least, most := slices.Clone(records), slices.Clone(records)
 	for i, r := range records {
-		if !r.Ambiguous {
+		for _, a := range r.Alternatives {
+			switch {
+			case rank(a.Access) > 0 && !a.SameItems:
+				return true
+			case rank(a.Access) < rank(least[i].Access):
+				least[i].Access = a.Access
+			case rank(a.Access) > rank(most[i].Access):
+				most[i].Access = a.Access
+			}
+		}
+	}
+	return !maps.Equal(usable(least), usable(most))
+}
+
+// use is what several subscriptions may include. The zero use is any subscription.
+type use struct {
+	product, price string
+	quantity       int64
+}
+
+// usable returns the best access to everything that the records give.
+func usable(records []Record) map[use]int {
+	best := map[use]int{}
+	for _, r := range records {
+		best[use{}] = max(best[use{}], rank(r.Access))
+		if !gives(r) {
 			continue
 		}
-		with, without := slices.Clone(records), slices.Delete(slices.Clone(records), i, i+1)
-		with[i].Access = events.AccessGranted
-		if best(with) != best(without) || !slices.Equal(productIDs(with), productIDs(without)) {
-			return true
+		for _, item := range r.Items {
+			u := use{item.ProductID, item.PriceID, -1}
+			if item.Quantity != nil {
+				u.quantity = *item.Quantity
+			}
+			best[u] = max(best[u], rank(r.Access))
 		}
 	}
-	return false
-}
-
-func best(records []Record) int {
-	highest := 0
-	for _, r := range records {
-		highest = max(highest, rank(r.Access))
-	}
-	return highest
-}
-
-func productIDs(records []Record) []string {
-	var ids []string
-	for _, p := range products(records) {
-		ids = append(ids, p.ProductID)
-	}
-	return sorted(ids)
+	return best
 }
 
 func explain(records []Record) string {

@@ -26,8 +26,13 @@ func subscription(id, status string, start, end int, products ...string) access.
 	return r
 }
 
-func uncertain(r access.Record) access.Record {
-	r.Ambiguous = true
+func uncertain(r access.Record) access.Record { return or(r, events.AccessGranted, events.AccessNone) }
+
+// or adds alternatives with the same items.
+func or(r access.Record, levels ...string) access.Record {
+	for _, level := range levels {
+		r.Alternatives = append(r.Alternatives, access.Alternative{Access: level, SameItems: true})
+	}
 	return r
 }
 
@@ -77,6 +82,21 @@ func TestOf(t *testing.T) {
 			events.AccessDocument{
 				Access: "granted", SubscriptionID: "sub_1", Since: day(1), Subscriptions: []string{"sub_1"}, Ambiguous: true,
 				Products: []events.AccessProduct{product("a", "sub_1", "granted")}, Explanation: "Subscription sub_1 is active.",
+			},
+		},
+		"another status, and the same access": {
+			[]access.Record{or(subscription("sub_1", "trialing", 1, 0, "a"), events.AccessGranted)},
+			events.AccessDocument{
+				Access: "granted", SubscriptionID: "sub_1", Since: day(1), Subscriptions: []string{"sub_1"},
+				Products: []events.AccessProduct{product("a", "sub_1", "granted")}, Explanation: "Subscription sub_1 is trialing.",
+			},
+		},
+		"one of two is enough, and both are uncertain": {
+			[]access.Record{uncertain(subscription("sub_1", "active", 1, 0, "a")), uncertain(subscription("sub_2", "active", 2, 0, "a"))},
+			events.AccessDocument{
+				Access: "granted", SubscriptionID: "sub_1", Since: day(1), Subscriptions: []string{"sub_1", "sub_2"}, Ambiguous: true,
+				Products:    []events.AccessProduct{product("a", "sub_1", "granted"), product("a", "sub_2", "granted")},
+				Explanation: "Subscription sub_1 is active; subscriptions that give access: 2 of 2.",
 			},
 		},
 		"uncertain, but another one gives the same": {

@@ -43,6 +43,33 @@ func hash(s events.Subscription) string {
 	return hex.EncodeToString(sum[:16])
 }
 
+// productsOf returns a short hash of what the items are of; "" if some are not known.
+func productsOf(s *events.Subscription) string {
+	if s.ItemsTruncated {
+		return ""
+	}
+	var own events.Subscription
+	for _, it := range s.Items {
+		own.Items = append(own.Items, events.Item{ProductID: it.ProductID, PriceID: it.PriceID, Quantity: it.Quantity})
+	}
+	slices.SortFunc(own.Items, func(a, b events.Item) int {
+		return cmp.Or(strings.Compare(a.ProductID, b.ProductID), strings.Compare(a.PriceID, b.PriceID), compareQuantities(a.Quantity, b.Quantity))
+	})
+	return hash(own)[:16]
+}
+
+func compareQuantities(a, b *int64) int {
+	switch {
+	case a != nil && b != nil:
+		return cmp.Compare(*a, *b)
+	case a != nil:
+		return 1
+	case b != nil:
+		return -1
+	}
+	return 0
+}
+
 // full leaves out what is derived from other fields, and what belongs to other
 // objects: the text of a price can change without an event of the subscription.
 func full(s events.Subscription) events.Subscription {

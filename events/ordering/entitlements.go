@@ -12,12 +12,12 @@ import (
 // EntitlementsFact is what one message says about what a customer may use, and when.
 type EntitlementsFact struct {
 	events.Entitlements
-	EventID string
+	EventID string `json:"event_id"`
 	// Moment is when the event was created or, for a list that was read from Stripe's
 	// API, when it was read. It is in seconds.
-	Moment time.Time
+	Moment time.Time `json:"moment"`
 	// Read is true for a list that was read from Stripe's API.
-	Read bool
+	Read bool `json:"read,omitempty"`
 }
 
 // EntitlementsFactOf returns the fact in a message. It reports false if the message has no
@@ -54,7 +54,8 @@ type CustomerEntitlements struct {
 	// Ambiguous is true if another list of the same second gives other features.
 	Ambiguous bool
 	// Known are the facts that a later decision can depend on, in no particular order.
-	// All others can be forgotten.
+	// All others can be forgotten. There are not more than features, and lists of two
+	// seconds.
 	Known []EntitlementsFact
 }
 
@@ -72,7 +73,7 @@ func Entitlements(facts []EntitlementsFact) CustomerEntitlements {
 	if len(facts) == 0 {
 		return CustomerEntitlements{}
 	}
-	known := sinceComplete(facts)
+	known := withoutCovered(sinceComplete(facts))
 	last := known[len(known)-1]
 	decided := CustomerEntitlements{Features: featuresAfter(last, known), Truncated: last.Truncated, EventID: last.EventID, Known: known}
 	for _, other := range known {
@@ -97,6 +98,21 @@ func sinceComplete(facts []EntitlementsFact) []EntitlementsFact {
 		}
 	}
 	return slices.DeleteFunc(all, func(f EntitlementsFact) bool { return f.compareSecond(base) < 0 })
+}
+
+// withoutCovered drops lists that were cut off if later ones have all of their features.
+// What takes the later ones away takes these away as well.
+func withoutCovered(known []EntitlementsFact) []EntitlementsFact {
+	last, latest := known[len(known)-1], map[events.Feature]EntitlementsFact{}
+	for _, f := range known {
+		for _, feature := range f.Features {
+			latest[feature] = f
+		}
+	}
+	return slices.DeleteFunc(known, func(f EntitlementsFact) bool {
+		isLatest := func(feature events.Feature) bool { return f.compareSecond(latest[feature]) == 0 }
+		return f.Truncated && f.compareSecond(last) < 0 && !slices.ContainsFunc(f.Features, isLatest)
+	})
 }
 
 // featuresAfter returns the features of a customer if a fact is the last of those known.

@@ -36,6 +36,10 @@ type Fact struct {
 	Because string
 	// ItemsTruncated is true if the event lists only some of the items.
 	ItemsTruncated bool
+	// Access is what the subscription gives by this event, and Products a hash of the
+	// products, prices and quantities of its items: "" if some are not known, and in facts
+	// that an earlier release stored.
+	Access, Products string
 }
 
 func (f Fact) isSnapshot() bool { return f.Type == events.SubjectSnapshot }
@@ -75,7 +79,7 @@ func FactOf(m events.Message) (Fact, bool) {
 		After:    digestOf(sub),
 		First:    m.StripeType == events.StripeTypeCreated, Because: m.Data.BecauseOf,
 
-		ItemsTruncated: sub.ItemsTruncated,
+		ItemsTruncated: sub.ItemsTruncated, Access: sub.Access, Products: productsOf(sub),
 	}
 	if m.StripeType == events.StripeTypeUpdated && m.Data.Previous != nil {
 		f.Before = digestOf(m.Data.Previous.Before(sub))
@@ -143,7 +147,8 @@ func compareIDs(a, b Fact) int { return strings.Compare(a.EventID, b.EventID) }
 // means nothing, but is always the same.
 func compareRenderings(a, b Fact) int {
 	return cmp.Or(strings.Compare(a.APIVersion, b.APIVersion), compareDigests(a.After, b.After), compareDigests(a.Before, b.Before),
-		compareMoments(a, b), strings.Compare(a.Request, b.Request), strings.Compare(a.Because, b.Because))
+		compareMoments(a, b), strings.Compare(a.Request, b.Request), strings.Compare(a.Because, b.Because),
+		strings.Compare(a.Products, b.Products), strings.Compare(a.Access, b.Access))
 }
 
 func lifecycle(f Fact) int {

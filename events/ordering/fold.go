@@ -28,6 +28,9 @@ type Verdict struct {
 	Ordering Certainty
 	// Explanation says in one sentence why this event won.
 	Explanation string
+	// Candidates are the events that may hold the current state, Winner among them, if
+	// Ordering is [Ambiguous].
+	Candidates []Fact
 	// Relevant are the facts that a later verdict can depend on, by event id:
 	// Fold(Relevant ∪ new) equals Fold(all ∪ new). There are as many as
 	// Stripe sends within half a minute, however long the history is.
@@ -62,8 +65,8 @@ func determined(f Fact, why string) Verdict {
 	return Verdict{Winner: f, Ordering: Determined, Explanation: why}
 }
 
-func ambiguous(f Fact, why string) Verdict {
-	return Verdict{Winner: f, Ordering: Ambiguous, Explanation: why}
+func ambiguous(f Fact, why string, candidates []Fact) Verdict {
+	return Verdict{Winner: f, Ordering: Ambiguous, Explanation: why, Candidates: candidates}
 }
 
 func explainOnly(f Fact) string {

@@ -283,8 +283,8 @@ func TestFactOf(t *testing.T) {
 		EventID: "evt_1", Type: "customer.subscription.created", APIVersion: "2025-09-30.clover",
 		Moment: kit.At(3).Add(time.Millisecond), Terminal: true,
 	}
-	want.First, want.After = true, got.After
-	if diff := cmp.Diff(want, got); !ok || diff != "" || got.After.Full == "" || got.After.Core == "" {
+	want.First, want.After, want.Access, want.Products = true, got.After, "none", got.Products
+	if diff := cmp.Diff(want, got); !ok || diff != "" || got.After.Full == "" || got.After.Core == "" || got.Products == "" {
 		t.Errorf("FactOf: got %v (-want +got):\n%s", ok, diff)
 	}
 	if got.Moment.Location() != time.UTC {
@@ -308,11 +308,38 @@ func TestFactOfSnapshot(t *testing.T) {
 	got, ok := ordering.FactOf(m)
 	want := ordering.Fact{
 		EventID: "snap_1", Type: "subscription.snapshot", APIVersion: m.StripeAPIVersion, Moment: kit.At(5), Terminal: true,
-		After: got.After,
+		After: got.After, Access: "none", Products: got.Products,
 	}
 	if diff := cmp.Diff(want, got); !ok || diff != "" {
 		t.Errorf("FactOf: got %v (-want +got):\n%s", ok, diff)
 	}
+}
+
+// The events that may be the last are known if, and only if, the verdict is ambiguous. They
+// are among those that matter, and do not depend on the sequence.
+func TestCandidates(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		facts := genFacts(t, 1)
+		v := ordering.Fold(facts)
+		isAmbiguous, ids := v.Ordering == ordering.Ambiguous, map[string]bool{}
+		for _, f := range v.Candidates {
+			ids[f.EventID] = true
+			if !slices.ContainsFunc(v.Relevant, func(r ordering.Fact) bool { return r.EventID == f.EventID }) {
+				t.Errorf("%s is not relevant", f.EventID)
+			}
+		}
+		if isAmbiguous != ids[v.Winner.EventID] || isAmbiguous != (len(ids) > 0) {
+			t.Errorf("%s, and the candidates are %v", v.Ordering, ids)
+		}
+		again := map[string]bool{}
+		for _, f := range ordering.Fold(rapid.Permutation(v.Relevant).Draw(t, "order")).Candidates {
+			again[f.EventID] = true
+		}
+		if diff := cmp.Diff(ids, again); diff != "" {
+			t.Errorf("in another order (-want +got):\n%s", diff)
+		}
+	})
 }
 
 // genFact draws from few values to make ties frequent.

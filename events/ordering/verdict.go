@@ -24,7 +24,7 @@ func decide(facts []Fact) Verdict {
 		}
 	}
 	if late := after(facts, newest(facts).Add(-horizon)); v.Ordering == Determined && !ofOneVersion(late) {
-		return ambiguous(v.Winner, "The events are of several API versions and do not follow each other as far as all of them show.")
+		return ambiguous(v.Winner, "The events are of several API versions and do not follow each other as far as all of them show.", late)
 	}
 	return v
 }
@@ -45,8 +45,8 @@ func exceptHidden(v Verdict, facts []Fact) Verdict {
 		isStale := (w.isSnapshot() || w.isAnnouncement()) && isOther
 		return hidesChange || isStale
 	}
-	if !ofOneVersion(facts) && slices.ContainsFunc(facts, canBeLater) {
-		return ambiguous(w, w.EventID+" shows the last state, as do others, and API versions differ in what they show.")
+	if later := filter(facts, canBeLater); !ofOneVersion(facts) && len(later) > 0 {
+		return ambiguous(w, w.EventID+" shows the last state, as do others, and API versions differ in what they show.", append(later, w))
 	}
 	return v
 }
@@ -88,12 +88,13 @@ func (h history) verdictOn(c conclusion) Verdict {
 	case len(ends) > 1:
 		return circular(ends, len(h.facts))
 	case c.isDoubtful:
-		return ambiguous(ends[0], fmt.Sprintf("The changes end in %s if only stamps are wrong, and maybe elsewhere if an event is missing.", ends[0].EventID))
+		return ambiguous(ends[0], fmt.Sprintf("The changes end in %s if only stamps are wrong, and maybe elsewhere if an event is missing.", ends[0].EventID), h.facts)
 	}
 	winner, isSure := h.refine(ends[0])
 	switch {
 	case !isSure:
-		return ambiguous(winner, "Events of several API versions show the last state, and it is not clear which of them is the last.")
+		return ambiguous(winner, "Events of several API versions show the last state, and it is not clear which of them is the last.",
+			filter(h.facts, func(f Fact) bool { return h.name(f.After) == h.name(winner.After) }))
 	case h.isOnlyOneLately(winner):
 		return determined(winner, explainOnly(winner))
 	}
@@ -110,22 +111,22 @@ func (h history) isOnlyOneLately(f Fact) bool {
 func (h history) latestOf(ends []Fact) (Verdict, bool) {
 	ends = candidates(ends)
 	winner := slices.MaxFunc(ends, compareAge)
-	ties := len(filter(ends, func(f Fact) bool { return f.Moment.Equal(winner.Moment) }))
+	ties := filter(ends, func(f Fact) bool { return f.Moment.Equal(winner.Moment) })
 	switch {
 	case h.isOnlyOneLately(winner):
 		return determined(winner, explainOnly(winner)), len(ends) == 1
 	case len(ends) == 1:
 		return determined(winner, fmt.Sprintf("%s is where the changes of these seconds end (%d events).", winner.EventID, len(h.facts))), true
-	case ties == 1:
+	case len(ties) == 1:
 		return determined(winner, fmt.Sprintf("%s has the latest moment, %s, of %d events that do not follow each other.",
 			winner.EventID, stamp(winner), len(ends))), false
 	}
-	return ambiguous(winner, fmt.Sprintf("%d events of %s do not follow each other; %s was taken by its type and id.", ties, stamp(winner), winner.EventID)), false
+	return ambiguous(winner, fmt.Sprintf("%d events of %s do not follow each other; %s was taken by its type and id.", len(ties), stamp(winner), winner.EventID), ties), false
 }
 
 func circular(ends []Fact, events int) Verdict {
 	winner := slices.MaxFunc(ends, compareAge)
-	return ambiguous(winner, fmt.Sprintf("%d events lead round in a circle, and nothing says where it began; %s was taken by its stamp and id.", events, winner.EventID))
+	return ambiguous(winner, fmt.Sprintf("%d events lead round in a circle, and nothing says where it began; %s was taken by its stamp and id.", events, winner.EventID), ends)
 }
 
 // candidates drops the event that created the subscription if there is another, and
@@ -188,7 +189,7 @@ func (h history) verdictWithout(later []Fact, c conclusion, of Verdict) Verdict 
 	}
 	v, _ := h.latestOf(ends)
 	if v.Ordering == Determined && v.Winner.isAnnouncement() {
-		return ambiguous(v.Winner, v.Winner.EventID+" shows a state to which no known change leads.")
+		return ambiguous(v.Winner, v.Winner.EventID+" shows a state to which no known change leads.", ends)
 	}
 	return v
 }

@@ -80,6 +80,8 @@ type knownFact struct {
 	First      bool      `bson:"first,omitempty"`
 	Because    string    `bson:"because,omitempty"`
 	Truncated  bool      `bson:"items_truncated,omitempty"`
+	Access     string    `bson:"access,omitempty"`
+	Products   string    `bson:"products,omitempty"`
 	Before     digest    `bson:"before,omitempty"`
 	After      digest    `bson:"after"`
 }
@@ -140,7 +142,8 @@ func (d headDocument) head() store.Head {
 func (k knownFact) fact() ordering.Fact {
 	return ordering.Fact{
 		EventID: k.EventID, Type: k.Type, APIVersion: k.APIVersion, Moment: k.Moment.UTC(), Terminal: k.Terminal,
-		Request: k.Request, First: k.First, Because: k.Because, ItemsTruncated: k.Truncated, Before: ordering.Digest(k.Before), After: ordering.Digest(k.After),
+		Request: k.Request, First: k.First, Because: k.Because, ItemsTruncated: k.Truncated,
+		Access: k.Access, Products: k.Products, Before: ordering.Digest(k.Before), After: ordering.Digest(k.After),
 	}
 }
 
@@ -282,7 +285,8 @@ func versionOf(r store.Record) version {
 	for i, f := range r.Known {
 		known[i] = knownFact{
 			EventID: f.EventID, Type: f.Type, APIVersion: f.APIVersion, Moment: f.Moment, Terminal: f.Terminal,
-			Request: f.Request, First: f.First, Because: f.Because, Truncated: f.ItemsTruncated, Before: digest(f.Before), After: digest(f.After),
+			Request: f.Request, First: f.First, Because: f.Because, Truncated: f.ItemsTruncated,
+			Access: f.Access, Products: f.Products, Before: digest(f.Before), After: digest(f.After),
 		}
 	}
 	return version{

@@ -11,7 +11,7 @@ import (
 )
 
 // all are the collections of a database. In a shadow, the last one shows that it is one.
-var all = []string{Subscriptions, Identities, Retention, Catalog, Access, StateView, DeadLetters, "entitlements", WebhookEvents}
+var all = []string{Subscriptions, Identities, Retention, Catalog, Access, StateView, DeadLetters, Entitlements, WebhookEvents}
 
 // namespace names the collections of a database, or those of its shadow.
 type namespace struct {

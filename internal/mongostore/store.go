@@ -26,6 +26,7 @@ const (
 	Identities    = "identities"
 	Retention     = "retention"
 	Catalog       = "catalog"
+	Entitlements  = "entitlements"
 	Access        = "access"
 	StateView     = "state_view"
 )
@@ -75,7 +76,7 @@ var _ store.Store = (*Store)(nil)
 // database is what a store reads and writes.
 type database struct {
 	namespace
-	events, identities, subscriptions, turns, catalog, access, views *mongo.Collection
+	events, identities, subscriptions, turns, catalog, entitlements, access, views *mongo.Collection
 	// scanned is where scans of a whole collection read.
 	scanned struct{ events, subscriptions *mongo.Collection }
 	server  *server
@@ -104,7 +105,8 @@ func newDatabase(collections namespace, cfg Config) database {
 		namespace: collections,
 		events:    collections.Collection(WebhookEvents), identities: collections.Collection(Identities),
 		subscriptions: collections.Collection(Subscriptions), turns: collections.Collection(Retention),
-		catalog: collections.Collection(Catalog), access: collections.Collection(Access), views: collections.Collection(StateView),
+		catalog: collections.Collection(Catalog), entitlements: collections.Collection(Entitlements),
+		access: collections.Collection(Access), views: collections.Collection(StateView),
 		server: &server{database: collections.database}, now: cfg.Now,
 	}
 	from := readpref.Primary()

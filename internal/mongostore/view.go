@@ -24,7 +24,7 @@ func (db database) RecordsOf(ctx context.Context, owner store.AccessOwner) ([]st
 		names = bson.A{bson.D{equal("customer_id", owner.Customer)}, bson.D{equal("customer_account_id", owner.Customer)}}
 	}
 	var keys []string
-	for key, err := range db.keys(ctx, bson.D{equal("$or", names)}) {
+	for key, err := range keysIn(ctx, db.subscriptions, bson.D{equal("$or", names)}, "listing records") {
 		if err != nil {
 			return nil, err
 		}
@@ -37,14 +37,19 @@ func (db database) RecordsOf(ctx context.Context, owner store.AccessOwner) ([]st
 
 // RecordKeys implements [store.View].
 func (db database) RecordKeys(ctx context.Context) iter.Seq2[string, error] {
-	return db.keys(ctx, bson.D{})
+	return keysIn(ctx, db.subscriptions, bson.D{}, "listing records")
 }
 
-func (db database) keys(ctx context.Context, filter bson.D) iter.Seq2[string, error] {
+// EntitlementKeys implements [store.View].
+func (db database) EntitlementKeys(ctx context.Context) iter.Seq2[string, error] {
+	return keysIn(ctx, db.entitlements, bson.D{}, "listing entitlements")
+}
+
+func keysIn(ctx context.Context, from *mongo.Collection, filter bson.D, doing string) iter.Seq2[string, error] {
 	type document struct {
 		Key string `bson:"_id"`
 	}
-	find := query{db.subscriptions, filter, options.Find().SetProjection(fields("_id")), "listing records"}
+	find := query{from, filter, options.Find().SetProjection(fields("_id")), doing}
 	return converted(ctx, find, func(doc document) string { return doc.Key })
 }
 

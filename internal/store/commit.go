@@ -44,8 +44,8 @@ func NewCommitter(db Database, now func() time.Time) *Committer {
 	return &Committer{db: db, names: NewNames(db), now: now}
 }
 
-// Commit commits a batch: all audit documents, then all identities and the catalog, then
-// all records. It returns the result of each entry at the same index; one that fails does
+// Commit commits a batch: all audit documents, then all identities, the catalog and
+// entitlements, then all records. It returns the result of each entry at the same index; one that fails does
 // not fail the others.
 func (c *Committer) Commit(ctx context.Context, entries []Entry) []Result {
 	b := &batch{messages: make([]events.Message, len(entries)), results: make([]Result, len(entries))}
@@ -56,6 +56,7 @@ func (c *Committer) Commit(ctx context.Context, entries []Entry) []Result {
 	}
 	claims := c.identify(ctx, b)
 	c.updateCatalog(ctx, b)
+	c.updateEntitlements(ctx, b)
 	c.updateRecords(ctx, b, b.groups())
 	c.updateOwned(ctx, b, claims)
 	return b.results

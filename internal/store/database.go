@@ -33,6 +33,7 @@ type Database interface {
 	Identities
 	Records
 	Catalog
+	Entitlements
 }
 
 // Store is everything that the programs use of a database, together with the

@@ -19,6 +19,7 @@
 //   - database.go: what every database must guarantee ([Store])
 //   - audit.go: the audit trail ([AuditTrail], [Search], [Retention])
 //   - letter.go: what was done with dead letters ([Letters])
+//   - entitlements.go: which features customers may use ([Entitlements])
 //   - identity.go: what events say about users ([Identities], [Anonymity])
 //   - record.go: the records ([Records], [States], [Verification])
 package store

@@ -18,6 +18,10 @@ type AccessOwner struct {
 // View is what the state view needs of a database.
 type View interface {
 	States
+	// Entitlements is that of [EntitlementsTrail].
+	Entitlements(ctx context.Context, keys []string) (map[string]Entitled, error)
+	// EntitlementKeys yields the keys of all customers with a document about entitlements.
+	EntitlementKeys(ctx context.Context) iter.Seq2[string, error]
 	// RecordsOf returns the keys of the records of an owner.
 	RecordsOf(ctx context.Context, owner AccessOwner) ([]string, error)
 	// RecordKeys yields the keys of all records.

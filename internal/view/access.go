@@ -21,76 +21,127 @@ type accessEntry struct {
 	events.AccessDocument
 	// Previous is the document before, which the message compares with.
 	Previous *events.AccessDocument `json:"previous,omitempty"`
+	// Entitlements are what is known about a customer's; nil in the entry of a user.
+	Entitlements *entitlements `json:"entitlements,omitempty"`
 
 	bucketRevision uint64 // 0 if there is no entry
 }
 
-// updateAccess makes the access entry of an owner follow from the state entries. brought
-// is the key of a record whose state entry is in the bucket.
+// brought is what an access entry has to take into account, and may not know yet.
+type brought struct {
+	// record is the key of a record whose state entry is in the bucket, or "".
+	record string
+	// entitled is what the database says about the customer's entitlements, or nil.
+	entitled *store.Entitled
+}
+
+// updateAccess makes the access entry of an owner follow from the state entries and from
+// entitlements, and returns it.
 //
 // The access entry is read before the states, and replaced only if it is still the same
 // afterwards. So of two writers that bring a subscription each, one reads the other's
 // state, or finds the other's access entry and starts again.
-func (v *View) updateAccess(ctx context.Context, o owner, brought string) error {
-	lock := &v.owners[maphash.String(v.seed, o.key)%uint64(len(v.owners))]
-	lock.Lock() // it would collide with itself
-	defer lock.Unlock()
+func (v *View) updateAccess(ctx context.Context, o owner, b brought) (accessEntry, error) {
+	unlock, err := v.lock(ctx, o.key) // it would collide with itself
+	if err != nil {
+		return accessEntry{}, err
+	}
+	defer unlock()
 	for range maxCollisions {
 		have, err := v.readAccess(ctx, o.key)
 		if err != nil {
-			return err
+			return have, err
 		}
-		done, err := v.replaceAccess(ctx, o, have, brought)
+		next, done, err := v.replaceAccess(ctx, o, have, b)
 		if done || err != nil {
-			return err
+			return next, err
 		}
 	}
-	return busy(errCollisions)
+	return accessEntry{}, busy(errCollisions)
+}
+
+// lock waits for the lock of an access entry.
+func (v *View) lock(ctx context.Context, key string) (unlock func(), err error) {
+	lock := v.owners[maphash.String(v.seed, key)%uint64(len(v.owners))]
+	select {
+	case lock <- struct{}{}:
+		return func() { <-lock }, nil
+	case <-ctx.Done():
+		return nil, busy(ctx.Err())
+	}
 }
 
 // readAccess returns the access entry, whose message is then out. If there is none, it
 // follows the document in the database: the bucket may have been deleted.
 func (v *View) readAccess(ctx context.Context, key string) (have accessEntry, err error) {
-	value, revision, err := v.cfg.Bucket.Get(ctx, key)
-	if err != nil {
+	have, err = v.getAccess(ctx, key)
+	switch {
+	case err != nil:
 		return have, err
-	}
-	if revision == 0 || json.Unmarshal(value, &have) != nil {
-		have = accessEntry{bucketRevision: revision}
+	case have.Access == "":
 		have.AccessDocument, _, err = v.cfg.Store.Access(ctx, databaseKey(key))
 		return have, err
 	}
-	have.bucketRevision = revision
 	return have, v.settle(ctx, key, have)
 }
 
+// getAccess returns the access entry; nothing but its revision if its value is not one.
+func (v *View) getAccess(ctx context.Context, key string) (have accessEntry, err error) {
+	value, revision, err := v.cfg.Bucket.Get(ctx, key)
+	if err == nil && (revision == 0 || json.Unmarshal(value, &have) != nil) {
+		have = accessEntry{}
+	}
+	have.bucketRevision = revision
+	return have, err
+}
+
 // replaceAccess reports false if another writer was first.
-func (v *View) replaceAccess(ctx context.Context, o owner, have accessEntry, brought string) (done bool, err error) {
+func (v *View) replaceAccess(ctx context.Context, o owner, have accessEntry, b brought) (next accessEntry, done bool, err error) {
 	if have.bucketRevision == 0 && o.of == (store.AccessOwner{}) {
-		return true, nil // nothing counts on what it was
+		return have, true, nil // nothing counts on what it was
 	}
-	records, err := v.records(ctx, o, have, brought)
+	records, err := v.records(ctx, o, have, b.record)
 	if err != nil {
-		return false, err
+		return next, false, err
 	}
-	next := accessEntry{AccessDocument: access.Of(records, nil)}
-	if have.bucketRevision > 0 && have.SameDocument(next.AccessDocument) {
-		return true, nil
+	if next, err = v.follows(ctx, o, have, b, records); err != nil {
+		return next, false, err
 	}
-	published, _ := v.settled.get(o.key)
-	next.Revision, next.UpdatedAt = max(have.Revision, published)+1, v.cfg.Now().UTC().Truncate(time.Millisecond)
-	if have.Revision > 0 {
-		next.Previous = &have.AccessDocument
+	isSame := have.bucketRevision > 0 && have.SameDocument(next.AccessDocument)
+	if isSame && next.Entitlements == have.Entitlements {
+		return have, true, nil
+	}
+	if isSame {
+		next.AccessDocument, next.Previous = have.AccessDocument, have.Previous
+	} else {
+		published, _ := v.settled.get(o.key)
+		next.Revision, next.UpdatedAt = max(have.Revision, published)+1, v.cfg.Now().UTC().Truncate(time.Millisecond)
 	}
 	value, err := toJSON(next)
 	if err != nil {
-		return false, err
+		return next, false, err
 	}
 	_, ok, err := v.cfg.Bucket.Put(ctx, o.key, value, have.bucketRevision)
-	if err != nil || !ok {
-		return false, err
+	if err != nil || !ok || isSame {
+		return next, ok, err
 	}
-	return true, v.publish(ctx, o.key, next)
+	return next, true, v.publish(ctx, o.key, next)
+}
+
+// follows returns what an access entry has to be, without its revision.
+func (v *View) follows(ctx context.Context, o owner, have accessEntry, b brought, records []access.Record) (accessEntry, error) {
+	next := accessEntry{Entitlements: have.Entitlements.with(b.entitled)}
+	if have.Revision > 0 {
+		next.Previous = &have.AccessDocument
+	}
+	known, err := v.entitlements(ctx, o, &next, have.bucketRevision == 0, records)
+	if err != nil {
+		return next, err
+	}
+	features, ambiguous := featuresOf(known)
+	next.AccessDocument = access.Of(records, features)
+	next.Ambiguous = next.Ambiguous || ambiguous
+	return next, nil
 }
 
 // settle makes sure that the message of an access entry is out, before the next one can
@@ -145,11 +196,14 @@ func (v *View) store(ctx context.Context, key string, e accessEntry) error {
 }
 
 // records returns what the state entries say about an owner's subscriptions: those in the
-// access entry, and the one that was just brought. If there is no access entry, and the view
+// access entry, and the one that was just brought, if any. If there is no access entry, and the view
 // may not be complete, the database lists them.
 func (v *View) records(ctx context.Context, o owner, have accessEntry, brought string) ([]access.Record, error) {
-	p := place(strings.TrimPrefix(databaseKey(o.key), "access:"))
-	keys := map[string]bool{brought: true}
+	p := placeOfAccess(o.key)
+	keys := map[string]bool{}
+	if brought != "" {
+		keys[brought] = true
+	}
 	for _, id := range have.Subscriptions {
 		keys[events.Key(p.livemode, p.account, id)] = true
 	}
@@ -169,7 +223,7 @@ func (v *View) records(ctx context.Context, o owner, have accessEntry, brought s
 			return nil, err
 		}
 		if found && belongs(record, key, o) {
-			records = append(records, access.Record{Subscription: record.Subscription, Ambiguous: isOpen(record)})
+			records = append(records, access.Record{Subscription: record.Subscription, Alternatives: alternatives(record)})
 		}
 	}
 	return records, nil
@@ -179,10 +233,29 @@ func belongs(r events.Record, key string, o owner) bool {
 	return slices.ContainsFunc(ownersOf(key, &r.Subscription), func(its owner) bool { return its.key == o.key })
 }
 
-// isOpen reports whether it is not certain what a subscription gives. One that has ended
-// gives nothing, whichever event was the last.
-func isOpen(r events.Record) bool {
-	return r.Ordering == string(ordering.Ambiguous) && !r.Version.Terminal
+// alternatives returns what a subscription gives if another event is its last one. One
+// that has ended gives nothing, whichever event was the last. Without the facts, or if other
+// rules decided the record, it can be anything.
+func alternatives(r events.Record) []access.Alternative {
+	if r.Ordering != string(ordering.Ambiguous) || r.Version.Terminal {
+		return nil
+	}
+	anything := []access.Alternative{{Access: events.AccessGranted}}
+	if r.Version.Rule != ordering.Rule || len(r.Version.Known) == 0 {
+		return anything
+	}
+	verdict := store.Decide(factsOf(r.Version.Known))
+	if verdict.Winner.EventID != r.Version.EventID {
+		return anything
+	}
+	var list []access.Alternative
+	for _, f := range verdict.Candidates {
+		if f.Products == "" {
+			return anything
+		}
+		list = append(list, access.Alternative{Access: f.Access, SameItems: f.Products == verdict.Winner.Products})
+	}
+	return list
 }
 
 // stateOf returns a state entry. If there is none, it makes it from the record.

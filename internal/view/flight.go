@@ -1,6 +1,7 @@
 package view
 
 import (
+	"context"
 	"errors"
 	"sync"
 )
@@ -23,19 +24,38 @@ var errPanicked = errors.New("the run panicked")
 
 func newFlight() *flight { return &flight{done: make(chan struct{}), err: errPanicked} }
 
-// do calls run, or waits for a run that begins after this call, and returns its error.
-func (f *flights) do(key string, run func() error) error {
+// do calls run, or waits for a run that begins after this call, and returns its error. It
+// waits until ctx is done, but does not end a run that others wait for.
+func (f *flights) do(ctx context.Context, key string, run func() error) error {
 	own, before := f.join(key)
+	if !own.leads {
+		return own.flight.wait(ctx)
+	}
+	defer f.land(key, own.flight)
 	if before != nil {
-		<-before.done
+		if err := before.landed(ctx); err != nil {
+			own.flight.err = err
+			return err
+		}
 	}
-	if own.leads {
-		defer f.land(key, own.flight)
-		own.flight.err = run()
-		return own.flight.err
-	}
-	<-own.flight.done
+	own.flight.err = run()
 	return own.flight.err
+}
+
+func (f *flight) wait(ctx context.Context) error {
+	if err := f.landed(ctx); err != nil {
+		return err
+	}
+	return f.err
+}
+
+func (f *flight) landed(ctx context.Context) error {
+	select {
+	case <-f.done:
+		return nil
+	case <-ctx.Done():
+		return busy(ctx.Err())
+	}
 }
 
 // seat is a caller's place in a flight. The first one leads it.
@@ -64,9 +84,12 @@ func (f *flights) join(key string) (own seat, before *flight) {
 func (f *flights) land(key string, landed *flight) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if landed.next == nil {
+	switch now := f.running[key]; {
+	case now != landed: // it has given up before the one before it has landed
+		now.next = nil
+	case landed.next == nil:
 		delete(f.running, key)
-	} else {
+	default:
 		f.running[key] = landed.next
 	}
 	close(landed.done)

@@ -317,15 +317,55 @@ func (r *rig) check(t *testing.T) {
 		}
 		s := state.Subscription
 		for _, owner := range []string{events.CustomerAccessKey(false, "", s.CustomerID), events.UserAccessKey(false, "", s.UserID)} {
-			owners[owner] = append(owners[owner], access.Record{Subscription: s, Ambiguous: state.Ordering == "ambiguous" && !state.Terminal})
+			owners[owner] = append(owners[owner], access.Record{Subscription: s, Alternatives: alternatives(state)})
 		}
+	}
+	for key, err := range client.EntitlementKeys(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		entitled, _ := r.db.Entitled(key)
+		owner := events.CustomerAccessKey(false, "", entitled.CustomerID)
+		owners[owner] = append(owners[owner], []access.Record{}...)
 	}
 	messages := r.messages(t)
 	for key, records := range owners {
 		if !strings.HasSuffix(key, events.SafeID("")) {
-			r.checkAccess(t, client, key, access.Of(records, nil), messages[key])
+			r.checkAccess(t, client, key, r.access(key, records), messages[key])
 		}
 	}
+}
+
+// alternatives returns what a subscription may give instead.
+func alternatives(state store.State) (list []access.Alternative) {
+	verdict := store.Decide(state.Known)
+	for _, f := range verdict.Candidates {
+		list = append(list, access.Alternative{Access: f.Access, SameItems: f.Products == verdict.Winner.Products})
+	}
+	return list
+}
+
+// access returns what an access document must say.
+func (r *rig) access(key string, records []access.Record) events.AccessDocument {
+	customers := map[string]bool{}
+	if customer, ok := strings.CutPrefix(key, customerKey("")[:len("access.test.platform.customer.")]); ok {
+		customers[customer] = true
+	}
+	for _, record := range records {
+		customers[record.CustomerID] = true
+	}
+	var features []string
+	ambiguous := false
+	for customer := range customers {
+		entitled, _ := r.db.Entitled(kit.Key(customer))
+		ambiguous = ambiguous || entitled.Ambiguous
+		for _, f := range entitled.Features {
+			features = append(features, f.LookupKey)
+		}
+	}
+	doc := access.Of(records, features)
+	doc.Ambiguous = doc.Ambiguous || ambiguous
+	return doc
 }
 
 func (r *rig) checkAccess(t *testing.T, client *storetest.Client, key string, want events.AccessDocument, messages []events.Message) {

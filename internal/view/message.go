@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"strconv"
-	"strings"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
@@ -25,13 +24,17 @@ func (e accessEntry) subject() string {
 // messageOf returns the message of an access entry, which is always the same. Its
 // metadata become headers, and its UUID the Nats-Msg-Id.
 func messageOf(key string, e accessEntry) (*message.Message, error) {
-	p := place(strings.TrimPrefix(databaseKey(key), "access:"))
+	p, after, before := placeOfAccess(key), e.WithoutNames(), e.Previous
+	if before != nil {
+		without := before.WithoutNames()
+		before = &without
+	}
 	m := events.Message{
 		SpecVersion: events.SpecVersion, ID: eventID(key, e.Revision), Source: events.Source(p.livemode, p.account),
 		Type: e.subject(), Subject: key, Time: e.UpdatedAt, DataContentType: events.DataContentType,
 		StripeAccount: p.account, Livemode: p.livemode,
 		Data: events.Data{
-			SchemaVersion: events.SchemaVersion, Access: &e.AccessDocument, PreviousAccess: e.Previous,
+			SchemaVersion: events.SchemaVersion, Access: &after, PreviousAccess: before,
 			Origin: events.OriginRecord, ReceivedAt: e.UpdatedAt,
 		},
 	}
@@ -50,5 +53,5 @@ func eventID(key string, revision int64) string {
 
 // messageID returns the Nats-Msg-Id of that message.
 func messageID(key string, revision int64) string {
-	return events.MessageID(place(strings.TrimPrefix(databaseKey(key), "access:")).account, eventID(key, revision))
+	return events.MessageID(placeOfAccess(key).account, eventID(key, revision))
 }

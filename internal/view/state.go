@@ -47,7 +47,7 @@ func (v *View) putState(ctx context.Context, state store.State, why occasion) (h
 		}
 		switch next := compare(have, state, why); {
 		case held.revision > 0 && next != replace:
-			v.withhold(state.Key, next == withhold)
+			v.withhold(state.Key, next == withhold && why != caughtUp)
 			v.states.put(state.Key, held)
 			return held, nil
 		}
@@ -179,14 +179,18 @@ func knows(known, facts []ordering.Fact) bool {
 	})
 }
 
-// withhold remembers whether a record has to be compared again later.
+// withhold remembers whether a record has to be compared again when every message was
+// handled. If there are too many such records, all are.
 func (v *View) withhold(key string, again bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if again {
-		v.withheld[key] = true
-	} else {
+	switch {
+	case !again:
 		delete(v.withheld, key)
+	case len(v.withheld) < maxCached:
+		v.withheld[key] = true
+	default:
+		v.withheldAll = true
 	}
 }
 
@@ -195,7 +199,7 @@ func recordOf(s store.State) events.Record {
 	for i, f := range s.Known {
 		known[i] = events.KnownEvent{
 			EventID: f.EventID, Type: f.Type, APIVersion: f.APIVersion, Moment: f.Moment, Terminal: f.Terminal, Request: f.Request,
-			First: f.First, Because: f.Because, ItemsTruncated: f.ItemsTruncated,
+			First: f.First, Because: f.Because, ItemsTruncated: f.ItemsTruncated, Access: f.Access, Products: f.Products,
 			Before: events.StateDigest(f.Before), After: events.StateDigest(f.After),
 		}
 	}
@@ -214,7 +218,7 @@ func factsOf(known []events.KnownEvent) []ordering.Fact {
 	for i, k := range known {
 		facts[i] = ordering.Fact{
 			EventID: k.EventID, Type: k.Type, APIVersion: k.APIVersion, Moment: k.Moment, Terminal: k.Terminal, Request: k.Request,
-			First: k.First, Because: k.Because, ItemsTruncated: k.ItemsTruncated,
+			First: k.First, Because: k.Because, ItemsTruncated: k.ItemsTruncated, Access: k.Access, Products: k.Products,
 			Before: ordering.Digest(k.Before), After: ordering.Digest(k.After),
 		}
 	}
@@ -245,6 +249,7 @@ type scope struct {
 	livemode bool
 	account  string // "" for the platform
 	scope    string
+	ofUser   bool // of the key of an access entry
 }
 
 // place returns the scope of the key of a record.
@@ -255,6 +260,13 @@ func place(key string) scope {
 		s.account = ""
 	}
 	return s
+}
+
+// placeOfAccess returns the scope of the key of an access entry.
+func placeOfAccess(key string) scope {
+	p := place(strings.TrimPrefix(databaseKey(key), "access:"))
+	p.ofUser = strings.HasPrefix(strings.TrimPrefix(databaseKey(key), "access:"+p.scope), "user:")
+	return p
 }
 
 // bucketKey returns the key in the bucket of a key in the database.

@@ -3,6 +3,7 @@ package view
 import (
 	"context"
 	"errors"
+	"fmt"
 	"hash/maphash"
 	"strings"
 	"sync"
@@ -76,32 +77,44 @@ type View struct {
 	flights flights
 	slots   chan struct{}
 	// owners are locks for the access entries of one customer or user.
-	owners [64]sync.Mutex
+	owners [64]chan struct{}
 	seed   maphash.Seed
 
 	states cache[heldState]
+	// entitled are the documents about entitlements from which all access entries follow.
+	entitled cache[entitledAt]
 	// settled are the revisions of access entries whose message is out.
 	settled cache[int64]
 
 	mu       sync.Mutex
 	withheld map[string]bool
-	bucket   string // the id of the bucket, once it is known
+	// withheldAll is true if there were too many of them.
+	withheldAll bool
+	bucket      string // the id of the bucket, once it is known
 	// complete is true if every record was brought into this bucket, or is being brought.
 	complete bool
 }
 
 // New returns a view.
 func New(cfg Config) *View {
-	return &View{
+	v := &View{
 		cfg: cfg, flights: flights{running: map[string]*flight{}}, slots: make(chan struct{}, maxParallel), seed: maphash.MakeSeed(),
-		states: newCache[heldState](maxCached), settled: newCache[int64](maxCached), withheld: map[string]bool{},
+		states: newCache[heldState](maxCached), entitled: newCache[entitledAt](maxCached), settled: newCache[int64](maxCached),
+		withheld: map[string]bool{},
 	}
+	for i := range v.owners {
+		v.owners[i] = make(chan struct{}, 1)
+	}
+	return v
 }
 
 // Follow brings the records that an entry of the audit trail can have changed into the
 // view. It does so for duplicates, too: the process that stored the entry may have died
 // before this.
 func (v *View) Follow(ctx context.Context, m events.Message) error {
+	if key, ok := store.EntitledKey(m); ok {
+		return v.syncEntitlements(ctx, key)
+	}
 	keys, err := v.affected(ctx, m)
 	if err != nil {
 		return err
@@ -149,12 +162,20 @@ func (v *View) Rewritten(ctx context.Context, key string) error { return v.sync(
 // database that is being rebuilt can lack the events that name a user.
 func (v *View) CaughtUp(ctx context.Context) error {
 	v.mu.Lock()
-	keys := sortedKeys(v.withheld)
+	keys, all := sortedKeys(v.withheld), v.withheldAll
+	v.withheldAll = false
 	v.mu.Unlock()
-	return v.each(ctx, keys, caughtUp)
+	if !all {
+		return v.each(ctx, keys, caughtUp)
+	}
+	err := v.all(ctx, caughtUp)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.withheldAll = v.withheldAll || err != nil
+	return err
 }
 
-// Complete brings all records into the view, unless that was done since the bucket was
+// Complete brings all records and entitlements into the view, unless that was done since the bucket was
 // created. Records can be older than the bucket.
 func (v *View) Complete(ctx context.Context) error {
 	id, err := v.cfg.Bucket.ID(ctx)
@@ -183,6 +204,7 @@ func (v *View) completed(id string) bool {
 	if v.bucket != id {
 		v.bucket, v.complete = id, false
 		v.states.clear()
+		v.entitled.clear()
 	}
 	return v.complete
 }
@@ -193,7 +215,7 @@ func (v *View) isComplete() bool {
 	return v.complete
 }
 
-// All brings all records into the view, when every message of the stream was handled.
+// All brings all records and entitlements into the view, when every message of the stream was handled.
 func (v *View) All(ctx context.Context) error { return v.all(ctx, caughtUp) }
 
 func (v *View) all(ctx context.Context, why occasion) error {
@@ -204,6 +226,12 @@ func (v *View) all(ctx context.Context, why occasion) error {
 			return errors.Join(err, group.Wait())
 		}
 		group.Go(func() error { return v.sync(ctx, key, why) })
+	}
+	for key, err := range v.cfg.Store.EntitlementKeys(ctx) {
+		if err != nil {
+			return errors.Join(err, group.Wait())
+		}
+		group.Go(func() error { return v.syncEntitlements(ctx, key) })
 	}
 	return group.Wait()
 }
@@ -229,23 +257,40 @@ const (
 	caughtUp                 // the database has everything that the stream has
 )
 
-// sync brings a record into the view. Callers that come while the record is worked on share what follows.
+// sync brings a record into the view. Callers that come while the record is worked on
+// share what follows.
 func (v *View) sync(ctx context.Context, key string, why occasion) error {
+	follow := func(ctx context.Context) error { return v.follow(ctx, key, why) }
+	if why != followed {
+		return v.bounded(ctx, follow)
+	}
+	return v.flights.do(ctx, key, func() error { return v.bounded(ctx, follow) })
+}
+
+// syncEntitlements brings the entitlements of a customer into the view.
+func (v *View) syncEntitlements(ctx context.Context, key string) error {
+	return v.flights.do(ctx, "entitlements:"+key, func() error {
+		return v.bounded(ctx, func(ctx context.Context) error { return v.followEntitlements(ctx, key) })
+	})
+}
+
+// bounded runs a function when a slot is free, within a time. A panic is an error: some
+// run in goroutines of their own, where it would end the process.
+func (v *View) bounded(ctx context.Context, run func(context.Context) error) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	do := func() error {
-		select {
-		case v.slots <- struct{}{}:
-			defer func() { <-v.slots }()
-			return v.follow(ctx, key, why)
-		case <-ctx.Done():
-			return busy(ctx.Err())
+	select {
+	case v.slots <- struct{}{}:
+		defer func() { <-v.slots }()
+	case <-ctx.Done():
+		return busy(ctx.Err())
+	}
+	defer func() {
+		if r := recover(); r != nil { // not the value: it may contain part of the payload
+			err = fault.New(fault.Transient, fault.Panicked, fmt.Errorf("the state view panicked with a %T", r))
 		}
-	}
-	if why != followed {
-		return do()
-	}
-	return v.flights.do(key, do)
+	}()
+	return run(ctx)
 }
 
 // follow writes the state entry of a record, and then the access entries of all to whom it
@@ -261,12 +306,12 @@ func (v *View) follow(ctx context.Context, key string, why occasion) error {
 		return err
 	}
 	for _, owner := range held.owners {
-		if err := v.updateAccess(ctx, owner, key); err != nil {
+		if _, err := v.updateAccess(ctx, owner, brought{record: key}); err != nil {
 			return err
 		}
 	}
 	for _, former := range held.former {
-		if err := v.updateAccess(ctx, owner{key: former}, key); err != nil {
+		if _, err := v.updateAccess(ctx, owner{key: former}, brought{record: key}); err != nil {
 			return err
 		}
 	}

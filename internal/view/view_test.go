@@ -2,6 +2,7 @@ package view_test
 
 import (
 	"cmp"
+	"context"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -13,6 +14,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/internal/fault"
 	"github.com/billbus/billbus/internal/store"
 	"github.com/billbus/billbus/test/kit"
 	"github.com/billbus/billbus/test/storetest"
@@ -105,6 +107,17 @@ func TestARebuiltRecordWithANewerEventCounts(t *testing.T) {
 	if got, _ := get[events.Record](t, r, "test.platform.sub_1"); got.Version.EventID != "evt_2" {
 		t.Errorf("got %s, want evt_2", got.Version.EventID)
 	}
+	var reads []int
+	for range 2 { // it is compared once more when all messages were handled, and then no more
+		before := p.counts.gets
+		if err := p.view.CaughtUp(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		reads = append(reads, p.counts.gets-before)
+	}
+	if reads[0] == 0 || reads[1] > 0 {
+		t.Errorf("got %v reads, want none the second time", reads)
+	}
 	p.mustHandle(t, entry("sub_1", "evt_3", 210, "unpaid", "cus_1", "u1"))
 	r.check(t)
 }
@@ -166,6 +179,7 @@ func story(n int) (first []store.Entry, second store.Entry) {
 	return []store.Entry{
 		entry(a, a+"_1", 100, "active", cus, ""),
 		entry(a, a+"_2", 200, "past_due", cus, user),
+		storetest.EntitlementsEntry(cus, a+"_list", 260, "a", "…"),
 		entry(a, a+"_3", 300, "canceled", cus, user),
 	}, entry(b, b+"_1", 250, "active", cus, user)
 }
@@ -318,6 +332,10 @@ func lives(random *rand.Rand, users int) []store.Entry {
 				list = append(list, entry(sub, sub+"_end", 1000, "canceled", customer, user))
 			}
 		}
+		for i := range random.IntN(4) {
+			features := []string{"a", "b", "c", "…"}[random.IntN(4):]
+			list = append(list, storetest.EntitlementsEntry(customer, fmt.Sprintf("%s_list_%d", customer, i), 100*random.IntN(3), features...))
+		}
 	}
 	return list
 }
@@ -417,12 +435,14 @@ func TestNothingIsWrittenForWhatDidNotChange(t *testing.T) {
 		// MongoDB's commands and the documents that they write, also for storing the entry.
 		commands, documents int
 	}{
-		{"a new subscription", first, counts{gets: 5, puts: 3, published: 2}, 12, 4},
+		{"a new subscription", first, counts{gets: 6, puts: 3, published: 2}, 12, 4},
 		{"a duplicate", first, counts{}, 6, 0},
 		{"an invoice", invoice, counts{}, 1, 1},
-		{"a renewal, which changes no access", renewed, counts{gets: 4, puts: 1}, 4, 2},
+		{"a renewal, which changes no access", renewed, counts{gets: 5, puts: 1}, 4, 2},
 		{"an older event", entry("sub_1", "evt_0", 50, "trialing", "cus_1", "u1"), counts{}, 3, 1},
-		{"a late payment", entry("sub_1", "evt_3", 300, "past_due", "cus_1", "u1"), counts{gets: 4, puts: 3, published: 2}, 6, 4},
+		{"a late payment", entry("sub_1", "evt_3", 300, "past_due", "cus_1", "u1"), counts{gets: 5, puts: 3, published: 2}, 6, 4},
+		{"a new subscription without a user", entry("sub_2", "evt_4", 100, "active", "cus_2", ""), counts{gets: 3, puts: 2, published: 1}, 10, 3},
+		{"its late payment", entry("sub_2", "evt_5", 300, "past_due", "cus_2", ""), counts{gets: 2, puts: 2, published: 1}, 5, 3},
 	} {
 		p.counts = counts{}
 		before := r.db.Counts()
@@ -443,6 +463,18 @@ func TestNothingIsWrittenForWhatDidNotChange(t *testing.T) {
 	}
 }
 
+// recreate deletes the bucket and creates it again.
+func (r *rig) recreate(t *testing.T) {
+	t.Helper()
+	if err := r.js.DeleteKeyValue(t.Context(), events.StateBucket); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.bus.Alter(t.Context(), settings(72*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	r.written = map[string]map[uint64]time.Time{}
+}
+
 func TestADeletedBucketIsFilledAgain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -455,16 +487,10 @@ func TestADeletedBucketIsFilledAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := words(r.messages(t)[userKey("u1")])
-	if err := r.js.DeleteKeyValue(t.Context(), events.StateBucket); err != nil {
-		t.Fatal(err)
-	}
-	if err := r.bus.Alter(t.Context(), settings(72*time.Hour)); err != nil {
-		t.Fatal(err)
-	}
+	r.recreate(t)
 	if err := p.view.Complete(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	r.written = map[string]map[uint64]time.Time{}
 	r.check(t)
 	if after := words(r.messages(t)[userKey("u1")]); after != before {
 		t.Errorf("got %q, want %q", after, before)
@@ -488,5 +514,155 @@ func TestACompleteViewListsNothing(t *testing.T) {
 	if p.listed > 0 {
 		t.Errorf("it listed the records of a customer or user %d times", p.listed)
 	}
+	r.check(t)
+}
+
+// The names of products and prices are in the document, and not in messages.
+func TestANameThatChangesIsNoChangeOfAccess(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	p := r.process(t)
+	product := storetest.ProductEntry("prod_sub_1", "evt_p1", "created", 50)
+	p.mustHandle(t, product, entry("sub_1", "evt_1", 100, "active", "cus_1", "u1"))
+	sweep := func() {
+		for {
+			swept, err := p.committer.SweepPage(t.Context(), "me", p.view.FollowKeys)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !swept.More {
+				return
+			}
+		}
+	}
+	sweep()
+	before := r.messages(t)
+	p.counts = counts{}
+	p.mustHandle(t, storetest.ProductEntry("prod_sub_1", "evt_p2", "updated", 200))
+	sweep()
+	if want := (counts{gets: 5, puts: 3}); p.counts != want {
+		t.Errorf("a name costs %+v, want %+v", p.counts, want)
+	}
+	p.mustHandle(t, storetest.PriceEntry("price_sub_1", "evt_p3", "created", 200))
+	sweep()
+	r.check(t)
+	for _, key := range []string{customerKey("cus_1"), userKey("u1")} {
+		doc, _ := get[events.AccessDocument](t, r, key)
+		if got := doc.Products[0]; got.ProductName != "name of evt_p2" || got.Nickname != "nickname of evt_p3" || got.LookupKey != "key of evt_p3" {
+			t.Errorf("%s: got %+v, want the new names", key, got)
+		}
+	}
+	if diff := gocmp.Diff(before, r.messages(t)); diff != "" {
+		t.Errorf("a name published something (-before +after):\n%s", diff)
+	}
+	p.mustHandle(t, entry("sub_1", "evt_2", 300, "past_due", "cus_1", "u1"))
+	r.check(t)
+	for _, m := range r.messages(t)[userKey("u1")] {
+		if m.Data.PreviousAccess != nil && m.Data.PreviousAccess.Products[0].ProductName+m.Data.Access.Products[0].Nickname != "" {
+			t.Errorf("the message %s has names", m.ID)
+		}
+	}
+}
+
+// Two events of one second show other states. The document is ambiguous if that matters.
+func TestAmbiguousOnlyIfTheAnswerDiffers(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	p := r.process(t)
+	tied := func(n int, second string, change func(*events.Subscription)) {
+		sub, customer := fmt.Sprintf("sub_%d", n), fmt.Sprintf("cus_%d", n)
+		a, b := entry(sub, sub+"_a", 100, second, customer, ""), entry(sub, sub+"_b", 100, "active", customer, "")
+		change(a.Data.Subscription)
+		p.mustHandle(t, a, b)
+		if record, _ := get[events.Record](t, r, "test.platform."+sub); record.Ordering != "ambiguous" {
+			t.Fatalf("%s is %s: %s", sub, record.Ordering, record.Explanation)
+		}
+	}
+	seven := int64(7)
+	for n, tt := range []struct {
+		status string
+		change func(*events.Subscription)
+		want   bool
+	}{
+		{"trialing", func(*events.Subscription) {}, false},
+		{"active", func(s *events.Subscription) { s.Description = "another" }, false},
+		{"past_due", func(*events.Subscription) {}, true},
+		{"unpaid", func(s *events.Subscription) { s.Items[0].Quantity = &seven }, true},
+		{"active", func(s *events.Subscription) { s.Items[0].Quantity = &seven }, true},
+		{"active", func(s *events.Subscription) { s.Items[0].PriceID = "price_other" }, true},
+		{"active", func(s *events.Subscription) { s.ItemsTruncated, s.Description = true, "another" }, true},
+	} {
+		tied(n, tt.status, tt.change)
+		if doc, _ := get[events.AccessDocument](t, r, customerKey(fmt.Sprintf("cus_%d", n))); doc.Ambiguous != tt.want {
+			t.Errorf("%d: got ambiguous %t, want %t", n, doc.Ambiguous, tt.want)
+		}
+	}
+	// Another subscription gives all that the first one may give.
+	second := entry("sub_2b", "evt_2b", 100, "active", "cus_2", "")
+	second.Data.Subscription.Items[0] = events.Item{ProductID: "prod_sub_2", PriceID: "price_sub_2"}
+	p.mustHandle(t, second)
+	if doc, _ := get[events.AccessDocument](t, r, customerKey("cus_2")); doc.Ambiguous {
+		t.Errorf("got %+v, although another subscription gives the same", doc)
+	}
+	// A record that an earlier release has stored does not say it.
+	record, _ := r.db.Record(kit.Key("sub_0"))
+	record.Revision++
+	for i := range record.Known {
+		record.Known[i].Access, record.Known[i].Products = "", ""
+	}
+	r.db.Put(record)
+	if err := p.view.FollowKeys(t.Context(), []string{kit.Key("sub_0")}); err != nil {
+		t.Fatal(err)
+	}
+	if doc, _ := get[events.AccessDocument](t, r, customerKey("cus_0")); !doc.Ambiguous {
+		t.Errorf("got %+v for a record that does not say what else is possible", doc)
+	}
+}
+
+// A run that panics must not end the process, nor keep its slot and its turn.
+func TestARunThatPanics(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	p := r.process(t)
+	e := entry("sub_1", "evt_1", 100, "active", "cus_1", "u1")
+	p.step = func(string) error { panic("on purpose") }
+	for range 40 {
+		if err := p.handle(t.Context(), e); fault.ReasonOf(err) != fault.Panicked {
+			t.Fatalf("got %v, want a panic", err)
+		}
+	}
+	if err := p.view.All(t.Context()); fault.ReasonOf(err) != fault.Panicked {
+		t.Errorf("got %v in a goroutine, want a panic", err)
+	}
+	p.step = nil
+	p.mustHandle(t, e)
+	r.check(t)
+}
+
+// A message whose time is over does not wait for the run of another one.
+func TestWaitingEndsWithTheMessage(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	p := r.process(t)
+	e := entry("sub_1", "evt_1", 100, "active", "cus_1", "u1")
+	stopped, goOn := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	p.step = func(string) error {
+		once.Do(func() { close(stopped); <-goOn })
+		return nil
+	}
+	var work sync.WaitGroup
+	work.Go(func() { p.mustHandle(t, e) })
+	<-stopped
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 3 {
+		if err := p.view.Follow(ctx, e.Message); fault.KindOf(err) != fault.Transient {
+			t.Errorf("got %v, want a transient error", err)
+		}
+	}
+	work.Go(func() { p.mustHandle(t, e) })
+	close(goOn)
+	work.Wait()
 	r.check(t)
 }

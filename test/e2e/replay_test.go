@@ -36,7 +36,7 @@ func (c *cluster) replay(t *testing.T, args ...string) replayed {
 }
 
 // rebuilt are the collections that a replay rebuilds.
-var rebuilt = []string{"subscriptions", "webhook_events", "identities", "catalog", "access"}
+var rebuilt = []string{"subscriptions", "webhook_events", "identities", "catalog", "entitlements", "access"}
 
 // content returns the collections without the fields that depend on when, and how often,
 // they were written.

@@ -34,6 +34,10 @@ const (
 	Unswept    Operation = "unswept"
 	Referring  Operation = "referring"
 
+	Entitlements      Operation = "entitlements"
+	PutEntitlements   Operation = "put entitlements"
+	EntitlementEvents Operation = "entitlement events"
+
 	Access        Operation = "access"
 	ReplaceAccess Operation = "replace access"
 )

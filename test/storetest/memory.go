@@ -21,6 +21,7 @@ import (
 type Memory struct {
 	mu                                          sync.Mutex
 	audit, records, catalog, access, identities collection
+	entitlements                                collection
 	completed                                   string
 	term                                        int // grows with each failover
 	counts                                      Counts
@@ -33,7 +34,8 @@ type Memory struct {
 func NewMemory() *Memory {
 	return &Memory{
 		audit: newCollection(), records: newCollection(), catalog: newCollection(), access: newCollection(), identities: newCollection(),
-		letters: map[string]store.Letter{},
+		entitlements: newCollection(),
+		letters:      map[string]store.Letter{},
 	}
 }
 
@@ -62,6 +64,7 @@ func (m *Memory) Failover() {
 	m.records.undo()
 	m.catalog.undo()
 	m.access.undo()
+	m.entitlements.undo()
 }
 
 // Put writes a record without any condition, as another release or a person might.
@@ -285,6 +288,7 @@ func (m *Memory) confirm(term int) error {
 	m.records.settle()
 	m.catalog.settle()
 	m.access.settle()
+	m.entitlements.settle()
 	return nil
 }
 

@@ -76,6 +76,7 @@ func newSimulation(random *rand.Rand) *simulation {
 		s.stream = append(s.stream, slices.Repeat([]store.Entry{e}, 1+random.IntN(2))...)
 	}
 	s.publishClaims(Claims(random, random.IntN(8)))
+	s.publishLists(GenerateEntitlements(random))
 	return s
 }
 
@@ -103,6 +104,25 @@ func (s *simulation) publishClaims(entries []store.Entry) {
 			if e.StripeType != "" {
 				s.stream = append(s.stream, Withdrawn(s.random, e))
 			}
+		}
+	}
+}
+
+// publishLists puts lists of entitlements into the stream, some of them twice, and some in
+// several readings.
+func (s *simulation) publishLists(entries []store.Entry) {
+	for _, e := range entries {
+		s.keys[e.Key()] = true
+		s.stream = append(s.stream, e)
+		switch s.random.IntN(5) {
+		case 0:
+			s.stream = append(s.stream, e)
+		case 1:
+			s.stream = append(s.stream, listAgain(s.random, e), listAgain(s.random, e))
+		case 2:
+			ignored := e
+			ignored.Data.Ignored = events.IgnoredLivemode
+			s.stream = append(s.stream, ignored)
 		}
 	}
 }
@@ -222,7 +242,7 @@ func (s *simulation) stored(e store.Entry) error {
 	if !ok {
 		return fmt.Errorf("%s was acknowledged and is not audited", e.ID)
 	}
-	if err := s.identified(m, e); err != nil {
+	if err := errors.Join(s.identified(m, e), s.entitled(m, e)); err != nil {
 		return err
 	}
 	fact, ok := ordering.FactOf(m)
@@ -242,6 +262,20 @@ func (s *simulation) identified(m events.Message, e store.Entry) error {
 	want, ok := store.IdentityOf(m)
 	if got, found := s.server.Identity(e.Key()); ok && !store.Preferred(m, e.Message) && (!found || !got.Equal(want)) {
 		return fmt.Errorf("%s was acknowledged and is not identified: %t, %+v", e.ID, found, got)
+	}
+	return nil
+}
+
+// entitled returns an error if the document of a customer does not know a list.
+func (s *simulation) entitled(m events.Message, e store.Entry) error {
+	fact, ok := ordering.EntitlementsFactOf(m)
+	if !ok || store.Preferred(m, e.Message) {
+		return nil
+	}
+	key, _ := store.EntitledKey(m)
+	got, _ := s.server.Entitled(key)
+	if needed := ordering.Entitlements(append(slices.Clone(got.Known), fact)).Known; !store.SameLists(needed, got.Known) {
+		return fmt.Errorf("%s was acknowledged and the document of the customer does not know it: %+v", e.ID, got.Known)
 	}
 	return nil
 }
@@ -276,6 +310,9 @@ func (s *simulation) finish(seed uint64) error {
 		if diff := cmp.Diff(want, ContentOf(record)); diff != "" {
 			return fmt.Errorf("seed %d: %s (-want +got):\n%s", seed, key, diff)
 		}
+	}
+	if err := s.server.wrongEntitlements(slices.Collect(maps.Values(audited))); err != nil {
+		return fmt.Errorf("seed %d: %w", seed, err)
 	}
 	return nil
 }

@@ -221,3 +221,27 @@ func (s *Slow) Owned(ctx context.Context, owners store.Owners) iter.Seq2[store.O
 func (s *Slow) SetUsers(ctx context.Context, heads []store.Head) []error {
 	return inParallel(ctx, s, heads, s.client.SetUsers)
 }
+
+// Entitlements implements [store.EntitlementsTrail].
+func (s *Slow) Entitlements(ctx context.Context, keys []string) (map[string]store.Entitled, error) {
+	if err := s.trip(ctx); err != nil {
+		return nil, err
+	}
+	return s.client.Entitlements(ctx, keys)
+}
+
+// PutEntitlements implements [store.Entitlements].
+func (s *Slow) PutEntitlements(ctx context.Context, e store.Entitled) error {
+	if err := s.trip(ctx); err != nil {
+		return err
+	}
+	return s.client.PutEntitlements(ctx, e)
+}
+
+// EntitlementEvents implements [store.EntitlementsTrail].
+func (s *Slow) EntitlementEvents(ctx context.Context, customers []string) iter.Seq2[store.Audited, error] {
+	if err := s.trip(ctx); err != nil {
+		return func(yield func(store.Audited, error) bool) { yield(store.Audited{}, err) }
+	}
+	return s.client.EntitlementEvents(ctx, customers)
+}

@@ -51,7 +51,7 @@ type Backend struct {
 // records that the audit trail says.
 func Run(t *testing.T, open func(t *testing.T) Backend) {
 	t.Helper()
-	for _, tests := range []map[string]func(*testing.T, Backend){auditTests, recordTests, commitTests, searchTests, verificationTests, catalogTests, letterTests, viewTests, rereadTests} {
+	for _, tests := range []map[string]func(*testing.T, Backend){auditTests, recordTests, commitTests, searchTests, verificationTests, catalogTests, letterTests, viewTests, rereadTests, entitlementTests} {
 		for name, test := range tests {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
@@ -261,6 +261,7 @@ func testCanceled(t *testing.T, b Backend) {
 		"RemoveExpired": func() error { return db.RemoveExpired(ctx, []string{"evt_9"}) },
 	}
 	maps.Copy(calls, canceledCatalog(ctx, db))
+	maps.Copy(calls, canceledEntitlements(ctx, db))
 	for name, call := range calls {
 		if err := call(); err == nil || errors.Is(err, store.ErrExists) || fault.KindOf(err) != fault.Transient {
 			t.Errorf("%s: got %v, want a transient error", name, err)
