@@ -57,6 +57,15 @@ func Of(records []Record, features []string) events.AccessDocument {
 	return doc
 }
 
+// TakesAway reports whether a document gives less than the one before: a lower access, or not
+// all of the products.
+func TakesAway(before, after events.AccessDocument) bool {
+	gone := func(p events.AccessProduct) bool {
+		return !slices.ContainsFunc(after.Products, func(has events.AccessProduct) bool { return has.ProductID == p.ProductID })
+	}
+	return rank(after.Access) < rank(before.Access) || slices.ContainsFunc(before.Products, gone)
+}
+
 // prefer sorts the subscription that gives the best access first, and of those that
 // give the same the one that lasts longest.
 func prefer(a, b Record) int {

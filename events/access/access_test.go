@@ -26,6 +26,30 @@ func subscription(id, status string, start, end int, products ...string) access.
 	return r
 }
 
+func TestTakesAway(t *testing.T) {
+	t.Parallel()
+	of := func(records ...access.Record) events.AccessDocument { return access.Of(records, nil) }
+	basic, pro := subscription("sub_1", "active", 1, 0, "basic"), subscription("sub_2", "active", 2, 0, "pro")
+	ended, late := subscription("sub_1", "canceled", 1, 3, "basic"), subscription("sub_1", "past_due", 1, 0, "basic")
+	for name, tt := range map[string]struct {
+		before, after events.AccessDocument
+		want          bool
+	}{
+		"the same":           {of(basic), of(basic), false},
+		"one more":           {of(basic), of(basic, pro), false},
+		"from the beginning": {events.AccessDocument{}, of(basic), false},
+		"the last one":       {of(basic), of(ended), true},
+		"one of two":         {of(basic, pro), of(ended, pro), true},
+		"another product":    {of(basic), of(ended, pro), true},
+		"a payment is late":  {of(basic), of(late), true},
+		"it was paid":        {of(late), of(basic), false},
+	} {
+		if got := access.TakesAway(tt.before, tt.after); got != tt.want {
+			t.Errorf("%s: got %v", name, got)
+		}
+	}
+}
+
 func uncertain(r access.Record) access.Record { return or(r, events.AccessGranted, events.AccessNone) }
 
 // or adds alternatives with the same items.

@@ -100,11 +100,18 @@ func (v *View) replaceAccess(ctx context.Context, o owner, have accessEntry, b b
 	if have.bucketRevision == 0 && o.of == (store.AccessOwner{}) {
 		return have, true, nil // nothing counts on what it was
 	}
-	records, err := v.records(ctx, o, have, b.record)
+	keys, err := v.keysOf(ctx, o, have, b.record)
 	if err != nil {
 		return next, false, err
 	}
-	if next, err = v.follows(ctx, o, have, b, records); err != nil {
+	next, err = v.follows(ctx, o, have, b, keys)
+	if err == nil && access.TakesAway(have.AccessDocument, next.AccessDocument) {
+		var news bool
+		if news, err = v.bringAll(ctx, o, keys, b.record); news {
+			next, err = v.follows(ctx, o, have, b, keys)
+		}
+	}
+	if err != nil {
 		return next, false, err
 	}
 	isSame := have.bucketRevision > 0 && have.SameDocument(next.AccessDocument)
@@ -128,9 +135,14 @@ func (v *View) replaceAccess(ctx context.Context, o owner, have accessEntry, b b
 	return next, true, v.publish(ctx, o.key, next)
 }
 
-// follows returns what an access entry has to be, without its revision.
-func (v *View) follows(ctx context.Context, o owner, have accessEntry, b brought, records []access.Record) (accessEntry, error) {
+// follows returns what an access entry has to be, by the records with some keys, without its
+// revision.
+func (v *View) follows(ctx context.Context, o owner, have accessEntry, b brought, keys map[string]bool) (accessEntry, error) {
 	next := accessEntry{Entitlements: have.Entitlements.with(b.entitled)}
+	records, err := v.records(ctx, o, keys)
+	if err != nil {
+		return next, err
+	}
 	if have.Revision > 0 {
 		next.Previous = &have.AccessDocument
 	}
@@ -142,6 +154,35 @@ func (v *View) follows(ctx context.Context, o owner, have accessEntry, b brought
 	next.AccessDocument = access.Of(records, features)
 	next.Ambiguous = next.Ambiguous || ambiguous
 	return next, nil
+}
+
+// bringAll brings all records of an owner into the bucket, adds their keys, and reports
+// whether there was something new. What takes the place of a subscription that ends can be
+// stored, and about to be brought: without it, access would be taken away for a moment.
+func (v *View) bringAll(ctx context.Context, o owner, keys map[string]bool, brought string) (news bool, err error) {
+	if o.of == (store.AccessOwner{}) {
+		return false, nil
+	}
+	listed, err := v.cfg.Store.RecordsOf(ctx, o.of)
+	for _, key := range listed {
+		if key == brought {
+			continue
+		}
+		state, found, err := v.cfg.Store.State(ctx, key)
+		if err != nil {
+			return false, err
+		}
+		held, known := v.states.get(key)
+		isSame := known && keys[key] && held.since.Equal(state.FirstSeenAt) && held.n >= state.Revision
+		if isSame || !found || state.Subscription.ID == "" || state.Revision == 0 {
+			continue
+		}
+		state.Key, keys[key], news = key, true, true
+		if _, err := v.putState(ctx, state, followed); err != nil {
+			return false, err
+		}
+	}
+	return news, err
 }
 
 // settle makes sure that the message of an access entry is out, before the next one can
@@ -195,10 +236,10 @@ func (v *View) store(ctx context.Context, key string, e accessEntry) error {
 	return nil
 }
 
-// records returns what the state entries say about an owner's subscriptions: those in the
-// access entry, and the one that was just brought, if any. If there is no access entry, and the view
+// keysOf returns the keys of the records that can belong to an owner: those in the access
+// entry, and the one that was just brought, if any. If there is no access entry, and the view
 // may not be complete, the database lists them.
-func (v *View) records(ctx context.Context, o owner, have accessEntry, brought string) ([]access.Record, error) {
+func (v *View) keysOf(ctx context.Context, o owner, have accessEntry, brought string) (map[string]bool, error) {
 	p := placeOfAccess(o.key)
 	keys := map[string]bool{}
 	if brought != "" {
@@ -216,7 +257,11 @@ func (v *View) records(ctx context.Context, o owner, have accessEntry, brought s
 			keys[key] = true
 		}
 	}
-	var records []access.Record
+	return keys, nil
+}
+
+// records returns what the state entries say about an owner's subscriptions.
+func (v *View) records(ctx context.Context, o owner, keys map[string]bool) (records []access.Record, err error) {
 	for _, key := range sortedKeys(keys) {
 		record, found, err := v.stateOf(ctx, key)
 		if err != nil {

@@ -11,16 +11,19 @@ import (
 
 // RecordsOf implements [store.View].
 func (c *Client) RecordsOf(ctx context.Context, owner store.AccessOwner) ([]string, error) {
+	c.server.begin()
 	if err := call(ctx, nil, Heads); err != nil {
 		return nil, err
 	}
 	var keys []string
 	for _, key := range c.server.keys(&c.server.records, all) {
-		state, _, err := c.State(ctx, key)
-		if err != nil {
-			return nil, err
+		doc, _ := c.server.read(&c.server.records, key)
+		r := decode[store.Record](doc.raw)
+		if r.Winner.Data.Subscription == nil {
+			continue
 		}
-		sub := state.Subscription
+		sub := *r.Winner.Data.Subscription
+		sub.UserID = r.User.ID
 		isCustomer := owner.Customer != "" && (sub.CustomerID == owner.Customer || sub.CustomerAccountID == owner.Customer)
 		if strings.HasPrefix(key, owner.Scope) && (isCustomer || owner.User != "" && sub.UserID == owner.User) {
 			keys = append(keys, key)

@@ -1,0 +1,239 @@
+package e2e_test
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/internal/stripesim"
+	"github.com/billbus/billbus/test/kit"
+)
+
+// households returns the history of customers with up to four subscriptions each.
+// BILLBUS_E2E_SUBSCRIPTIONS sets how many subscriptions there are, BILLBUS_E2E_SEED the
+// seed.
+func households(t *testing.T) stripesim.History {
+	t.Helper()
+	n, err := strconv.Atoi(setting("BILLBUS_E2E_SUBSCRIPTIONS", "60"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	seed, err := strconv.ParseUint(setting("BILLBUS_E2E_SEED", strconv.FormatUint(rand.Uint64(), 10)), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("BILLBUS_E2E_SEED=%d", seed)
+	return stripesim.Generate(stripesim.Config{Seed: seed, Subscriptions: n, PerCustomer: 4, UserIDs: true})
+}
+
+// send sends a history in the background. The returned function waits for its end.
+func (c *cluster) send(t *testing.T, h stripesim.History, cfg stripesim.SendConfig) (wait func()) {
+	t.Helper()
+	cfg.URL, cfg.Secret = c.webhookURL, secret
+	sent := make(chan error, 1)
+	go func() {
+		_, err := stripesim.Send(t.Context(), h, cfg)
+		sent <- err
+	}()
+	return func() {
+		t.Helper()
+		if err := <-sent; err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// answer is what matters of an access document.
+type answer struct {
+	Access        string
+	Subscriptions []string
+	Products      []events.AccessProduct
+}
+
+// answers returns the access of every customer and user, from the truth alone.
+func answers(truth map[string]stripesim.Truth) map[string]answer {
+	ranks := []string{events.AccessNone, events.AccessGrace, events.AccessGranted}
+	all := map[string]answer{}
+	for _, key := range slices.Sorted(maps.Keys(truth)) {
+		sub := truth[key].Recorded()[0]
+		owners := []string{events.CustomerAccessKey(sub.Livemode, "", sub.CustomerID)}
+		if sub.UserID != "" {
+			owners = append(owners, events.UserAccessKey(sub.Livemode, "", sub.UserID))
+		}
+		for _, owner := range owners {
+			a := all[owner]
+			a.Access = ranks[max(slices.Index(ranks, a.Access), slices.Index(ranks, sub.Access), 0)]
+			a.Subscriptions = append(a.Subscriptions, sub.ID)
+			for _, item := range sub.Items {
+				if sub.Access != events.AccessNone {
+					a.Products = append(a.Products, events.AccessProduct{
+						ProductID: item.ProductID, PriceID: item.PriceID, Quantity: item.Quantity, SubscriptionID: sub.ID, Access: sub.Access,
+					})
+				}
+			}
+			all[owner] = a
+		}
+	}
+	return all
+}
+
+// checkAccess compares the access documents with the truth.
+func checkAccess(t *testing.T, documents map[string]events.AccessDocument, truth map[string]stripesim.Truth) {
+	t.Helper()
+	got := map[string]answer{}
+	for key, doc := range documents {
+		if len(doc.Subscriptions) > 0 { // it may have had some
+			got[strings.ReplaceAll(key, ":", ".")] = answer{doc.Access, doc.Subscriptions, doc.WithoutNames().Products}
+		}
+	}
+	byPrice := func(a, b events.AccessProduct) int {
+		return strings.Compare(a.SubscriptionID+a.PriceID, b.SubscriptionID+b.PriceID)
+	}
+	want := answers(truth)
+	for _, all := range []map[string]answer{got, want} {
+		for _, a := range all {
+			slices.Sort(a.Subscriptions)
+			slices.SortFunc(a.Products, byPrice)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("access (-want +got):\n%s", diff)
+	}
+}
+
+// TestAccessFollowsTheTruth kills both programs while customers with several
+// subscriptions come and go.
+func TestAccessFollowsTheTruth(t *testing.T) {
+	t.Parallel()
+	h := households(t)
+	c := newCluster(t)
+	wait := c.send(t, h, stripesim.SendConfig{Disorder: true, Duplicates: 0.2})
+	for n := range 3 {
+		kit.Eventually(t, "more is stored", func() bool { return len(audit[bson.M](t, c.database(t))) > 60*(n+1) })
+		c.subscriber.Kill(t)
+		c.bridge.Kill(t)
+		c.bridge.Start(t)
+		c.subscriber.Start(t)
+	}
+	wait()
+	c.drained(t)
+	checkView(t, c)
+	_, documents := bucket(t, c.jetStream(t))
+	checkAccess(t, documents, h.Truth)
+}
+
+// TestAccessIsNeverTakenAwayForAMoment sends events in order, while the subscriber is
+// down. Then it works on events of several subscriptions of a customer at a time.
+func TestAccessIsNeverTakenAwayForAMoment(t *testing.T) {
+	t.Parallel()
+	h := households(t)
+	c := newCluster(t)
+	c.subscriber.Kill(t)
+	c.send(t, h, stripesim.SendConfig{Workers: 1})()
+	seen := c.watchAccess(t)
+	c.subscriber.Start(t)
+	c.drained(t)
+	checkView(t, c)
+	for key, want := range passes(t, h) {
+		if got := seen(key); !isSubsequence(got, want) {
+			t.Errorf("%s: a watcher saw %v, the truth is %v", key, got, want)
+		}
+	}
+}
+
+// watchAccess watches the keys of access documents. The returned function returns whether a
+// watcher has seen access at a key, in turn.
+func (c *cluster) watchAccess(t *testing.T) (seen func(key string) []bool) {
+	t.Helper()
+	kv, err := c.jetStream(t).KeyValue(t.Context(), events.StateBucket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	watcher, err := kv.Watch(t.Context(), "access.>", jetstream.IncludeHistory())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = watcher.Stop() })
+	all, revision := map[string][]bool{}, uint64(0)
+	return func(key string) []bool {
+		for last := lastRevision(t, kv); revision < last; {
+			entry := <-watcher.Updates()
+			if entry == nil {
+				continue
+			}
+			var doc events.AccessDocument
+			if err := json.Unmarshal(entry.Value(), &doc); err != nil {
+				t.Fatal(err)
+			}
+			all[entry.Key()], revision = append(all[entry.Key()], doc.Access != events.AccessNone), entry.Revision()
+		}
+		return slices.Compact(all[key])
+	}
+}
+
+// lastRevision returns the revision of the last access document.
+func lastRevision(t *testing.T, kv jetstream.KeyValue) (last uint64) {
+	t.Helper()
+	watcher, err := kv.Watch(context.WithoutCancel(t.Context()), "access.>", jetstream.MetaOnly())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = watcher.Stop() }()
+	for entry := range watcher.Updates() {
+		if entry == nil {
+			return last
+		}
+		last = max(last, entry.Revision())
+	}
+	return last
+}
+
+// passes returns whether every customer has access, in turn.
+func passes(t *testing.T, h stripesim.History) map[string][]bool {
+	t.Helper()
+	usable, all := map[string]map[string]bool{}, map[string][]bool{}
+	for _, d := range h.Deliveries {
+		var event struct {
+			Data struct {
+				Object struct{ ID, Object, Customer, Status string }
+			}
+		}
+		if err := json.Unmarshal(d.Body, &event); err != nil {
+			t.Fatal(err)
+		}
+		sub := event.Data.Object
+		if sub.Object != "subscription" {
+			continue
+		}
+		key := events.CustomerAccessKey(false, "", sub.Customer)
+		if usable[key] == nil {
+			usable[key] = map[string]bool{}
+		}
+		usable[key][sub.ID] = slices.Contains([]string{"active", "trialing", "past_due"}, sub.Status)
+		has := slices.Contains(slices.Collect(maps.Values(usable[key])), true)
+		all[key] = slices.Compact(append(all[key], has))
+	}
+	return all
+}
+
+// isSubsequence reports whether all of a is in b, in that order.
+func isSubsequence(a, b []bool) bool {
+	for _, want := range a {
+		i := slices.Index(b, want)
+		if i < 0 {
+			return false
+		}
+		b = b[i:] // the same value may be passed again
+	}
+	return true
+}
