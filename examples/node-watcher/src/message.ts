@@ -174,7 +174,7 @@ export interface Data {
   /**
    * origin says how an event came into the stream.
    */
-  origin: (("webhook" | "thin" | "link" | "record" | "backfill" | "import") | string) & string;
+  origin: (("webhook" | "thin" | "link" | "record" | "backfill" | "import" | "reconcile") | string) & string;
   /**
    * object is the object of a snapshot as Stripe's API returned it, with redacted values replaced. A snapshot has no event.
    */
@@ -188,7 +188,8 @@ export interface Data {
   /**
    * reason says why a snapshot was taken.
    */
-  reason?: (("thin" | "items_truncated" | "entitlements_truncated" | "same_second" | "import") | string) & string;
+  reason?: (("thin" | "items_truncated" | "entitlements_truncated" | "same_second" | "import" | "reconcile") | string) &
+    string;
   /**
    * because_of is the id of the event that caused a snapshot to be taken, if there was one. The snapshot shows the object as it was after that event.
    */
@@ -196,7 +197,10 @@ export interface Data {
   /**
    * resolving says why the bridge is going to read the rest of the subscription from Stripe's API. A snapshot with all items follows.
    */
-  resolving?: (("thin" | "items_truncated" | "entitlements_truncated" | "same_second" | "import") | string) & string;
+  resolving?: (
+    ("thin" | "items_truncated" | "entitlements_truncated" | "same_second" | "import" | "reconcile") | string
+  ) &
+    string;
   /**
    * received_at is when the bridge received the event, in milliseconds.
    */
@@ -1364,6 +1368,18 @@ export interface AccessProduct {
    * Stripe's quantity.
    */
   quantity?: number;
+  /**
+   * product_name, nickname and lookup_key are those of the record's item. They are not in messages: that they change is not a change of access.
+   */
+  product_name?: string;
+  /**
+   * product_name, nickname and lookup_key are those of the record's item. They are not in messages: that they change is not a change of access.
+   */
+  nickname?: string;
+  /**
+   * product_name, nickname and lookup_key are those of the record's item. They are not in messages: that they change is not a change of access.
+   */
+  lookup_key?: string;
   /**
    * subscription_id is the subscription that includes it, and access what that gives.
    */

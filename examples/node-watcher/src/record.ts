@@ -675,6 +675,14 @@ export interface KnownEvent {
    * Stripe's items_truncated.
    */
   items_truncated?: boolean;
+  /**
+   * Stripe's access.
+   */
+  access?: string;
+  /**
+   * Stripe's products.
+   */
+  products?: string;
   before?: StateDigest;
   after: StateDigest;
   [k: string]: unknown;
