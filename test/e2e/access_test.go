@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -111,12 +112,17 @@ func checkAccess(t *testing.T, documents map[string]events.AccessDocument, truth
 	}
 }
 
-// TestAccessFollowsTheTruth kills both programs while customers with several
-// subscriptions come and go.
-func TestAccessFollowsTheTruth(t *testing.T) {
+// TestTheStateViewFollowsTheTruth kills both programs while customers with several
+// subscriptions come and go, and a watcher looks. On MongoDB there are two subscribers. Then
+// it rebuilds the database.
+func TestTheStateViewFollowsTheTruth(t *testing.T) {
 	t.Parallel()
 	h := households(t)
 	c := newCluster(t)
+	if c.documents == nil {
+		c.startSecond(t)
+	}
+	goesBack := c.watchStates(t, h.Truth)
 	wait := c.send(t, h, stripesim.SendConfig{Disorder: true, Duplicates: 0.2})
 	for n := range 3 {
 		kit.Eventually(t, "more is stored", func() bool { return len(audit[bson.M](t, c.database(t))) > 60*(n+1) })
@@ -130,6 +136,61 @@ func TestAccessFollowsTheTruth(t *testing.T) {
 	checkView(t, c)
 	_, documents := bucket(t, c.jetStream(t))
 	checkAccess(t, documents, h.Truth)
+	before := ids(accessMessages(t, c.jetStream(t)))
+	drop(t, c.database(t))
+	c.replay(t)
+	checkView(t, c)
+	if diff := cmp.Diff(before, ids(accessMessages(t, c.jetStream(t)))); diff != "" {
+		t.Errorf("the replay published something (-before +after):\n%s", diff)
+	}
+	for _, problem := range goesBack() {
+		t.Error(problem)
+	}
+	audited := slices.Collect(maps.Keys(byKey(audit[bson.M](t, c.database(t)))))
+	if i := slices.IndexFunc(audited, func(key any) bool { return strings.Contains(key.(string), ":access_") }); i >= 0 {
+		t.Errorf("%v is in the audit trail", audited[i])
+	}
+}
+
+// watchStates watches the states of subscriptions. The returned function returns what went
+// back, by the true order of events, and what is not the last state.
+func (c *cluster) watchStates(t *testing.T, truth map[string]stripesim.Truth) (problems func() []string) {
+	t.Helper()
+	kv, err := c.jetStream(t).KeyValue(t.Context(), events.StateBucket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	watcher, err := kv.Watch(t.Context(), "test.>", jetstream.IncludeHistory())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = watcher.Stop() })
+	return func() (list []string) {
+		seen, revision := map[string]int{}, uint64(0)
+		for last := lastRevision(t, kv, "test.>"); revision < last; {
+			entry := <-watcher.Updates()
+			if entry == nil {
+				continue
+			}
+			var record events.Record
+			if err := json.Unmarshal(entry.Value(), &record); err != nil {
+				t.Fatal(err)
+			}
+			key := strings.ReplaceAll(entry.Key(), ".", ":")
+			isWinner := func(e stripesim.EventRef) bool { return e.ID == record.Version.EventID }
+			at := slices.IndexFunc(truth[key].Events, isWinner)
+			if at < seen[key] {
+				list = append(list, fmt.Sprintf("%s: %s after a later event", key, record.Version.EventID))
+			}
+			seen[key], revision = at, entry.Revision()
+		}
+		for key, history := range truth {
+			if last := history.Events[seen[key]].ID; last != history.LastEventID {
+				list = append(list, fmt.Sprintf("%s: the last state is that of %s, want %s", key, last, history.LastEventID))
+			}
+		}
+		return list
+	}
 }
 
 // TestAccessIsNeverTakenAwayForAMoment sends events in order, while the subscriber is
@@ -166,7 +227,7 @@ func (c *cluster) watchAccess(t *testing.T) (seen func(key string) []bool) {
 	t.Cleanup(func() { _ = watcher.Stop() })
 	all, revision := map[string][]bool{}, uint64(0)
 	return func(key string) []bool {
-		for last := lastRevision(t, kv); revision < last; {
+		for last := lastRevision(t, kv, "access.>"); revision < last; {
 			entry := <-watcher.Updates()
 			if entry == nil {
 				continue
@@ -181,10 +242,10 @@ func (c *cluster) watchAccess(t *testing.T) (seen func(key string) []bool) {
 	}
 }
 
-// lastRevision returns the revision of the last access document.
-func lastRevision(t *testing.T, kv jetstream.KeyValue) (last uint64) {
+// lastRevision returns the revision of the newest value of the keys.
+func lastRevision(t *testing.T, kv jetstream.KeyValue, keys string) (last uint64) {
 	t.Helper()
-	watcher, err := kv.Watch(context.WithoutCancel(t.Context()), "access.>", jetstream.MetaOnly())
+	watcher, err := kv.Watch(context.WithoutCancel(t.Context()), keys, jetstream.MetaOnly())
 	if err != nil {
 		t.Fatal(err)
 	}

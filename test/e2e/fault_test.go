@@ -166,6 +166,18 @@ func checkStoredOnce(t *testing.T, path string) {
 func TestSecondSubscriberContinuesWhenTheFirstStops(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
+	c.startSecond(t)
+	if err := c.subscriber.Terminate(t); err != nil {
+		t.Errorf("first: %v", err)
+	}
+	l := startLoad(c.webhookURL, 2, pause)
+	l.more(t, 50)
+	c.check(t, l.stop(t))
+}
+
+// startSecond starts a second subscriber.
+func (c *cluster) startSecond(t *testing.T) {
+	t.Helper()
 	admin := kit.FreeAddr(t)
 	second := &kit.Process{
 		Name: "second subscriber", Command: c.subscriber.Command, Log: c.subscriber.Log + ".second",
@@ -173,12 +185,6 @@ func TestSecondSubscriberContinuesWhenTheFirstStops(t *testing.T) {
 	}
 	second.Start(t)
 	ready(t, "http://"+admin)
-	if err := c.subscriber.Terminate(t); err != nil {
-		t.Errorf("first: %v", err)
-	}
-	l := startLoad(c.webhookURL, 2, pause)
-	l.more(t, 50)
-	c.check(t, l.stop(t))
 }
 
 func TestLogsContainNothingPrivate(t *testing.T) {

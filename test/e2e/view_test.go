@@ -2,18 +2,14 @@ package e2e_test
 
 import (
 	"encoding/json"
-	"maps"
-	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/events/access"
-	"github.com/billbus/billbus/test/kit"
 	"github.com/billbus/billbus/test/kit/natstest"
 )
 
@@ -124,37 +120,6 @@ func accessMessages(t *testing.T, js jetstream.JetStream) (list []events.Message
 			t.Fatal(err)
 		}
 		list, sequence = append(list, m), raw.Sequence+1
-	}
-}
-
-// TestTheStateViewFollows kills the subscriber while it works, and then rebuilds the
-// database.
-func TestTheStateViewFollows(t *testing.T) {
-	t.Parallel()
-	c := newCluster(t)
-	c.subscriber.Kill(t)
-	c.simulate(t, "40")
-	for n := range 3 {
-		c.subscriber.Start(t)
-		kit.Eventually(t, "the subscriber has begun", func() bool { return len(audit[bson.M](t, c.database(t))) > 30*(n+1) })
-		c.subscriber.Kill(t)
-	}
-	c.subscriber.Start(t)
-	c.drained(t)
-	checkView(t, c)
-	before := ids(accessMessages(t, c.jetStream(t)))
-	if len(before) == 0 {
-		t.Fatal("no message about access")
-	}
-	drop(t, c.database(t))
-	c.replay(t)
-	checkView(t, c)
-	if diff := cmp.Diff(before, ids(accessMessages(t, c.jetStream(t)))); diff != "" {
-		t.Errorf("the replay published something (-before +after):\n%s", diff)
-	}
-	audited := slices.Collect(maps.Keys(byKey(audit[bson.M](t, c.database(t)))))
-	if i := slices.IndexFunc(audited, func(key any) bool { return strings.Contains(key.(string), ":access_") }); i >= 0 {
-		t.Errorf("%v is in the audit trail", audited[i])
 	}
 }
 
