@@ -308,6 +308,7 @@ func bestOf(subs []events.Subscription) answer {
 		for _, item := range sub.Items {
 			a.Products = append(a.Products, events.AccessProduct{
 				ProductID: item.ProductID, PriceID: item.PriceID, Quantity: item.Quantity, SubscriptionID: sub.ID, Access: sub.Access,
+				Nickname: item.Nickname, LookupKey: item.LookupKey,
 			})
 		}
 	}
