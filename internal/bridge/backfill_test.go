@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -22,7 +21,6 @@ import (
 	"github.com/billbus/billbus/internal/bridge"
 	"github.com/billbus/billbus/internal/stripesim"
 	"github.com/billbus/billbus/internal/stripesim/api"
-	"github.com/billbus/billbus/test/kit"
 )
 
 // recent is a history whose events are all less than 30 days old.
@@ -60,26 +58,7 @@ func stripe(t *testing.T, change ...func(*api.Config)) (*api.Server, string) {
 
 // backfill runs "bridge backfill". Arguments like A=b are variables.
 func backfill(ctx context.Context, natsURL, base string, args ...string) (out string, err error) {
-	env, flags := map[string]string{
-		"NATS_URL": natsURL, "WEBHOOK_LIVEMODE": "test", "STRIPE_API_KEY": apiKey, "STRIPE_API_BASE": base,
-	}, []string{}
-	for _, arg := range args {
-		if key, value, ok := strings.Cut(arg, "="); ok && !strings.HasPrefix(arg, "--") {
-			env[key] = value
-			continue
-		}
-		flags = append(flags, arg)
-	}
-	var cfg config.Bridge
-	if err := config.BridgeBackfill(&cfg).Load("bridge backfill", kit.Flags(flags...), func(key string) string { return env[key] }); err != nil {
-		return "", err
-	}
-	var stdout, status bytes.Buffer
-	err = bridge.Backfill(ctx, cfg, bridge.Console{Stdout: &stdout, Stderr: &status}, time.Now, slog.New(slog.NewJSONHandler(&status, nil)))
-	if all := stdout.String() + status.String() + fmt.Sprint(err); strings.Contains(all, "hunter2") {
-		return "", fmt.Errorf("a key or an answer was printed: %s", all)
-	}
-	return stdout.String(), err
+	return command{"bridge backfill", config.BridgeBackfill, bridge.Backfill, time.Now, "", readsStripe(natsURL, base), nil}.of(args...).execute(ctx)
 }
 
 // deliver posts the events of the history, except those that are missed.

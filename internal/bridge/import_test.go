@@ -1,10 +1,8 @@
 package bridge_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,7 +18,6 @@ import (
 	"github.com/billbus/billbus/internal/bridge"
 	"github.com/billbus/billbus/internal/stripesim"
 	"github.com/billbus/billbus/internal/stripesim/api"
-	"github.com/billbus/billbus/test/kit"
 )
 
 // existing is a history that ended before the import, with items that lists leave out.
@@ -33,27 +30,9 @@ func withExisting(c *api.Config) { c.Accounts[0].History = existing() }
 
 // importing runs "bridge import". Arguments like A=b are variables.
 func importing(ctx context.Context, natsURL, base, stdin string, args ...string) (out string, err error) {
-	env, flags := map[string]string{
-		"NATS_URL": natsURL, "WEBHOOK_LIVEMODE": "test", "STRIPE_API_KEY": apiKey, "STRIPE_API_BASE": base,
-	}, []string{"--rate=100"}
-	for _, arg := range args {
-		if key, value, ok := strings.Cut(arg, "="); ok && !strings.HasPrefix(arg, "--") {
-			env[key] = value
-			continue
-		}
-		flags = append(flags, arg)
-	}
-	var cfg config.Bridge
-	if err := config.BridgeImport(&cfg).Load("bridge import", kit.Flags(flags...), func(key string) string { return env[key] }); err != nil {
-		return "", err
-	}
-	var stdout, status bytes.Buffer
-	console := bridge.Console{Stdin: strings.NewReader(stdin), Stdout: &stdout, Stderr: &status}
-	err = bridge.Import(ctx, cfg, console, time.Now, slog.New(slog.NewJSONHandler(&status, nil)))
-	if all := stdout.String() + status.String() + fmt.Sprint(err); strings.Contains(all, "hunter2") {
-		return "", fmt.Errorf("a key or an answer was printed: %s", all)
-	}
-	return stdout.String(), err
+	return command{
+		"bridge import", config.BridgeImport, bridge.Import, time.Now, stdin, readsStripe(natsURL, base), []string{"--rate=100"},
+	}.of(args...).execute(ctx)
 }
 
 // imports returns the snapshots of an import in the stream, by subject and object.

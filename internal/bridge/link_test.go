@@ -1,10 +1,8 @@
 package bridge_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,7 +15,6 @@ import (
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/events/ordering"
 	"github.com/billbus/billbus/internal/bridge"
-	"github.com/billbus/billbus/test/kit"
 	"github.com/billbus/billbus/test/kit/natstest"
 )
 
@@ -42,22 +39,8 @@ func (l *linking) link(t *testing.T, args ...string) (string, error) {
 }
 
 func (l *linking) linkWithin(ctx context.Context, args ...string) (string, error) {
-	env, flags := map[string]string{"NATS_URL": l.natsURL, "WEBHOOK_LIVEMODE": "live"}, []string{}
-	for _, arg := range args {
-		if key, value, ok := strings.Cut(arg, "="); ok && !strings.HasPrefix(arg, "--") {
-			env[key] = value
-			continue
-		}
-		flags = append(flags, arg)
-	}
-	var cfg config.Bridge
-	if err := config.BridgeLink(&cfg).Load("bridge link", kit.Flags(flags...), func(key string) string { return env[key] }); err != nil {
-		return "", err
-	}
-	var out, status bytes.Buffer
-	err := bridge.Link(ctx, cfg, bridge.Console{Stdin: strings.NewReader(l.stdin), Stdout: &out, Stderr: &status},
-		func() time.Time { return l.now }, slog.New(slog.DiscardHandler))
-	return out.String(), err
+	env := map[string]string{"NATS_URL": l.natsURL, "WEBHOOK_LIVEMODE": "live"}
+	return command{"bridge link", config.BridgeLink, bridge.Link, func() time.Time { return l.now }, l.stdin, env, nil}.of(args...).execute(ctx)
 }
 
 // all returns the links in the stream, in the order of their customers.

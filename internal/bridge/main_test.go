@@ -1,12 +1,15 @@
 package bridge_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -163,4 +166,48 @@ func (r *running) accept(t *testing.T, body []byte) {
 	if got := r.postSigned(t, body); got.Status != http.StatusOK {
 		t.Fatalf("got %d %s", got.Status, got.Body)
 	}
+}
+
+// command is a command of the bridge that reads Stripe's API or a file.
+type command struct {
+	name     string
+	settings func(*config.Bridge) config.Settings
+	run      func(context.Context, config.Bridge, bridge.Console, func() time.Time, *slog.Logger) error
+	now      func() time.Time
+	stdin    string
+	env      map[string]string
+	flags    []string
+}
+
+// of returns the command with further arguments. Those like A=b are variables.
+func (c command) of(args ...string) command {
+	c.env, c.flags = maps.Clone(c.env), slices.Clone(c.flags)
+	for _, arg := range args {
+		if key, value, ok := strings.Cut(arg, "="); ok && !strings.HasPrefix(arg, "--") {
+			c.env[key] = value
+			continue
+		}
+		c.flags = append(c.flags, arg)
+	}
+	return c
+}
+
+// execute runs the command, and returns what it prints. Nothing that it writes contains a key.
+func (c command) execute(ctx context.Context) (out string, err error) {
+	var cfg config.Bridge
+	if err := c.settings(&cfg).Load(c.name, kit.Flags(c.flags...), func(key string) string { return c.env[key] }); err != nil {
+		return "", err
+	}
+	var stdout, status bytes.Buffer
+	console := bridge.Console{Stdin: strings.NewReader(c.stdin), Stdout: &stdout, Stderr: &status}
+	err = c.run(ctx, cfg, console, c.now, slog.New(slog.NewJSONHandler(&status, nil)))
+	if all := stdout.String() + status.String() + fmt.Sprint(err); strings.Contains(all, "hunter2") {
+		return "", fmt.Errorf("a key or an answer was printed: %s", all)
+	}
+	return stdout.String(), err
+}
+
+// readsStripe are the variables of a command that reads Stripe's API.
+func readsStripe(natsURL, base string) map[string]string {
+	return map[string]string{"NATS_URL": natsURL, "WEBHOOK_LIVEMODE": "test", "STRIPE_API_KEY": apiKey, "STRIPE_API_BASE": base}
 }

@@ -1,11 +1,9 @@
 package bridge_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -30,26 +28,9 @@ import (
 
 // reconciling runs "bridge reconcile". Arguments like A=b are variables.
 func reconciling(ctx context.Context, natsURL, base string, args ...string) (out string, err error) {
-	env, flags := map[string]string{
-		"NATS_URL": natsURL, "WEBHOOK_LIVEMODE": "test", "STRIPE_API_KEY": apiKey, "STRIPE_API_BASE": base,
-	}, []string{"--rate=100", "--settle=0s"}
-	for _, arg := range args {
-		if key, value, ok := strings.Cut(arg, "="); ok && !strings.HasPrefix(arg, "--") {
-			env[key] = value
-			continue
-		}
-		flags = append(flags, arg)
-	}
-	var cfg config.Bridge
-	if err := config.BridgeReconcile(&cfg).Load("bridge reconcile", kit.Flags(flags...), func(key string) string { return env[key] }); err != nil {
-		return "", err
-	}
-	var stdout, status bytes.Buffer
-	err = bridge.Reconcile(ctx, cfg, bridge.Console{Stdout: &stdout, Stderr: &status}, time.Now, slog.New(slog.NewJSONHandler(&status, nil)))
-	if all := stdout.String() + status.String() + fmt.Sprint(err); strings.Contains(all, "hunter2") {
-		return "", fmt.Errorf("a key or an answer was printed: %s", all)
-	}
-	return stdout.String(), err
+	return command{
+		"bridge reconcile", config.BridgeReconcile, bridge.Reconcile, time.Now, "", readsStripe(natsURL, base), []string{"--rate=100", "--settle=0s"},
+	}.of(args...).execute(ctx)
 }
 
 func (r *running) view(t *testing.T) jetstream.KeyValue {
