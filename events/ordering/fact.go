@@ -60,6 +60,15 @@ func (f Fact) hasFields() bool {
 	return f.After.hasFields() && (f.Before == (Digest{}) || f.Before.hasFields())
 }
 
+// ShowsState reports whether a message shows the state of a subscription, and was admitted:
+// whether it has a fact.
+func ShowsState(m events.Message) bool { return m.Data.Subscription != nil && m.Data.Ignored == "" }
+
+// Ends reports whether the subscription in a message that [ShowsState] had ended.
+func Ends(m events.Message) bool {
+	return m.Data.Subscription.Terminal() || m.StripeType == events.StripeTypeDeleted
+}
+
 // FactOf extracts the fact from a message. It reports false for a message without
 // a subscription and for one that was not admitted.
 //
@@ -67,15 +76,15 @@ func (f Fact) hasFields() bool {
 // …created event up to some seconds after the subscription in it, so there the
 // earlier of the two stamps counts. A snapshot's moment is when it was read.
 func FactOf(m events.Message) (Fact, bool) {
-	sub := m.Data.Subscription
-	if sub == nil || m.Data.Ignored != "" {
+	if !ShowsState(m) {
 		return Fact{}, false
 	}
+	sub := m.Data.Subscription
 	f := Fact{
 		EventID: m.ID, Type: cmp.Or(m.StripeType, m.Type), APIVersion: m.StripeAPIVersion, Request: requestOf(m.Data.Event),
 		// Stores keep milliseconds. A finer moment would come back as an earlier one.
 		Moment:   momentOf(m).UTC().Truncate(time.Millisecond),
-		Terminal: sub.Terminal() || m.StripeType == events.StripeTypeDeleted,
+		Terminal: Ends(m),
 		After:    digestOf(sub),
 		First:    m.StripeType == events.StripeTypeCreated, Because: m.Data.BecauseOf,
 

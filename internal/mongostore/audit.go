@@ -236,7 +236,6 @@ func encodeAudit(e store.Entry) (bson.Raw, error) {
 	if err != nil {
 		return nil, fault.New(fault.Permanent, fault.CannotBeEncoded, err)
 	}
-	fact, hasState := ordering.FactOf(e.Message)
 	doc := auditDocument{
 		Key: e.Key(), EventID: e.ID, Type: typeOf(e.Message), Created: e.Time,
 		APIVersion: e.StripeAPIVersion, Livemode: e.Livemode, AccountID: e.StripeAccount, Endpoint: e.StripeEndpoint,
@@ -245,11 +244,10 @@ func encodeAudit(e store.Entry) (bson.Raw, error) {
 		ReceivedAt: e.Data.ReceivedAt, StoredAt: e.StoredAt, StreamSequence: int64(e.StreamSequence),
 		Payload: payload(e.Data), Message: message,
 		EventSHA256: e.Data.EventSHA256, Redactions: e.Data.Redactions, Origin: string(e.Data.Origin),
-		Ignored: e.Data.Ignored, Normalizer: e.Data.Normalizer, Terminal: fact.Terminal,
-		ItemsTruncated: fact.ItemsTruncated,
+		Ignored: e.Data.Ignored, Normalizer: e.Data.Normalizer,
 	}
-	if hasState {
-		doc.SubscriptionKey = e.SubscriptionKey()
+	if ordering.ShowsState(e.Message) {
+		doc.SubscriptionKey, doc.Terminal, doc.ItemsTruncated = e.SubscriptionKey(), ordering.Ends(e.Message), e.Data.Subscription.ItemsTruncated
 	}
 	return marshal(doc)
 }

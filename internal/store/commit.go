@@ -181,7 +181,7 @@ func (c *Committer) updateRecords(ctx context.Context, b *batch, pending groups)
 func (b *batch) groups() groups {
 	found := groups{}
 	for i, m := range b.messages {
-		if _, ok := ordering.FactOf(m); ok && b.results[i].Err == nil {
+		if ordering.ShowsState(m) && b.results[i].Err == nil {
 			found[m.SubscriptionKey()] = append(found[m.SubscriptionKey()], i)
 		}
 	}
@@ -325,7 +325,7 @@ func (b *batch) fail(members []int, err error) {
 func (b *batch) shows(members []int) []events.Message {
 	var shown []events.Message
 	for _, i := range members {
-		if _, ok := ordering.FactOf(b.messages[i]); ok {
+		if ordering.ShowsState(b.messages[i]) {
 			shown = append(shown, b.messages[i])
 		}
 	}

@@ -199,7 +199,6 @@ func (c *Committer) checkUsers(ctx context.Context, b *batch, pending groups, wr
 // the user.
 func (b *batch) unsureOf(key string, members []int) bool {
 	return b.unsure[key] || slices.ContainsFunc(members, func(i int) bool {
-		_, shows := ordering.FactOf(b.messages[i])
-		return !shows || b.results[i].Effect == Duplicate
+		return !ordering.ShowsState(b.messages[i]) || b.results[i].Effect == Duplicate
 	})
 }

@@ -129,7 +129,7 @@ func (v *View) FollowKeys(ctx context.Context, keys []string) error {
 
 // affected returns the keys of the records that a message can have changed.
 func (v *View) affected(ctx context.Context, m events.Message) ([]string, error) {
-	if _, ok := ordering.FactOf(m); ok {
+	if ordering.ShowsState(m) {
 		return []string{m.SubscriptionKey()}, nil
 	}
 	fact, ok := ordering.UserFactOf(m)
