@@ -73,6 +73,13 @@ func TestOldSubscriptionsHaveNoEvents(t *testing.T) {
 	t.Parallel()
 	all := stripesim.Generate(stripesim.Config{Seed: 5, Subscriptions: 6})
 	some := stripesim.Generate(stripesim.Config{Seed: 5, Subscriptions: 6, Old: 4})
+	for key, truth := range some.Truth {
+		if truth.UserID == "" { // only the event of a Checkout session names the user
+			with := all.Truth[key]
+			with.UserID = ""
+			all.Truth[key] = with
+		}
+	}
 	if diff := cmp.Diff(all.Truth, some.Truth); diff != "" {
 		t.Errorf("truth (-all +some):\n%s", diff)
 	}
