@@ -132,15 +132,15 @@ func (v *View) affected(ctx context.Context, m events.Message) ([]string, error)
 	if _, ok := ordering.FactOf(m); ok {
 		return []string{m.SubscriptionKey()}, nil
 	}
-	fact, ok := ordering.UserFactOf(m)
+	claim, ok := store.ClaimOf(m)
 	if !ok {
 		return nil, nil
 	}
 	found := map[string]bool{}
-	if fact.SubscriptionID != "" {
-		found[events.Key(m.Livemode, m.StripeAccount, fact.SubscriptionID)] = true
+	if claim.SubscriptionID != "" {
+		found[events.Key(m.Livemode, m.StripeAccount, claim.SubscriptionID)] = true
 	}
-	for _, customer := range []string{fact.CustomerID, fact.CustomerAccountID} {
+	for _, customer := range []string{claim.CustomerID, claim.CustomerAccountID} {
 		if customer == "" {
 			continue
 		}

@@ -150,6 +150,24 @@ func TestAnIdentityChangesTheRecordsOfTheCustomer(t *testing.T) {
 	}
 }
 
+// An event that named a user was read again, and names nobody any more.
+func TestAnIdentityThatWasWithdrawn(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	p := r.process(t)
+	customer := storetest.Entry("", "evt_2", "updated", 200, "")
+	customer.Type, customer.StripeType, customer.Data.Subscription = "stripe.customer.updated", "customer.updated", nil
+	customer.Data.Customer = &events.Customer{ID: "cus_1"}
+	withdrawn := customer
+	customer.Data.Identity = &events.Identity{UserID: "u1", Source: events.IdentityCustomerMetadata, CustomerID: "cus_1"}
+	withdrawn.Data.RereadAt = kit.At(900)
+	p.mustHandle(t, entry("sub_1", "evt_1", 100, "active", "cus_1", ""), customer, withdrawn)
+	r.check(t)
+	if got, want := words(r.messages(t)[userKey("u1")]), "granted revoked"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 // What is in the database may be older than the bucket.
 func TestRecordsFromBeforeTheViewCount(t *testing.T) {
 	t.Parallel()
