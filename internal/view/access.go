@@ -173,7 +173,7 @@ func (v *View) bringAll(ctx context.Context, o owner, keys map[string]bool, brou
 			return false, err
 		}
 		held, known := v.states.get(key)
-		isSame := known && keys[key] && held.since.Equal(state.FirstSeenAt) && held.n >= state.Revision
+		isSame := known && keys[key] && held.is(state)
 		if isSame || !found || state.Subscription.ID == "" || state.Revision == 0 {
 			continue
 		}
