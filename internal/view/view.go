@@ -191,7 +191,7 @@ func (v *View) Complete(ctx context.Context) error {
 	if err == nil {
 		v.mu.Lock()
 		defer v.mu.Unlock()
-		v.complete = true
+		v.complete = v.bucket == id
 	}
 	return err
 }
@@ -207,6 +207,15 @@ func (v *View) completed(id string) bool {
 		v.entitled.clear()
 	}
 	return v.complete
+}
+
+// noticeBucket forgets what is remembered of another bucket than the present one.
+func (v *View) noticeBucket(ctx context.Context) error {
+	id, err := v.cfg.Bucket.ID(ctx)
+	if err == nil {
+		v.completed(id)
+	}
+	return err
 }
 
 func (v *View) isComplete() bool {

@@ -520,6 +520,30 @@ func TestADeletedBucketIsFilledAgain(t *testing.T) {
 	}
 }
 
+// An event comes before the process knows that the bucket was deleted.
+func TestADeletedBucketTakesNothingAway(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	p := r.process(t)
+	if err := p.view.Complete(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p.mustHandle(t,
+		entry("sub_1", "evt_1", 100, "active", "cus_1", "u1"), entry("sub_2", "evt_2", 100, "past_due", "cus_1", "u1"),
+		storetest.EntitlementsEntry("cus_1", "evt_3", 110, "a"),
+	)
+	before := words(r.messages(t)[userKey("u1")])
+	r.recreate(t)
+	p.mustHandle(t, entry("sub_2", "evt_4", 200, "past_due", "cus_1", "u1"))
+	if err := p.view.Complete(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.check(t)
+	if after := words(r.messages(t)[userKey("u1")]); after != before {
+		t.Errorf("got %q, want %q", after, before)
+	}
+}
+
 // A view that is complete does not ask the database whose the records are.
 func TestACompleteViewListsNothing(t *testing.T) {
 	t.Parallel()
