@@ -192,6 +192,8 @@ func (c *Committer) putListings(ctx context.Context, b *batch, pending groups, n
 			}
 			if err != nil {
 				b.fail(pending[key], err)
+				delete(newest, key)
+				continue
 			}
 		}
 		c.names.remember(key, have)

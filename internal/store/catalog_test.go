@@ -145,6 +145,24 @@ func TestRememberedNameIsOlder(t *testing.T) {
 	expectName(t, server, "sub_2", "name of evt_2")
 }
 
+// A name that could not be written is not remembered: another event can get its version.
+func TestNameThatWasNotWritten(t *testing.T) {
+	t.Parallel()
+	server := storetest.NewMemory()
+	c := committer(server, once(storetest.PutListing, 1, func() error { return fault.New(fault.Transient, "down", errors.New("down")) }))
+	if err := run(t, c, rename("evt_1", 1)); err == nil {
+		t.Fatal("a name that was not written is acknowledged")
+	}
+	commit(t, server, rename("evt_2", 2))
+	sweep(t, server)
+	for _, e := range []store.Entry{bought("sub_1", "evt_3", 3), rename("evt_1", 1)} {
+		if err := run(t, c, e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expectName(t, server, "sub_1", "name of evt_2")
+}
+
 // The database is dropped and filled again, so versions are smaller than remembered.
 func TestCatalogBeginsAgain(t *testing.T) {
 	t.Parallel()
