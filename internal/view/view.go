@@ -1,6 +1,7 @@
 package view
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -227,22 +228,39 @@ func (v *View) isComplete() bool {
 // All brings all records and entitlements into the view, when every message of the stream was handled.
 func (v *View) All(ctx context.Context) error { return v.all(ctx, caughtUp) }
 
+// all goes on after what can never be brought, which must not keep the rest out.
 func (v *View) all(ctx context.Context, why occasion) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(maxParallel)
+	never := make(chan error, 1)
+	bring := func(run func() error) {
+		group.Go(func() error {
+			err := run()
+			if err == nil || fault.KindOf(err) != fault.Permanent {
+				return err
+			}
+			select {
+			case never <- err:
+			default: // one is enough to see what to do
+			}
+			return nil
+		})
+	}
 	for key, err := range v.cfg.Store.RecordKeys(ctx) {
 		if err != nil {
 			return errors.Join(err, group.Wait())
 		}
-		group.Go(func() error { return v.sync(ctx, key, why) })
+		bring(func() error { return v.sync(ctx, key, why) })
 	}
 	for key, err := range v.cfg.Store.EntitlementKeys(ctx) {
 		if err != nil {
 			return errors.Join(err, group.Wait())
 		}
-		group.Go(func() error { return v.syncEntitlements(ctx, key) })
+		bring(func() error { return v.syncEntitlements(ctx, key) })
 	}
-	return group.Wait()
+	err := group.Wait()
+	close(never)
+	return cmp.Or(err, <-never)
 }
 
 func (v *View) each(ctx context.Context, keys []string, why occasion) error {

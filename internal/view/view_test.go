@@ -3,6 +3,7 @@ package view_test
 import (
 	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -16,6 +17,7 @@ import (
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/internal/fault"
 	"github.com/billbus/billbus/internal/store"
+	"github.com/billbus/billbus/internal/view"
 	"github.com/billbus/billbus/test/kit"
 	"github.com/billbus/billbus/test/storetest"
 )
@@ -541,6 +543,42 @@ func TestADeletedBucketTakesNothingAway(t *testing.T) {
 	r.check(t)
 	if after := words(r.messages(t)[userKey("u1")]); after != before {
 		t.Errorf("got %q, want %q", after, before)
+	}
+}
+
+// full is a bucket in which there is no room for the value of one key.
+type full struct {
+	*process
+	key string
+}
+
+func (f full) Put(ctx context.Context, key string, value []byte, revision uint64) (uint64, bool, error) {
+	if key == f.key {
+		return 0, false, fault.New(fault.Permanent, fault.TooLarge, errors.New("too large"))
+	}
+	return f.process.Put(ctx, key, value, revision)
+}
+
+func TestARecordThatIsTooLargeKeepsNoOthersOut(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	p := r.process(t)
+	var entries []store.Entry
+	for i := range 200 {
+		entries = append(entries, entry(fmt.Sprintf("sub_%03d", i), fmt.Sprintf("evt_%d", i), 100, "active", fmt.Sprintf("cus_%d", i), ""))
+	}
+	p.commit(t, entries...)
+	v := view.New(view.Config{
+		Store: p, Bucket: full{p, "test.platform.sub_000"}, Publisher: p, Sent: r.bus.NewJournal(stream, events.SubjectAccess).Sent,
+		MaxValue: r.bus.MaxMessage, Now: time.Now, Metrics: p,
+	})
+	if err := v.Complete(t.Context()); fault.ReasonOf(err) != fault.TooLarge {
+		t.Errorf("got %v, want that one is too large", err)
+	}
+	for i := range entries[1:] {
+		if _, found := get[events.Record](t, r, fmt.Sprintf("test.platform.sub_%03d", i+1)); !found {
+			t.Fatalf("sub_%03d is not in the bucket", i+1)
+		}
 	}
 }
 
