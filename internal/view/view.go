@@ -123,9 +123,21 @@ func (v *View) Follow(ctx context.Context, m events.Message) error {
 	return v.each(ctx, keys, followed)
 }
 
-// FollowKeys brings records into the view, by their keys.
+// FollowKeys brings records into the view, by their keys, except those that can never be
+// brought: repeating does not help, and their own messages fail.
 func (v *View) FollowKeys(ctx context.Context, keys []string) error {
-	return v.each(ctx, keys, followed)
+	var group errgroup.Group
+	group.SetLimit(maxParallel)
+	for _, key := range keys {
+		group.Go(func() error {
+			err := v.sync(ctx, key, followed)
+			if fault.KindOf(err) == fault.Permanent {
+				return nil
+			}
+			return err
+		})
+	}
+	return group.Wait()
 }
 
 // affected returns the keys of the records that a message can have changed.

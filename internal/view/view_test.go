@@ -580,6 +580,9 @@ func TestARecordThatIsTooLargeKeepsNoOthersOut(t *testing.T) {
 			t.Fatalf("sub_%03d is not in the bucket", i+1)
 		}
 	}
+	if err := v.FollowKeys(t.Context(), []string{kit.Key("sub_000"), kit.Key("sub_001")}); err != nil {
+		t.Errorf("it would hold up a sweep: %v", err)
+	}
 }
 
 // A view that is complete does not ask the database whose the records are.
