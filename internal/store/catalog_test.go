@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -182,6 +183,24 @@ func TestCatalogBeginsAgain(t *testing.T) {
 	}
 	sweep(t, server)
 	expectName(t, server, "sub_1", "name of evt_4")
+}
+
+// The database is dropped and filled again in fewer steps, so a version that is remembered
+// comes again with another name.
+func TestVersionsDoNotComeAgain(t *testing.T) {
+	t.Parallel()
+	server := storetest.NewMemory()
+	c := store.NewCommitter(server.Connect(storetest.Hooks{}), func() time.Time { return now().Add(-time.Second) })
+	if err := run(t, c, rename("evt_1", 1)); err != nil {
+		t.Fatal(err)
+	}
+	server.Drop()
+	commit(t, server, rename("evt_1", 1), rename("evt_2", 2))
+	sweep(t, server)
+	if err := run(t, c, bought("sub_1", "evt_3", 3)); err != nil {
+		t.Fatal(err)
+	}
+	expectName(t, server, "sub_1", "name of evt_2")
 }
 
 // A webhook costs no more than without a catalog. A change costs three commands, and each
