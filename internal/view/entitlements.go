@@ -120,11 +120,15 @@ func (v *View) followEntitlements(ctx context.Context, key string) error {
 	if err != nil || !ok {
 		return err
 	}
-	if at, ok := v.entitled.get(key); ok && at.since.Equal(doc.FirstSeenAt) && at.n == doc.Revision {
+	at, remembered := v.entitled.get(key)
+	if remembered && at.since.Equal(doc.FirstSeenAt) && at.n == doc.Revision {
 		return nil
 	}
 	p := place(key)
 	customer := owner{events.CustomerAccessKey(p.livemode, p.account, doc.CustomerID), store.AccessOwner{Scope: p.scope, Customer: doc.CustomerID}}
+	if remembered && !at.since.Equal(doc.FirstSeenAt) {
+		v.settled.remove(customer.key) // the database was dropped
+	}
 	entry, err := v.updateAccess(ctx, customer, brought{entitled: &doc})
 	if err != nil {
 		return err

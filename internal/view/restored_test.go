@@ -75,3 +75,22 @@ func TestEntitlementsThatWereRestored(t *testing.T) {
 	p.mustHandle(t, storetest.EntitlementsEntry("cus_1", "evt_5", 150, "b"))
 	r.check(t)
 }
+
+// The process lives on while the database is dropped and rebuilt.
+func TestADatabaseThatIsDroppedMeanwhile(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	p := r.process(t)
+	story := []store.Entry{
+		entry("sub_1", "evt_1", 100, "active", "cus_1", "u1"), entry("sub_1", "evt_2", 200, "past_due", "cus_1", "u1"),
+		storetest.EntitlementsEntry("cus_2", "evt_3", 110, "a"),
+	}
+	p.mustHandle(t, story...)
+	before := r.messages(t)
+	r.db.Drop()
+	p.mustHandle(t, story...)
+	r.check(t)
+	if diff := gocmp.Diff(before, r.messages(t)); diff != "" {
+		t.Errorf("the rebuilding published something (-before +after):\n%s", diff)
+	}
+}

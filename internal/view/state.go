@@ -56,6 +56,7 @@ func (v *View) putState(ctx context.Context, state store.State, why occasion) (h
 			if state, err = v.latest(ctx, state, held); err != nil {
 				return held, err
 			}
+			v.doubt(held, state)
 		} else {
 			have.FirstSeenAt, have.Version.N = held.since, held.n
 		}
@@ -87,6 +88,17 @@ func (v *View) latest(ctx context.Context, state store.State, held heldState) (s
 	}
 	again.Key = state.Key
 	return again, nil
+}
+
+// doubt forgets that the documents of an entry's owners are in the database, unless that has
+// the entry's record, or a later revision: it may have lost them, too.
+func (v *View) doubt(held heldState, state store.State) {
+	if held.precedes(state) || held.is(state) {
+		return
+	}
+	for _, o := range held.owners {
+		v.settled.remove(o.key)
+	}
 }
 
 func (v *View) readState(ctx context.Context, key string) (events.Record, heldState, error) {
