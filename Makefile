@@ -53,6 +53,7 @@ examples-deps:
 
 test:
 	go test ./...
+	go test -C examples/sql ./...
 
 # Removes each guard of the store from a copy of the code, and fails unless its tests notice. For each guard
 # in mongostore it links FerretDB, which takes minutes.

@@ -139,6 +139,9 @@ func (w *watcher) checkKeys(t *testing.T, s *site) {
 	path := w.url + "/test/platform/user/" + url.PathEscape(user)
 	s.put(t, key, `{"access":"grace","explanation":"","revision":1}`)
 	kit.Eventually(t, "the document of "+user, func() bool { return strings.Contains(kit.Get(path).Body, "grace") })
+	if got := kit.Get(path + "?product=prod_1"); !strings.Contains(got.Body, "grace") {
+		t.Errorf("with a query it answers %s", got.Body)
+	}
 	if err := s.bucket(t).Delete(t.Context(), key); err != nil {
 		t.Fatal(err)
 	}

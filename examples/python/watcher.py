@@ -33,7 +33,7 @@ ready = threading.Event()  # all present values were read once
 
 def access_key(path: str) -> str | None:
     """Returns the key of /<live or test>/<account or platform>/<user or customer>/<id>."""
-    parts = [unquote(part) for part in path.split("/")[1:]]
+    parts = [unquote(part) for part in path.split("?")[0].split("/")[1:]]
     if len(parts) != 4 or parts[2] not in ("user", "customer"):
         return None
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,255}", parts[3]):

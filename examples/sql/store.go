@@ -138,9 +138,12 @@ func (s store) write(ctx context.Context, entries []jetstream.KeyValueEntry, que
 	})
 }
 
+// queue leaves out keys that begin with none of the known words, such as "gaps".
 func queue(batch *pgx.Batch, entry jetstream.KeyValueEntry) {
-	access := strings.HasPrefix(entry.Key(), "access.")
+	first, _, _ := strings.Cut(entry.Key(), ".")
+	access := first == "access"
 	switch {
+	case !access && first != "live" && first != "test":
 	case entry.Operation() != jetstream.KeyValuePut && access:
 		batch.Queue(deleteAccess, entry.Key(), entry.Revision())
 	case entry.Operation() != jetstream.KeyValuePut:

@@ -66,6 +66,8 @@ type Replay struct {
 	torn      bool
 	// alone is set when no message came: the next one may be larger than MaxBytes.
 	alone bool
+	// asking pauses while the server rejects what it is asked.
+	asking pace
 }
 
 // OpenReplay creates the replay's consumer, or continues an interrupted replay.
@@ -170,9 +172,12 @@ func (r *Replay) checkEnd(ctx context.Context) error {
 		return r.errGone()
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case err != nil:
-		return nil // the next fetch tries again
+	case err != nil: // the next fetch tries again
+		r.asking.failed()
+		r.asking.wait(ctx)
+		return ctx.Err()
 	}
+	r.asking.succeeded()
 	r.torn = r.torn || info.Delivered.Consumer > r.delivered
 	r.ended = info.NumPending == 0 && !r.torn
 	return nil

@@ -1,12 +1,16 @@
 package natsbus_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net/url"
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/billbus/billbus/internal/natsbus"
@@ -117,5 +121,43 @@ func TestReplayReportsAMissingStream(t *testing.T) {
 	_, err := bus.OpenReplay(t.Context(), replayConfig("x"))
 	if want := "there is no stream BILLBUS: see STREAM_NAME and NATS_URL"; fmt.Sprint(err) != want {
 		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+// A server without JetStream, which turns it off if its disk fails, rejects each request at
+// once.
+func TestReplayWaitsForJetStream(t *testing.T) {
+	t.Parallel()
+	srv := natstest.Start(t)
+	bus := open(t, srv.URL())
+	provisioned(t, bus, settings(), natsbus.SubscriberConsumer(consumer))
+	(&rig{pub: publisher(t, bus)}).publish(t, 2)
+	r := openReplay(t, bus, replayConfig("the beginning"))
+	address, err := url.Parse(srv.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err := strconv.Atoi(address.Port())
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Close()
+	bare, err := server.NewServer(&server.Options{Host: address.Hostname(), Port: port, NoSigs: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bare.Start()
+	defer bare.WaitForShutdown()
+	defer bare.Shutdown()
+	if err := bus.WaitConnected(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if _, err := r.Next(ctx, 1); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v, want that it waits", err)
+	}
+	if stats, err := bare.Varz(nil); err != nil || stats.InMsgs > 200 {
+		t.Errorf("it sent %d requests in a second, %v", stats.InMsgs, err)
 	}
 }

@@ -138,11 +138,13 @@ func compareListings(a, b Listing) int {
 }
 
 // after returns the document that replaces another one. If the names are other ones, all
-// records that refer to it have to be swept.
-func (l Listing) after(stored Listing) Listing {
+// records that refer to it have to be swept. Versions go by the clock: if they were counted,
+// one that a process remembers would come again, with other names, in a database that was
+// dropped or restored from a backup.
+func (l Listing) after(stored Listing, now time.Time) Listing {
 	l.Revision, l.Version, l.Sweep = stored.Revision+1, stored.Version, stored.Sweep
 	if stored.Revision == 0 || l.Name != stored.Name || l.Nickname != stored.Nickname || l.LookupKey != stored.LookupKey {
-		l.Version, l.Sweep = l.Version+1, Sweep{Unfinished: true}
+		l.Version, l.Sweep = max(l.Version+1, now.UnixMilli()), Sweep{Unfinished: true}
 	}
 	return l
 }
@@ -185,13 +187,15 @@ func (c *Committer) putListings(ctx context.Context, b *batch, pending groups, n
 	for _, key := range slices.Sorted(maps.Keys(newest)) {
 		have, found := stored[key]
 		if !found || compareListings(newest[key], have) > 0 {
-			have = newest[key].after(have)
+			have = newest[key].after(have, c.now())
 			err := c.db.PutListing(ctx, have)
 			if errors.Is(err, ErrExists) {
 				continue
 			}
 			if err != nil {
 				b.fail(pending[key], err)
+				delete(newest, key)
+				continue
 			}
 		}
 		c.names.remember(key, have)

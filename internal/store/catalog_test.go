@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -145,6 +146,24 @@ func TestRememberedNameIsOlder(t *testing.T) {
 	expectName(t, server, "sub_2", "name of evt_2")
 }
 
+// A name that could not be written is not remembered: another event can get its version.
+func TestNameThatWasNotWritten(t *testing.T) {
+	t.Parallel()
+	server := storetest.NewMemory()
+	c := committer(server, once(storetest.PutListing, 1, func() error { return fault.New(fault.Transient, "down", errors.New("down")) }))
+	if err := run(t, c, rename("evt_1", 1)); err == nil {
+		t.Fatal("a name that was not written is acknowledged")
+	}
+	commit(t, server, rename("evt_2", 2))
+	sweep(t, server)
+	for _, e := range []store.Entry{bought("sub_1", "evt_3", 3), rename("evt_1", 1)} {
+		if err := run(t, c, e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expectName(t, server, "sub_1", "name of evt_2")
+}
+
 // The database is dropped and filled again, so versions are smaller than remembered.
 func TestCatalogBeginsAgain(t *testing.T) {
 	t.Parallel()
@@ -164,6 +183,24 @@ func TestCatalogBeginsAgain(t *testing.T) {
 	}
 	sweep(t, server)
 	expectName(t, server, "sub_1", "name of evt_4")
+}
+
+// The database is dropped and filled again in fewer steps, so a version that is remembered
+// comes again with another name.
+func TestVersionsDoNotComeAgain(t *testing.T) {
+	t.Parallel()
+	server := storetest.NewMemory()
+	c := store.NewCommitter(server.Connect(storetest.Hooks{}), func() time.Time { return now().Add(-time.Second) })
+	if err := run(t, c, rename("evt_1", 1)); err != nil {
+		t.Fatal(err)
+	}
+	server.Drop()
+	commit(t, server, rename("evt_1", 1), rename("evt_2", 2))
+	sweep(t, server)
+	if err := run(t, c, bought("sub_1", "evt_3", 3)); err != nil {
+		t.Fatal(err)
+	}
+	expectName(t, server, "sub_1", "name of evt_2")
 }
 
 // A webhook costs no more than without a catalog. A change costs three commands, and each

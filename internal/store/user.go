@@ -67,6 +67,13 @@ func (c *Committer) reidentify(ctx context.Context, identity Identity) error {
 	return fault.New(fault.Transient, fault.DatabaseContention, errors.New("the identity keeps changing"))
 }
 
+// ClaimOf returns whose user a message names, or named before it was withdrawn. It reports
+// false for a message that says nothing about users.
+func ClaimOf(m events.Message) (Owner, bool) {
+	_, ok := IdentityOf(m)
+	return claimedBy(m), ok
+}
+
 func claimedBy(m events.Message) Owner {
 	switch d := m.Data; {
 	case d.Identity != nil:

@@ -79,7 +79,11 @@ func (v *View) readAccess(ctx context.Context, key string) (have accessEntry, er
 	case err != nil:
 		return have, err
 	case have.Access == "":
-		have.AccessDocument, _, err = v.cfg.Store.Access(ctx, databaseKey(key))
+		var found bool
+		have.AccessDocument, found, err = v.cfg.Store.Access(ctx, databaseKey(key))
+		if err == nil && found {
+			err = v.noticeBucket(ctx)
+		}
 		return have, err
 	}
 	return have, v.settle(ctx, key, have)
@@ -173,7 +177,7 @@ func (v *View) bringAll(ctx context.Context, o owner, keys map[string]bool, brou
 			return false, err
 		}
 		held, known := v.states.get(key)
-		isSame := known && keys[key] && held.since.Equal(state.FirstSeenAt) && held.n >= state.Revision
+		isSame := known && keys[key] && held.is(state)
 		if isSame || !found || state.Subscription.ID == "" || state.Revision == 0 {
 			continue
 		}

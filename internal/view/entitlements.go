@@ -22,26 +22,24 @@ type entitlements struct {
 
 // with returns what is known if a document of the database, which may be nil, is taken into
 // account. As long as the document is the same one, its revision grows. If the database was
-// dropped and is being rebuilt, it begins again, and lacks lists for a while. Then both
-// count, so a feature is never lost.
+// dropped and is being rebuilt, it begins again, and lacks lists for a while; and so does one
+// that was restored from a backup. Then both count, so a feature is never lost.
 func (e *entitlements) with(doc *store.Entitled) *entitlements {
 	if doc == nil || doc.Revision == 0 {
 		return e
 	}
 	own := &entitlements{doc.FirstSeenAt, doc.Revision, doc.Known}
-	switch {
-	case e == nil:
+	isSame := e != nil && e.FirstSeenAt.Equal(own.FirstSeenAt)
+	if e == nil || isSame && own.N > e.N {
 		return own
-	case e.FirstSeenAt.Equal(own.FirstSeenAt) && own.N > e.N:
-		return own
-	case e.FirstSeenAt.Equal(own.FirstSeenAt):
-		return e
 	}
 	missing := slices.DeleteFunc(slices.Clone(e.Known), func(f ordering.EntitlementsFact) bool {
 		return slices.ContainsFunc(own.Known, func(g ordering.EntitlementsFact) bool { return f.EventID == g.EventID })
 	})
 	both := ordering.Entitlements(slices.Concat(own.Known, missing)).Known
 	switch {
+	case isSame && store.SameLists(both, e.Known):
+		return e
 	case store.SameLists(both, own.Known):
 		return own
 	case store.SameLists(both, e.Known):
@@ -122,11 +120,15 @@ func (v *View) followEntitlements(ctx context.Context, key string) error {
 	if err != nil || !ok {
 		return err
 	}
-	if at, ok := v.entitled.get(key); ok && at.since.Equal(doc.FirstSeenAt) && at.n >= doc.Revision {
+	at, remembered := v.entitled.get(key)
+	if remembered && at.since.Equal(doc.FirstSeenAt) && at.n == doc.Revision {
 		return nil
 	}
 	p := place(key)
 	customer := owner{events.CustomerAccessKey(p.livemode, p.account, doc.CustomerID), store.AccessOwner{Scope: p.scope, Customer: doc.CustomerID}}
+	if remembered && !at.since.Equal(doc.FirstSeenAt) {
+		v.settled.remove(customer.key) // the database was dropped
+	}
 	entry, err := v.updateAccess(ctx, customer, brought{entitled: &doc})
 	if err != nil {
 		return err

@@ -20,6 +20,7 @@ type heldState struct {
 	revision uint64 // of the bucket; 0 if there is no entry
 	since    time.Time
 	n        int64
+	updated  time.Time
 	// owners are to whom the subscription belongs, and former to whom it has belonged: the
 	// keys of access entries that may not say so yet.
 	owners []owner
@@ -28,20 +29,34 @@ type heldState struct {
 	done bool
 }
 
+// is reports whether the entry has this very revision of the record.
+func (h heldState) is(s store.State) bool {
+	return h.since.Equal(s.FirstSeenAt) && h.n == s.Revision && h.updated.Equal(s.UpdatedAt)
+}
+
+// precedes reports whether the entry has an earlier revision of the record.
+func (h heldState) precedes(s store.State) bool {
+	return h.since.Equal(s.FirstSeenAt) && h.n < s.Revision
+}
+
 // putState brings a record into the bucket, and returns what the bucket then has: the
 // record, or something newer.
 func (v *View) putState(ctx context.Context, state store.State, why occasion) (heldState, error) {
 	for range maxCollisions {
 		held, ok := v.states.get(state.Key)
-		if ok && held.since.Equal(state.FirstSeenAt) && held.n >= state.Revision {
+		if ok && held.is(state) {
 			return held, nil
 		}
 		var have events.Record
-		if !ok || !held.since.Equal(state.FirstSeenAt) {
+		if !ok || !held.precedes(state) {
 			var err error
 			if have, held, err = v.readState(ctx, state.Key); err != nil {
 				return held, err
 			}
+			if state, err = v.latest(ctx, state, held); err != nil {
+				return held, err
+			}
+			v.doubt(held, state)
 		} else {
 			have.FirstSeenAt, have.Version.N = held.since, held.n
 		}
@@ -60,6 +75,32 @@ func (v *View) putState(ctx context.Context, state store.State, why occasion) (h
 	return heldState{}, busy(errCollisions)
 }
 
+// latest reads a record again if the entry has another revision of it that is not earlier:
+// the record was read before that was written. If the database does not have that revision
+// even now, it was restored from a backup.
+func (v *View) latest(ctx context.Context, state store.State, held heldState) (store.State, error) {
+	if !held.since.Equal(state.FirstSeenAt) || held.precedes(state) || held.is(state) {
+		return state, nil
+	}
+	again, found, err := v.cfg.Store.State(ctx, state.Key)
+	if err != nil || !found || again.Subscription.ID == "" {
+		return state, err
+	}
+	again.Key = state.Key
+	return again, nil
+}
+
+// doubt forgets that the documents of an entry's owners are in the database, unless that has
+// the entry's record, or a later revision: it may have lost them, too.
+func (v *View) doubt(held heldState, state store.State) {
+	if held.precedes(state) || held.is(state) {
+		return
+	}
+	for _, o := range held.owners {
+		v.settled.remove(o.key)
+	}
+}
+
 func (v *View) readState(ctx context.Context, key string) (events.Record, heldState, error) {
 	value, revision, err := v.cfg.Bucket.Get(ctx, bucketKey(key))
 	held := heldState{revision: revision}
@@ -68,7 +109,7 @@ func (v *View) readState(ctx context.Context, key string) (events.Record, heldSt
 		// A value that is not a record is replaced.
 		return events.Record{}, held, err
 	}
-	held.since, held.n, held.former = record.FirstSeenAt, record.Version.N, record.FormerAccess
+	held.since, held.n, held.updated, held.former = record.FirstSeenAt, record.Version.N, record.UpdatedAt, record.FormerAccess
 	held.owners = ownersOf(key, &record.Subscription)
 	if same, ok := v.states.get(key); ok && same.revision == revision {
 		held.done = same.done
@@ -78,7 +119,7 @@ func (v *View) readState(ctx context.Context, key string) (events.Record, heldSt
 
 // replaceState replaces the entry, if it still has the revision that was read.
 func (v *View) replaceState(ctx context.Context, state store.State, held heldState, why occasion) (heldState, bool, error) {
-	next := heldState{since: state.FirstSeenAt, n: state.Revision, owners: ownersOf(state.Key, &state.Subscription)}
+	next := heldState{since: state.FirstSeenAt, n: state.Revision, updated: state.UpdatedAt, owners: ownersOf(state.Key, &state.Subscription)}
 	next.former = former(held, next.owners)
 	value, err := v.encode(state, next.former)
 	if err != nil {
@@ -146,14 +187,15 @@ const (
 
 // compare compares an entry with a record. As long as the record of the database is the
 // same one, its revision grows. If the database was dropped and is being rebuilt, the
-// record begins again, and may lack events for a while. Then it takes the place of the
-// entry if an event is newer than all that the entry knows; or if the record has caught up
-// with the entry.
+// record begins again, and may lack events for a while; and so does one that was restored
+// from a backup, see [View.latest]. Then it takes the place of the entry if an event is
+// newer than all that the entry knows; or if the record has caught up with the entry.
 func compare(have events.Record, state store.State, why occasion) precedence {
-	if have.FirstSeenAt.Equal(state.FirstSeenAt) {
-		if state.Revision > have.Version.N {
-			return replace
-		}
+	held := heldState{since: have.FirstSeenAt, n: have.Version.N, updated: have.UpdatedAt}
+	switch {
+	case held.precedes(state):
+		return replace
+	case held.is(state):
 		return keep
 	}
 	facts := slices.Concat(factsOf(have.Version.Known), state.Known)

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -122,9 +123,21 @@ func (v *View) Follow(ctx context.Context, m events.Message) error {
 	return v.each(ctx, keys, followed)
 }
 
-// FollowKeys brings records into the view, by their keys.
+// FollowKeys brings records into the view, by their keys, except those that can never be
+// brought: repeating does not help, and their own messages fail.
 func (v *View) FollowKeys(ctx context.Context, keys []string) error {
-	return v.each(ctx, keys, followed)
+	var group errgroup.Group
+	group.SetLimit(maxParallel)
+	for _, key := range keys {
+		group.Go(func() error {
+			err := v.sync(ctx, key, followed)
+			if fault.KindOf(err) == fault.Permanent {
+				return nil
+			}
+			return err
+		})
+	}
+	return group.Wait()
 }
 
 // affected returns the keys of the records that a message can have changed.
@@ -132,15 +145,15 @@ func (v *View) affected(ctx context.Context, m events.Message) ([]string, error)
 	if ordering.ShowsState(m) {
 		return []string{m.SubscriptionKey()}, nil
 	}
-	fact, ok := ordering.UserFactOf(m)
+	claim, ok := store.ClaimOf(m)
 	if !ok {
 		return nil, nil
 	}
 	found := map[string]bool{}
-	if fact.SubscriptionID != "" {
-		found[events.Key(m.Livemode, m.StripeAccount, fact.SubscriptionID)] = true
+	if claim.SubscriptionID != "" {
+		found[events.Key(m.Livemode, m.StripeAccount, claim.SubscriptionID)] = true
 	}
-	for _, customer := range []string{fact.CustomerID, fact.CustomerAccountID} {
+	for _, customer := range []string{claim.CustomerID, claim.CustomerAccountID} {
 		if customer == "" {
 			continue
 		}
@@ -191,7 +204,7 @@ func (v *View) Complete(ctx context.Context) error {
 	if err == nil {
 		v.mu.Lock()
 		defer v.mu.Unlock()
-		v.complete = true
+		v.complete = v.bucket == id
 	}
 	return err
 }
@@ -209,6 +222,15 @@ func (v *View) completed(id string) bool {
 	return v.complete
 }
 
+// noticeBucket forgets what is remembered of another bucket than the present one.
+func (v *View) noticeBucket(ctx context.Context) error {
+	id, err := v.cfg.Bucket.ID(ctx)
+	if err == nil {
+		v.completed(id)
+	}
+	return err
+}
+
 func (v *View) isComplete() bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -218,22 +240,39 @@ func (v *View) isComplete() bool {
 // All brings all records and entitlements into the view, when every message of the stream was handled.
 func (v *View) All(ctx context.Context) error { return v.all(ctx, caughtUp) }
 
+// all goes on after what can never be brought, which must not keep the rest out.
 func (v *View) all(ctx context.Context, why occasion) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(maxParallel)
+	never := make(chan error, 1)
+	bring := func(run func() error) {
+		group.Go(func() error {
+			err := run()
+			if err == nil || fault.KindOf(err) != fault.Permanent {
+				return err
+			}
+			select {
+			case never <- err:
+			default: // one is enough to see what to do
+			}
+			return nil
+		})
+	}
 	for key, err := range v.cfg.Store.RecordKeys(ctx) {
 		if err != nil {
 			return errors.Join(err, group.Wait())
 		}
-		group.Go(func() error { return v.sync(ctx, key, why) })
+		bring(func() error { return v.sync(ctx, key, why) })
 	}
 	for key, err := range v.cfg.Store.EntitlementKeys(ctx) {
 		if err != nil {
 			return errors.Join(err, group.Wait())
 		}
-		group.Go(func() error { return v.syncEntitlements(ctx, key) })
+		bring(func() error { return v.syncEntitlements(ctx, key) })
 	}
-	return group.Wait()
+	err := group.Wait()
+	close(never)
+	return cmp.Or(err, <-never)
 }
 
 func (v *View) each(ctx context.Context, keys []string, why occasion) error {

@@ -3,6 +3,7 @@ package view_test
 import (
 	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -16,6 +17,7 @@ import (
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/internal/fault"
 	"github.com/billbus/billbus/internal/store"
+	"github.com/billbus/billbus/internal/view"
 	"github.com/billbus/billbus/test/kit"
 	"github.com/billbus/billbus/test/storetest"
 )
@@ -147,6 +149,24 @@ func TestAnIdentityChangesTheRecordsOfTheCustomer(t *testing.T) {
 	}
 	if doc, _ := get[events.AccessDocument](t, r, userKey("u1")); len(doc.Subscriptions) != 2 {
 		t.Errorf("got %+v, want both subscriptions", doc)
+	}
+}
+
+// An event that named a user was read again, and names nobody any more.
+func TestAnIdentityThatWasWithdrawn(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	p := r.process(t)
+	customer := storetest.Entry("", "evt_2", "updated", 200, "")
+	customer.Type, customer.StripeType, customer.Data.Subscription = "stripe.customer.updated", "customer.updated", nil
+	customer.Data.Customer = &events.Customer{ID: "cus_1"}
+	withdrawn := customer
+	customer.Data.Identity = &events.Identity{UserID: "u1", Source: events.IdentityCustomerMetadata, CustomerID: "cus_1"}
+	withdrawn.Data.RereadAt = kit.At(900)
+	p.mustHandle(t, entry("sub_1", "evt_1", 100, "active", "cus_1", ""), customer, withdrawn)
+	r.check(t)
+	if got, want := words(r.messages(t)[userKey("u1")]), "granted revoked"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
@@ -499,6 +519,69 @@ func TestADeletedBucketIsFilledAgain(t *testing.T) {
 	r.check(t)
 	if after := words(r.messages(t)[userKey("u1")]); after != before+" changed revoked" {
 		t.Errorf("got %q, want a revocation", after)
+	}
+}
+
+// An event comes before the process knows that the bucket was deleted.
+func TestADeletedBucketTakesNothingAway(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	p := r.process(t)
+	if err := p.view.Complete(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p.mustHandle(t,
+		entry("sub_1", "evt_1", 100, "active", "cus_1", "u1"), entry("sub_2", "evt_2", 100, "past_due", "cus_1", "u1"),
+		storetest.EntitlementsEntry("cus_1", "evt_3", 110, "a"),
+	)
+	before := words(r.messages(t)[userKey("u1")])
+	r.recreate(t)
+	p.mustHandle(t, entry("sub_2", "evt_4", 200, "past_due", "cus_1", "u1"))
+	if err := p.view.Complete(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.check(t)
+	if after := words(r.messages(t)[userKey("u1")]); after != before {
+		t.Errorf("got %q, want %q", after, before)
+	}
+}
+
+// full is a bucket in which there is no room for the value of one key.
+type full struct {
+	*process
+	key string
+}
+
+func (f full) Put(ctx context.Context, key string, value []byte, revision uint64) (uint64, bool, error) {
+	if key == f.key {
+		return 0, false, fault.New(fault.Permanent, fault.TooLarge, errors.New("too large"))
+	}
+	return f.process.Put(ctx, key, value, revision)
+}
+
+func TestARecordThatIsTooLargeKeepsNoOthersOut(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	p := r.process(t)
+	var entries []store.Entry
+	for i := range 200 {
+		entries = append(entries, entry(fmt.Sprintf("sub_%03d", i), fmt.Sprintf("evt_%d", i), 100, "active", fmt.Sprintf("cus_%d", i), ""))
+	}
+	p.commit(t, entries...)
+	v := view.New(view.Config{
+		Store: p, Bucket: full{p, "test.platform.sub_000"}, Publisher: p, Sent: r.bus.NewJournal(stream, events.SubjectAccess).Sent,
+		MaxValue: r.bus.MaxMessage, Now: time.Now, Metrics: p,
+	})
+	if err := v.Complete(t.Context()); fault.ReasonOf(err) != fault.TooLarge {
+		t.Errorf("got %v, want that one is too large", err)
+	}
+	for i := range entries[1:] {
+		if _, found := get[events.Record](t, r, fmt.Sprintf("test.platform.sub_%03d", i+1)); !found {
+			t.Fatalf("sub_%03d is not in the bucket", i+1)
+		}
+	}
+	if err := v.FollowKeys(t.Context(), []string{kit.Key("sub_000"), kit.Key("sub_001")}); err != nil {
+		t.Errorf("it would hold up a sweep: %v", err)
 	}
 }
 

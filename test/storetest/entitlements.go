@@ -84,6 +84,14 @@ func (m *Memory) Entitled(key string) (store.Entitled, bool) {
 	return lookup[store.Entitled](m, &m.entitlements, key)
 }
 
+// PutEntitled writes a document about entitlements without any condition, as a backup does.
+func (m *Memory) PutEntitled(e store.Entitled) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.entitlements.write(e.Key, document{revision: e.Revision, raw: encode(e)})
+	m.entitlements.settle()
+}
+
 // EntitlementsEntry returns an event that lists the features of a customer by their lookup
 // keys. A list whose last feature is "…" is cut off.
 func EntitlementsEntry(customer, id string, second int, features ...string) store.Entry {

@@ -87,7 +87,8 @@ func (m *Memory) Delete(audit, record string) {
 func (m *Memory) Drop() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.audit, m.records, m.catalog = newCollection(), newCollection(), newCollection()
+	m.audit, m.identities, m.records, m.catalog = newCollection(), newCollection(), newCollection(), newCollection()
+	m.access, m.entitlements = newCollection(), newCollection()
 }
 
 // DamageAudit makes the message of an audit document unreadable.

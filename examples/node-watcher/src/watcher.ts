@@ -22,7 +22,7 @@ let ready = false; // all present values were read once
 
 // By default the client stops reconnecting after ten attempts.
 const nc = await connect({ servers: process.env.NATS_URL || "nats://127.0.0.1:4222", maxReconnectAttempts: -1, waitOnFirstConnect: true });
-const server = createServer((request, response) => answer(request.url ?? "/", response));
+const server = createServer((request, response) => answer((request.url ?? "/").replace(/\?.*$/, ""), response));
 server.listen(Number(process.env.PORT || "8090"), "127.0.0.1");
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(0));
 
