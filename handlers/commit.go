@@ -17,7 +17,8 @@ import (
 
 // Store writes the audit document of an entry first, and the state of its
 // subscription second. Commit returns after both are durable, or when the store's own
-// time is over. Its errors are marked (see [fault.New]).
+// time is over. A write that has begun is finished, even if ctx is done. Its errors are
+// marked (see [fault.New]).
 type Store interface {
 	Commit(ctx context.Context, entry store.Entry) (store.Effect, error)
 }
@@ -65,11 +66,10 @@ func (h *Commit) Handle(msg *message.Message) error {
 		h.report(decoded, position, "", err, start)
 		return err
 	}
-	// The context of the message is canceled when the subscriber closes. A write that
-	// has begun must still be finished. There is no deadline: waiting for its turn while
-	// the database is slow is no fault of the message, and it would be longer each time.
-	ctx := context.WithoutCancel(msg.Context())
-	effect, err := h.cfg.Store.Commit(ctx, store.Entry{
+	// The context of the message is canceled when the subscriber closes: then it no longer
+	// waits for its turn. There is no deadline: waiting while the database is slow is no fault
+	// of the message, and it would be longer each time.
+	effect, err := h.cfg.Store.Commit(msg.Context(), store.Entry{
 		Message:    decoded,
 		References: h.references(decoded.Data),
 		Position:   position,

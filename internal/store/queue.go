@@ -58,9 +58,9 @@ func NewQueue(committer *Committer, maxBatch int) *Queue {
 
 // Commit writes the audit document of an entry, then the record of its
 // subscription, and returns when both are durable. Its errors are marked by package
-// fault: a permanent one concerns this entry only. If ctx is done first, the
-// outcome is unknown, and the next delivery finds out. Every entry gets an answer:
-// entries are taken in turn, and no batch takes longer than its timeout.
+// fault: a permanent one concerns this entry only. If ctx is done before it is the turn of the
+// entry, nothing is written of it. Then it always gets an answer: no batch takes longer than
+// its timeout.
 func (q *Queue) Commit(ctx context.Context, entry Entry) (Effect, error) {
 	r := request{entry: entry, done: make(chan Result, 1)}
 	select {
@@ -70,12 +70,8 @@ func (q *Queue) Commit(ctx context.Context, entry Entry) (Effect, error) {
 	case <-ctx.Done():
 		return "", fault.New(fault.Transient, fault.DatabaseBusy, ctx.Err())
 	}
-	select {
-	case res := <-r.done:
-		return res.Effect, res.Err
-	case <-ctx.Done():
-		return "", fault.New(fault.Transient, fault.DatabaseTimeout, ctx.Err())
-	}
+	res := <-r.done
+	return res.Effect, res.Err
 }
 
 // Sweep brings the names in records up to the catalog, page after page, as far as it is

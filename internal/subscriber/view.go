@@ -47,7 +47,7 @@ func (f following) Commit(ctx context.Context, entry store.Entry) (store.Effect,
 	}
 	effect, err := f.Store.Commit(ctx, entry)
 	if err == nil && f.view != nil {
-		err = f.view.Follow(ctx, entry.Message)
+		err = f.view.Follow(context.WithoutCancel(ctx), entry.Message)
 	}
 	return effect, err
 }
