@@ -54,6 +54,8 @@ events about users: 1 differing, 2 fixed
 func TestReplaySummary(t *testing.T) {
 	t.Parallel()
 	s := replaySummary{Kind: "summary", Until: 7, Resumed: 2, Messages: 5, Outcomes: map[string]int{"recorded": 4, "applied": 1}, Seconds: 1.25}
+	fresh := s
+	fresh.Resumed = 0
 	cfg := config.Subscriber{Stream: config.Stream{Name: "BILLBUS"}}
 	asJSON := cfg
 	asJSON.Replay.JSON = true
@@ -62,7 +64,9 @@ func TestReplaySummary(t *testing.T) {
 		cfg     config.Subscriber
 		want    string
 	}{
-		{s, cfg, "replayed 5 messages, to sequence 7 of BILLBUS, in 1.2 s: 1 applied, 4 recorded\n"},
+		{s, cfg, "replayed 5 messages, to sequence 7 of BILLBUS, in 1.2 s: 1 applied, 4 recorded\n" +
+			"continued a replay that was interrupted, behind sequence 2; --restart begins again\n"},
+		{fresh, cfg, "replayed 5 messages, to sequence 7 of BILLBUS, in 1.2 s: 1 applied, 4 recorded\n"},
 		{replaySummary{}, cfg, "nothing to replay: the stream has no messages from that start\n"},
 		{s, asJSON, `{"kind":"summary","until_sequence":7,"resumed_behind":2,"messages":5,"outcomes":{"applied":1,"recorded":4},"seconds":1.25}` + "\n"},
 	} {
