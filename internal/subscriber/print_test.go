@@ -38,13 +38,14 @@ func TestVerifySummary(t *testing.T) {
 10 subscriptions, 99 events: 4 correct, 1 differing, 2 fixed, 3 unverifiable, 5 gaps
 4 are correct but were decided by older rules: --fix updates them, and so does their next event
 events about users: 1 differing, 2 fixed
+ignored events that the settings admit: 20 differing, 0 fixed
 `,
 		true: `
-{"kind":"summary","subscriptions":10,"events":99,"differing":1,"fixed":2,"unverifiable":3,"older_rule":4,"gaps":5,"identities_differing":1,"identities_fixed":2}
+{"kind":"summary","subscriptions":10,"events":99,"differing":21,"fixed":2,"unverifiable":3,"older_rule":4,"gaps":5,"identities_differing":1,"identities_fixed":2}
 `,
 	} {
 		var out bytes.Buffer
-		if err := printSummary(&out, s, verify.ClaimSummary{Differing: 1, Fixed: 2}, asJSON); err != nil {
+		if err := printSummary(&out, s, verify.ClaimSummary{Differing: 1, Fixed: 2}, ignoredCounts{differing: 20}, asJSON); err != nil {
 			t.Fatal(err)
 		}
 		expect(t, out.String(), want)
