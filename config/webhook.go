@@ -148,7 +148,7 @@ func (w *Webhook) redactable(r *reader) {
 func stripeAPI(api *StripeAPI, livemode *string) Settings {
 	return Settings{
 		{
-			Env: "STRIPE_API_KEY", Meaning: "secret or restricted key (read access to Subscriptions, Events and Entitlements) to look up thin events and truncated lists",
+			Env: "STRIPE_API_KEY", Meaning: "secret or restricted key to read from Stripe, with read access to Subscriptions, Events and Entitlements; for import also to Customers, Products and Prices; for endpoint to Webhook Endpoints alone",
 			convert: apiKey(&api.Key, livemode), check: api.checkKeys,
 		},
 		{Env: "STRIPE_API_KEY_FILE", Value: "FILE", Meaning: "file with the key"},

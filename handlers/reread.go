@@ -23,7 +23,8 @@ type Rereading struct {
 	Fields []string
 	// Admitted is true if the event was ignored before.
 	Admitted bool
-	// Omitted is true if the message does not have what Stripe sent.
+	// Omitted is true if the message does not have what Stripe sent. A link was not sent by
+	// Stripe.
 	Omitted bool
 }
 
@@ -101,7 +102,7 @@ func (h *Reread) read(ctx context.Context, was events.Message) (events.Message, 
 	}
 	again, err := h.cfg.Read(was)
 	if err != nil || again.Data.Ignored != "" && was.Data.Ignored == "" {
-		result.Omitted = err != nil
+		result.Omitted = err != nil && was.Data.Origin != events.OriginLink
 		return was, result, nil
 	}
 	stored, err := h.cfg.Find(ctx, was.Key())

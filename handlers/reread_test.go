@@ -132,3 +132,31 @@ func TestReread(t *testing.T) {
 		})
 	}
 }
+
+// A link has nothing that could be read again, and was never too large.
+func TestRereadOfWhatStripeDidNotSend(t *testing.T) {
+	t.Parallel()
+	for origin, want := range map[events.Origin]bool{events.OriginLink: false, events.OriginWebhook: true} {
+		var got handlers.Rereading
+		h, err := handlers.NewReread(handlers.RereadConfig{
+			Read:        func(events.Message) (events.Message, error) { return events.Message{}, normalizing.ErrOmitted },
+			Differences: normalizing.Differences,
+			Find:        func(context.Context, string) (events.Message, error) { return events.Message{}, nil },
+			Commit:      func(*message.Message) error { return nil },
+			Publisher:   &rereading{}, MaxMessage: func() int { return 0 },
+			Report: func(result handlers.Rereading) { got = result },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		was := subscriptionMessage()
+		was.Data.Origin = origin
+		payload, err := events.Encode(was)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := h.Handle(message.NewMessage(was.MessageID(), payload)); err != nil || got.Omitted != want {
+			t.Errorf("%s: got omitted %v, %v", origin, got.Omitted, err)
+		}
+	}
+}

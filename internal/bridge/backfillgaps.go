@@ -142,6 +142,10 @@ func (f *gapFilling) print(out io.Writer, asJSON bool) error {
 	if f == nil {
 		return nil
 	}
+	if len(f.gaps) == 0 && !asJSON {
+		_, err := fmt.Fprintln(out, "no subscriber reports a gap: one is reported after 15 minutes, and for 30 days")
+		return err
+	}
 	for _, g := range f.gaps {
 		var err error
 		if asJSON {

@@ -150,3 +150,14 @@ func TestBackfillOfGapsThatFails(t *testing.T) {
 		t.Errorf("without a state view: got %v", err)
 	}
 }
+
+// Nothing to ask for is not the same as nothing found.
+func TestBackfillWithoutGaps(t *testing.T) {
+	t.Parallel()
+	s, base := stripe(t)
+	r := started(t)
+	out, err := backfill(t.Context(), r.natsURL, base, "--gaps")
+	if err != nil || !strings.Contains(out, "no subscriber reports a gap") || len(s.Requests()) > 0 {
+		t.Errorf("got %v, %d requests, %s", err, len(s.Requests()), out)
+	}
+}

@@ -99,20 +99,21 @@ func (l Listing) Scope() string {
 	return strings.TrimSuffix(prefix, string(l.Kind)+":")
 }
 
-// listing returns what a message says about a product or a price. Events of plans, the
-// former name of prices, are left out: they lack fields, and each comes with one of the
-// price.
+// listing returns what an event or a snapshot says about a product or a price. Events of
+// plans, the former name of prices, are left out: they lack fields, and each comes with one
+// of the price.
 func listing(m events.Message) (Listing, bool) {
 	l := Listing{
 		EventID: m.ID, Created: milliseconds(m.Time), APIVersion: m.StripeAPIVersion,
 		Normalizer: m.Data.Normalizer, RereadAt: milliseconds(m.Data.RereadAt),
 	}
+	snapshot := m.StripeType == ""
 	switch product, price := m.Data.Product, m.Data.Price; {
 	case m.Data.Ignored != "":
 		return Listing{}, false
-	case product != nil && strings.HasPrefix(m.StripeType, "product."):
+	case product != nil && (snapshot || strings.HasPrefix(m.StripeType, "product.")):
 		l.Kind, l.ID, l.Active, l.Deleted, l.Name = Product, product.ID, product.Active, product.Deleted, product.Name
-	case price != nil && strings.HasPrefix(m.StripeType, "price."):
+	case price != nil && (snapshot || strings.HasPrefix(m.StripeType, "price.")):
 		l.Kind, l.ID, l.Active, l.Deleted = Price, price.ID, price.Active, price.Deleted
 		l.Nickname, l.LookupKey, l.ProductID = price.Nickname, price.LookupKey, price.ProductID
 	}

@@ -63,7 +63,7 @@ func (t *transport) refusal(resp *http.Response) error {
 			fmt.Errorf("%w: STRIPE_API_KEY or STRIPE_API_KEYS: the key is not accepted; set a secret or restricted key of this account that has not been revoked", err))
 	case status == http.StatusForbidden:
 		return fault.New(fault.Transient, fault.NoPermission,
-			fmt.Errorf("%w: STRIPE_API_KEY or STRIPE_API_KEYS: the key may not read this; a restricted key needs read permission on Subscriptions, Events and Entitlements, for bridge endpoint permission on Webhook Endpoints, also for connected accounts; an account that is not connected needs a key of its own in STRIPE_API_KEYS", err))
+			fmt.Errorf("%w: STRIPE_API_KEY or STRIPE_API_KEYS: the key may not read this; a restricted key needs read permission on Subscriptions, Events and Entitlements, for bridge import on Customers, Products and Prices, for bridge endpoint permission on Webhook Endpoints, also for connected accounts; an account that is not connected needs a key of its own in STRIPE_API_KEYS", err))
 	case status != http.StatusOK && status < 400:
 		return fault.New(fault.Transient, fault.Redirected, fmt.Errorf("%w: redirects are not followed; check STRIPE_API_BASE", err))
 	}

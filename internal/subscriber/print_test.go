@@ -38,13 +38,14 @@ func TestVerifySummary(t *testing.T) {
 10 subscriptions, 99 events: 4 correct, 1 differing, 2 fixed, 3 unverifiable, 5 gaps
 4 are correct but were decided by older rules: --fix updates them, and so does their next event
 events about users: 1 differing, 2 fixed
+ignored events that the settings admit: 20 differing, 0 fixed
 `,
 		true: `
-{"kind":"summary","subscriptions":10,"events":99,"differing":1,"fixed":2,"unverifiable":3,"older_rule":4,"gaps":5,"identities_differing":1,"identities_fixed":2}
+{"kind":"summary","subscriptions":10,"events":99,"differing":21,"fixed":2,"unverifiable":3,"older_rule":4,"gaps":5,"identities_differing":1,"identities_fixed":2}
 `,
 	} {
 		var out bytes.Buffer
-		if err := printSummary(&out, s, verify.ClaimSummary{Differing: 1, Fixed: 2}, asJSON); err != nil {
+		if err := printSummary(&out, s, verify.ClaimSummary{Differing: 1, Fixed: 2}, ignoredCounts{differing: 20}, asJSON); err != nil {
 			t.Fatal(err)
 		}
 		expect(t, out.String(), want)
@@ -54,6 +55,8 @@ events about users: 1 differing, 2 fixed
 func TestReplaySummary(t *testing.T) {
 	t.Parallel()
 	s := replaySummary{Kind: "summary", Until: 7, Resumed: 2, Messages: 5, Outcomes: map[string]int{"recorded": 4, "applied": 1}, Seconds: 1.25}
+	fresh := s
+	fresh.Resumed = 0
 	cfg := config.Subscriber{Stream: config.Stream{Name: "BILLBUS"}}
 	asJSON := cfg
 	asJSON.Replay.JSON = true
@@ -62,7 +65,9 @@ func TestReplaySummary(t *testing.T) {
 		cfg     config.Subscriber
 		want    string
 	}{
-		{s, cfg, "replayed 5 messages, to sequence 7 of BILLBUS, in 1.2 s: 1 applied, 4 recorded\n"},
+		{s, cfg, "replayed 5 messages, to sequence 7 of BILLBUS, in 1.2 s: 1 applied, 4 recorded\n" +
+			"continued a replay that was interrupted, behind sequence 2; --restart begins again\n"},
+		{fresh, cfg, "replayed 5 messages, to sequence 7 of BILLBUS, in 1.2 s: 1 applied, 4 recorded\n"},
 		{replaySummary{}, cfg, "nothing to replay: the stream has no messages from that start\n"},
 		{s, asJSON, `{"kind":"summary","until_sequence":7,"resumed_behind":2,"messages":5,"outcomes":{"applied":1,"recorded":4},"seconds":1.25}` + "\n"},
 	} {

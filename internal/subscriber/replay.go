@@ -391,14 +391,25 @@ func replayText(s replaySummary, cfg config.Subscriber) string {
 	if cfg.Replay.FromAudit {
 		source, place = "the audit trail", "of the audit trail, "
 	}
-	if s.Messages == 0 {
+	if s.Messages == 0 && s.resumedBehind() == "" {
 		return fmt.Sprintf("nothing to replay: %s has no messages from that start", source)
 	}
 	text := fmt.Sprintf("replayed %d messages, %sin %.1f s: %s", s.Messages, place, s.Seconds, counted(s.Outcomes))
 	if s.Bare > 0 {
 		text += fmt.Sprintf("\n%d of them do not have what Stripe sent, because it was too large", s.Bare)
 	}
+	if behind := s.resumedBehind(); behind != "" {
+		text += fmt.Sprintf("\ncontinued a replay that was interrupted, behind %s; --restart begins again", behind)
+	}
 	return text
+}
+
+// resumedBehind says where an interrupted replay was continued, if it was.
+func (s replaySummary) resumedBehind() string {
+	if s.Resumed > 0 {
+		return fmt.Sprintf("sequence %d", s.Resumed)
+	}
+	return s.ResumedAt
 }
 
 // counted lists how often each word occurred.

@@ -71,9 +71,8 @@ func verifyRecords(ctx context.Context, db verified, settings config.Subscriber,
 	if err != nil {
 		return fmt.Errorf("verifying: %w", err)
 	}
-	summary.Differing, summary.Fixed = summary.Differing+ignored.differing, summary.Fixed+ignored.fixed
 	progress.Stop()
-	if err := printSummary(out, summary, users, cfg.JSON); err != nil || summary.Differing+users.Differing == 0 {
+	if err := printSummary(out, summary, users, ignored, cfg.JSON); err != nil || summary.Differing+users.Differing+ignored.differing == 0 {
 		return err
 	}
 	return ErrDiffers
@@ -86,6 +85,7 @@ type verified interface {
 	handlers.Store
 }
 
+// ignoredCounts counts the ignored events that the settings admit.
 type ignoredCounts struct{ differing, fixed int }
 
 // admitIgnored reports the ignored events that the settings admit and, with --fix,
@@ -121,8 +121,9 @@ func admitIgnored(ctx context.Context, db verified, cfg config.Subscriber, repor
 	return n, nil
 }
 
-func printSummary(out io.Writer, s verify.Summary, users verify.ClaimSummary, asJSON bool) error {
+func printSummary(out io.Writer, s verify.Summary, users verify.ClaimSummary, ignored ignoredCounts, asJSON bool) error {
 	if asJSON {
+		s.Differing, s.Fixed = s.Differing+ignored.differing, s.Fixed+ignored.fixed
 		return term.JSONLines(out)(struct {
 			Kind string `json:"kind"`
 			verify.Summary
@@ -132,6 +133,9 @@ func printSummary(out io.Writer, s verify.Summary, users verify.ClaimSummary, as
 	text := summaryText(s)
 	if users != (verify.ClaimSummary{}) {
 		text += fmt.Sprintf("\nevents about users: %d differing, %d fixed", users.Differing, users.Fixed)
+	}
+	if ignored != (ignoredCounts{}) {
+		text += fmt.Sprintf("\nignored events that the settings admit: %d differing, %d fixed", ignored.differing, ignored.fixed)
 	}
 	_, err := fmt.Fprintln(out, text)
 	return err

@@ -116,6 +116,9 @@ func testNewestListing(t *testing.T, b Backend) {
 	ignored.Data.Ignored = events.IgnoredAccount
 	plan := PriceEntry("price_1", "evt_9", "updated", 9)
 	plan.StripeType = "plan.updated"
+	imported := PriceEntry("price_1", "snap_1", "updated", 2)
+	imported.Type, imported.StripeType, imported.Data.Event = events.SubjectPriceSnapshot, "", nil
+	imported.Data.Origin, imported.Data.ReadAt, imported.Data.Object = events.OriginImport, imported.Time, []byte(`{"id":"price_1"}`)
 	for name, tt := range map[string]struct {
 		events [2]store.Entry
 		want   string
@@ -125,6 +128,9 @@ func testNewestListing(t *testing.T, b Backend) {
 		"nothing comes after a deletion": {[2]store.Entry{PriceEntry("price_1", "evt_1", "deleted", 1), PriceEntry("price_1", "evt_2", "updated", 2)}, "nickname of evt_1"},
 		"the rendering of the audit":     {[2]store.Entry{PriceEntry("price_1", "evt_2", "updated", 1), rendered}, "newer rendering"},
 		"not one that is ignored":        {[2]store.Entry{PriceEntry("price_1", "evt_1", "updated", 1), ignored}, "nickname of evt_1"},
+		"a snapshot of an import":        {[2]store.Entry{PriceEntry("price_1", "evt_1", "updated", 1), imported}, "nickname of snap_1"},
+		"a snapshot, of one second":      {[2]store.Entry{PriceEntry("price_1", "evt_1", "updated", 2), imported}, "nickname of snap_1"},
+		"an event after a snapshot":      {[2]store.Entry{PriceEntry("price_1", "evt_1", "updated", 3), imported}, "nickname of evt_1"},
 		"not one of the plan":            {[2]store.Entry{PriceEntry("price_1", "evt_1", "updated", 1), plan}, "nickname of evt_1"},
 	} {
 		for order := range tt.events {
