@@ -58,29 +58,28 @@ func publisherOf(ctx context.Context, bus *natsbus.Bus, stream string) (*natsbus
 // patiently does something again that failed and may succeed soon. Before that it waits,
 // at least for the pause that is asked for.
 func patiently(ctx context.Context, pause func() time.Duration, do func() error) error {
-	for try := uint64(0); ; try++ {
+	var limited, others uint64 // calls that Stripe limits do not use up the tries of others
+	for {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		err := do()
-		if !mayPass(err) || try >= triesFor(err) {
+		tries, most := &others, uint64(maxTries)
+		if fault.ReasonOf(err) == fault.RateLimited {
+			tries, most = &limited, maxLimitedTries
+		}
+		if !mayPass(err) || *tries >= most {
 			return err
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(max(natsbus.RedeliveryDelay(try), pause())):
+		case <-time.After(max(natsbus.RedeliveryDelay(*tries), pause())):
 		}
+		*tries++
 	}
 }
 
 func noPause() time.Duration { return 0 }
-
-func triesFor(err error) uint64 {
-	if fault.ReasonOf(err) == fault.RateLimited {
-		return maxLimitedTries
-	}
-	return maxTries
-}
 
 // mayPass reports whether an error can go away without the operator.
 func mayPass(err error) bool {

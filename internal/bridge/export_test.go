@@ -1,6 +1,9 @@
 package bridge
 
-import "strings"
+import (
+	"context"
+	"strings"
+)
 
 // EndpointEvents returns the types of each group, separated by spaces.
 func EndpointEvents() (groups []string) {
@@ -24,3 +27,6 @@ func EndpointEventsWithout() (texts []string) {
 
 // TestedVersions returns the oldest and the newest API version.
 func TestedVersions() (oldest, newest string) { return oldestVersion, newestVersion }
+
+// Patiently does something again that may succeed soon.
+func Patiently(ctx context.Context, do func() error) error { return patiently(ctx, noPause, do) }
