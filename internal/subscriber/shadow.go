@@ -1,6 +1,7 @@
 package subscriber
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,9 +37,15 @@ func replayIntoShadow(ctx context.Context, cfg config.Subscriber, out, status io
 				return err
 			}
 			shadow.Provision(ctx, true)
-			return ctx.Err()
+			if ctx.Err() != nil || cfg.Replay.FromAudit {
+				return errors.Join(ctx.Err(), r.source.Done(ctx))
+			}
+			return shadow.SetProgress(ctx, store.Progress{What: "the stream"})
 		}
-		return r.execute(ctx, out)
+		if err := r.execute(ctx, out); err != nil {
+			return err
+		}
+		return shadow.SetProgress(ctx, store.Progress{}) // it is complete
 	})
 }
 
@@ -49,6 +56,9 @@ var errShadowDiffers = errors.New("some records differ from what the shadow says
 func compareShadow(ctx context.Context, cfg config.Subscriber, name string, out io.Writer, log *slog.Logger) error {
 	cfg.Verify = config.Verify{Fix: cfg.Replay.Apply != "", JSON: cfg.Replay.JSON}
 	return withExisting(ctx, cfg, name, log, func(live store.Store, shadow *mongostore.Store) error {
+		if p, err := shadow.Progress(ctx); err != nil || p.What != "" {
+			return cmp.Or(err, fmt.Errorf("the shadow %s is not finished: continue with --into %s", name, name))
+		}
 		viewed, closeView, err := withView(ctx, live, cfg, log)
 		if err != nil {
 			return err

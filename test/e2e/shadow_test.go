@@ -76,6 +76,16 @@ func TestApplyRestoresRecords(t *testing.T) {
 		t.Errorf("(-before +after):\n%s", diff)
 	}
 	checkView(t, c)
+	interrupted := bson.D{{Key: "_id", Value: "replay"}, {Key: "what", Value: "the stream"}}
+	if _, err := db.Collection(shadow+"_state_view").InsertOne(t.Context(), interrupted); err != nil {
+		t.Fatal(err)
+	}
+	for _, option := range []string{"--diff", "--apply"} {
+		code, stdout, stderr := execute(t, "subscriber", c.env(), "replay", option, shadow)
+		if code != 1 || !strings.Contains(stderr, "is not finished: continue with --into "+shadow) {
+			t.Errorf("%s of a shadow that is not finished: got %d, %s%s", option, code, stdout, stderr)
+		}
+	}
 	if code, stdout, stderr := execute(t, "subscriber", c.env(), "replay", "--drop", shadow); code != 0 {
 		t.Errorf("drop: got %d, %s%s", code, stdout, stderr)
 	}
