@@ -2,6 +2,7 @@ package examples_test
 
 import (
 	"encoding/json"
+	"maps"
 	"net/url"
 	"os"
 	"os/exec"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/test/kit"
+	"github.com/billbus/billbus/test/kit/natstest"
 )
 
 // TestWatcherAnswersLikeTheTruth kills the watcher in Node.js, and Billbus with its NATS
@@ -34,7 +36,12 @@ func TestWatcherAnswersLikeTheTruth(t *testing.T) {
 	s.send(t, 0.4, 0.6)
 	w.Start(t)
 	kit.Eventually(t, "somebody has access", func() bool { return len(w.granted(t, s)) > 0 })
-	before := w.granted(t, s)
+	kit.Drained(t, "all records are stored", func() (uint64, error) { return natstest.Unsettled(t, s.js, "BILLBUS", "billbus-subscriber") })
+	var before map[string]bool
+	kit.Eventually(t, "the watcher has what the bucket has", func() bool {
+		before = w.granted(t, s)
+		return maps.Equal(before, s.granted(t))
+	})
 	s.Kill(t)
 	if diff := gocmp.Diff(before, w.granted(t, s)); diff != "" {
 		t.Errorf("without NATS, other users have access (-before +after):\n%s", diff)
@@ -101,6 +108,21 @@ func (w *watcher) granted(t *testing.T, s *site) (keys map[string]bool) {
 	for key := range s.documents() {
 		var doc events.AccessDocument
 		if w.get(t, key, &doc) == 200 && doc.Access != events.AccessNone {
+			keys[key] = true
+		}
+	}
+	return keys
+}
+
+// granted returns the keys of those who have access by the bucket.
+func (s *site) granted(t *testing.T) (keys map[string]bool) {
+	t.Helper()
+	keys = map[string]bool{}
+	kv := s.bucket(t)
+	for key := range s.documents() {
+		var doc events.AccessDocument
+		entry, err := kv.Get(t.Context(), key)
+		if err == nil && json.Unmarshal(entry.Value(), &doc) == nil && doc.Access != events.AccessNone {
 			keys[key] = true
 		}
 	}
