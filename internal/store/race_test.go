@@ -4,4 +4,4 @@ package store_test
 
 // defaultSchedules is small: only one worker runs at a time, so the race detector finds
 // nothing, and takes twenty times as long.
-const defaultSchedules = 8
+const defaultSchedules = 50

@@ -3,22 +3,24 @@ package storetest
 import (
 	"context"
 	"errors"
-	"iter"
 
 	"github.com/billbus/billbus/internal/fault"
 	"github.com/billbus/billbus/internal/store"
 )
 
-// Worker commits one batch, or sweeps. It is a coroutine: [Worker.Resume] runs it until a hook of
-// its client calls [Rest].
+// Worker commits one batch, or sweeps. [Worker.Resume] runs it until a hook of its client calls
+// [Rest]. So one of several workers runs at a time.
+//
+// It has a goroutine and not a coroutine of package iter: the race detector keeps what it knows
+// of each coroutine for ever (Go 1.26).
 type Worker struct {
 	Batch []store.Entry
 	// Results are the results of the batch, once the worker has finished.
 	Results []store.Result
 
-	rest func(struct{}) bool
-	next func() (struct{}, bool)
-	stop func()
+	resume        chan struct{} // wakes the worker
+	more          chan bool     // tells that it rests, or has finished
+	finished, die bool
 }
 
 type workerKey struct{}
@@ -32,28 +34,47 @@ func Start(committer *store.Committer, batch []store.Entry) *Worker {
 }
 
 func start(work func(context.Context)) *Worker {
-	w := &Worker{}
-	w.next, w.stop = iter.Pull(func(rest func(struct{}) bool) {
-		w.rest = rest
-		work(context.WithValue(context.Background(), workerKey{}, w))
-	})
+	w := &Worker{resume: make(chan struct{}), more: make(chan bool)}
+	go func() {
+		<-w.resume
+		if !w.die {
+			work(context.WithValue(context.Background(), workerKey{}, w))
+		}
+		w.more <- false
+	}()
 	return w
 }
 
 // Resume runs the worker up to its next rest. It reports whether there is more to do.
 func (w *Worker) Resume() bool {
-	_, more := w.next()
+	if w.finished {
+		return false
+	}
+	w.resume <- struct{}{}
+	more := <-w.more
+	w.finished = !more
 	return more
 }
 
 // Kill stops the worker where it is. Nothing that it does afterwards has an effect.
-func (w *Worker) Kill() { w.stop() }
+func (w *Worker) Kill() {
+	w.die = true
+	w.Resume()
+}
+
+func (w *Worker) rest() (alive bool) {
+	if !w.die {
+		w.more <- true
+		<-w.resume
+	}
+	return !w.die
+}
 
 var errDead = fault.New(fault.Transient, "dead", errors.New("the process is dead"))
 
 // Rest is a hook that lets other workers run first.
 func Rest(ctx context.Context, _ Operation) error {
-	if w := ctx.Value(workerKey{}).(*Worker); !w.rest(struct{}{}) {
+	if w := ctx.Value(workerKey{}).(*Worker); !w.rest() {
 		return errDead
 	}
 	return nil
