@@ -19,7 +19,7 @@ type Worker struct {
 	Results []store.Result
 
 	resume        chan struct{} // wakes the worker
-	more          chan bool     // tells that it rests, or has finished
+	more          chan bool     // says that it rests, or has finished
 	finished, die bool
 }
 
