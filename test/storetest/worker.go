@@ -11,8 +11,8 @@ import (
 // Worker commits one batch, or sweeps. [Worker.Resume] runs it until a hook of its client calls
 // [Rest]. So one of several workers runs at a time.
 //
-// It has a goroutine and not a coroutine of package iter: the race detector keeps what it knows
-// of each coroutine for ever (Go 1.26).
+// It has a goroutine and not a coroutine of package iter: the race detector never frees
+// its memory for a coroutine that has ended (Go 1.26).
 type Worker struct {
 	Batch []store.Entry
 	// Results are the results of the batch, once the worker has finished.
