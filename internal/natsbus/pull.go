@@ -24,9 +24,9 @@ const (
 // expires, or at a message that would exceed its bytes.
 //
 // A pull of nats.go ends at the first status of the server. But a consumer with replicas
-// sends messages only once the replicas agree, and the status at once: it overtakes the last messages,
-// which would then be lost until their ack wait is over. So this one goes on until it has
-// as many messages as the status says.
+// sends messages only once the replicas agree, and the status at once: it overtakes the last
+// messages, which would then be lost until their ack wait is over. So this one goes on until
+// it has as many messages as the status says, or none has come for a while.
 type pull struct {
 	ctx     context.Context
 	sub     *nats.Subscription

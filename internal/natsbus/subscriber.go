@@ -187,7 +187,7 @@ func (s *subscription) start(work *sync.WaitGroup, n, limit int) (left int, err 
 	if err != nil {
 		return n, fmt.Errorf("binding to consumer: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), pullExpiry+pullHeartbeat)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(s.ctx))
 	defer cancel()
 	defer context.AfterFunc(s.ctx, func() { time.AfterFunc(closingGrace, cancel) })()
 	pull, err := s.bus.pull(ctx, consumer, n, limit)

@@ -188,8 +188,8 @@ func (v *View) CaughtUp(ctx context.Context) error {
 	return err
 }
 
-// Complete brings all records and entitlements into the view, unless that was done since the bucket was
-// created. Records can be older than the bucket.
+// Complete brings all records and entitlements into the view, unless that was done since the
+// bucket was created. Records can be older than the bucket.
 func (v *View) Complete(ctx context.Context) error {
 	id, err := v.cfg.Bucket.ID(ctx)
 	if err != nil || v.completed(id) {
@@ -237,7 +237,8 @@ func (v *View) isComplete() bool {
 	return v.complete
 }
 
-// All brings all records and entitlements into the view, when every message of the stream was handled.
+// All brings all records and entitlements into the view, when every message of the stream was
+// handled.
 func (v *View) All(ctx context.Context) error { return v.all(ctx, caughtUp) }
 
 // all goes on after what can never be brought, which must not keep the rest out.
