@@ -24,28 +24,20 @@ var ErrNotBackfilled = errors.New("some events were not published; run the same 
 // Backfill publishes events that Stripe has and the stream lacks. It returns nil only if the
 // stream has all of them.
 func Backfill(ctx context.Context, cfg config.Bridge, console Console, now func() time.Time, log *slog.Logger) error {
-	c := backfillCommand{cfg: cfg, console: console, log: log, now: now, keys: apiKeys(cfg)}
-	if err := c.plan(); err != nil {
-		return &config.Faults{Program: "bridge backfill", Lines: []string{err.Error()}}
-	}
-	return c.run(ctx)
+	c := &backfillCommand{stripeCommand: stripeCommand{cfg: cfg, console: console, log: log, now: now}, keys: apiKeys(cfg)}
+	return runPlanned(ctx, "bridge backfill", c)
 }
 
 // backfillCommand is one call of "bridge backfill".
 type backfillCommand struct {
-	cfg        config.Bridge
-	console    Console
-	log        *slog.Logger
-	now        func() time.Time
-	keys       stripeapi.Keys
-	normalizer *normalize.Normalizer
-	accounts   []string
-	filter     stripeapi.EventFilter
-	gaps       *gapFilling // nil without --gaps
+	stripeCommand
+	keys   stripeapi.Keys
+	filter stripeapi.EventFilter
+	gaps   *gapFilling // nil without --gaps
 }
 
 // plan decides what to read. Its error is one of usage.
-func (c *backfillCommand) plan() (err error) {
+func (c *backfillCommand) plan() error {
 	opts, now := c.cfg.Backfill, c.now()
 	c.filter = stripeapi.EventFilter{Since: opts.Since.Time(now), Until: now, Types: opts.Types, Undelivered: opts.UndeliveredOnly}
 	switch {
@@ -54,11 +46,7 @@ func (c *backfillCommand) plan() (err error) {
 	case now.Sub(c.filter.Since) > gaps.EventsKept:
 		return errors.New("--since: is more than 30 days ago: Stripe has no older events; bridge import publishes the present state of all subscriptions")
 	}
-	if c.normalizer, err = commandNormalizer(c.cfg); err != nil {
-		return err
-	}
-	c.accounts, err = chosenAccounts(c.cfg, opts.Account, c.normalizer)
-	return err
+	return c.choose(opts.Account)
 }
 
 const (

@@ -34,33 +34,24 @@ const (
 // Import publishes snapshots of all subscriptions, customers, products and prices. It returns
 // nil only if the stream has all of them.
 func Import(ctx context.Context, cfg config.Bridge, console Console, now func() time.Time, log *slog.Logger) error {
-	c := importCommand{cfg: cfg, console: console, log: log, now: now}
-	if err := c.plan(); err != nil {
-		return &config.Faults{Program: "bridge import", Lines: []string{err.Error()}}
-	}
-	return c.run(ctx)
+	c := &importCommand{stripeCommand: stripeCommand{cfg: cfg, console: console, log: log, now: now}}
+	return runPlanned(ctx, "bridge import", c)
 }
 
 // importCommand is one call of "bridge import".
 type importCommand struct {
-	cfg        config.Bridge
-	console    Console
-	log        *slog.Logger
-	now        func() time.Time
-	normalizer *normalize.Normalizer
-	accounts   []string
-	file       io.Reader // nil to read from Stripe's API
-	readAt     time.Time // when Stripe answered what is in the file, at the latest
+	stripeCommand
+	file   io.Reader // nil to read from Stripe's API
+	readAt time.Time // when Stripe answered what is in the file, at the latest
 }
 
 // plan decides what to read. Its error is one of usage.
 func (c *importCommand) plan() (err error) {
 	opts := c.cfg.Import
-	if c.normalizer, err = commandNormalizer(c.cfg); err != nil {
-		return err
-	}
 	if opts.FromFile == "" {
-		c.accounts, err = chosenAccounts(c.cfg, opts.Account, c.normalizer)
+		return c.choose(opts.Account)
+	}
+	if c.normalizer, err = commandNormalizer(c.cfg); err != nil {
 		return err
 	}
 	c.accounts = []string{fileAccount(c.cfg)}

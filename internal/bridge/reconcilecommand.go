@@ -22,32 +22,17 @@ var ErrNotReconciled = errors.New("some subscriptions differ from Stripe")
 // Reconcile compares Stripe's subscriptions with their records in the state view. It returns
 // nil only if all are the same, or if a snapshot of each that differs was published.
 func Reconcile(ctx context.Context, cfg config.Bridge, console Console, now func() time.Time, log *slog.Logger) error {
-	c := reconcileCommand{cfg: cfg, console: console, log: log, now: now}
-	if err := c.plan(); err != nil {
-		return &config.Faults{Program: "bridge reconcile", Lines: []string{err.Error()}}
-	}
-	return c.run(ctx)
+	c := &reconcileCommand{stripeCommand: stripeCommand{cfg: cfg, console: console, log: log, now: now}}
+	return runPlanned(ctx, "bridge reconcile", c)
 }
 
 // reconcileCommand is one call of "bridge reconcile".
 type reconcileCommand struct {
-	cfg        config.Bridge
-	console    Console
-	log        *slog.Logger
-	now        func() time.Time
-	normalizer *normalize.Normalizer
-	accounts   []string
-	progress   *term.Progress
+	stripeCommand
+	progress *term.Progress
 }
 
-// plan decides what to read. Its error is one of usage.
-func (c *reconcileCommand) plan() (err error) {
-	if c.normalizer, err = commandNormalizer(c.cfg); err != nil {
-		return err
-	}
-	c.accounts, err = chosenAccounts(c.cfg, c.cfg.Reconcile.Account, c.normalizer)
-	return err
-}
+func (c *reconcileCommand) plan() error { return c.choose(c.cfg.Reconcile.Account) }
 
 func (c *reconcileCommand) run(ctx context.Context) error {
 	bus, publisher, err := openStream(ctx, c.cfg, "billbus-reconcile", c.log)
