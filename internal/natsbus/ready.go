@@ -165,7 +165,8 @@ func (b *Bus) ask(ctx context.Context, msg *nats.Msg) (*nats.Msg, error) {
 }
 
 // quorum returns why the replicas cannot agree on anything. It needs no answer of the
-// replicas: their leader says when it last heard from them.
+// replicas: their leader says how long ago it heard from them. For a replica that it has
+// not heard from since it leads, it says 0, and knows no better whether that one is up.
 func quorum(object string, cluster *jetstream.ClusterInfo) error {
 	if cluster == nil {
 		return nil // a single server
@@ -175,7 +176,7 @@ func quorum(object string, cluster *jetstream.ClusterInfo) error {
 	}
 	up, all := 1, 1+len(cluster.Replicas)
 	for _, replica := range cluster.Replicas {
-		if !replica.Offline && replica.Active < quietAfter {
+		if !replica.Offline && 0 < replica.Active && replica.Active < quietAfter {
 			up++
 		}
 	}

@@ -370,7 +370,8 @@ func TestQuorumCountsTheReplicasThatWereHeard(t *testing.T) {
 		}
 		return c
 	}
-	leaderless, offline := heard(0, 0), heard(0, time.Minute)
+	const never = 0
+	leaderless, offline := heard(1, 1), heard(1, time.Minute)
 	leaderless.Leader, offline.Replicas[0].Offline = "", true
 	for name, tt := range map[string]struct {
 		cluster *jetstream.ClusterInfo
@@ -378,10 +379,12 @@ func TestQuorumCountsTheReplicasThatWereHeard(t *testing.T) {
 	}{
 		"a single server":       {nil, ""},
 		"one replica":           {heard(), ""},
-		"all":                   {heard(0, time.Second), ""},
+		"all":                   {heard(time.Microsecond, time.Second), ""},
 		"one of three is quiet": {heard(time.Minute, time.Second), ""},
+		"one of three is new":   {heard(never, time.Second), ""},
 		"two of three":          {heard(time.Minute, time.Minute), "1 of 3 replicas are up"},
-		"three of five":         {heard(0, time.Minute, time.Minute, time.Minute), "2 of 5 replicas are up"},
+		"two died at the start": {heard(never, time.Minute), "1 of 3 replicas are up"},
+		"three of five":         {heard(1, time.Minute, time.Minute, time.Minute), "2 of 5 replicas are up"},
 		"one of two":            {heard(time.Minute), "1 of 2 replicas are up"},
 		"offline":               {offline, "1 of 3 replicas are up"},
 		"no leader":             {leaderless, "has no leader"},
