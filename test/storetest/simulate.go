@@ -18,8 +18,8 @@ import (
 	"github.com/billbus/billbus/test/kit"
 )
 
-// maxSteps is far above what any schedule needs.
-const maxSteps = 1_000_000
+// maxSteps is far above what any schedule needs, which is some thousands.
+const maxSteps = 50_000
 
 // Simulate plays one schedule and returns what went wrong. One to eight workers in one
 // to three processes take batches of events of a few subscriptions from a stream, in any
