@@ -19,7 +19,7 @@ import (
 )
 
 // maxSteps is far above what any schedule needs, which is some thousands.
-const maxSteps = 50_000
+const maxSteps = 20_000
 
 // Simulate plays one schedule and returns what went wrong. One to eight workers in one
 // to three processes take batches of events of a few subscriptions from a stream, in any
