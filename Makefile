@@ -18,7 +18,7 @@ SEED ?= 1
 # What CI runs, in this order; .ci/run takes the list from here.
 CI := fmt-check vet lint tidy-check fix-check build examples test guards asyncapi alerts simulate race fuzz
 
-.PHONY: $(CI) bench ordering-report reliability fmt examples-deps ci ci-targets
+.PHONY: $(CI) bench bench-compare bench-instructions ordering-report reliability fmt examples-deps ci ci-targets
 
 fmt:
 	$(GOFUMPT) -w .
@@ -82,9 +82,17 @@ bin/promtool bin/prometheus:
 reliability: $(if $(shell command -v prometheus),,bin/prometheus)
 	go run ./test/reliability
 
-# What it costs to normalize, to publish and to commit an event. For benchstat: make bench COUNT=6.
+# What an event costs on its way, and what it costs to publish it. For benchstat: make bench COUNT=6.
 bench:
-	go test -run '^$$' -bench . -count $(COUNT) ./internal/normalize ./internal/natsbus ./internal/store
+	go test -run '^$$' -bench . -benchmem -count $(COUNT) ./test/micro ./internal/natsbus
+
+# Compares two revisions; without HEAD, BASE and the working tree: make bench-compare BASE=main~1 [HEAD=main]
+bench-compare:
+	tools/bench.sh time "$(BASE)" "$(HEAD)"
+
+# Counts instructions, of the working tree or of two revisions: make bench-instructions [BASE=main~1 [HEAD=main]]
+bench-instructions:
+	tools/bench.sh instructions "$(BASE)" "$(HEAD)"
 
 # The table in docs/ordering.md: how often the ordering rule is right on generated histories. `test` puts fewer
 # histories in order, with the same checks.

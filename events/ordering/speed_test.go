@@ -21,17 +21,6 @@ func burst(t testing.TB, n, seconds int) []ordering.Fact {
 	return found
 }
 
-// BenchmarkBurst settles 600 updates of two seconds, one by one.
-func BenchmarkBurst(b *testing.B) {
-	all := burst(b, 600, 2)
-	for b.Loop() {
-		var known []ordering.Fact
-		for _, f := range all {
-			known = ordering.Fold(append(known, f)).Relevant
-		}
-	}
-}
-
 // TestRelevantIsBounded folds more events than a record keeps.
 func TestRelevantIsBounded(t *testing.T) {
 	t.Parallel()

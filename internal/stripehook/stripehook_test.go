@@ -328,17 +328,6 @@ func FuzzVerifyHeader(f *testing.F) {
 	})
 }
 
-func BenchmarkVerify(b *testing.B) {
-	v, payload := verifier(b, main, next), make([]byte, 5_000)
-	signed := header(next, now, payload)
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, _, err := v.Verify(payload, signed); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
 func TestEndpoints(t *testing.T) {
 	t.Parallel()
 	key := func(name, endpoint, account string) stripehook.Key {

@@ -107,6 +107,7 @@ var table = map[string][]string{
 	"test/deploy":      {},
 	"test/e2e":         {},
 	"test/kit":         {"events", systemCalls},
+	"test/micro":       {},
 	"test/prose":       {},
 	"test/reliability": {"events", "internal/stripesim", "test/kit", mongoDriver, natsClient},
 	"test/storetest":   {"events", "events/ordering", "internal/fault", "internal/store", "test/kit", goCmp},
