@@ -6,8 +6,8 @@
 # compile with the code of BASE. `time` runs the two in turn, so that whatever else the machine does affects both.
 # `instructions` counts with perf, or with valgrind where perf cannot read the processor's counter. It subtracts
 # a short run from a long one, so the start of the program does not count. The garbage collector is off: what it
-# costs in addition follows from B/op and allocs/op.
-# variables: BENCH (regular expression, default all), ROUNDS (10), BENCHTIME (100ms; of one benchmark in a round)
+# costs in addition follows from B/op and allocs/op. Counts repeat to within half a percent.
+# variables: BENCH (regular expression, default all), ROUNDS (10), BENCHTIME (1000x; of one benchmark in a round)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 kind=${1-} base=${2-} head=${3-}
@@ -18,9 +18,10 @@ trap 'rm -rf "$tmp"' EXIT
 
 # checkout NAME REVISION copies a revision, or the working tree if it is "".
 checkout() {
+	local tar=$tmp/$1.tar
+	if [ -n "$2" ]; then git archive -o "$tar" "$2"; else git ls-files -z --cached --others --exclude-standard | tar -cf "$tar" --null -T -; fi
 	mkdir "$tmp/$1.tree"
-	if [ -n "$2" ]; then git archive "$2"; else git ls-files -z --cached --others --exclude-standard | tar -c --null -T -; fi |
-		tar -x -C "$tmp/$1.tree"
+	tar -xf "$tar" -C "$tmp/$1.tree"
 }
 
 compile() { (cd "$tmp/$1.tree" && go test -c -o "$tmp/$1" ./test/micro); }
@@ -43,7 +44,7 @@ take_times() {
 	for ((round = 1; round <= ${ROUNDS:-10}; round++)); do
 		order=(base head)
 		((round % 2)) || order=(head base)
-		for name in "${order[@]}"; do bench "$name" "${BENCH:-.}" "${BENCHTIME:-100ms}" >>"$tmp/$name.txt"; done
+		for name in "${order[@]}"; do bench "$name" "${BENCH:-.}" "${BENCHTIME:-1000x}" >>"$tmp/$name.txt"; done
 	done
 }
 
@@ -52,7 +53,7 @@ total() {
 	case $counter in
 	perf)
 		bench "$1" "^$2\$" "${3}x" perf stat -x, -e instructions:u -o "$tmp/log" >"$tmp/out"
-		awk -F, '/instructions/ { print $1 }' "$tmp/log"
+		awk -F, '/instructions/ { n += $1 } END { printf "%.0f\n", n }' "$tmp/log"
 		;;
 	valgrind)
 		bench "$1" "^$2\$" "${3}x" valgrind --tool=cachegrind --cache-sim=no --cachegrind-out-file=/dev/null --log-file="$tmp/log" >"$tmp/out"
@@ -63,12 +64,12 @@ total() {
 
 # count_instructions NAME replaces the times of a run by instructions.
 count_instructions() {
-	local few=100 many=1100 name rest # both are whole batches of BenchmarkCommit
+	local few=100 many=1100 name rest # the difference is all batches of BenchmarkCommit once
 	printf 'Unit %s assume=exact\n' instructions/op B/op allocs/op >"$tmp/$1.txt"
 	bench "$1" "${BENCH:-.}" "${many}x" >"$tmp/$1.times"
 	while read -r name rest; do
 		case $name in
-		Benchmark*) echo "$name 1 $((($(total "$1" "$name" $many) - $(total "$1" "$name" $few)) / (many - few))) instructions/op ${rest#*ns/op}" ;;
+		Benchmark*) echo "$name 1 $((($(total "$1" "$name" $many) - $(total "$1" "$name" $few)) / (many - few))) instructions/op ${rest##*ns/op}" ;;
 		*) echo "$name $rest" ;;
 		esac
 	done <"$tmp/$1.times" >>"$tmp/$1.txt"
