@@ -6,7 +6,7 @@
 # compile with the code of BASE. `time` runs the two in turn, so that whatever else the machine does affects both.
 # `instructions` counts with perf, or with valgrind where perf cannot read the processor's counter. It subtracts
 # a short run from a long one, so the start of the program does not count. The garbage collector is off: what it
-# costs in addition follows from B/op and allocs/op. Counts repeat to within half a percent.
+# costs in addition follows from B/op and allocs/op. Counts repeat to within about a percent.
 # variables: BENCH (regular expression, default all), ROUNDS (10), BENCHTIME (1000x; of one benchmark in a round)
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -77,7 +77,7 @@ func BenchmarkFact(b *testing.B) {
 func BenchmarkFold(b *testing.B) {
 	n, lives := normalizer(b), map[string][]ordering.Fact{}
 	var steps [][]ordering.Fact
-	for _, d := range deliveries(0.3) {
+	for _, d := range deliveries(10, 0.3) {
 		m := message(b, n, d)
 		if fact, ok := ordering.FactOf(m); ok {
 			step := append(lives[m.SubscriptionKey()], fact)
@@ -130,7 +130,7 @@ func batches(b *testing.B) [][]store.Entry {
 	const size = 100
 	n := normalizer(b)
 	var all [][]store.Entry
-	for i, d := range deliveries(0) {
+	for i, d := range deliveries(100, 0) {
 		m := message(b, n, d)
 		if i%size == 0 {
 			all = append(all, nil)
@@ -179,15 +179,15 @@ func (f *free) SetUsers(_ context.Context, heads []store.Head) []error {
 
 // deliveries are the lives of some subscriptions in the newest API version. A share of the
 // changes have one timestamp.
-func deliveries(ties float64) []stripesim.Delivery {
+func deliveries(subscriptions int, ties float64) []stripesim.Delivery {
 	versions := stripesim.Versions()
-	cfg := stripesim.Config{Seed: 1, Subscriptions: 100, Ties: ties, UserIDs: true, APIVersions: versions[len(versions)-1:]}
+	cfg := stripesim.Config{Seed: 1, Subscriptions: subscriptions, Ties: ties, UserIDs: true, APIVersions: versions[len(versions)-1:]}
 	return stripesim.Generate(cfg).Deliveries
 }
 
 // update returns an update of a subscription, which is about 5 kB.
 func update(b *testing.B) stripesim.Delivery {
-	for _, d := range deliveries(0) {
+	for _, d := range deliveries(10, 0) {
 		if d.Type == "customer.subscription.updated" && len(d.Body) > 5000 {
 			return d
 		}
