@@ -53,25 +53,31 @@ func onlyItemBefore(items, plan, quantity value) value {
 // else is replaced; null means that a member was not set. Arrays are merged
 // element by element if sparse, or if previous has parts of their elements.
 func merge(v, previous value, sparse bool) value {
-	m := merger{sparse: sparse}
-	m.out.Grow(len(v.raw()) + len(previous.raw()))
-	m.merge(v, previous)
-	return mustParse(m.out.String())
+	var out builder
+	out.grow(v, previous)
+	m := merger{&out, sparse}
+	m.merge("", v, previous)
+	return out.value()
 }
 
 type merger struct {
-	out    strings.Builder
+	out    *builder
 	sparse bool
 }
 
-func (m *merger) merge(v, previous value) {
+// merge adds a value of this quoted name, or of none.
+func (m *merger) merge(name string, v, previous value) {
 	switch {
 	case v.isObject() && previous.isObject():
+		m.out.open(name, '{')
 		m.object(v, previous)
+		m.out.close('}')
 	case v.isArray() && previous.isArray() && (m.sparse || hasParts(v, previous)):
+		m.out.open(name, '[')
 		m.array(v, previous)
+		m.out.close(']')
 	default:
-		m.out.WriteString(previous.raw())
+		m.out.add(name, previous)
 	}
 }
 
@@ -94,66 +100,40 @@ func isPart(now, before value) bool {
 		before.isObject() && !before.get("object").exists() && now.get("object").exists())
 }
 
-// object writes the members of now in their order, and then those that only
-// previous has.
+// object adds the members of now in their order, and then those that only previous
+// has.
 func (m *merger) object(now, previous value) {
-	m.out.WriteByte('{')
-	next := m.separator()
 	inPrevious := lookup(previous)
 	for name, v := range now.members() {
-		next(v)
 		if before := inPrevious(name); before.exists() {
-			m.merge(v, before)
+			m.merge(v.quotedName(), v, before)
 		} else {
-			m.out.WriteString(v.raw())
+			m.out.add(v.quotedName(), v)
 		}
 	}
 	inNow := lookup(now)
 	for name, before := range previous.members() {
 		if !inNow(name).exists() {
-			next(before)
-			m.out.WriteString(before.raw())
+			m.out.add(before.quotedName(), before)
 		}
 	}
-	m.out.WriteByte('}')
 }
 
-// array writes the elements of now, and then those that only previous has.
+// array adds the elements of now, and then those that only previous has.
 func (m *merger) array(now, previous value) {
-	m.out.WriteByte('[')
-	next := m.separator()
 	before := slices.Collect(previous.inside())
 	for i, v := range now.elements() {
-		next(v)
 		switch {
 		case i >= len(before) || before[i].isNull():
-			m.out.WriteString(v.raw())
+			m.out.add("", v)
 		case m.sparse || isPart(v, before[i]):
-			m.merge(v, before[i])
+			m.merge("", v, before[i])
 		default:
-			m.out.WriteString(before[i].raw())
+			m.out.add("", before[i])
 		}
 	}
 	for _, v := range before[min(count(now), len(before)):] {
-		next(v)
-		m.out.WriteString(v.raw())
-	}
-	m.out.WriteByte(']')
-}
-
-// separator returns a function that writes what precedes a value: a comma, except
-// before the first, and the name of a member.
-func (m *merger) separator() func(value) {
-	first := true
-	return func(v value) {
-		if !first {
-			m.out.WriteByte(',')
-		}
-		first = false
-		if name := v.quotedName(); name != "" {
-			m.out.WriteString(name)
-			m.out.WriteByte(':')
-		}
+		m.out.add("", v)
 	}
 }
 

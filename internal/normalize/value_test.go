@@ -3,6 +3,7 @@ package normalize
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -34,7 +35,25 @@ func FuzzValue(f *testing.F) {
 		if diff := cmp.Diff(want, decode(t, v)); diff != "" {
 			t.Fatal(diff)
 		}
+		checkPlaces(t, raw, v)
 	})
+}
+
+// checkPlaces compares the document with one that is parsed without whitespace, and a
+// document that is made of its parts with one that is parsed.
+func checkPlaces(t *testing.T, raw []byte, v value) {
+	t.Helper()
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, raw); err != nil {
+		t.Fatal(err)
+	}
+	merged := merge(v, v, true)
+	for text, got := range map[string]*document{compact.String(): v.doc, merged.doc.text: merged.doc} {
+		want := mustParse(text).doc
+		if want.escapes != got.escapes || want.text != got.text || !slices.Equal(want.nodes, got.nodes) {
+			t.Fatalf("got %+v, want %+v", *got, *want)
+		}
+	}
 }
 
 func decode(t *testing.T, v value) any {
