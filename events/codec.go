@@ -12,17 +12,41 @@ import (
 // Encode validates m and returns it as JSON. It does not escape characters like <,
 // which could make a message six times as large.
 func Encode(m Message) ([]byte, error) {
+	if len(m.Data.Event) == 0 {
+		return EncodeParsed(m)
+	}
+	var event bytes.Buffer
+	if err := json.Compact(&event, m.Data.Event); err != nil {
+		return nil, fmt.Errorf("encoding message: %w", describe(err))
+	}
+	m.Data.Event = event.Bytes()
+	return EncodeParsed(m)
+}
+
+// EncodeParsed is Encode for a message whose Event is known to be JSON without whitespace
+// between its tokens, because it was parsed, or decoded from a message. It is copied.
+func EncodeParsed(m Message) ([]byte, error) {
 	if err := m.Validate(); err != nil {
 		return nil, err
 	}
+	event := m.Data.Event
+	m.Data.Event = nil
 	var buf bytes.Buffer
-	buf.Grow(len(m.Data.Event) + 2048)
+	buf.Grow(len(event) + 4096)
 	enc := json.NewEncoder(&buf)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(m); err != nil {
 		return nil, fmt.Errorf("encoding message: %w", describe(err))
 	}
-	return bytes.TrimSuffix(buf.Bytes(), []byte{'\n'}), nil
+	if len(event) == 0 {
+		return bytes.TrimSuffix(buf.Bytes(), []byte{'\n'}), nil
+	}
+	const end = "}}" // of data and of the message
+	buf.Truncate(buf.Len() - len(end+"\n"))
+	buf.WriteString(`,"event":`)
+	buf.Write(event)
+	buf.WriteString(end)
+	return buf.Bytes(), nil
 }
 
 // Decode reads one message of the stream. It ignores unknown fields. An error means

@@ -131,8 +131,6 @@ type Data struct {
 	Access *AccessDocument `json:"access,omitempty"`
 	// PreviousAccess is the document before; absent if there was none.
 	PreviousAccess *AccessDocument `json:"previous_access,omitempty"`
-	// Event is Stripe's event as received, with redacted values replaced.
-	Event json.RawMessage `json:"event,omitempty"`
 	// EventOmitted says why Event, or the Object of a snapshot, is absent.
 	EventOmitted string `json:"event_omitted,omitempty"`
 	// EventSHA256 is the SHA-256, in hex, of the bytes that Stripe sent, before
@@ -170,6 +168,9 @@ type Data struct {
 	Resolving Reason `json:"resolving,omitempty"`
 	// ReceivedAt is when the bridge received the event, in milliseconds.
 	ReceivedAt time.Time `json:"received_at"`
+	// Event is Stripe's event as received, with redacted values replaced. It is the last
+	// field, because [Encode] appends it.
+	Event json.RawMessage `json:"event,omitempty"`
 }
 
 // Mode returns "live" or "test".

@@ -52,12 +52,12 @@ func NewMessage(msg events.Message) (*message.Message, error) {
 // Stripe's event, and then everything that was read from it. A snapshot would be
 // empty without that, so it fails.
 func encodeWithin(msg events.Message, limit int) (events.Message, []byte, error) {
-	payload, err := events.Encode(msg)
+	payload, err := events.EncodeParsed(msg)
 	if err != nil || limit == 0 || len(payload) <= limit {
 		return msg, payload, err
 	}
 	msg.Data.Event, msg.Data.Object, msg.Data.EventOmitted = nil, nil, events.OmittedSize
-	payload, err = events.Encode(msg)
+	payload, err = events.EncodeParsed(msg)
 	if err != nil || len(payload) <= limit {
 		return msg, payload, err
 	}
@@ -65,7 +65,7 @@ func encodeWithin(msg events.Message, limit int) (events.Message, []byte, error)
 		return msg, nil, errors.New("the snapshot is too large for a message: raise max_payload of the NATS server")
 	}
 	msg.Data, msg.Type = withoutContent(msg.Data), events.StripeSubject(msg.StripeType)
-	payload, err = events.Encode(msg)
+	payload, err = events.EncodeParsed(msg)
 	return msg, payload, err
 }
 

@@ -134,12 +134,6 @@ export interface Data {
   access?: AccessDocument;
   previous_access?: AccessDocument1;
   /**
-   * event is Stripe's event as received, with redacted values replaced.
-   */
-  event?: {
-    [k: string]: unknown;
-  };
-  /**
    * event_omitted says why event, or the object of a snapshot, is absent.
    */
   event_omitted?: ("size" | string) & string;
@@ -205,6 +199,12 @@ export interface Data {
    * received_at is when the bridge received the event, in milliseconds.
    */
   received_at: string;
+  /**
+   * event is Stripe's event as received, with redacted values replaced. It is the last field, because Encode appends it.
+   */
+  event?: {
+    [k: string]: unknown;
+  };
   [k: string]: unknown;
 }
 /**
