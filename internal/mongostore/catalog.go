@@ -69,8 +69,7 @@ func (db database) Listings(ctx context.Context, keys []string) (map[string]stor
 	return found, nil
 }
 
-// PutListing implements [store.Catalog]. If the database has another revision than the
-// previous one, the upsert collides with it.
+// PutListing implements [store.Catalog].
 func (db database) PutListing(ctx context.Context, l store.Listing) error {
 	doc, err := marshal(listingDocument{
 		Key: l.Key, Revision: l.Revision, Kind: l.Kind, ID: l.ID, Name: l.Name, Nickname: l.Nickname, LookupKey: l.LookupKey,
@@ -80,9 +79,7 @@ func (db database) PutListing(ctx context.Context, l store.Listing) error {
 	if err != nil {
 		return err
 	}
-	previous := bson.D{equal("_id", l.Key), equal("revision", l.Revision-1)}
-	res, err := db.catalog.ReplaceOne(ctx, previous, doc, options.Replace().SetUpsert(true))
-	return written("writing to the catalog", single(replaced(res, err)))
+	return db.replaceRevision(ctx, db.catalog, revision{key: l.Key, field: "revision", n: l.Revision - 1}, doc, "writing to the catalog")
 }
 
 // Unswept implements [store.Catalog].

@@ -63,7 +63,11 @@ func TestCostDoesNotGrowWithTheHistory(t *testing.T) {
 			c, n := tr.of(t, s, storetest.Entry("sub_1", fmt.Sprintf("evt_%05d", i), "updated", 10*i, "active"))
 			commands, sizes = append(commands, c), append(sizes, n)
 		}
-		if diff := cmp.Diff("insert find update", commands[10]); diff != "" {
+		want := "insert find update"
+		if db.uri == embedded { // which reads the revision by a command of its own
+			want = "insert find find update"
+		}
+		if diff := cmp.Diff(want, commands[10]); diff != "" {
 			t.Errorf("commands (-want +got):\n%s", diff)
 		}
 		if got := slices.Compact(slices.Clone(commands[1:])); len(got) != 1 {
@@ -118,7 +122,7 @@ func (o *overlap) monitor() *event.CommandMonitor {
 	}
 }
 
-func TestReplacementsOverlapOnMongoDBOnly(t *testing.T) {
+func TestReplacementsAreOneCommandOnMongoDBOnly(t *testing.T) {
 	each(t, func(t *testing.T, db database) {
 		o := &overlap{}
 		s := db.openMonitored(t, o.monitor())
@@ -134,11 +138,12 @@ func TestReplacementsOverlapOnMongoDBOnly(t *testing.T) {
 		for i := range 40 {
 			expect(t, db.record(t, fmt.Sprintf("sub_%d", i)), fmt.Sprintf("evt_4_%d", i), "active", "determined")
 		}
-		if o.updates != 160 || o.serverAsked != 1 { // the first round inserts
-			t.Errorf("got %d updates, and the server was asked %d times", o.updates, o.serverAsked)
+		want := 4 // the first round inserts
+		if db.uri == embedded {
+			want = 160
 		}
-		if onMongoDB := db.uri != embedded; (o.most > 1) != onMongoDB || o.most > 8 {
-			t.Errorf("got %d updates at once", o.most)
+		if o.updates != want || o.most != 1 || o.serverAsked != 1 {
+			t.Errorf("got %d updates, up to %d at once, want %d, and the server was asked %d times", o.updates, o.most, want, o.serverAsked)
 		}
 	})
 }

@@ -103,15 +103,13 @@ func (db database) Entitlements(ctx context.Context, keys []string) (map[string]
 	return found, nil
 }
 
-// PutEntitlements implements [store.Entitlements]. If the database has another revision
-// than the previous one, the upsert collides with it.
+// PutEntitlements implements [store.Entitlements].
 func (db database) PutEntitlements(ctx context.Context, e store.Entitled) error {
 	doc, err := marshal(entitledDocumentOf(e))
 	if err != nil {
 		return err
 	}
-	previous := bson.D{equal("_id", e.Key), equal("version.n", e.Revision-1)}
-	return replaceIn(ctx, db.entitlements, previous, doc, "writing entitlements")
+	return db.replaceRevision(ctx, db.entitlements, stateRevision(e.Key, e.Revision-1), doc, "writing entitlements")
 }
 
 // EntitlementEvents implements [store.EntitlementsTrail].

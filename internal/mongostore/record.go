@@ -150,23 +150,55 @@ func (k knownFact) fact() ordering.Fact {
 // maxCommands bounds how many commands of one batch run at the same time.
 const maxCommands = 8
 
-// Replace implements [store.Records] by a command for each record. With one command
-// for all, the embedded database stops at the first failure without mentioning the
-// others, and with many documents it never answers.
+// Replace implements [store.Records]. New records are inserted by one command. The others
+// are replaced by one, too, on MongoDB. The embedded database would stop at the first failure
+// without mentioning the others, and with many documents it would never answer.
 func (db database) Replace(ctx context.Context, records []store.Record) []error {
 	// Before anything is written, and in this goroutine: a panic must not end the
 	// process, nor leave commands behind.
-	failures, replacements := make([]error, len(records)), make([]bson.Raw, len(records))
+	failures := make([]error, len(records))
+	var inserts, replacements writes
 	for i, record := range records {
-		replacements[i], failures[i] = encodeRecord(record)
-	}
-	db.atOnce(ctx, len(records), func(i int) {
-		if failures[i] == nil {
-			failures[i] = db.replaceRevision(ctx, records[i], replacements[i])
+		doc, err := encodeRecord(record)
+		switch {
+		case err != nil:
+			failures[i] = err
+		case record.Revision == 1:
+			inserts.add(i, revision{}, doc)
+		default:
+			replacements.add(i, stateRevision(record.Key, record.Revision-1), doc)
 		}
-	})
+	}
+	inserts.report(failures, "inserting records", insert(ctx, db.subscriptions, inserts.docs))
+	if db.server.isMongoDB(ctx) {
+		replacements.report(failures, "replacing records", replaceRevisions(ctx, db.subscriptions, replacements.replaced, replacements.docs))
+		return failures
+	}
+	for k, i := range replacements.of {
+		failures[i] = db.replaceRevision(ctx, db.subscriptions, replacements.replaced[k], replacements.docs[k].(bson.Raw), "replacing record")
+	}
 	return failures
 }
+
+// writes are documents to be written, and which of a list they are.
+type writes struct {
+	of       []int
+	replaced []revision
+	docs     []any
+}
+
+func (w *writes) add(i int, replaced revision, doc bson.Raw) {
+	w.of, w.replaced, w.docs = append(w.of, i), append(w.replaced, replaced), append(w.docs, doc)
+}
+
+// report sets the outcomes of the documents in those of the list.
+func (w *writes) report(outcomes []error, doing string, failures []error) {
+	for k, i := range w.of {
+		outcomes[i] = written(doing, failures[k])
+	}
+}
+
+func stateRevision(key string, n int64) revision { return revision{key: key, field: "version.n", n: n} }
 
 // SetUsers implements [store.Identities] by a command for each record, as Replace does.
 func (db database) SetUsers(ctx context.Context, heads []store.Head) []error {
@@ -213,17 +245,6 @@ func userFields(user ordering.User) bson.D {
 	return bson.D{equal("user_id", user.ID), equal("user_id_source", string(user.Source)), equal("user_id_conflict", user.Conflict)}
 }
 
-// replaceRevision replaces the previous revision of a record. If the database has
-// another one, the upsert collides with it, which is a duplicate key.
-func (db database) replaceRevision(ctx context.Context, record store.Record, replacement bson.Raw) error {
-	if record.Revision == 1 {
-		_, err := db.subscriptions.InsertOne(ctx, replacement)
-		return written("inserting record", single(err))
-	}
-	filter := bson.D{equal("_id", record.Key), equal("version.n", record.Revision-1)}
-	return db.replace(ctx, filter, replacement)
-}
-
 // Mark implements [store.Records].
 func (db database) Mark(ctx context.Context, head store.Head) error {
 	set := bson.D{equal("version.n", head.Revision+1), equal("version.reread", true)}
@@ -231,20 +252,11 @@ func (db database) Mark(ctx context.Context, head store.Head) error {
 }
 
 // change changes fields of a record in one revision.
-func (db database) change(ctx context.Context, key string, revision int64, change bson.D, doing string) error {
-	filter := bson.D{equal("_id", key), equal("version.n", revision)}
-	res, err := db.subscriptions.UpdateOne(ctx, filter, change)
-	if err == nil && res.MatchedCount == 0 {
-		return store.ErrExists
-	}
-	return explain(doing, single(err))
+func (db database) change(ctx context.Context, key string, n int64, change bson.D, doing string) error {
+	return db.changeRevision(ctx, db.subscriptions, stateRevision(key, n), change, doing)
 }
 
-// replace replaces what the filter finds, or inserts.
-func (db database) replace(ctx context.Context, filter bson.D, replacement bson.Raw) error {
-	return replaceIn(ctx, db.subscriptions, filter, replacement, "replacing record")
-}
-
+// replaceIn replaces what the filter finds, or inserts.
 func replaceIn(ctx context.Context, in *mongo.Collection, filter bson.D, replacement bson.Raw, doing string) error {
 	res, err := in.ReplaceOne(ctx, filter, replacement, options.Replace().SetUpsert(true))
 	return written(doing, single(replaced(res, err)))

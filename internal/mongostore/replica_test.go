@@ -18,6 +18,7 @@ import (
 
 	"github.com/billbus/billbus/internal/fault"
 	"github.com/billbus/billbus/internal/mongostore"
+	"github.com/billbus/billbus/internal/store"
 	"github.com/billbus/billbus/test/kit"
 	"github.com/billbus/billbus/test/storetest"
 )
@@ -146,6 +147,55 @@ func TestAnotherUniqueIndexIsAPermanentFault(t *testing.T) {
 		}
 		if got := len(m.sent("insert")); got != 1+i {
 			t.Errorf("%s: got %d inserts", collection, got)
+		}
+	}
+}
+
+func TestEachReplacementOfACommandHasItsOutcome(t *testing.T) {
+	t.Parallel()
+	collided := bson.D{{Key: "index", Value: 1}, {Key: "code", Value: 11000}, {Key: "keyPattern", Value: bson.D{{Key: "_id", Value: 1}}}, {Key: "errmsg", Value: "E11000"}}
+	for name, tt := range map[string]struct {
+		answer bson.D
+		want   []string
+	}{
+		"all":              {bson.D{{Key: "n", Value: 3}}, []string{"written", "written", "written"}},
+		"one was inserted": {bson.D{{Key: "n", Value: 3}, {Key: "upserted", Value: bson.A{bson.D{{Key: "index", Value: 0}, {Key: "_id", Value: "x"}}}}}, []string{"written", "written", "written"}},
+		"one collided":     {bson.D{{Key: "n", Value: 2}, {Key: "writeErrors", Value: bson.A{collided}}}, []string{"written", "exists", "written"}},
+		"one is missing":   {bson.D{{Key: "n", Value: 2}}, []string{"transient", "transient", "transient"}},
+		"one collided, and one is missing": {
+			bson.D{{Key: "n", Value: 1}, {Key: "writeErrors", Value: bson.A{collided}}}, []string{"transient", "transient", "transient"},
+		},
+		"not confirmed": {
+			bson.D{{Key: "n", Value: 3}, {Key: "writeConcernError", Value: bson.D{{Key: "code", Value: 64}, {Key: "errmsg", Value: "timeout"}}}},
+			[]string{"transient", "transient", "transient"},
+		},
+	} {
+		m := startMember(t, func(command string, _ bson.Raw) bson.D {
+			if command == "update" {
+				return append(tt.answer, bson.E{Key: "ok", Value: 1})
+			}
+			return nil
+		})
+		s := m.open(t, "", discard)
+		var records []store.Record
+		for i := range tt.want {
+			entry := storetest.Entry(fmt.Sprintf("sub_%d", i), fmt.Sprintf("evt_%d", i), "updated", 1, "active")
+			head := store.Head{Key: entry.SubscriptionKey(), Revision: 1}
+			records = append(records, head.Next(store.Decision{Winner: entry.Message}, now()))
+		}
+		var got []string
+		for _, err := range s.Replace(t.Context(), records) {
+			switch {
+			case err == nil:
+				got = append(got, "written")
+			case errors.Is(err, store.ErrExists):
+				got = append(got, "exists")
+			default:
+				got = append(got, fault.KindOf(err).String())
+			}
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" || len(m.sent("update")) != 1 {
+			t.Errorf("%s: %d commands, outcomes (-want +got):\n%s", name, len(m.sent("update")), diff)
 		}
 	}
 }

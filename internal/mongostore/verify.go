@@ -73,7 +73,7 @@ func (db database) Rewrite(ctx context.Context, have store.StoredRecord, d store
 	if err != nil {
 		return false, err
 	}
-	err = db.replace(ctx, sameRevision(have.Key, raw), replacement)
+	err = replaceIn(ctx, db.subscriptions, sameRevision(have.Key, raw), replacement, "replacing record")
 	if errors.Is(err, store.ErrExists) {
 		return false, nil
 	}

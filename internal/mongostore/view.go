@@ -91,8 +91,7 @@ func (db database) Access(ctx context.Context, key string) (doc events.AccessDoc
 	return doc, err == nil, explain("reading access document", err)
 }
 
-// ReplaceAccess implements [store.View]. If the database has the revision, or a later one,
-// the upsert collides with it, which is a duplicate key.
+// ReplaceAccess implements [store.View].
 func (db database) ReplaceAccess(ctx context.Context, key string, doc events.AccessDocument) error {
 	replacement, err := marshal(append(bson.D{equal("_id", key)}, document(reflect.ValueOf(doc))...))
 	if err != nil {
@@ -102,6 +101,6 @@ func (db database) ReplaceAccess(ctx context.Context, key string, doc events.Acc
 		_, err := db.access.InsertOne(ctx, replacement)
 		return written("inserting access document", single(err))
 	}
-	filter := bson.D{equal("_id", key), equal("revision", bson.D{equal("$lt", doc.Revision)})}
-	return replaceIn(ctx, db.access, filter, replacement, "replacing access document")
+	before := revision{key: key, field: "revision", n: doc.Revision - 1, orEarlier: true}
+	return db.replaceRevision(ctx, db.access, before, replacement, "replacing access document")
 }
