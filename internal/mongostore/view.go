@@ -16,23 +16,38 @@ import (
 	"github.com/billbus/billbus/internal/store"
 )
 
-// RecordsOf implements [store.View]. The scope is not part of the query, which must use the
+// RecordsOf implements [store.View]. The scopes are not part of the query, which must use the
 // indexes of the names.
-func (db database) RecordsOf(ctx context.Context, owner store.AccessOwner) ([]string, error) {
-	names := bson.A{bson.D{equal("user_id", owner.User)}}
-	if owner.User == "" {
-		names = bson.A{bson.D{equal("customer_id", owner.Customer)}, bson.D{equal("customer_account_id", owner.Customer)}}
+func (db database) RecordsOf(ctx context.Context, owners []store.AccessOwner) (map[store.AccessOwner][]string, error) {
+	var customers, users []string
+	keys := make(map[store.AccessOwner][]string, len(owners))
+	for _, o := range owners {
+		customers, users, keys[o] = append(customers, o.Customer), append(users, o.User), nil
 	}
-	var keys []string
-	for key, err := range keysIn(ctx, db.subscriptions, bson.D{equal("$or", names)}, "listing records") {
+	customers, users = distinct(customers), distinct(users)
+	filter := bson.D{equal("$or", bson.A{
+		bson.D{anyOf("customer_id", customers)}, bson.D{anyOf("customer_account_id", customers)}, bson.D{anyOf("user_id", users)},
+	})}
+	opts := options.Find().SetProjection(fields("_id", "customer_id", "customer_account_id", "user_id"))
+	for doc, err := range each[headDocument](ctx, query{db.subscriptions, filter, opts, "listing records"}) {
 		if err != nil {
 			return nil, err
 		}
-		if strings.HasPrefix(key, owner.Scope) {
-			keys = append(keys, key)
+		for _, o := range doc.accessOwners() {
+			if of, ok := keys[o]; ok {
+				keys[o] = append(of, doc.Key)
+			}
 		}
 	}
 	return keys, nil
+}
+
+// accessOwners returns everyone to whom a record belongs.
+func (d headDocument) accessOwners() []store.AccessOwner {
+	scope := d.Key[:strings.LastIndexByte(d.Key, ':')+1]
+	return []store.AccessOwner{
+		{Scope: scope, Customer: d.Owner.CustomerID}, {Scope: scope, Customer: d.Owner.CustomerAccountID}, {Scope: scope, User: d.User.UserID},
+	}
 }
 
 // RecordKeys implements [store.View].

@@ -22,8 +22,8 @@ type View interface {
 	Entitlements(ctx context.Context, keys []string) (map[string]Entitled, error)
 	// EntitlementKeys yields the keys of all customers with a document about entitlements.
 	EntitlementKeys(ctx context.Context) iter.Seq2[string, error]
-	// RecordsOf returns the keys of the records of an owner.
-	RecordsOf(ctx context.Context, owner AccessOwner) ([]string, error)
+	// RecordsOf returns the keys of the records of owners, by owner.
+	RecordsOf(ctx context.Context, owners []AccessOwner) (map[AccessOwner][]string, error)
 	// RecordKeys yields the keys of all records.
 	RecordKeys(ctx context.Context) iter.Seq2[string, error]
 	// Completed returns the name of the bucket into which all records were brought last; "" if

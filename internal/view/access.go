@@ -167,7 +167,7 @@ func (v *View) bringAll(ctx context.Context, o owner, keys map[string]bool, brou
 	if o.of == (store.AccessOwner{}) {
 		return false, nil
 	}
-	listed, err := v.cfg.Store.RecordsOf(ctx, o.of)
+	listed, err := v.listing.recordsOf(ctx, o.of)
 	for _, key := range listed {
 		if key == brought {
 			continue
@@ -253,7 +253,7 @@ func (v *View) keysOf(ctx context.Context, o owner, have accessEntry, brought st
 		keys[events.Key(p.livemode, p.account, id)] = true
 	}
 	if have.bucketRevision == 0 && !v.isComplete() {
-		listed, err := v.cfg.Store.RecordsOf(ctx, o.of)
+		listed, err := v.listing.recordsOf(ctx, o.of)
 		if err != nil {
 			return nil, err
 		}

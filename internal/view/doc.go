@@ -20,5 +20,5 @@
 //   - state.go: state entries
 //   - access.go: access entries and documents
 //   - message.go: messages about changes of access
-//   - cache.go, flight.go: what saves reads and repetitions
+//   - cache.go, flight.go, listing.go: what saves reads and repetitions
 package view

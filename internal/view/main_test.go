@@ -93,7 +93,7 @@ type process struct {
 	listed int
 }
 
-func (p *process) RecordsOf(ctx context.Context, of store.AccessOwner) ([]string, error) {
+func (p *process) RecordsOf(ctx context.Context, of []store.AccessOwner) (map[store.AccessOwner][]string, error) {
 	p.count(&p.listed)
 	return p.Client.RecordsOf(ctx, of)
 }

@@ -77,6 +77,7 @@ type View struct {
 	cfg     Config
 	flights flights
 	slots   chan struct{}
+	listing *listing
 	// owners are locks for the access entries of one customer or user.
 	owners [64]chan struct{}
 	seed   maphash.Seed
@@ -99,7 +100,7 @@ type View struct {
 // New returns a view.
 func New(cfg Config) *View {
 	v := &View{
-		cfg: cfg, flights: flights{running: map[string]*flight{}}, slots: make(chan struct{}, maxParallel), seed: maphash.MakeSeed(),
+		cfg: cfg, flights: flights{running: map[string]*flight{}}, slots: make(chan struct{}, maxParallel), seed: maphash.MakeSeed(), listing: newListing(cfg.Store.RecordsOf),
 		states: newCache[heldState](maxCached), entitled: newCache[entitledAt](maxCached), settled: newCache[int64](maxCached),
 		withheld: map[string]bool{},
 	}
@@ -157,7 +158,7 @@ func (v *View) affected(ctx context.Context, m events.Message) ([]string, error)
 		if customer == "" {
 			continue
 		}
-		keys, err := v.cfg.Store.RecordsOf(ctx, store.AccessOwner{Scope: strings.TrimSuffix(events.Key(m.Livemode, m.StripeAccount, "x"), "x"), Customer: customer})
+		keys, err := v.listing.recordsOf(ctx, store.AccessOwner{Scope: strings.TrimSuffix(events.Key(m.Livemode, m.StripeAccount, "x"), "x"), Customer: customer})
 		if err != nil {
 			return nil, err
 		}

@@ -243,7 +243,7 @@ func testCanceled(t *testing.T, b Backend) {
 		"Search":        func() error { _, err := db.Search(ctx, store.Query{Event: "evt_1"}); return err },
 		"Payload":       func() error { _, _, err := db.Payload(ctx, "evt_1"); return err },
 		"State":         func() error { _, _, err := db.State(ctx, kit.Key("sub_1")); return err },
-		"RecordsOf":     func() error { _, err := db.RecordsOf(ctx, store.AccessOwner{User: "u1"}); return err },
+		"RecordsOf":     func() error { _, err := db.RecordsOf(ctx, []store.AccessOwner{{User: "u1"}}); return err },
 		"RecordKeys":    func() error { return last(db.RecordKeys(ctx)) },
 		"Completed":     func() error { _, err := db.Completed(ctx); return err },
 		"SetCompleted":  func() error { return db.SetCompleted(ctx, "bucket") },

@@ -29,22 +29,30 @@ func testRecordsOf(t *testing.T, b Backend) {
 	live.Livemode, live.Source = true, events.Source(true, "")
 	commit(t, db, owned("sub_1", "cus_1", "", "u1"), owned("sub_2", "cus_1", "", ""), owned("sub_3", "", "acct_1", "u1"), live)
 	test, platform := kit.Key("sub_1")[:len("test:platform:")], "live:platform:"
-	for _, tt := range []struct {
-		of   store.AccessOwner
-		want []string
-	}{
-		{store.AccessOwner{Scope: test, Customer: "cus_1"}, []string{kit.Key("sub_1"), kit.Key("sub_2")}},
-		{store.AccessOwner{Scope: test, Customer: "acct_1"}, []string{kit.Key("sub_3")}},
-		{store.AccessOwner{Scope: test, User: "u1"}, []string{kit.Key("sub_1"), kit.Key("sub_3")}},
-		{store.AccessOwner{Scope: platform, User: "u1"}, []string{live.SubscriptionKey()}},
-		{store.AccessOwner{Scope: test, User: "u2"}, nil},
-	} {
-		got, err := db.RecordsOf(t.Context(), tt.of)
+	want := map[store.AccessOwner][]string{
+		{Scope: test, Customer: "cus_1"}:  {kit.Key("sub_1"), kit.Key("sub_2")},
+		{Scope: test, Customer: "acct_1"}: {kit.Key("sub_3")},
+		{Scope: test, User: "u1"}:         {kit.Key("sub_1"), kit.Key("sub_3")},
+		{Scope: platform, User: "u1"}:     {live.SubscriptionKey()},
+		{Scope: test, User: "u2"}:         nil,
+	}
+	var owners []store.AccessOwner
+	for of, keys := range want {
+		owners = append(owners, of)
+		got, err := db.RecordsOf(t.Context(), []store.AccessOwner{of})
 		if err != nil {
 			t.Fatal(err)
 		}
-		slices.Sort(got)
-		equal(t, tt.of.Customer+tt.of.User, tt.want, got)
+		slices.Sort(got[of])
+		equal(t, of.Customer+of.User, keys, got[of])
+	}
+	got, err := db.RecordsOf(t.Context(), append(owners, owners...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for of, keys := range want {
+		slices.Sort(got[of])
+		equal(t, "all at once: "+of.Customer+of.User, keys, got[of])
 	}
 	var all []string
 	for key, err := range db.RecordKeys(t.Context()) {

@@ -10,12 +10,15 @@ import (
 )
 
 // RecordsOf implements [store.View].
-func (c *Client) RecordsOf(ctx context.Context, owner store.AccessOwner) ([]string, error) {
+func (c *Client) RecordsOf(ctx context.Context, owners []store.AccessOwner) (map[store.AccessOwner][]string, error) {
 	c.server.begin()
 	if err := call(ctx, nil, Heads); err != nil {
 		return nil, err
 	}
-	var keys []string
+	keys := map[store.AccessOwner][]string{}
+	for _, owner := range owners {
+		keys[owner] = nil
+	}
 	for _, key := range c.server.keys(&c.server.records, all) {
 		doc, _ := c.server.read(&c.server.records, key)
 		r := decode[store.Record](doc.raw)
@@ -24,9 +27,11 @@ func (c *Client) RecordsOf(ctx context.Context, owner store.AccessOwner) ([]stri
 		}
 		sub := *r.Winner.Data.Subscription
 		sub.UserID = r.User.ID
-		isCustomer := owner.Customer != "" && (sub.CustomerID == owner.Customer || sub.CustomerAccountID == owner.Customer)
-		if strings.HasPrefix(key, owner.Scope) && (isCustomer || owner.User != "" && sub.UserID == owner.User) {
-			keys = append(keys, key)
+		for owner := range keys {
+			isCustomer := owner.Customer != "" && (sub.CustomerID == owner.Customer || sub.CustomerAccountID == owner.Customer)
+			if strings.HasPrefix(key, owner.Scope) && (isCustomer || owner.User != "" && sub.UserID == owner.User) {
+				keys[owner] = append(keys[owner], key)
+			}
 		}
 	}
 	return keys, nil
