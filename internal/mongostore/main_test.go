@@ -21,7 +21,7 @@ import (
 // mongoVariable names the URI of a MongoDB. If it is set, the tests run there, too.
 const mongoVariable = "BILLBUS_TEST_MONGODB_URI"
 
-var embedded string // its URI
+var embedded, embeddedDir string // its URI and folder
 
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 		defer srv.Close()
-		embedded = srv.URI()
+		embedded, embeddedDir = srv.URI(), dir
 		return m.Run()
 	}())
 }

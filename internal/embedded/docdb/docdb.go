@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/FerretDB/FerretDB/ferretdb"
 )
@@ -25,7 +26,7 @@ type Config struct {
 type Server struct {
 	db   *ferretdb.FerretDB
 	stop context.CancelFunc
-	done chan struct{}
+	done sync.WaitGroup
 }
 
 // Start runs a database and returns when it accepts connections.
@@ -48,11 +49,9 @@ func Start(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("starting embedded document database: %w", err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	s := &Server{db: db, stop: stop, done: make(chan struct{})}
-	go func() {
-		defer close(s.done)
-		_ = db.Run(ctx) // returns nil when ctx is done
-	}()
+	s := &Server{db: db, stop: stop}
+	s.done.Go(func() { _ = db.Run(ctx) }) // returns nil when ctx is done
+	s.done.Go(func() { indexKeys(ctx, dir) })
 	return s, nil
 }
 
@@ -62,5 +61,5 @@ func (s *Server) URI() string { return s.db.MongoDBURI() }
 // Close stops the database and waits until it has stopped.
 func (s *Server) Close() {
 	s.stop()
-	<-s.done
+	s.done.Wait()
 }

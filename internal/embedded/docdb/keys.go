@@ -1,0 +1,74 @@
+package docdb
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	_ "modernc.org/sqlite" // which FerretDB uses
+)
+
+// keysInterval is how often new collections are looked for.
+const keysInterval = time.Second
+
+// indexKeys gives every collection an index with which SQLite finds a document by its key,
+// until ctx is done. FerretDB's own index is on the expression ->"_id", and its queries say
+// ->'$._id', so SQLite would parse every document of the collection for each of them. Without
+// the index everything works, only slower: so what fails is tried again.
+func indexKeys(ctx context.Context, dir string) {
+	indexed := map[string]bool{} // tables, by file
+	tick := time.NewTicker(keysInterval)
+	defer tick.Stop()
+	for {
+		files, _ := filepath.Glob(filepath.Join(dir, "*.sqlite")) // the pattern is valid
+		for _, file := range files {
+			_ = indexFile(ctx, file, indexed)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func indexFile(ctx context.Context, file string, indexed map[string]bool) error {
+	db, err := sql.Open("sqlite", "file:"+file+"?mode=rw&_pragma=busy_timeout(10000)")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	tables, err := tablesOf(ctx, db)
+	if err != nil {
+		return err
+	}
+	for _, table := range tables {
+		if indexed[file+table] {
+			continue
+		}
+		if _, err := db.ExecContext(ctx, fmt.Sprintf(`CREATE INDEX IF NOT EXISTS %q ON %q (_ferretdb_sjson->'$._id')`, table+"_key", table)); err != nil {
+			return err
+		}
+		indexed[file+table] = true
+	}
+	return nil
+}
+
+// tablesOf returns the tables in which FerretDB keeps its collections.
+func tablesOf(ctx context.Context, db *sql.DB) (tables []string, err error) {
+	rows, err := db.QueryContext(ctx, `SELECT table_name FROM _ferretdb_collections`)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var table string
+		if err := rows.Scan(&table); err != nil {
+			return nil, err
+		}
+		tables = append(tables, table)
+	}
+	return tables, rows.Err()
+}
