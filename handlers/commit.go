@@ -73,6 +73,7 @@ func (h *Commit) Handle(msg *message.Message) error {
 		Message:    decoded,
 		References: h.references(decoded.Data),
 		Position:   position,
+		Fact:       store.FactOf(decoded), // here, because many messages are decoded at the same time
 	})
 	h.report(decoded, position, effect, err, start)
 	return err

@@ -165,6 +165,7 @@ func TestCommitPassesTheEntryToTheStore(t *testing.T) {
 			want := []store.Entry{{
 				Message: tt.message, References: tt.want,
 				Position: store.Position{StreamSequence: 7, StoredAt: time.Date(2026, 1, 1, 0, 0, 5, 0, time.UTC)},
+				Fact:     store.FactOf(tt.message),
 			}}
 			if diff := cmp.Diff(want, r.entries); diff != "" {
 				t.Errorf("entries (-want +got):\n%s", diff)

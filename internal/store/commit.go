@@ -48,11 +48,14 @@ func NewCommitter(db Database, now func() time.Time) *Committer {
 // entitlements, then all records. It returns the result of each entry at the same index; one that fails does
 // not fail the others.
 func (c *Committer) Commit(ctx context.Context, entries []Entry) []Result {
-	b := &batch{messages: make([]events.Message, len(entries)), results: make([]Result, len(entries))}
+	b := &batch{messages: make([]events.Message, len(entries)), facts: make([]*ordering.Fact, len(entries)), results: make([]Result, len(entries))}
 	failures := c.db.Insert(ctx, entries)
 	stored := c.lookUp(ctx, existing(entries, failures))
 	for i, failure := range failures {
 		b.messages[i], b.results[i] = c.audited(ctx, entries[i], failure, stored)
+		if failure == nil {
+			b.facts[i] = entries[i].Fact
+		}
 	}
 	claims := c.identify(ctx, b)
 	c.updateCatalog(ctx, b)
@@ -88,6 +91,7 @@ func existing(entries []Entry, failures []error) []string {
 // holds.
 type batch struct {
 	messages []events.Message
+	facts    []*ordering.Fact // of the messages, where they are known
 	results  []Result
 	// written is how many records were written, and failed has the errors of records.
 	written int
@@ -322,11 +326,11 @@ func (b *batch) fail(members []int, err error) {
 }
 
 // shows returns the messages that show the state of a subscription.
-func (b *batch) shows(members []int) []events.Message {
-	var shown []events.Message
+func (b *batch) shows(members []int) []stateMessage {
+	var shown []stateMessage
 	for _, i := range members {
 		if ordering.ShowsState(b.messages[i]) {
-			shown = append(shown, b.messages[i])
+			shown = append(shown, stateMessage{b.messages[i], b.facts[i]})
 		}
 	}
 	return shown

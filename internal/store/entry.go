@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/events/ordering"
 )
 
 // Entry is what the audit trail keeps of a message: the message itself, the ids by
@@ -13,6 +14,16 @@ type Entry struct {
 	events.Message
 	events.References
 	Position
+	// Fact is that of the message, if it was made before; it is not stored.
+	Fact *ordering.Fact
+}
+
+// FactOf returns the fact of a message for its entry; nil if it has none.
+func FactOf(m events.Message) *ordering.Fact {
+	if fact, ok := ordering.FactOf(m); ok {
+		return &fact
+	}
+	return nil
 }
 
 // Position is where a message is in the stream.

@@ -15,12 +15,21 @@ import (
 // batch a new state depends on.
 const maxRefolded = 4000
 
+// stateMessage is a message that shows the state of a subscription, with its fact if that
+// was made before.
+type stateMessage struct {
+	events.Message
+	fact *ordering.Fact
+}
+
+func (m stateMessage) contradicts() bool { return contradicts(m.Message) }
+
 // update is a record that is being decided.
 type update struct {
 	head Head
 	// fresh are the messages of the batch that show the state of the subscription. If
 	// there are none, only its user may have changed.
-	fresh []events.Message
+	fresh []stateMessage
 	// unsure is true if the user has to be resolved again, whatever else changes.
 	unsure bool
 	// again is true if the record has to be decided from the whole audit trail, and marks
@@ -72,7 +81,7 @@ func (c *Committer) decide(ctx context.Context, updates []*update) {
 // must not go back to it. A batch can have several readings of one event.
 func (c *Committer) findCurrent(ctx context.Context, updates []*update) {
 	affected := filter(updates, func(u *update) bool {
-		return u.err == nil && (u.head.Reread || slices.ContainsFunc(u.fresh, contradicts))
+		return u.err == nil && (u.head.Reread || slices.ContainsFunc(u.fresh, stateMessage.contradicts))
 	})
 	var keys []string
 	for _, u := range affected {
@@ -83,7 +92,8 @@ func (c *Committer) findCurrent(ctx context.Context, updates []*update) {
 	stored := c.lookUp(ctx, keys)
 	for _, u := range affected {
 		for i, m := range u.fresh {
-			if u.fresh[i], u.err = stored.message(m.Key()); u.err != nil {
+			current, err := stored.message(m.Key())
+			if u.fresh[i], u.err = (stateMessage{Message: current}), err; err != nil {
 				break
 			}
 		}
@@ -102,7 +112,7 @@ func (c *Committer) mark(ctx context.Context, updates []*update) {
 		if u.err != nil {
 			continue
 		}
-		u.again = u.head.Revision > 0 && u.head.Rule < ordering.Rule || slices.ContainsFunc(u.fresh, contradicts)
+		u.again = u.head.Revision > 0 && u.head.Rule < ordering.Rule || slices.ContainsFunc(u.fresh, stateMessage.contradicts)
 		u.marks = u.again && u.head.Revision > 0 && !u.head.Reread
 		if !u.marks {
 			continue
@@ -222,11 +232,11 @@ func (u *update) message(eventID string, stored lookup) (events.Message, error) 
 
 // brought returns the message of an event from the batch.
 func (u *update) brought(eventID string) (events.Message, bool) {
-	i := slices.IndexFunc(u.fresh, func(m events.Message) bool { return m.ID == eventID })
+	i := slices.IndexFunc(u.fresh, func(m stateMessage) bool { return m.ID == eventID })
 	if i < 0 {
 		return events.Message{}, false
 	}
-	return u.fresh[i], true
+	return u.fresh[i].Message, true
 }
 
 // keyOf returns the key of an event in the mode and account of the subscription.
@@ -283,11 +293,14 @@ func filter(updates []*update, keep func(*update) bool) []*update {
 	return kept
 }
 
-func factsOf(messages []events.Message) []ordering.Fact {
+func factsOf(messages []stateMessage) []ordering.Fact {
 	facts := make([]ordering.Fact, 0, len(messages))
 	for _, m := range messages {
-		if fact, ok := ordering.FactOf(m); ok {
-			facts = append(facts, fact)
+		if m.fact == nil {
+			m.fact = FactOf(m.Message)
+		}
+		if m.fact != nil {
+			facts = append(facts, *m.fact)
 		}
 	}
 	return facts

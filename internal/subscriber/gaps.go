@@ -134,8 +134,8 @@ type gapNotifier struct {
 func (n gapNotifier) Commit(ctx context.Context, entry store.Entry) (store.Effect, error) {
 	effect, err := n.Store.Commit(ctx, entry)
 	delivery, _ := natsbus.DeliveryIn(ctx)
-	if err == nil && (effect != store.Duplicate || delivery.Deliveries > 1) {
-		n.gaps.Notice(entry.Message)
+	if err == nil && entry.Fact != nil && (effect != store.Duplicate || delivery.Deliveries > 1) {
+		n.gaps.Notice(entry.SubscriptionKey(), *entry.Fact)
 	}
 	return effect, err
 }

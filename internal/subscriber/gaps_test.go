@@ -82,7 +82,7 @@ func (r *gapRig) consume(t *testing.T, s *Subscriber) <-chan store.Effect {
 		if err != nil {
 			return err
 		}
-		effect, err := notifier.Commit(msg.Context(), store.Entry{Message: decoded})
+		effect, err := notifier.Commit(msg.Context(), store.Entry{Message: decoded, Fact: store.FactOf(decoded)})
 		if err == nil {
 			stored <- effect
 		}

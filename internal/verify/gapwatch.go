@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/events/ordering"
 	"github.com/billbus/billbus/internal/store"
 )
@@ -61,12 +60,11 @@ func NewGapWatch(source store.GapSource, now func() time.Time) *GapWatch {
 }
 
 // Notice takes note of an event that may be new to its record. It does not block.
-func (w *GapWatch) Notice(m events.Message) {
-	fact, ok := ordering.FactOf(m)
+func (w *GapWatch) Notice(subscription string, fact ordering.Fact) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if ok && len(w.noticed) < maxNoticed {
-		w.noticed = append(w.noticed, noticed{m.SubscriptionKey(), fact})
+	if len(w.noticed) < maxNoticed {
+		w.noticed = append(w.noticed, noticed{subscription, fact})
 	}
 }
 

@@ -44,7 +44,9 @@ func newWatched() *watchedMemory {
 func (w *watchedMemory) store(m events.Message) {
 	m.Data.ReceivedAt = w.now
 	w.messages[m.SubscriptionKey()] = append(w.messages[m.SubscriptionKey()], m)
-	w.watch.Notice(m)
+	if fact, ok := ordering.FactOf(m); ok {
+		w.watch.Notice(m.SubscriptionKey(), fact)
+	}
 }
 
 func (w *watchedMemory) expect(t *testing.T, what string, want int) {

@@ -81,7 +81,7 @@ var table = map[string][]string{
 	"internal/stripesim/api": {"internal/stripesim", rateLimit},
 
 	"internal/embedded/natsserver": {natsServer},
-	"internal/embedded/docdb":      {ferretDB},
+	"internal/embedded/docdb":      {ferretDB, "modernc.org/sqlite"},
 
 	"internal/bridge": {
 		"config", "events", "handlers", "internal/doctor", "internal/fault", "internal/gaps", "internal/natsbus", "internal/normalize", "internal/ops",
