@@ -18,7 +18,7 @@ SEED ?= 1
 # What CI runs, in this order; .ci/run takes the list from here.
 CI := fmt-check vet lint tidy-check fix-check build examples test guards asyncapi alerts simulate race fuzz
 
-.PHONY: $(CI) bench bench-compare bench-instructions ordering-report reliability fmt examples-deps ci ci-targets
+.PHONY: $(CI) bench bench-all bench-compare bench-instructions ordering-report reliability fmt examples-deps ci ci-targets
 
 fmt:
 	$(GOFUMPT) -w .
@@ -93,6 +93,11 @@ bench-compare:
 # Counts instructions, of the working tree or of two revisions: make bench-instructions [BASE=main~1 [HEAD=main]]
 bench-instructions:
 	tools/bench.sh instructions "$(BASE)" "$(HEAD)"
+
+# All tables and plots of the performance page, for hours: what is measured, and against what, is in bench.
+# A quick look: go run ./bench --quick ingress.
+bench-all:
+	go run ./bench --delay 0,5,20 --out docs/performance
 
 # The table in docs/ordering.md: how often the ordering rule is right on generated histories. `test` puts fewer
 # histories in order, with the same checks.

@@ -6,7 +6,6 @@ import (
 	"math"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -39,7 +38,7 @@ func TestTablesEqualTheTruth(t *testing.T) {
 	db.waitFor(t, "the position moves on", `select revision > (select max(revision) from billbus.subscriptions) - 50 from billbus.position`)
 	db.Kill(t)
 	s.send(t, 0.5, 0.7)
-	db.start(t)
+	db.Start(t)
 	s.Kill(t)
 	s.start(t)
 	s.send(t, 0.7, 1)
@@ -75,7 +74,7 @@ func newSQLConsumer(t *testing.T, s *site, db *postgres) *kit.Process {
 	}
 	p := &kit.Process{
 		Name: "sql", Command: []string{filepath.Join(dir, "sql")}, Log: filepath.Join(dir, "log"),
-		Env: append(os.Environ(), "NATS_URL="+s.nats, "DATABASE_URL=host="+db.dir+" user=postgres dbname=postgres"),
+		Env: append(os.Environ(), "NATS_URL="+s.nats, "DATABASE_URL=host="+db.Dir+" user=postgres dbname=postgres"),
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -86,104 +85,28 @@ func newSQLConsumer(t *testing.T, s *site, db *postgres) *kit.Process {
 	return p
 }
 
-// postgres is a server on a socket in a folder of its own.
-type postgres struct {
-	*kit.Process
-	dir string
-}
+// postgres is a server with helpers that fail the test.
+type postgres struct{ *kit.Postgres }
 
 func newPostgres(t *testing.T) *postgres {
 	t.Helper()
-	bin := postgresPrograms(t)
-	dir, err := os.MkdirTemp("", "pg-") //nolint:usetesting // the path of a socket has at most 107 characters
+	db, err := kit.NewPostgres(t, "fsync=off")
 	if err != nil {
-		t.Fatal(err)
+		skip(t, err.Error())
 	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	prefix := asPostgres(t, dir)
-	data := filepath.Join(dir, "data")
-	initdb := slices.Concat(prefix, []string{filepath.Join(bin, "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"})
-	if text, err := exec.CommandContext(t.Context(), initdb[0], initdb[1:]...).CombinedOutput(); err != nil { //nolint:gosec // our own arguments
-		t.Fatalf("%v: %v\n%s", initdb, err, text)
-	}
-	db := &postgres{dir: dir, Process: &kit.Process{
-		Name: "postgres", Log: filepath.Join(t.TempDir(), "postgres.log"), Env: os.Environ(),
-		Command: slices.Concat(prefix, []string{filepath.Join(bin, "postgres"), "-D", data, "-k", dir, "-c", "listen_addresses=", "-c", "fsync=off"}),
-	}}
-	db.start(t)
-	return db
-}
-
-// postgresPrograms returns the folder with initdb and postgres. Debian does not put it
-// into PATH.
-func postgresPrograms(t *testing.T) string {
-	t.Helper()
-	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if path, err := exec.LookPath("initdb"); err == nil {
-		found = append(found, path)
-	}
-	if len(found) == 0 {
-		skip(t, "PostgreSQL is not installed")
-	}
-	if _, err := exec.LookPath("psql"); err != nil {
-		skip(t, "psql is not installed")
-	}
-	return filepath.Dir(found[len(found)-1])
-}
-
-// asPostgres gives the folder to the user postgres, and returns a command that becomes
-// this user: the server refuses to run as root.
-func asPostgres(t *testing.T, dir string) []string {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	u, err := user.Lookup("postgres")
-	if err != nil {
-		skip(t, "there is no user postgres")
-	}
-	uid, _ := strconv.Atoi(u.Uid)
-	gid, _ := strconv.Atoi(u.Gid)
-	if err := os.Chown(dir, uid, gid); err != nil {
-		t.Fatal(err)
-	}
-	return []string{"setpriv", "--reuid=" + u.Uid, "--regid=" + u.Gid, "--clear-groups"}
-}
-
-// start starts the server. After it was killed, it refuses to start until the last of its
-// processes has ended.
-func (db *postgres) start(t *testing.T) {
-	t.Helper()
 	db.Start(t)
-	kit.Eventually(t, "PostgreSQL answers", func() bool {
-		if db.Ended() {
-			db.Start(t)
-		}
-		_, err := db.psql(t, "select 1")
-		return err == nil
-	})
-}
-
-func (db *postgres) psql(t *testing.T, sql string) (string, error) {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "psql", "-X", "-q", "-A", "-t", "-h", db.dir, "-U", "postgres", "-d", "postgres", "-v", "ON_ERROR_STOP=1", "-v", "livemode=false")
-	cmd.Stdin = strings.NewReader(sql)
-	out, err := cmd.Output()
-	return strings.TrimSpace(string(out)), err
+	return &postgres{db}
 }
 
 func (db *postgres) waitFor(t *testing.T, what, condition string) {
 	t.Helper()
-	kit.Eventually(t, what, func() bool { got, err := db.psql(t, condition); return err == nil && got == "t" })
+	kit.Eventually(t, what, func() bool { got, err := db.Query(t, condition); return err == nil && got == "t" })
 }
 
 // rows returns the rows of a query, each as JSON.
 func rows[T any](t *testing.T, db *postgres, query string) []T {
 	t.Helper()
-	text, err := db.psql(t, "select coalesce(json_agg(q), '[]') from ("+query+") q")
+	text, err := db.Query(t, "select coalesce(json_agg(q), '[]') from ("+query+") q")
 	if err != nil {
 		t.Fatalf("%s: %v", query, err)
 	}

@@ -126,6 +126,14 @@ var table = map[string][]string{
 	"examples/notifier":     {"events", natsClient},
 	"examples/provisioner":  {"events", natsClient},
 
+	// Measures the programs.
+	"bench": {
+		"bench/figures", "events", "handlers", "internal/mongostore", "internal/natsbus", "internal/normalize", "internal/stripesim", "internal/term",
+		"test/kit", watermillMsg, natsClient, mongoDriver,
+	},
+	"bench/figures": {"internal/term"},
+	"bench/floor":   {natsClient, mongoDriver, errgroup},
+
 	"cmd/bridge":     {anything},
 	"cmd/subscriber": {anything},
 	"cmd/standalone": {anything},
@@ -147,7 +155,7 @@ var private = []string{
 // linksFerretDB are the packages whose tests may link FerretDB. That takes a minute
 // for each.
 var linksFerretDB = []string{
-	"internal/embedded/docdb", "internal/standalone", "internal/mongostore", "test/e2e", "test/kit/servers", "test/reliability", "cmd/standalone",
+	"internal/embedded/docdb", "internal/standalone", "internal/mongostore", "test/e2e", "test/kit/servers", "test/reliability", "cmd/standalone", "bench",
 }
 
 // linkers are packages that link FerretDB into what imports them.
@@ -198,7 +206,7 @@ func TestImports(t *testing.T) {
 func TestOnlyTestsImportTestTools(t *testing.T) {
 	t.Parallel()
 	for _, p := range list(t, "./...") {
-		if isOneOf(p.ImportPath, []string{module + "/test"}) {
+		if isOneOf(p.ImportPath, []string{module + "/test", module + "/bench"}) {
 			continue
 		}
 		for _, imported := range p.Imports {

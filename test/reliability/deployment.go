@@ -30,7 +30,7 @@ const (
 
 // deployment is the processes of one scenario.
 type deployment struct {
-	*bench
+	*kit.Trial
 	opts     settings
 	scenario scenario
 
@@ -49,8 +49,8 @@ type deployment struct {
 }
 
 // deploy starts everything, and waits until it is ready.
-func deploy(b *bench, s scenario, opts settings) *deployment {
-	d := &deployment{bench: b, opts: opts, scenario: s}
+func deploy(b *kit.Trial, s scenario, opts settings) *deployment {
+	d := &deployment{Trial: b, opts: opts, scenario: s}
 	d.startServers()
 	d.assemble()
 	d.bridge.Start(d)
@@ -63,18 +63,18 @@ func deploy(b *bench, s scenario, opts settings) *deployment {
 }
 
 func (d *deployment) startServers() {
-	d.nodes, d.natsURL = servers.Nodes(d, binaries, d.dir, max(d.scenario.nodes, 1), d.scenario.jetStream)
+	d.nodes, d.natsURL = servers.Nodes(d, binaries, d.Dir, max(d.scenario.nodes, 1), d.scenario.jetStream)
 	for _, node := range d.nodes {
 		node.Start(d)
 	}
 	addr := kit.FreeAddr(d)
-	d.documents = servers.Process(d, d.dir, servers.Documents, addr)
+	d.documents = servers.Process(d, d.Dir, servers.Documents, addr)
 	d.documents.Start(d)
 	client, err := mongo.Connect(options.Client().ApplyURI("mongodb://" + addr))
 	if err != nil {
 		d.Fatal(err)
 	}
-	d.Cleanup(func() { _ = client.Disconnect(context.WithoutCancel(d.ctx)) })
+	d.Cleanup(func() { _ = client.Disconnect(context.WithoutCancel(d.Context())) })
 	d.db = client.Database("billbus")
 }
 
@@ -92,7 +92,7 @@ func (d *deployment) assemble() {
 	}
 	program := func(name string, more ...string) *kit.Process {
 		return &kit.Process{
-			Name: name, Command: []string{filepath.Join(binaries, name)}, Log: filepath.Join(d.dir, name+".log"),
+			Name: name, Command: []string{filepath.Join(binaries, name)}, Log: filepath.Join(d.Dir, name+".log"),
 			Env: append(more, env...),
 		}
 	}
@@ -107,7 +107,7 @@ func (d *deployment) ready(admin string) {
 // startPrometheus starts Prometheus with the configuration and the rules that are shipped,
 // if it is installed.
 func (d *deployment) startPrometheus() {
-	root := moduleDir(d.bench)
+	root := moduleDir(d.Trial)
 	path, err := exec.LookPath("prometheus")
 	if err != nil {
 		path, err = exec.LookPath(filepath.Join(root, "bin", "prometheus"))
@@ -122,21 +122,21 @@ func (d *deployment) startPrometheus() {
 	}
 	here := strings.NewReplacer("/etc/prometheus/alerts.yml", filepath.Join(shipped, "alerts.yml"),
 		"bridge:9090", strings.TrimPrefix(d.bridgeAdmin, "http://"), "subscriber:9091", strings.TrimPrefix(d.subAdmin, "http://"))
-	file := filepath.Join(d.dir, "prometheus.yml")
+	file := filepath.Join(d.Dir, "prometheus.yml")
 	if err := os.WriteFile(file, []byte(here.Replace(string(config))), 0o600); err != nil {
 		d.Fatal(err)
 	}
 	addr := kit.FreeAddr(d)
 	(&kit.Process{
-		Name: "prometheus", Log: filepath.Join(d.dir, "prometheus.log"), Env: os.Environ(),
+		Name: "prometheus", Log: filepath.Join(d.Dir, "prometheus.log"), Env: os.Environ(),
 		Command: []string{path, "--config.file=" + file, "--storage.tsdb.path=" + d.TempDir(), "--web.listen-address=" + addr, "--log.level=warn"},
 	}).Start(d)
 	d.prometheus = "http://" + addr
 	kit.Eventually(d, "Prometheus is ready", func() bool { return kit.Get(d.prometheus+"/-/ready").Status == http.StatusOK })
 }
 
-func moduleDir(b *bench) string {
-	out, err := exec.CommandContext(b.ctx, "go", "env", "GOMOD").Output()
+func moduleDir(b *kit.Trial) string {
+	out, err := exec.CommandContext(b.Context(), "go", "env", "GOMOD").Output()
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -180,7 +180,7 @@ func (d *deployment) length() time.Duration {
 func (d *deployment) wait(t time.Duration) {
 	select {
 	case <-time.After(t):
-	case <-d.ctx.Done():
+	case <-d.Context().Done():
 		d.Fatal("interrupted")
 	}
 }

@@ -66,8 +66,8 @@ func TestWrongUsage(t *testing.T) {
 func TestFatalEndsTheScenarioOnly(t *testing.T) {
 	t.Parallel()
 	var order []string
-	b := &bench{ctx: t.Context(), dir: t.TempDir()}
-	failures := b.run(func() {
+	b := kit.NewTrial(t.Context(), t.TempDir())
+	failures := b.Run(func() {
 		b.Cleanup(func() { order = append(order, "first") })
 		b.Cleanup(func() { order = append(order, "second") })
 		b.Errorf("one of %d", 2)

@@ -36,8 +36,8 @@ func run(ctx context.Context, s scenario, opts settings) result {
 		defer func() { _ = os.RemoveAll(dir) }()
 	}
 	r := result{Scenario: s.name, Title: s.title}
-	b := &bench{ctx: ctx, dir: dir}
-	r.Failures = b.run(func() { deploy(b, s, opts).play(&r) })
+	b := kit.NewTrial(ctx, dir)
+	r.Failures = b.Run(func() { deploy(b, s, opts).play(&r) })
 	return r
 }
 
@@ -58,7 +58,7 @@ func (d *deployment) play(r *result) {
 	defer looking.Wait()
 	defer close(over)
 
-	ctx, cancel := context.WithTimeout(d.ctx, lead+d.length()+patience)
+	ctx, cancel := context.WithTimeout(d.Context(), lead+d.length()+patience)
 	defer cancel()
 	d.history = history(d.opts.seed, int(d.rate()*(lead+d.length()).Seconds()))
 	d.traffic = []*sending{d.send(ctx, d.history, d.rate())}
@@ -183,7 +183,7 @@ func right(record bson.M, t stripesim.Truth) bool {
 // complain writes how a record differs into the folder of the scenario.
 func (d *deployment) complain(key string, record bson.M, t stripesim.Truth) {
 	diff, err := judge.Difference(record, t.Recorded()[0])
-	file, openErr := os.OpenFile(filepath.Join(d.dir, "wrong.txt"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	file, openErr := os.OpenFile(filepath.Join(d.Dir, "wrong.txt"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	d.must(openErr)
 	_, err = fmt.Fprintln(file, key, "-want +got:", diff, err)
 	d.must(errors.Join(err, file.Close()))
@@ -204,9 +204,9 @@ func (d *deployment) read(collection string, into any, fields bson.D) {
 	if fields != nil {
 		query.SetProjection(fields)
 	}
-	cursor, err := d.db.Collection(collection).Find(d.ctx, bson.D{}, query)
+	cursor, err := d.db.Collection(collection).Find(d.Context(), bson.D{}, query)
 	d.must(err)
-	d.must(cursor.All(d.ctx, into))
+	d.must(cursor.All(d.Context(), into))
 }
 
 func (d *deployment) logged(p *kit.Process) lines {
@@ -217,7 +217,7 @@ func (d *deployment) logged(p *kit.Process) lines {
 
 // execute runs a command of a program to its end, with the program's settings.
 func (d *deployment) execute(p *kit.Process, args ...string) error {
-	cmd := exec.CommandContext(d.ctx, p.Command[0], args...)
+	cmd := exec.CommandContext(d.Context(), p.Command[0], args...)
 	cmd.Env = p.Env
 	out, err := cmd.CombinedOutput()
 	if err != nil {

@@ -54,11 +54,11 @@ func natsScenarios() []scenario {
 			jetStream: "max_file_store: 64MB", fault: (*deployment).fillJetStream,
 		},
 		{name: "consumer-deleted", title: "the consumer is deleted three times", seconds: 60, fault: func(d *deployment) {
-			d.thrice(func() error { return d.js.DeleteConsumer(d.ctx, stream, consumer) })
+			d.thrice(func() error { return d.js.DeleteConsumer(d.Context(), stream, consumer) })
 		}},
 		{name: "stream-deleted", title: "the stream is deleted", seconds: 60, loses: true, fault: func(d *deployment) {
 			d.hold(0.5)
-			d.must(d.js.DeleteStream(d.ctx, stream))
+			d.must(d.js.DeleteStream(d.Context(), stream))
 			d.hold(0.5)
 		}},
 		{name: "leader-killed", title: "three NATS servers: the leader is killed and started again", seconds: 60, nodes: 3, fault: func(d *deployment) {
@@ -166,19 +166,19 @@ func (d *deployment) fillStream() {
 
 // fillJetStream fills the server with another stream until it takes nothing more.
 func (d *deployment) fillJetStream() {
-	filler, err := d.js.CreateStream(d.ctx, jetstream.StreamConfig{Name: "FILLER", Subjects: []string{"filler"}})
+	filler, err := d.js.CreateStream(d.Context(), jetstream.StreamConfig{Name: "FILLER", Subjects: []string{"filler"}})
 	d.must(err)
 	for _, size := range []int{500_000, 10_000, 500} {
 		for err = nil; err == nil; {
-			_, err = d.js.Publish(d.ctx, "filler", make([]byte, size))
+			_, err = d.js.Publish(d.Context(), "filler", make([]byte, size))
 		}
 	}
 	d.hold(1)
-	d.must(filler.Purge(d.ctx))
+	d.must(filler.Purge(d.Context()))
 }
 
 func (d *deployment) leader() string {
-	info, err := d.js.Stream(d.ctx, stream)
+	info, err := d.js.Stream(d.Context(), stream)
 	d.must(err)
 	return info.CachedInfo().Cluster.Leader
 }

@@ -32,7 +32,7 @@ type sending struct {
 
 // deliver sends more events as fast as possible, and waits until they are accepted.
 func (d *deployment) deliver(more []stripesim.Delivery) {
-	s := d.send(d.ctx, stripesim.History{Deliveries: more}, 0)
+	s := d.send(d.Context(), stripesim.History{Deliveries: more}, 0)
 	<-s.done
 	d.traffic = append(d.traffic, s)
 	d.history.Deliveries = append(d.history.Deliveries, more...)
@@ -53,7 +53,7 @@ func (d *deployment) send(ctx context.Context, h stripesim.History, rate float64
 // crowd keeps so many connections to the bridge, for the length of the fault. Each does
 // something, and begins again after a pause.
 func (d *deployment) crowd(connections int, pause time.Duration, do func(context.Context, net.Conn)) {
-	ctx, end := context.WithTimeout(d.ctx, d.length())
+	ctx, end := context.WithTimeout(d.Context(), d.length())
 	defer end()
 	address := strings.TrimSuffix(strings.TrimPrefix(d.webhooks, "http://"), "/webhooks/stripe")
 	var work sync.WaitGroup

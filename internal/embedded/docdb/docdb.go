@@ -1,5 +1,5 @@
 // Package docdb runs FerretDB on SQLite inside the process, for standalone and for
-// tests. It speaks MongoDB's wire protocol and handles a few thousand documents.
+// tests; measurements also run it on PostgreSQL. It speaks MongoDB's wire protocol and handles a few thousand documents.
 // Production runs on a MongoDB replica set.
 //
 // Linking it takes a minute, so few packages import it.
@@ -20,6 +20,8 @@ import (
 type Config struct {
 	Addr string // host:port; port 0 picks a free one
 	Dir  string // folder of the SQLite files
+	// PostgreSQL is the URL of a database to use instead of SQLite.
+	PostgreSQL string
 }
 
 // Server is a running database.
@@ -38,10 +40,15 @@ func Start(cfg Config) (*Server, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("folder of embedded document database: %w", err)
 	}
+	handler := "sqlite"
+	if cfg.PostgreSQL != "" {
+		handler = "postgresql"
+	}
 	db, err := ferretdb.New(&ferretdb.Config{
-		Listener:  ferretdb.ListenerConfig{TCP: cfg.Addr},
-		Handler:   "sqlite",
-		SQLiteURL: "file:" + dir + "/",
+		Listener:      ferretdb.ListenerConfig{TCP: cfg.Addr},
+		Handler:       handler,
+		SQLiteURL:     "file:" + dir + "/",
+		PostgreSQLURL: cfg.PostgreSQL,
 		// When a command fails, FerretDB logs whole documents, with their payloads.
 		Logger: slog.New(slog.DiscardHandler),
 	})

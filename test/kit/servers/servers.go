@@ -25,6 +25,10 @@ const (
 	dirVar  = "BILLBUS_TEST_DIR"
 )
 
+// PostgreSQL is the variable with the URL of a database, on which [Documents] runs
+// instead of on SQLite.
+const PostgreSQL = "BILLBUS_TEST_POSTGRESQL"
+
 // What a process of [Process] runs.
 const (
 	NATS      = "nats"
@@ -54,7 +58,7 @@ func serve(role, addr, dir string) error {
 		}
 		defer srv.Close()
 	case Documents:
-		srv, err := docdb.Start(docdb.Config{Addr: addr, Dir: dir})
+		srv, err := docdb.Start(docdb.Config{Addr: addr, Dir: dir, PostgreSQL: os.Getenv(PostgreSQL)})
 		if err != nil {
 			return err
 		}
