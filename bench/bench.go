@@ -115,8 +115,11 @@ func (b *bench) folder(s figures.Sample) (string, error) {
 	if b.dir == "" {
 		return os.MkdirTemp("", "billbus-bench-")
 	}
-	dir := filepath.Join(b.dir, s.Table, s.Case, fmt.Sprintf("%s-%d", s.Contestant, s.Round+1))
-	return dir, os.MkdirAll(dir, 0o750)
+	parent := filepath.Join(b.dir, s.Table, s.Case)
+	if err := os.MkdirAll(parent, 0o750); err != nil {
+		return "", err
+	}
+	return os.MkdirTemp(parent, fmt.Sprintf("%s-%d-", s.Contestant, s.Round+1))
 }
 
 func (b *bench) print(t table, rows []figures.Row, stdout io.Writer) error {

@@ -161,7 +161,7 @@ func (b *bench) latencies(bodies [][]byte) {
 			return func(t *kit.Trial) []figures.Figure { return b.latencyOf(t, start, some, perSecond) }
 		})
 		list = slices.DeleteFunc(list, func(c contestant) bool { return saturation[c.name] < perSecond*1.1 })
-		b.alternate("ingress", fmt.Sprintf("at half of what saturates %s: %.0f/s", of, perSecond), list)
+		b.alternate("ingress", fmt.Sprintf("at half of what saturates %s, %.0f a second", of, perSecond), list)
 	}
 }
 

@@ -54,6 +54,7 @@ func (l *load) close() {
 
 // result is what came of some requests.
 type result struct {
+	start     time.Time
 	took      time.Duration
 	latencies []float64 // in ms
 	failures  []error
@@ -83,7 +84,7 @@ func (l *load) send(list [][]byte, perSecond float64) result {
 		})
 	}
 	work.Wait()
-	all.took = time.Since(start)
+	all.start, all.took = start, time.Since(start)
 	return all
 }
 
@@ -100,11 +101,16 @@ type sender struct {
 func (s *sender) send(request []byte, i int64) {
 	due := time.Now()
 	if s.perSecond > 0 {
-		due = s.start.Add(time.Duration(float64(i) / s.perSecond * float64(time.Second)))
+		due = dueAt(s.start, i, s.perSecond)
 		time.Sleep(time.Until(due))
 	}
 	s.err = s.exchange(request)
 	s.latencies = append(s.latencies, time.Since(due).Seconds()*1000)
+}
+
+// dueAt returns when request i is to be sent.
+func dueAt(start time.Time, i int64, perSecond float64) time.Time {
+	return start.Add(time.Duration(float64(i) / perSecond * float64(time.Second)))
 }
 
 func (s *sender) exchange(request []byte) error {

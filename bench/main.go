@@ -58,6 +58,10 @@ func tables() []table {
 	return []table{
 		{"ingress", "webhooks from the socket to the stream", rate, (*bench).ingress},
 		{"persist", "a backlog from the stream to the database", rate, (*bench).persist},
+		{"memory-store", "a backlog from the stream to a database that costs nothing, on one core", rate, (*bench).memoryStore},
+		{"end-to-end", "from a webhook to the state view, on the embedded servers, at 200 webhooks a second", p50, (*bench).endToEnd},
+		{"replay", "the stream read again into an empty database", rate, (*bench).replay},
+		{"growth", "cost with ten times the history, the subscriptions, and the backlog", rate, (*bench).growth},
 	}
 }
 
@@ -72,7 +76,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	b := &bench{settings: opts, ctx: ctx}
-	os.Exit(kit.RunWithBinaries(&b.binaries, func() int { return b.runAll(os.Stdout) }, release()...))
+	os.Exit(kit.RunWithBinaries(&b.binaries, func() int { return b.runAll(os.Stdout) }, opts.release()...))
 }
 
 func exit(err error) {
@@ -83,10 +87,15 @@ func exit(err error) {
 	os.Exit(0)
 }
 
-// release is how programs are built for a release, and which ones are needed.
-func release() []string {
+// release is how programs are built for a release, and which ones are needed. It takes a
+// minute to link the standalone program.
+func (s *settings) release() []string {
 	const module = "github.com/billbus/billbus/"
-	return []string{"-trimpath", "-ldflags=-s -w", module + "cmd/bridge", module + "cmd/subscriber", module + "bench/floor", servers.Package}
+	args := []string{"-trimpath", "-ldflags=-s -w", module + "cmd/bridge", module + "cmd/subscriber", module + "bench/floor", module + "bench/memory", servers.Package}
+	if slices.ContainsFunc(s.tables, func(t table) bool { return t.name == "end-to-end" }) {
+		args = append(args, module+"cmd/standalone")
+	}
+	return args
 }
 
 func parse(args []string, stderr io.Writer) (settings, error) {

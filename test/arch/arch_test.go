@@ -132,7 +132,11 @@ var table = map[string][]string{
 		"test/kit", watermillMsg, natsClient, mongoDriver,
 	},
 	"bench/figures": {"internal/term"},
-	"bench/floor":   {natsClient, mongoDriver, errgroup},
+	"bench/memory": {
+		"events", "events/ordering", "handlers", "internal/fault", "internal/natsbus", "internal/normalize", "internal/ops", "internal/store",
+		"test/storetest", watermillMsg, errgroup,
+	},
+	"bench/floor": {natsClient, mongoDriver, errgroup},
 
 	"cmd/bridge":     {anything},
 	"cmd/subscriber": {anything},
