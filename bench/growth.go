@@ -25,7 +25,7 @@ func (b *bench) growth() error {
 		for _, size := range sizes {
 			err := b.within(func(t *kit.Trial) {
 				s := b.prepare(t, database, size.events, size.subscriptions)
-				list := slices.DeleteFunc(b.drainers(s, 0), func(c contestant) bool { return c.name != "floor-bulk" && c.name != billbusName })
+				list := slices.DeleteFunc(b.drainers(s, 0), func(c contestant) bool { return c.name != floorBulk && c.name != billbusName })
 				b.alternate("growth", fmt.Sprintf("%s: %s", size.name, s), list)
 			})
 			if err != nil {

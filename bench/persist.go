@@ -17,9 +17,13 @@ import (
 )
 
 const (
+	floorBulk = "floor-bulk"
+
 	pollInterval = 10 * time.Millisecond
 	// patience is how long a contestant may make no progress.
 	patience = time.Minute
+	// unlimited is for what has to be complete.
+	unlimited = 100 * time.Hour
 	// warmUpDrain is the share of a backlog that is processed before the measurement.
 	warmUpDrain = 0.05
 )
@@ -66,7 +70,7 @@ func (b *bench) prepare(t *kit.Trial, database string, n, subscriptions int) *se
 	s.backlog = b.fill(t, bodies)
 	failures := b.inner(t, func(t *kit.Trial) {
 		d := s.dataset(t, 0)
-		b.follow(t, b.subscribe(1, "STATE_VIEW=off")(t, s, d), n, time.Hour)
+		b.follow(t, b.subscribe(1, "STATE_VIEW=off")(t, s, d), n, unlimited)
 		s.records = d.count(t, mongostore.Subscriptions)
 		d.save(t, mongostore.WebhookEvents, filepath.Join(s.documents, "audit.bson"))
 		d.save(t, mongostore.Subscriptions, filepath.Join(s.documents, "states.bson"))
@@ -98,7 +102,7 @@ func (b *bench) drainers(s *setup, delay time.Duration) []contestant {
 		return contestant{name, func(t *kit.Trial) []figures.Figure { return b.drained(t, s, delay, start) }}
 	}
 	list := []contestant{
-		with("floor-bulk", b.writeFrom("bulk")), with("floor-8", b.writeFrom("single")),
+		with(floorBulk, b.writeFrom("bulk")), with("floor-8", b.writeFrom("single")),
 		with(billbusName, b.subscribe(1, "STATE_VIEW=off")), with("billbus-full", b.subscribe(1)),
 	}
 	if s.name != embedded {
