@@ -100,7 +100,7 @@ func TestPlotIsWellFormed(t *testing.T) {
 			t.Errorf("the plot lacks %q:\n%s", want, text)
 		}
 	}
-	if got := strings.Count(text, "<rect"); got != 4 {
+	if got := strings.Count(text, "<rect width"); got != 4 {
 		t.Errorf("got %d bars, want 4", got)
 	}
 }

@@ -37,15 +37,18 @@ type plot struct {
 	Bars          []bar
 }
 
-// The text is dark on a light page and light on a dark one. The colors of bars suit both.
+// A plot has a page of its own, because a site can be dark where the reader's system is light.
+// The colors of bars suit both pages.
 var svg = template.Must(template.New("svg").Parse(`<svg xmlns="http://www.w3.org/2000/svg" width="{{.Width}}" height="{{.Height}}" viewBox="0 0 {{.Width}} {{.Height}}" role="img">
 <title>{{html .Title}}</title>
 <style>
+.page { fill: #fff }
 text { font: 12px system-ui, sans-serif; fill: #222 }
 .title { font-size: 15px; font-weight: 600 }
 .case { font-weight: 600 }
-@media (prefers-color-scheme: dark) { text { fill: #ddd } }
+@media (prefers-color-scheme: dark) { .page { fill: #15181d } text { fill: #ddd } }
 </style>
+<rect class="page" width="{{.Width}}" height="{{.Height}}"/>
 <text class="title" x="4" y="20">{{html .Title}}</text>
 {{- range .Captions}}
 <text class="case" x="4" y="{{.Y}}">{{html .Text}}</text>
