@@ -63,19 +63,21 @@ type (
 
 // receivers returns the contestants, each measured with how it is started.
 func (b *bench) receivers(with func(starter) measure) []contestant {
-	list := []contestant{{floorName, with(b.startFloor)}, {billbusName, with(b.startBridge)}}
+	list := []contestant{{floorName, with(b.startFloor("ingress"))}, {"floor-id", with(b.startFloor("ingress-id"))}, {billbusName, with(b.startBridge)}}
 	if b.peer != "" {
 		list = append(list, contestant{peerName, with(b.startPeer)})
 	}
 	return list
 }
 
-func (b *bench) startFloor(t *kit.Trial, natsURL string) *receiver {
-	addr := kit.FreeAddr(t)
-	return started(t, &kit.Process{
-		Name: "floor", Command: []string{filepath.Join(b.binaries, "floor"), "ingress"},
-		Env: []string{"NATS_URL=" + natsURL, "LISTEN_ADDR=" + addr, "SECRET=" + secret},
-	}, addr, addr)
+func (b *bench) startFloor(how string) starter {
+	return func(t *kit.Trial, natsURL string) *receiver {
+		addr := kit.FreeAddr(t)
+		return started(t, &kit.Process{
+			Name: "floor", Command: []string{filepath.Join(b.binaries, "floor"), how},
+			Env: []string{"NATS_URL=" + natsURL, "LISTEN_ADDR=" + addr, "SECRET=" + secret},
+		}, addr, addr)
+	}
 }
 
 func (b *bench) startBridge(t *kit.Trial, natsURL string) *receiver {

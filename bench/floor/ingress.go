@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"io"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -20,8 +22,9 @@ const (
 	subject   = "stripe.floor"
 )
 
-func ingress(ctx context.Context, natsURL, addr, secret string) error {
-	nc, err := nats.Connect(natsURL)
+func ingress(ctx context.Context, withID bool) error {
+	addr, secret := os.Getenv("LISTEN_ADDR"), os.Getenv("SECRET")
+	nc, err := nats.Connect(os.Getenv("NATS_URL"))
 	if err != nil {
 		return err
 	}
@@ -38,11 +41,22 @@ func ingress(ctx context.Context, natsURL, addr, secret string) error {
 			http.Error(w, "not verified", http.StatusBadRequest)
 			return
 		}
-		if _, err := js.Publish(r.Context(), subject, body); err != nil {
+		var opts []jetstream.PublishOpt
+		if withID {
+			opts = append(opts, jetstream.WithMsgID(eventID(body)))
+		}
+		if _, err := js.Publish(r.Context(), subject, body, opts...); err != nil {
 			http.Error(w, "not published", http.StatusServiceUnavailable)
 		}
 	})
 	return serve(ctx, addr, mux)
+}
+
+// eventID finds the id without parsing the event.
+func eventID(body []byte) string {
+	_, rest, _ := bytes.Cut(body, []byte(`"evt_`))
+	id, _, _ := bytes.Cut(rest, []byte(`"`))
+	return "evt_" + string(id)
 }
 
 // verified checks a signature of Stripe's scheme v1.

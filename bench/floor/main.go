@@ -1,6 +1,7 @@
 // Command floor does the least that a correct program could do, so that others can be
-// compared with it. As "floor ingress" it verifies webhooks and publishes them; as
-// "floor bulk" and "floor single" it writes documents to MongoDB from memory. Package
+// compared with it. As "floor ingress" it verifies webhooks and publishes them, as
+// "floor ingress-id" with the id by which the stream drops repeated events; as "floor bulk"
+// and "floor single" it writes documents to MongoDB from memory. Package
 // bench runs it.
 package main
 
@@ -26,11 +27,11 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) != 1 {
-		return errors.New("usage: floor ingress|bulk|single")
+		return errors.New("usage: floor ingress|ingress-id|bulk|single")
 	}
 	switch args[0] {
-	case "ingress":
-		return ingress(ctx, os.Getenv("NATS_URL"), os.Getenv("LISTEN_ADDR"), os.Getenv("SECRET"))
+	case "ingress", "ingress-id":
+		return ingress(ctx, args[0] == "ingress-id")
 	case "bulk", "single":
 		return persist(ctx, args[0] == "bulk")
 	}
