@@ -105,13 +105,13 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	flags.SetOutput(stderr)
 	flags.Usage = func() { usage(flags) }
 	flags.IntVar(&opts.rounds, "rounds", 0, "how often each contestant is measured (default 5; quick: 2)")
-	flags.IntVar(&opts.events, "events", 0, "events of one measurement (default 20000; quick: 2000)")
+	flags.IntVar(&opts.events, "events", 0, "events of one measurement (default 20000, but persist gives the embedded database 2000; quick: 2000)")
 	flags.IntVar(&opts.subscriptions, "subscriptions", 0, "subscriptions that they belong to (default 1000; quick: 200)")
 	flags.StringVar(&l.connections, "connections", "1,32,256", "connections of the table ingress")
 	flags.StringVar(&l.syncs, "sync", "default,always", "values of NATS' sync_interval of the table ingress")
 	flags.StringVar(&l.databases, "db", "embedded,ferretdb-postgres", "databases: embedded, ferretdb-postgres, or a URI; that of BILLBUS_TEST_MONGODB_URI is added")
 	flags.StringVar(&l.delays, "delay", "0", "added to the way to the database, in ms, such as 0,5,20")
-	flags.DurationVar(&opts.limit, "limit", time.Minute, "a slower contestant is measured on what it has done until then")
+	flags.DurationVar(&opts.limit, "limit", time.Minute, "a slower contestant is measured on what it has done until then (quick: 5s)")
 	flags.DurationVar(&opts.latency, "latency", 10*time.Second, "how long latencies are measured (quick: 3s)")
 	flags.Uint64Var(&opts.seed, "seed", 1, "seed of the simulated subscriptions")
 	flags.BoolVar(&opts.quick, "quick", false, "a short run, to see that everything works")
@@ -135,7 +135,7 @@ func usage(flags *flag.FlagSet) {
 		_, _ = fmt.Fprintf(out, "  %-14s %s\n", t.name, t.about)
 	}
 	_, _ = fmt.Fprint(out, "\nExamples:\n  go run ./bench --quick ingress\n"+
-		"  go run ./bench --db embedded --events 2000 persist\n"+
+		"  go run ./bench --db embedded --rounds 3 persist growth\n"+
 		"  BILLBUS_TEST_MONGODB_URI=mongodb://db:27017 go run ./bench --delay 0,5,20 --out docs/performance persist\n\nOptions:\n")
 	flags.PrintDefaults()
 }
@@ -146,7 +146,7 @@ type lists struct{ connections, syncs, databases, delays string }
 // complete sets what depends on other flags.
 func (s *settings) complete(names []string, l lists) (err error) {
 	if s.quick {
-		s.latency = min(s.latency, 3*time.Second)
+		s.latency, s.limit = min(s.latency, 3*time.Second), min(s.limit, 5*time.Second)
 		s.rounds, s.events, s.subscriptions = cmp.Or(s.rounds, 2), cmp.Or(s.events, 2000), cmp.Or(s.subscriptions, 200)
 	}
 	s.rounds, s.events, s.subscriptions = cmp.Or(s.rounds, 5), cmp.Or(s.events, 20_000), cmp.Or(s.subscriptions, 1000)

@@ -22,6 +22,8 @@ const (
 	pollInterval = 10 * time.Millisecond
 	// patience is how long a contestant may make no progress.
 	patience = time.Minute
+	// embeddedEvents are enough for the embedded database, which is slow.
+	embeddedEvents = 2000
 	// unlimited is for what has to be complete.
 	unlimited = 100 * time.Hour
 	// warmUpDrain is the share of a backlog that is processed before the measurement.
@@ -31,7 +33,11 @@ const (
 func (b *bench) persist() error {
 	for _, name := range b.databases {
 		err := b.within(func(t *kit.Trial) {
-			s := b.prepare(t, name, b.events, b.subscriptions)
+			n := b.events
+			if name == embedded {
+				n = min(n, embeddedEvents)
+			}
+			s := b.prepare(t, name, n, b.subscriptions)
 			for _, delay := range b.delays {
 				b.alternate("persist", s.String()+fmt.Sprintf(", %d ms away", delay.Milliseconds()), b.drainers(s, delay))
 			}
@@ -57,11 +63,8 @@ func (s *setup) String() string {
 }
 
 // prepare starts a database, fills a stream, and lets the subscriber store it once, to learn
-// what the floor has to write. The embedded database is slow, so it gets fewer events.
+// what the floor has to write.
 func (b *bench) prepare(t *kit.Trial, database string, n, subscriptions int) *setup {
-	if database == embedded {
-		n /= 10
-	}
 	bodies, err := workload(b.seed, n, subscriptions)
 	if err != nil {
 		t.Fatal(err)
