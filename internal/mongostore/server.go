@@ -23,6 +23,12 @@ func (s *server) isMongoDB(ctx context.Context) bool {
 	return is && err == nil
 }
 
+// saidMongoDB reports whether the server has already said that it is MongoDB.
+func (s *server) saidMongoDB() bool {
+	known := s.mongoDB.Load()
+	return known != nil && *known
+}
+
 func (s *server) ask(ctx context.Context) (isMongoDB bool, err error) {
 	if known := s.mongoDB.Load(); known != nil {
 		return *known, nil

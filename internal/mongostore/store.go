@@ -43,6 +43,10 @@ const (
 	checkTimeout = 1500 * time.Millisecond
 )
 
+// lanes is how many batches are written to MongoDB at the same time. Together they can have
+// all messages in flight.
+const lanes = 2
+
 // Config says where the database is and how to write to it.
 type Config struct {
 	URI      string
@@ -96,7 +100,7 @@ func open(cfg Config, opts *options.ClientOptions) (*Store, error) {
 	db := newDatabase(namespace{client.Database(cfg.Database, strict()), cfg.Shadow}, cfg)
 	committer := store.NewCommitter(db, cfg.Now)
 	committer.OnOverlap, committer.OnUser = cfg.OnOverlap, cfg.OnUser
-	queue := store.NewQueue(committer, cfg.MaxBatch)
+	queue := store.NewSpreadQueue(committer, cfg.MaxBatch, store.Spread{Lanes: lanes, Allowed: db.server.saidMongoDB})
 	return &Store{Queue: queue, database: db, log: cfg.Log, client: client}, nil
 }
 

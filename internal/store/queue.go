@@ -1,9 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"slices"
 	"sync"
 	"time"
@@ -24,19 +26,35 @@ const (
 	largestBatch = 1000
 )
 
-// Queue collects the entries that callers bring one by one into batches. It commits
-// them from one goroutine, which [NewQueue] starts and [Queue.Close] ends.
+// Queue collects the entries that callers bring one by one into batches, and commits them
+// in lanes: each has a goroutine, and writes one batch after the other. [NewQueue] starts
+// them, and [Queue.Close] ends them.
 type Queue struct {
 	committer *Committer
-	size      batchSize // of run's goroutine
+	lanes     []lane
+	isSpread  func() bool
+	seed      maphash.Seed
 
+	jobs    chan func()
+	closing chan struct{}
+	done    sync.WaitGroup
+	once    sync.Once
+	work    context.Context // of every commit; done after Abort
+	abort   context.CancelFunc
+}
+
+// lane takes the entries of some subscriptions. Two batches that are written at the same
+// time have none in common, and so do not collide.
+type lane struct {
 	incoming chan request
-	jobs     chan func()
-	closing  chan struct{}
-	done     chan struct{}
-	once     sync.Once
-	work     context.Context // of every commit; done after Abort
-	abort    context.CancelFunc
+	size     batchSize
+}
+
+// Spread says in how many lanes a queue writes. While Allowed returns false, it is one: so
+// it is with a database that allows one writer at a time.
+type Spread struct {
+	Lanes   int
+	Allowed func() bool
 }
 
 type request struct {
@@ -44,16 +62,34 @@ type request struct {
 	done  chan Result
 }
 
-// NewQueue starts a queue. maxBatch bounds the entries of one commit. With half of
-// the messages in flight, one batch gathers while the other is written.
+// NewQueue starts a queue with one lane. maxBatch bounds the entries of one commit. With
+// half of the messages in flight, one batch gathers while the other is written.
 func NewQueue(committer *Committer, maxBatch int) *Queue {
+	return NewSpreadQueue(committer, maxBatch, Spread{Lanes: 1})
+}
+
+// NewSpreadQueue starts a queue that writes several batches at a time: while the answers to
+// one are on their way, the database works on another.
+func NewSpreadQueue(committer *Committer, maxBatch int, spread Spread) *Queue {
 	q := &Queue{
-		committer: committer, size: newBatchSize(maxBatch),
-		incoming: make(chan request), jobs: make(chan func()), closing: make(chan struct{}), done: make(chan struct{}),
+		committer: committer, lanes: make([]lane, spread.Lanes), isSpread: spread.Allowed, seed: maphash.MakeSeed(),
+		jobs: make(chan func()), closing: make(chan struct{}),
 	}
 	q.work, q.abort = context.WithCancel(context.Background())
-	go q.run()
+	for i := range q.lanes {
+		q.lanes[i] = lane{make(chan request), newBatchSize(maxBatch)}
+		q.done.Go(func() { q.run(&q.lanes[i]) })
+	}
 	return q
+}
+
+// laneOf returns the lane of an entry, by its subscription or else by its event.
+func (q *Queue) laneOf(e Entry) *lane {
+	if len(q.lanes) == 1 || !q.isSpread() {
+		return &q.lanes[0]
+	}
+	key := cmp.Or(e.Message.SubscriptionKey(), e.Key())
+	return &q.lanes[maphash.String(q.seed, key)%uint64(len(q.lanes))]
 }
 
 // Commit writes the audit document of an entry, then the record of its
@@ -64,7 +100,7 @@ func NewQueue(committer *Committer, maxBatch int) *Queue {
 func (q *Queue) Commit(ctx context.Context, entry Entry) (Effect, error) {
 	r := request{entry: entry, done: make(chan Result, 1)}
 	select {
-	case q.incoming <- r:
+	case q.laneOf(entry).incoming <- r:
 	case <-q.closing:
 		return "", fault.New(fault.Transient, fault.Closing, errors.New("store is closing"))
 	case <-ctx.Done():
@@ -76,7 +112,7 @@ func (q *Queue) Commit(ctx context.Context, entry Entry) (Effect, error) {
 
 // Sweep brings the names in records up to the catalog, page after page, as far as it is
 // not the turn of another holder. It returns how many records it wrote. Each page is
-// written between two batches: the embedded database allows one writer at a time, and
+// written between two batches of a lane: the embedded database allows one writer at a time, and
 // messages do not wait for a long sweep.
 func (q *Queue) Sweep(ctx context.Context, holder string, follow Follow) (written int, err error) {
 	for {
@@ -122,18 +158,17 @@ func (q *Queue) Abort() {
 // Close commits what was accepted, and accepts no more.
 func (q *Queue) Close() {
 	q.once.Do(func() { close(q.closing) })
-	<-q.done
+	q.done.Wait()
 	q.abort()
 }
 
 // run commits one batch after the other. Each holds what was brought while the
 // previous one was written, up to a size that follows from how long those took.
-func (q *Queue) run() {
-	defer close(q.done)
+func (q *Queue) run(l *lane) {
 	for {
 		select {
-		case r := <-q.incoming:
-			q.commit(q.gather(r))
+		case r := <-l.incoming:
+			q.commit(l, l.gather(r))
 		case job := <-q.jobs:
 			job()
 		case <-q.closing:
@@ -142,11 +177,11 @@ func (q *Queue) run() {
 	}
 }
 
-func (q *Queue) gather(first request) []request {
+func (l *lane) gather(first request) []request {
 	gathered := []request{first}
-	for len(gathered) < q.size.limit {
+	for len(gathered) < l.size.limit {
 		select {
-		case r := <-q.incoming:
+		case r := <-l.incoming:
 			gathered = append(gathered, r)
 		default:
 			return gathered
@@ -155,33 +190,33 @@ func (q *Queue) gather(first request) []request {
 	return gathered
 }
 
-func (q *Queue) commit(gathered []request) {
+func (q *Queue) commit(l *lane, gathered []request) {
 	entries := make([]Entry, len(gathered))
 	for i, r := range gathered {
 		entries[i] = r.entry
 	}
-	for i, res := range q.isolate(entries) {
+	for i, res := range q.isolate(l, entries) {
 		gathered[i].done <- res
 	}
 }
 
 // isolate commits entries together. If that panics, it commits each half on its own,
 // until the entry at fault is alone: one message must not keep others from being stored.
-func (q *Queue) isolate(entries []Entry) []Result {
-	results, panicked := q.try(entries)
+func (q *Queue) isolate(l *lane, entries []Entry) []Result {
+	results, panicked := q.try(l, entries)
 	switch half := len(entries) / 2; {
 	case panicked == nil:
 		return results
 	case half == 0:
 		return []Result{{Err: panicked}}
 	default:
-		return append(q.isolate(entries[:half]), q.isolate(entries[half:])...)
+		return append(q.isolate(l, entries[:half]), q.isolate(l, entries[half:])...)
 	}
 }
 
 // try commits entries as one batch. What was written of them counts, even if the time
 // is over before the rest.
-func (q *Queue) try(entries []Entry) (results []Result, panicked error) {
+func (q *Queue) try(l *lane, entries []Entry) (results []Result, panicked error) {
 	ctx, cancel := context.WithTimeout(q.work, commitTimeout)
 	defer cancel()
 	defer func() {
@@ -193,7 +228,7 @@ func (q *Queue) try(entries []Entry) (results []Result, panicked error) {
 	start := time.Now()
 	results = q.committer.Commit(ctx, entries)
 	failed := ctx.Err() != nil || !slices.ContainsFunc(results, Result.settled)
-	q.size.follow(len(entries), time.Since(start), failed)
+	l.size.follow(len(entries), time.Since(start), failed)
 	return results, nil
 }
 

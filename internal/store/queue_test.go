@@ -36,6 +36,46 @@ func (h held) commit(ctx context.Context, entry store.Entry) <-chan error {
 	return done
 }
 
+// While one lane waits for the database, another goes on, and no subscription is in both.
+func TestLanesDoNotWaitForEachOther(t *testing.T) {
+	t.Parallel()
+	h := held{server: storetest.NewMemory(), entered: make(chan struct{}), release: make(chan struct{})}
+	client := h.server.Connect(interposed(storetest.Insert, func() { close(h.entered); <-h.release }))
+	always := func() bool { return true }
+	h.Queue = store.NewSpreadQueue(store.NewCommitter(client, now), 1, store.Spread{Lanes: 2, Allowed: always})
+	t.Cleanup(h.Close)
+	first := h.commit(t.Context(), storetest.Entry("sub_0", "evt_0", "updated", 1, "active"))
+	<-h.entered
+	same := h.commit(t.Context(), storetest.Entry("sub_0", "evt_0_2", "updated", 2, "active"))
+	const subscriptions = 40
+	others := make(chan error, subscriptions)
+	for i := range subscriptions {
+		other := h.commit(t.Context(), storetest.Entry(fmt.Sprintf("sub_%d", 1+i), fmt.Sprintf("evt_%d", 1+i), "updated", 1, "active"))
+		go func() { others <- <-other }()
+	}
+	if err := <-others; err != nil { // it would wait, too, if all had the same lane: once in 2^40 times
+		t.Errorf("another lane: %v", err)
+	}
+	select {
+	case err := <-same:
+		t.Errorf("the subscription that is being written: got %v, want it to wait", err)
+	default:
+	}
+	close(h.release)
+	for range subscriptions - 1 {
+		if err := <-others; err != nil {
+			t.Error(err)
+		}
+	}
+	if err := errors.Join(<-first, <-same); err != nil {
+		t.Error(err)
+	}
+	expect(t, h.server, "sub_0", "evt_0_2")
+	for i := range subscriptions {
+		expect(t, h.server, fmt.Sprintf("sub_%d", 1+i), fmt.Sprintf("evt_%d", 1+i))
+	}
+}
+
 func expectReason(t *testing.T, what string, err error, reason string) {
 	t.Helper()
 	if err == nil || fault.KindOf(err) != fault.Transient || fault.ReasonOf(err) != fault.Reason(reason) {
