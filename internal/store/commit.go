@@ -62,6 +62,11 @@ func (c *Committer) Commit(ctx context.Context, entries []Entry) []Result {
 	c.updateEntitlements(ctx, b)
 	c.updateRecords(ctx, b, b.groups())
 	c.updateOwned(ctx, b, claims)
+	for i, e := range entries {
+		if e.Concerns != nil {
+			e.Concerns(b.concerned[i])
+		}
+	}
 	return b.results
 }
 
@@ -96,6 +101,8 @@ type batch struct {
 	// written is how many records were written, and failed has the errors of records.
 	written int
 	failed  map[string]error
+	// concerned are the keys of the records that a message about users concerns, by its index.
+	concerned map[int][]string
 	// unsure are the records whose names, or whose user, may have changed since they were
 	// read.
 	unsure map[string]bool

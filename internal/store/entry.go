@@ -16,6 +16,9 @@ type Entry struct {
 	Position
 	// Fact is that of the message, if it was made before; it is not stored.
 	Fact *ordering.Fact
+	// Concerns may be nil. It is called with the keys of the records whose users the message
+	// says something about, when they were written.
+	Concerns func(records []string)
 }
 
 // FactOf returns the fact of a message for its entry; nil if it has none.

@@ -67,13 +67,7 @@ func (c *Committer) reidentify(ctx context.Context, identity Identity) error {
 	return fault.New(fault.Transient, fault.DatabaseContention, errors.New("the identity keeps changing"))
 }
 
-// ClaimOf returns whose user a message names, or named before it was withdrawn. It reports
-// false for a message that says nothing about users.
-func ClaimOf(m events.Message) (Owner, bool) {
-	_, ok := IdentityOf(m)
-	return claimedBy(m), ok
-}
-
+// claimedBy returns whose user a message names, or named before it was withdrawn.
 func claimedBy(m events.Message) Owner {
 	switch d := m.Data; {
 	case d.Identity != nil:
@@ -92,6 +86,7 @@ const ownedPage = 500
 // updateOwned updates the users of all records that claims are about.
 func (c *Committer) updateOwned(ctx context.Context, b *batch, claims []claim) {
 	page, members, owners := b.claimed(claims)
+	b.concerned = map[int][]string{}
 	for owned, err := range c.owned(ctx, owners) {
 		if err != nil {
 			for _, claim := range claims {
@@ -105,11 +100,21 @@ func (c *Committer) updateOwned(ctx context.Context, b *batch, claims []claim) {
 			}
 		}
 		if len(page) >= ownedPage {
-			c.updateRecords(ctx, b, page)
+			c.updateConcerned(ctx, b, page)
 			page = groups{}
 		}
 	}
-	c.updateRecords(ctx, b, page)
+	c.updateConcerned(ctx, b, page)
+}
+
+// updateConcerned updates the records that messages about users concern.
+func (c *Committer) updateConcerned(ctx context.Context, b *batch, concerned groups) {
+	for key, members := range concerned {
+		for _, i := range members {
+			b.concerned[i] = append(b.concerned[i], key)
+		}
+	}
+	c.updateRecords(ctx, b, concerned)
 }
 
 // claimed returns the claims on subscriptions, by the keys of their records, and those on

@@ -45,9 +45,11 @@ func (f following) Commit(ctx context.Context, entry store.Entry) (store.Effect,
 	if strings.HasPrefix(entry.Type, strings.TrimSuffix(events.SubjectAccess, "*")) {
 		return store.Recorded, nil
 	}
+	var concerned []string
+	entry.Concerns = func(records []string) { concerned = records }
 	effect, err := f.Store.Commit(ctx, entry)
 	if err == nil && f.view != nil {
-		err = f.view.Follow(context.WithoutCancel(ctx), entry.Message)
+		err = f.view.Follow(context.WithoutCancel(ctx), entry.Message, concerned)
 	}
 	return effect, err
 }

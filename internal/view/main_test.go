@@ -227,10 +227,12 @@ func (p *process) ID(ctx context.Context) (string, error) { return p.bucket.ID(c
 
 // handle does what the subscriber does with a message.
 func (p *process) handle(ctx context.Context, e store.Entry) error {
+	var concerned []string
+	e.Concerns = func(records []string) { concerned = records }
 	if res := p.committer.Commit(ctx, []store.Entry{e})[0]; res.Err != nil {
 		return res.Err
 	}
-	return p.view.Follow(ctx, e.Message)
+	return p.view.Follow(ctx, e.Message, concerned)
 }
 
 func (p *process) mustHandle(t *testing.T, entries ...store.Entry) {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
-	"strings"
 	"sync"
 	"time"
 
@@ -110,18 +109,17 @@ func New(cfg Config) *View {
 	return v
 }
 
-// Follow brings the records that an entry of the audit trail can have changed into the
-// view. It does so for duplicates, too: the process that stored the entry may have died
-// before this.
-func (v *View) Follow(ctx context.Context, m events.Message) error {
+// Follow brings the records that a message of the audit trail can have changed into the
+// view: that of its subscription, or those that it concerns, see [store.Entry]. It does so
+// for duplicates, too: the process that stored the message may have died before this.
+func (v *View) Follow(ctx context.Context, m events.Message, concerned []string) error {
 	if key, ok := store.EntitledKey(m); ok {
 		return v.syncEntitlements(ctx, key)
 	}
-	keys, err := v.affected(ctx, m)
-	if err != nil {
-		return err
+	if ordering.ShowsState(m) {
+		return v.sync(ctx, m.SubscriptionKey(), followed)
 	}
-	return v.each(ctx, keys, followed)
+	return v.each(ctx, concerned, followed)
 }
 
 // FollowKeys brings records into the view, by their keys, except those that can never be
@@ -139,34 +137,6 @@ func (v *View) FollowKeys(ctx context.Context, keys []string) error {
 		})
 	}
 	return group.Wait()
-}
-
-// affected returns the keys of the records that a message can have changed.
-func (v *View) affected(ctx context.Context, m events.Message) ([]string, error) {
-	if ordering.ShowsState(m) {
-		return []string{m.SubscriptionKey()}, nil
-	}
-	claim, ok := store.ClaimOf(m)
-	if !ok {
-		return nil, nil
-	}
-	found := map[string]bool{}
-	if claim.SubscriptionID != "" {
-		found[events.Key(m.Livemode, m.StripeAccount, claim.SubscriptionID)] = true
-	}
-	for _, customer := range []string{claim.CustomerID, claim.CustomerAccountID} {
-		if customer == "" {
-			continue
-		}
-		keys, err := v.listing.recordsOf(ctx, store.AccessOwner{Scope: strings.TrimSuffix(events.Key(m.Livemode, m.StripeAccount, "x"), "x"), Customer: customer})
-		if err != nil {
-			return nil, err
-		}
-		for _, key := range keys {
-			found[key] = true
-		}
-	}
-	return sortedKeys(found), nil
 }
 
 // Rewritten brings a record into the view that was made from the whole audit trail.

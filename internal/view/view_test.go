@@ -740,7 +740,7 @@ func TestWaitingEndsWithTheMessage(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for range 3 {
-		if err := p.view.Follow(ctx, e.Message); fault.KindOf(err) != fault.Transient {
+		if err := p.view.Follow(ctx, e.Message, nil); fault.KindOf(err) != fault.Transient {
 			t.Errorf("got %v, want a transient error", err)
 		}
 	}
