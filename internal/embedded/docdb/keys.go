@@ -18,13 +18,12 @@ const keysInterval = time.Second
 // ->'$._id', so SQLite would parse every document of the collection for each of them. Without
 // the index everything works, only slower: so what fails is tried again.
 func indexKeys(ctx context.Context, dir string) {
-	indexed := map[string]bool{} // tables, by file
 	tick := time.NewTicker(keysInterval)
 	defer tick.Stop()
 	for {
 		files, _ := filepath.Glob(filepath.Join(dir, "*.sqlite")) // the pattern is valid
 		for _, file := range files {
-			_ = indexFile(ctx, file, indexed)
+			_ = indexFile(ctx, file)
 		}
 		select {
 		case <-ctx.Done():
@@ -34,31 +33,30 @@ func indexKeys(ctx context.Context, dir string) {
 	}
 }
 
-func indexFile(ctx context.Context, file string, indexed map[string]bool) error {
+func indexFile(ctx context.Context, file string) error {
 	db, err := sql.Open("sqlite", "file:"+file+"?mode=rw&_pragma=busy_timeout(10000)")
 	if err != nil {
 		return err
 	}
 	defer func() { _ = db.Close() }()
-	tables, err := tablesOf(ctx, db)
+	tables, err := unindexed(ctx, db)
 	if err != nil {
 		return err
 	}
 	for _, table := range tables {
-		if indexed[file+table] {
-			continue
-		}
 		if _, err := db.ExecContext(ctx, fmt.Sprintf(`CREATE INDEX IF NOT EXISTS %q ON %q (_ferretdb_sjson->'$._id')`, table+"_key", table)); err != nil {
 			return err
 		}
-		indexed[file+table] = true
 	}
 	return nil
 }
 
-// tablesOf returns the tables in which FerretDB keeps its collections.
-func tablesOf(ctx context.Context, db *sql.DB) (tables []string, err error) {
-	rows, err := db.QueryContext(ctx, `SELECT table_name FROM _ferretdb_collections`)
+// unindexed returns the tables in which FerretDB keeps its collections, without those that
+// have the index. It asks the file: a collection that is dropped and made again has a table of
+// the same name.
+func unindexed(ctx context.Context, db *sql.DB) (tables []string, err error) {
+	rows, err := db.QueryContext(ctx, `SELECT table_name FROM _ferretdb_collections
+		WHERE table_name || '_key' NOT IN (SELECT name FROM sqlite_schema WHERE type = 'index')`)
 	if err != nil {
 		return nil, err
 	}
