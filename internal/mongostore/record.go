@@ -200,7 +200,7 @@ func (w *writes) report(outcomes []error, doing string, failures []error) {
 
 func stateRevision(key string, n int64) revision { return revision{key: key, field: "version.n", n: n} }
 
-// SetUsers implements [store.Identities] by a command for each record, as Replace does.
+// SetUsers implements [store.Identities] by a command for each record.
 func (db database) SetUsers(ctx context.Context, heads []store.Head) []error {
 	failures := make([]error, len(heads))
 	db.atOnce(ctx, len(heads), func(i int) { failures[i] = db.setUser(ctx, heads[i]) })

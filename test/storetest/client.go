@@ -106,7 +106,8 @@ func (c *Client) Prefer(ctx context.Context, e store.Entry) (events.Message, boo
 	}
 }
 
-// Replace is one command for each record, all at the same time.
+// Replace is one command for each record, all at the same time. So any of them can fail, which
+// includes what can happen to one command for all.
 func (c *Client) Replace(ctx context.Context, records []store.Record) []error {
 	return c.each(ctx, Replace, len(records), func(i int) error {
 		return c.server.replace(records[i], records[i].Revision-1)
