@@ -24,7 +24,7 @@ func Encode(m Message) ([]byte, error) {
 }
 
 // EncodeParsed is Encode for a message whose Event is known to be JSON without whitespace
-// between its tokens, because it was parsed, or decoded from a message. It is copied.
+// between its tokens, as it is in every message that Encode wrote. It is copied.
 func EncodeParsed(m Message) ([]byte, error) {
 	if err := m.Validate(); err != nil {
 		return nil, err

@@ -261,6 +261,28 @@ func TestEncodeKeepsCharactersAndBytesOfTheEvent(t *testing.T) {
 	}
 }
 
+// Encode appends the event itself; encoding/json would write the same.
+func TestEncodeWritesWhatEncodingJSONWrites(t *testing.T) {
+	t.Parallel()
+	for name, m := range map[string]events.Message{"full": fullMessage(), "least": message()} {
+		for _, event := range []string{
+			"", `null`, `{}`, ` [ ] `, `"x"`, "{\"a\" :\n1 }\n", `{"s":"<a href=\"x\">& \u2028 {\"a\" : 1}"}`, "{\"s\":\"\u2028\u2029é\"}", `{"a":1,"a":2,"n":1.10e+2}`,
+		} {
+			m.Data.Event = json.RawMessage(event)
+			var want bytes.Buffer
+			enc := json.NewEncoder(&want)
+			enc.SetEscapeHTML(false)
+			if err := enc.Encode(m); err != nil {
+				t.Fatal(err)
+			}
+			got, err := events.Encode(m)
+			if diff := cmp.Diff(strings.TrimSuffix(want.String(), "\n"), string(got)); err != nil || diff != "" {
+				t.Errorf("%s, event %s: %v (-want +got):\n%s", name, event, err, diff)
+			}
+		}
+	}
+}
+
 func TestDecodeIgnoresUnknownFields(t *testing.T) {
 	t.Parallel()
 	payload := strings.Replace(encoded(t, message()), `"data":{`, `"later":{"x":[1]},"data":{"later":"y",`, 1)

@@ -51,7 +51,7 @@ func (n *Normalizer) eventAgain(msg events.Message, in input) (events.Message, e
 	env.belongsTo(msg.StripeAccount)
 	env.livemode = msg.Livemode
 	again := env.message(Receipt{Endpoint: msg.StripeEndpoint, Origin: msg.Data.Origin, ReceivedAt: msg.Data.ReceivedAt})
-	again.ID, again.Data.Event = msg.ID, msg.Data.Event
+	again.ID, again.Data.Event = msg.ID, []byte(in.root.raw())
 	n.setObject(&again, env, in.warnings)
 	return again, nil
 }

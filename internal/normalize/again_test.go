@@ -71,6 +71,18 @@ func TestReadingAgainAdmitsWhatWasIgnored(t *testing.T) {
 	}
 }
 
+// Other publishers may leave whitespace in it, and nothing removes it later.
+func TestAnEventThatIsReadAgainHasNoWhitespace(t *testing.T) {
+	t.Parallel()
+	was := message(t, `{"id":"evt_1","object":"event","type":"invoice.paid","created":1,"livemode":false,"data":{"object":{}}}`)
+	want := string(was.Data.Event)
+	was.Data.Event = []byte(strings.ReplaceAll(want, ",", ",\n "))
+	got, err := normalizer(t, options()).Again(was, time.Now())
+	if err != nil || string(got.Data.Event) != want {
+		t.Errorf("got %s, %v, want %s", got.Data.Event, err, want)
+	}
+}
+
 func TestReadingASnapshotAgain(t *testing.T) {
 	t.Parallel()
 	o := options()
