@@ -24,6 +24,7 @@ type member struct {
 
 	mu       sync.Mutex
 	commands []bson.Raw // without hello
+	filters  []bson.Raw // of the updates
 	hellos   int
 	// electedAfter is how many times the member says that it is not the primary.
 	electedAfter int
@@ -89,7 +90,9 @@ func (m *member) serve(conn net.Conn) {
 			_, rest, _ := bytesCut(body[4:])
 			body, reply, prefix = append(make([]byte, 5), rest[8:]...), opReply, []byte{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0}
 		}
-		answer := m.handle(bson.Raw(body[5:][:binary.LittleEndian.Uint32(body[5:])]))
+		command := bson.Raw(body[5:][:binary.LittleEndian.Uint32(body[5:])])
+		m.noteFilters(body[5+len(command):])
+		answer := m.handle(command)
 		if answer == nil {
 			return
 		}
@@ -104,6 +107,31 @@ func (m *member) serve(conn net.Conn) {
 			return
 		}
 	}
+}
+
+// noteFilters reads the section of a message that has the updates of a command.
+func (m *member) noteFilters(section []byte) {
+	if len(section) < 5 || section[0] != 1 {
+		return
+	}
+	name, documents, _ := bytesCut(section[5:])
+	for string(name) == "updates" && len(documents) > 0 {
+		update := bson.Raw(documents[:binary.LittleEndian.Uint32(documents)])
+		documents = documents[len(update):]
+		m.mu.Lock()
+		m.filters = append(m.filters, slices.Clone(update.Lookup("q").Document()))
+		m.mu.Unlock()
+	}
+}
+
+// replaced returns the filters of all updates.
+func (m *member) replaced() (filters []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, filter := range m.filters {
+		filters = append(filters, filter.String())
+	}
+	return filters
 }
 
 // bytesCut cuts at the zero byte that ends a text.

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.mongodb.org/mongo-driver/v2/bson"
 
+	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/internal/fault"
 	"github.com/billbus/billbus/internal/mongostore"
 	"github.com/billbus/billbus/internal/store"
@@ -196,6 +197,43 @@ func TestEachReplacementOfACommandHasItsOutcome(t *testing.T) {
 		}
 		if diff := cmp.Diff(tt.want, got); diff != "" || len(m.sent("update")) != 1 {
 			t.Errorf("%s: %d commands, outcomes (-want +got):\n%s", name, len(m.sent("update")), diff)
+		}
+	}
+}
+
+// Whatever a server says about itself, a write compares the revision: only the embedded
+// database has one writer.
+func TestTheServerComparesTheRevision(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]bson.D{"MongoDB": nil, "a server that does not say what it is": failure(6, "HostUnreachable")} {
+		m := startMember(t, func(command string, _ bson.Raw) bson.D {
+			if command == "buildInfo" {
+				return answer
+			}
+			return nil
+		})
+		s := m.open(t, "", discard)
+		entry := storetest.Entry("sub_1", "evt_1", "updated", 1, "active")
+		head := store.Head{Key: "record", Revision: 4}
+		s.Replace(t.Context(), []store.Record{head.Next(store.Decision{Winner: entry.Message}, now())})
+		for _, err := range []error{
+			s.Mark(t.Context(), head),
+			s.SetUsers(t.Context(), []store.Head{{Key: "user", Revision: 6}})[0],
+			s.PutListing(t.Context(), store.Listing{Key: "listing", Revision: 7}),
+			s.PutEntitlements(t.Context(), store.Entitled{Key: "entitled", Revision: 8}),
+			s.ReplaceAccess(t.Context(), "access", events.AccessDocument{Revision: 9}),
+		} {
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		want := []string{
+			`{"_id": "record","version.n": {"$numberLong":"4"}}`, `{"_id": "record","version.n": {"$numberLong":"4"}}`,
+			`{"_id": "user","version.n": {"$numberLong":"5"}}`, `{"_id": "listing","revision": {"$numberLong":"6"}}`,
+			`{"_id": "entitled","version.n": {"$numberLong":"7"}}`, `{"_id": "access","revision": {"$lte": {"$numberLong":"8"}}}`,
+		}
+		if diff := cmp.Diff(want, m.replaced()); diff != "" {
+			t.Errorf("%s: filters (-want +got):\n%s", name, diff)
 		}
 	}
 }

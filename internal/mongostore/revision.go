@@ -34,13 +34,13 @@ func (r revision) of(doc bson.Raw) bool {
 	return ok && (n == r.n || r.orEarlier && n < r.n)
 }
 
-// narrow returns a filter for a write that must find this revision. On MongoDB, the server
-// compares it. The embedded database would read the whole collection to do so, and then
-// compare and write in two steps as well: so it is compared here, and the filter is the key,
-// which it finds at once. found is false if there is no document, and the error is
-// [store.ErrExists] if it has another revision.
+// narrow returns a filter for a write that must find this revision. The server compares it,
+// unless it says that it is the embedded database. That would read the whole collection to do
+// so, and then compare and write in two steps as well: so it is compared here, and the filter
+// is the key, which it finds at once. found is false if there is no document, and the error
+// is [store.ErrExists] if it has another revision.
 func (db database) narrow(ctx context.Context, in *mongo.Collection, r revision) (filter bson.D, found bool, err error) {
-	if db.server.isMongoDB(ctx) {
+	if isMongoDB, err := db.server.ask(ctx); isMongoDB || err != nil {
 		return r.filter(), true, nil
 	}
 	byKey := bson.D{equal("_id", r.key)}

@@ -17,7 +17,8 @@ type server struct {
 
 // isMongoDB reports whether replacements of several documents may run at the same
 // time. On FerretDB, the embedded database, records were found to lack confirmed
-// writes after that. If the server does not answer, it is asked again next time.
+// writes after that. If the server does not answer, this is false, and it is asked again next
+// time. What would be wrong on MongoDB needs ask.
 func (s *server) isMongoDB(ctx context.Context) bool {
 	is, err := s.ask(ctx)
 	return is && err == nil
