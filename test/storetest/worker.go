@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/billbus/billbus/internal/fault"
 	"github.com/billbus/billbus/internal/store"
@@ -28,9 +29,18 @@ type workerKey struct{}
 // Start returns a worker that has not done anything yet.
 func Start(committer *store.Committer, batch []store.Entry) *Worker {
 	var w *Worker
-	w = start(func(ctx context.Context) { w.Results = committer.Commit(ctx, batch) })
+	w = start(func(ctx context.Context) { w.Results = committer.Commit(ctx, withFacts(batch)) })
 	w.Batch = batch
 	return w
+}
+
+// withFacts returns entries with the facts of their messages, as a subscriber makes them.
+func withFacts(batch []store.Entry) []store.Entry {
+	batch = slices.Clone(batch)
+	for i := range batch {
+		batch[i].Fact = store.FactOf(batch[i].Message)
+	}
+	return batch
 }
 
 func start(work func(context.Context)) *Worker {
