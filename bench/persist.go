@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -122,9 +123,7 @@ func (b *bench) drainers(s *setup, delay time.Duration) []contestant {
 func (b *bench) drained(t *kit.Trial, s *setup, delay time.Duration, start draining) []figures.Figure {
 	d := s.dataset(t, delay)
 	x := start(t, s, d)
-	for part, p := range s.processes {
-		x.processes[part] = p
-	}
+	maps.Copy(x.processes, s.processes)
 	list, done := b.follow(t, x, s.backlog.events, b.limit)
 	audited := d.count(t, mongostore.WebhookEvents)
 	if audited < done || done == s.backlog.events && audited != done {

@@ -88,7 +88,7 @@ func (q *Queue) laneOf(e Entry) *lane {
 	if len(q.lanes) == 1 || !q.isSpread() {
 		return &q.lanes[0]
 	}
-	key := cmp.Or(e.Message.SubscriptionKey(), e.Key())
+	key := cmp.Or(e.SubscriptionKey(), e.Key())
 	return &q.lanes[maphash.String(q.seed, key)%uint64(len(q.lanes))]
 }
 
