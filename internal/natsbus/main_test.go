@@ -55,12 +55,27 @@ func settings() natsbus.StreamSettings {
 // provision runs a provisioner until the test ends.
 func provision(t testing.TB, bus *natsbus.Bus, mode natsbus.ProvisionMode, s natsbus.StreamSettings, c natsbus.Consumer) *natsbus.Provisioner {
 	t.Helper()
-	p := bus.NewProvisioner(mode, s, c)
-	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	p, stop := running(t, bus, mode, s, c)
+	t.Cleanup(stop)
+	return p
+}
+
+func running(t testing.TB, bus *natsbus.Bus, mode natsbus.ProvisionMode, s natsbus.StreamSettings, c natsbus.Consumer) (p *natsbus.Provisioner, stop func()) {
+	t.Helper()
+	p = bus.NewProvisioner(mode, s, c)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan struct{})
 	go func() { defer close(done); p.Run(ctx) }()
-	t.Cleanup(func() { stop(); <-done })
-	return p
+	return p, func() { cancel(); <-done }
+}
+
+// created creates the streams and a consumer, and leaves them to themselves: a provisioner
+// that goes on would repair what the test alters.
+func created(t testing.TB, url string, c natsbus.Consumer) {
+	t.Helper()
+	p, stop := running(t, open(t, url), natsbus.ProvisionCreate, settings(), c)
+	defer stop()
+	kit.Eventually(t, "ready", ready(p))
 }
 
 // provisioned creates the streams and a consumer, and waits until they are ready.

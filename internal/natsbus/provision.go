@@ -98,6 +98,10 @@ func (b *Bus) NewProvisioner(mode ProvisionMode, settings StreamSettings, consum
 func (p *Provisioner) Run(ctx context.Context) {
 	p.bus.OnConnect(p.Wake)
 	for ctx.Err() == nil {
+		select {
+		case <-p.wake: // this pass does it
+		default:
+		}
 		wait := recheckInterval
 		if p.pass(ctx) != nil {
 			wait = retryInterval

@@ -182,7 +182,7 @@ func TestProvisionAddsSubjectsToTheResolversConsumer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			srv := natstest.Start(t)
 			js := natstest.JetStream(t, srv.URL())
-			provisioned(t, open(t, srv.URL()), settings(), natsbus.ResolverConsumer())
+			created(t, srv.URL(), natsbus.ResolverConsumer())
 			old, err := js.Consumer(t.Context(), "BILLBUS", "billbus-resolver")
 			if err != nil {
 				t.Fatal(err)
@@ -213,7 +213,7 @@ func TestProvisionShortensTheAckWaitOfAnEarlierRelease(t *testing.T) {
 	t.Parallel()
 	srv := natstest.Start(t)
 	js := natstest.JetStream(t, srv.URL())
-	provisioned(t, open(t, srv.URL()), settings(), natsbus.SubscriberConsumer(consumer))
+	created(t, srv.URL(), natsbus.SubscriberConsumer(consumer))
 	for _, step := range []struct {
 		have time.Duration
 		mode natsbus.ProvisionMode
