@@ -13,6 +13,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/events/ordering"
@@ -119,13 +120,41 @@ func (db database) find(ctx context.Context, key string) (auditDocument, error) 
 	return doc, explain("reading audit document", err)
 }
 
-// Messages implements [store.AuditTrail].
+// Messages implements [store.AuditTrail] by one query. For that, the embedded database
+// would read the whole collection, but it finds a single key at once.
 func (db database) Messages(ctx context.Context, keys []string) (map[string]store.Audited, error) {
+	if len(keys) == 1 || !db.server.isMongoDB(ctx) {
+		return db.oneByOne(ctx, keys)
+	}
 	found := make(map[string]store.Audited, len(keys))
-	q := query{db.events, nil, options.Find().SetBatchSize(largeBatch), "reading audit documents"}
-	docs, err := withKeys[auditDocument](ctx, db, keys, q)
-	for _, doc := range docs {
+	q := query{db.events, bson.D{anyOf("_id", keys)}, options.Find().SetBatchSize(largeBatch), "reading audit documents"}
+	for doc, err := range each[auditDocument](ctx, q) {
+		if err != nil {
+			return found, err
+		}
 		found[doc.Key] = doc.audited()
+	}
+	return found, nil
+}
+
+func (db database) oneByOne(ctx context.Context, keys []string) (map[string]store.Audited, error) {
+	docs := make([]auditDocument, len(keys))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(maxCommands)
+	for i, key := range keys {
+		group.Go(func() (err error) {
+			if docs[i], err = db.find(ctx, key); fault.ReasonOf(err) == fault.AuditMissing {
+				err = nil
+			}
+			return err
+		})
+	}
+	err := group.Wait()
+	found := make(map[string]store.Audited, len(keys))
+	for _, doc := range docs {
+		if doc.Key != "" {
+			found[doc.Key] = doc.audited()
+		}
 	}
 	return found, err
 }

@@ -58,12 +58,13 @@ func (d listingDocument) listing() store.Listing {
 // Listings implements [store.Listings].
 func (db database) Listings(ctx context.Context, keys []string) (map[string]store.Listing, error) {
 	found := make(map[string]store.Listing, len(keys))
-	docs, err := withKeys[listingDocument](ctx, db, keys, query{db.catalog, nil, options.Find(), "reading the catalog"})
-	if err != nil {
-		return nil, err
-	}
-	for _, doc := range docs {
-		found[doc.Key] = doc.listing()
+	for _, filter := range db.withKeys(ctx, keys) {
+		for doc, err := range each[listingDocument](ctx, query{db.catalog, filter, options.Find(), "reading the catalog"}) {
+			if err != nil {
+				return nil, err
+			}
+			found[doc.Key] = doc.listing()
+		}
 	}
 	return found, nil
 }

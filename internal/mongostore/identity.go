@@ -104,12 +104,14 @@ func ofOwners(o store.Owners) bson.D {
 // Identified implements [store.IdentityTrail].
 func (db database) Identified(ctx context.Context, keys []string) (map[string]store.Identity, error) {
 	found := make(map[string]store.Identity, len(keys))
-	docs, err := withKeys[identityDocument](ctx, db, keys, query{db.identities, nil, options.Find(), "reading identities"})
-	if err != nil {
-		return nil, err
-	}
-	for _, doc := range docs {
-		found[doc.Key] = doc.identity()
+	for _, filter := range db.withKeys(ctx, keys) {
+		list, err := db.identified(ctx, filter)
+		if err != nil {
+			return nil, err
+		}
+		for _, identity := range list {
+			found[identity.Key] = identity
+		}
 	}
 	return found, nil
 }

@@ -99,14 +99,28 @@ func (db database) Heads(ctx context.Context, keys []string) (map[string]store.H
 	if len(keys) > batchSize && db.server.isMongoDB(ctx) {
 		opts.SetBatchSize(largeBatch)
 	}
-	docs, err := withKeys[headDocument](ctx, db, keys, query{db.subscriptions, nil, opts, "reading records"})
-	if err != nil {
-		return nil, err
-	}
-	for _, doc := range docs {
-		found[doc.Key] = doc.head()
+	for _, filter := range db.withKeys(ctx, keys) {
+		for doc, err := range each[headDocument](ctx, query{db.subscriptions, filter, opts, "reading records"}) {
+			if err != nil {
+				return nil, err
+			}
+			found[doc.Key] = doc.head()
+		}
 	}
 	return found, nil
+}
+
+// withKeys returns filters that find the documents with some keys. The embedded database
+// reads every document for a filter that is not a single key.
+func (db database) withKeys(ctx context.Context, keys []string) []bson.D {
+	if len(keys) > 1 && db.server.isMongoDB(ctx) {
+		return []bson.D{{anyOf("_id", keys)}}
+	}
+	filters := make([]bson.D, len(keys))
+	for i, key := range keys {
+		filters[i] = bson.D{equal("_id", key)}
+	}
+	return filters
 }
 
 func (d headDocument) head() store.Head {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"iter"
 	"log/slog"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -15,7 +14,6 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/readconcern"
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
 	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/internal/store"
@@ -199,50 +197,6 @@ func each[T any](ctx context.Context, q query) iter.Seq2[T, error] {
 			yield(zero, explain(q.doing, err))
 		}
 	}
-}
-
-// withKeys returns the documents with some keys, by one query. The embedded database reads
-// every document for a filter that is not a single key, so it gets a query for each. If one
-// fails, the documents are those that were found before.
-func withKeys[T any](ctx context.Context, db database, keys []string, q query) (docs []T, err error) {
-	filters := []bson.D{{anyOf("_id", keys)}}
-	if len(keys) < 2 || !db.server.isMongoDB(ctx) {
-		filters = make([]bson.D, len(keys))
-		for i, key := range keys {
-			filters[i] = bson.D{equal("_id", key)}
-		}
-	}
-	found := make([][]bson.Raw, len(filters))
-	err = readAtOnce(ctx, len(filters), func(ctx context.Context, i int) error {
-		q := q
-		q.filter = filters[i]
-		for raw, err := range each[bson.Raw](ctx, q) {
-			if err != nil {
-				return err
-			}
-			found[i] = append(found[i], raw)
-		}
-		return nil
-	})
-	for _, raw := range slices.Concat(found...) { // here, because a panic must not end the process
-		var doc T
-		if err := bson.Unmarshal(raw, &doc); err != nil {
-			return docs, explain(q.doing, err)
-		}
-		docs = append(docs, doc)
-	}
-	return docs, err
-}
-
-// readAtOnce runs commands that only read, some of them at the same time, and returns the
-// first error.
-func readAtOnce(ctx context.Context, n int, read func(ctx context.Context, i int) error) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(maxCommands)
-	for i := range n {
-		group.Go(func() error { return read(ctx, i) })
-	}
-	return group.Wait()
 }
 
 // converted yields what a query finds, in the types of package store.
