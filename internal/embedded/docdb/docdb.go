@@ -1,6 +1,6 @@
 // Package docdb runs FerretDB on SQLite inside the process, for standalone and for
-// tests; measurements also run it on PostgreSQL. It speaks MongoDB's wire protocol and handles a few thousand documents.
-// Production runs on a MongoDB replica set.
+// tests; measurements also run it on PostgreSQL. It speaks MongoDB's wire protocol and
+// handles a few thousand documents. Production runs on a MongoDB replica set.
 //
 // Linking it takes a minute, so few packages import it.
 package docdb
@@ -44,6 +44,9 @@ func Start(cfg Config) (*Server, error) {
 	if cfg.PostgreSQL != "" {
 		handler = "postgresql"
 	}
+	if err := repair(context.Background(), dir); err != nil {
+		return nil, fmt.Errorf("starting embedded document database: %w", err)
+	}
 	db, err := ferretdb.New(&ferretdb.Config{
 		Listener:      ferretdb.ListenerConfig{TCP: cfg.Addr},
 		Handler:       handler,
@@ -58,7 +61,9 @@ func Start(cfg Config) (*Server, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Server{db: db, stop: stop}
 	s.done.Go(func() { _ = db.Run(ctx) }) // returns nil when ctx is done
-	s.done.Go(func() { indexKeys(ctx, dir) })
+	if cfg.PostgreSQL == "" {
+		s.done.Go(func() { indexKeys(ctx, dir) })
+	}
 	return s, nil
 }
 

@@ -34,39 +34,46 @@ func indexKeys(ctx context.Context, dir string) {
 }
 
 func indexFile(ctx context.Context, file string) error {
+	return within(file, func(db *sql.DB) error {
+		tables, err := names(ctx, db, unindexed)
+		for _, table := range tables {
+			if _, err := db.ExecContext(ctx, fmt.Sprintf(`CREATE INDEX IF NOT EXISTS %q ON %q (_ferretdb_sjson->'$._id')`, table+"_key", table)); err != nil {
+				return err
+			}
+		}
+		return err
+	})
+}
+
+// unindexed finds the tables in which FerretDB keeps its collections, without those that
+// have the index. It asks the file: a collection that is dropped and made again has a table of
+// the same name.
+const unindexed = `SELECT table_name FROM _ferretdb_collections
+	WHERE table_name || '_key' NOT IN (SELECT name FROM sqlite_schema WHERE type = 'index')`
+
+// within opens one of FerretDB's files, next to FerretDB.
+func within(file string, run func(db *sql.DB) error) error {
 	db, err := sql.Open("sqlite", "file:"+file+"?mode=rw&_pragma=busy_timeout(10000)")
 	if err != nil {
 		return err
 	}
 	defer func() { _ = db.Close() }()
-	tables, err := unindexed(ctx, db)
-	if err != nil {
-		return err
-	}
-	for _, table := range tables {
-		if _, err := db.ExecContext(ctx, fmt.Sprintf(`CREATE INDEX IF NOT EXISTS %q ON %q (_ferretdb_sjson->'$._id')`, table+"_key", table)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return run(db)
 }
 
-// unindexed returns the tables in which FerretDB keeps its collections, without those that
-// have the index. It asks the file: a collection that is dropped and made again has a table of
-// the same name.
-func unindexed(ctx context.Context, db *sql.DB) (tables []string, err error) {
-	rows, err := db.QueryContext(ctx, `SELECT table_name FROM _ferretdb_collections
-		WHERE table_name || '_key' NOT IN (SELECT name FROM sqlite_schema WHERE type = 'index')`)
+// names returns the only column of what a query finds.
+func names(ctx context.Context, db *sql.DB, query string) (found []string, err error) {
+	rows, err := db.QueryContext(ctx, query)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
-		var table string
-		if err := rows.Scan(&table); err != nil {
+		var name string
+		if err := rows.Scan(&name); err != nil {
 			return nil, err
 		}
-		tables = append(tables, table)
+		found = append(found, name)
 	}
-	return tables, rows.Err()
+	return found, rows.Err()
 }
