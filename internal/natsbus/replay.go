@@ -136,6 +136,9 @@ func (r *Replay) fetch(ctx context.Context, n int) ([]*message.Message, error) {
 	}
 	// If it asked for more than there is, the server would wait for the rest.
 	pull, err := r.bus.pull(ctx, r.cfg.Stream+"."+r.cfg.Consumer, min(n, int(max(r.pending, 1))), limit)
+	if errors.Is(err, nats.ErrReconnectBufExceeded) { // not connected: as if no message came
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
