@@ -2,11 +2,14 @@ package events
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
+	"slices"
 	"strings"
 	"unicode/utf8"
+
+	json "github.com/go-json-experiment/json/v1"
 )
 
 // Encode validates m and returns it as JSON. It does not escape characters like <,
@@ -35,7 +38,7 @@ func EncodeParsed(m Message) ([]byte, error) {
 	buf.Grow(len(event) + 4096)
 	enc := json.NewEncoder(&buf)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(m); err != nil {
+	if err := enc.Encode(&m); err != nil {
 		return nil, fmt.Errorf("encoding message: %w", describe(err))
 	}
 	if len(event) == 0 {
@@ -75,9 +78,36 @@ func describe(err error) error {
 	}
 	var mismatch *json.UnmarshalTypeError
 	if errors.As(err, &mismatch) {
-		return fmt.Errorf("field %q cannot be read as %s", mismatch.Field, mismatch.Type)
+		return fmt.Errorf("field %q cannot be read as %s", fieldIn(reflect.TypeFor[Message](), mismatch.Field), mismatch.Type)
 	}
 	return errors.New("invalid value, or a time outside the years 0 to 9999")
+}
+
+// fieldIn returns the names in a path that are fields of t, up to the key of a map, which
+// would be of the payload.
+func fieldIn(t reflect.Type, path string) string {
+	var known []string
+	for name := range strings.SplitSeq(path, ".") {
+		if t.Kind() == reflect.Pointer {
+			t = t.Elem()
+		}
+		if t.Kind() == reflect.Slice { // name is a number
+			t = t.Elem()
+			continue
+		}
+		if t == reflect.TypeFor[Previous]() {
+			t = reflect.TypeFor[Subscription]()
+		}
+		if t.Kind() != reflect.Struct {
+			break
+		}
+		i := slices.Index(jsonNames(t), name)
+		if i < 0 {
+			break
+		}
+		known, t = append(known, name), t.Field(i).Type
+	}
+	return strings.Join(known, ".")
 }
 
 // Validate returns an error that names every way in which m breaks the contract.

@@ -384,8 +384,12 @@ func TestDecodeRefusesWithoutQuoting(t *testing.T) {
 		"cut off":       {whole[:len(whole)-1], "decoding message: invalid JSON at byte "},
 		"text after it": {whole + secret, "decoding message: invalid JSON at byte "},
 		"null":          {`null`, "decoding message: not a message of this contract: "},
-		"an array":      {`["` + secret + `"]`, `decoding message: field "" cannot be read as events.Message`},
-		"not UTF-8":     {with("sub_1", "sub_1\xff"), "decoding message: payload is not UTF-8"},
+		"odd previous item": {
+			with(`"data":{`, `"data":{"previous":{"items":[{},{"quantity":"`+secret+`"}]},`), `decoding message: field "data.previous.items.quantity" cannot be read as int64`,
+		},
+		"odd previous": {with(`"data":{`, `"data":{"previous":["`+secret+`"],`), `decoding message: field "data.previous" cannot be read as events.object`},
+		"an array":     {`["` + secret + `"]`, `decoding message: field "" cannot be read as events.Message`},
+		"not UTF-8":    {with("sub_1", "sub_1\xff"), "decoding message: payload is not UTF-8"},
 		"wrong type": {
 			with(`"id":"sub_1"`, `"id":{"`+secret+`":1}`), `decoding message: field "data.subscription.id" cannot be read as string`,
 		},

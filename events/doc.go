@@ -2,8 +2,8 @@
 // stream: the message, the normalized subscription in it, and the subjects. Package
 // ordering, below it, decides which event of a subscription is the last.
 //
-// It imports only the standard library, so a consumer that uses it depends on nothing
-// else. A consumer needs two calls:
+// It imports only the standard library and github.com/go-json-experiment/json, which is
+// the standard library's encoding/json/v2 from Go 1.27 on. A consumer needs two calls:
 //
 //	msg, err := events.Decode(payload)
 //	if err == nil && msg.Data.Subscription != nil {

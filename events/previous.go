@@ -1,12 +1,14 @@
 package events
 
 import (
-	"bytes"
-	"encoding/json"
-	"fmt"
+	"errors"
 	"reflect"
 	"slices"
 	"strings"
+
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	json "github.com/go-json-experiment/json/v1"
 )
 
 // Previous are the fields of a subscription that had another value before an event.
@@ -59,50 +61,65 @@ func (p *Previous) Before(after *Subscription) *Subscription {
 func (p *Previous) Has(field string) bool { return p != nil && slices.Contains(p.Fields, field) }
 
 // MarshalJSON implements json.Marshaler.
-func (p *Previous) MarshalJSON() ([]byte, error) {
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
-	v := reflect.ValueOf(&p.Values).Elem()
-	buf.WriteByte('{')
-	for i, name := range subscriptionFields {
-		if !slices.Contains(p.Fields, name) {
-			continue
-		}
-		if buf.Len() > 1 {
-			buf.WriteByte(',')
-		}
-		fmt.Fprintf(&buf, "%q:", name)
-		if isAbsent(v.Field(i)) {
-			buf.WriteString("null")
-		} else if err := enc.Encode(v.Field(i).Addr().Interface()); err != nil {
-			return nil, err
-		}
-	}
-	buf.WriteByte('}')
-	return buf.Bytes(), nil
-}
+func (p *Previous) MarshalJSON() ([]byte, error) { return json.Marshal(p) }
 
 // UnmarshalJSON implements json.Unmarshaler. It ignores fields that later releases add.
-func (p *Previous) UnmarshalJSON(raw []byte) error {
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &members); err != nil {
-		return err
-	}
-	*p = Previous{}
+func (p *Previous) UnmarshalJSON(raw []byte) error { return json.Unmarshal(raw, p) }
+
+// MarshalJSONTo writes what MarshalJSON returns.
+func (p *Previous) MarshalJSONTo(enc *jsontext.Encoder) error {
+	err := enc.WriteToken(jsontext.BeginObject)
 	v := reflect.ValueOf(&p.Values).Elem()
 	for i, name := range subscriptionFields {
-		member, ok := members[name]
-		if !ok {
-			continue
+		switch {
+		case err != nil:
+			return err
+		case !slices.Contains(p.Fields, name):
+		case isAbsent(v.Field(i)):
+			err = errors.Join(enc.WriteToken(jsontext.String(name)), enc.WriteToken(jsontext.Null))
+		default:
+			err = errors.Join(enc.WriteToken(jsontext.String(name)), jsonv2.MarshalEncode(enc, v.Field(i).Addr().Interface()))
 		}
-		p.Fields = append(p.Fields, name)
-		// null leaves a field as it is, which is the zero value.
-		if err := json.Unmarshal(member, v.Field(i).Addr().Interface()); err != nil {
+	}
+	return errors.Join(err, enc.WriteToken(jsontext.EndObject))
+}
+
+// UnmarshalJSONFrom reads what UnmarshalJSON does.
+func (p *Previous) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	*p = Previous{}
+	if dec.PeekKind() != '{' {
+		type object struct{}
+		return jsonv2.UnmarshalDecode(dec, &object{}) // says what it is instead
+	}
+	if _, err := dec.ReadToken(); err != nil {
+		return err
+	}
+	found := make([]bool, len(subscriptionFields))
+	for dec.PeekKind() != '}' {
+		if err := p.readMember(dec, found); err != nil {
 			return err
 		}
 	}
-	return nil
+	for i, name := range subscriptionFields {
+		if found[i] {
+			p.Fields = append(p.Fields, name)
+		}
+	}
+	_, err := dec.ReadToken()
+	return err
+}
+
+func (p *Previous) readMember(dec *jsontext.Decoder, found []bool) error {
+	name, err := dec.ReadToken()
+	if err != nil {
+		return err
+	}
+	i := slices.Index(subscriptionFields, name.String())
+	if i < 0 {
+		return dec.SkipValue()
+	}
+	found[i] = true
+	return jsonv2.UnmarshalDecode(dec, reflect.ValueOf(&p.Values).Elem().Field(i).Addr().Interface())
 }
 
 // subscriptionFields are the JSON names of the fields of [Subscription].

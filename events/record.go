@@ -1,8 +1,9 @@
 package events
 
 import (
-	"encoding/json"
 	"time"
+
+	json "github.com/go-json-experiment/json/v1"
 )
 
 // Record is the record of a subscription as JSON, which is a value of the state view. Its

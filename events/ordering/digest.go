@@ -4,10 +4,11 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"slices"
 	"strings"
 	"time"
+
+	json "github.com/go-json-experiment/json/v1"
 
 	"github.com/billbus/billbus/events"
 )
@@ -29,16 +30,21 @@ func compareDigests(a, b Digest) int {
 }
 
 func digestOf(s *events.Subscription) Digest {
-	return Digest{Full: hash(full(*s)), Core: hash(core(s)), Fields: fieldsOf(s)}
+	whole, common := encode(full(s)), encode(core(s))
+	return Digest{Full: hash(whole), Core: hash(common), Fields: fieldsOf(s, whole, common)}
 }
 
-// hash returns the first half of a SHA-256, which is enough to tell a few states
-// apart.
-func hash(s events.Subscription) string {
+func encode(s *events.Subscription) []byte {
 	raw, err := json.Marshal(s)
 	if err != nil {
 		panic("ordering: a subscription that came from JSON cannot be written as JSON")
 	}
+	return raw
+}
+
+// hash returns the first half of a SHA-256, which is enough to tell a few states
+// apart.
+func hash(raw []byte) string {
 	sum := sha256.Sum256(raw)
 	return hex.EncodeToString(sum[:16])
 }
@@ -55,7 +61,7 @@ func productsOf(s *events.Subscription) string {
 	slices.SortFunc(own.Items, func(a, b events.Item) int {
 		return cmp.Or(strings.Compare(a.ProductID, b.ProductID), strings.Compare(a.PriceID, b.PriceID), compareQuantities(a.Quantity, b.Quantity))
 	})
-	return hash(own)[:16]
+	return hash(encode(&own))[:16]
 }
 
 func compareQuantities(a, b *int64) int {
@@ -72,7 +78,8 @@ func compareQuantities(a, b *int64) int {
 
 // full leaves out what is derived from other fields, and what belongs to other
 // objects: the text of a price can change without an event of the subscription.
-func full(s events.Subscription) events.Subscription {
+func full(sub *events.Subscription) *events.Subscription {
+	s := *sub
 	s.UserID, s.Access, s.EndsAt = "", "", time.Time{}
 	s.Discounts = discountIDs(s.Discounts)
 	s.Items = ownItems(s.Items)
@@ -81,7 +88,7 @@ func full(s events.Subscription) events.Subscription {
 		update.Discounts, update.SubscriptionItems = discountIDs(update.Discounts), ownItems(update.SubscriptionItems)
 		s.PendingUpdate = &update
 	}
-	return s
+	return &s
 }
 
 func discountIDs(discounts []events.Discount) []events.Discount {
@@ -106,8 +113,8 @@ func ownItems(items []events.Item) []events.Item {
 }
 
 // core keeps what every API version renders.
-func core(s *events.Subscription) events.Subscription {
-	c := events.Subscription{
+func core(s *events.Subscription) *events.Subscription {
+	c := &events.Subscription{
 		ID: s.ID, Status: s.Status, CancelAt: s.CancelAt, CancelAtPeriodEnd: s.CancelAtPeriodEnd,
 		CanceledAt: s.CanceledAt, EndedAt: s.EndedAt, TrialStart: s.TrialStart, TrialEnd: s.TrialEnd,
 		CurrentPeriodStart: s.CurrentPeriodStart, CurrentPeriodEnd: s.CurrentPeriodEnd, Metadata: s.Metadata,

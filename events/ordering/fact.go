@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"iter"
 	"strings"
 	"time"
 
@@ -122,29 +123,44 @@ func requestOf(event json.RawMessage) string {
 	return cmp.Or(unlessRedacted(request.Key), unlessRedacted(request.ID))
 }
 
-// member returns the value of a member of an object by its quoted name, or nil. The object
-// must be JSON. Everything else in it is only skipped, which takes a tenth of the time that
-// decoding does.
-func member(object json.RawMessage, name string) (value json.RawMessage) {
-	depth, start := 0, -1
-	for i := 0; i < len(object); i++ {
-		switch object[i] {
-		case '{', '[':
-			depth++
-		case '}', ']':
-			depth--
-		case '"':
-			end := endOfString(object, i)
-			if depth == 1 && string(object[i:end]) == name && bytes.HasPrefix(bytes.TrimLeft(object[end:], " \t\r\n"), []byte{':'}) {
-				start = end + bytes.IndexByte(object[end:], ':') + 1
-			}
-			i = end - 1
-		}
-		if start >= 0 && i >= start && (depth == 1 && object[i] == ',' || depth == 0) {
-			value, start = object[start:i], -1
+// member returns the value of a member of an object by its quoted name, or nil.
+func member(object []byte, name string) (value []byte) {
+	for n, v := range members(object) {
+		if string(n) == name {
+			value = v
 		}
 	}
 	return value
+}
+
+// members lists the quoted names of the members of an object, and their values. The object
+// must be JSON. What is in the values is only skipped, which takes a tenth of the time that
+// decoding does.
+func members(object []byte) iter.Seq2[[]byte, []byte] {
+	return func(yield func(name, value []byte) bool) {
+		var name []byte
+		depth, start := 0, -1
+		for i := 0; i < len(object); i++ {
+			switch object[i] {
+			case '{', '[':
+				depth++
+			case '}', ']':
+				depth--
+			case '"':
+				end := endOfString(object, i)
+				if depth == 1 && start < 0 && bytes.HasPrefix(bytes.TrimLeft(object[end:], " \t\r\n"), []byte{':'}) {
+					name, start = object[i:end], end+bytes.IndexByte(object[end:], ':')+1
+				}
+				i = end - 1
+			}
+			if start >= 0 && i >= start && (depth == 1 && object[i] == ',' || depth == 0) {
+				if !yield(name, object[start:i]) {
+					return
+				}
+				start = -1
+			}
+		}
+	}
 }
 
 // endOfString returns where a string ends that begins at a place.

@@ -2,7 +2,6 @@ package ordering
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"hash/fnv"
 	"reflect"
 	"strings"
@@ -21,7 +20,6 @@ type field struct {
 	// that were recorded long ago; "" if all events have it. Fields with the value
 	// newestVersion are compared within one version only.
 	since string
-	value func(s, core reflect.Value) reflect.Value
 }
 
 // newestVersion is later than any API version.
@@ -56,27 +54,30 @@ var since = map[string]string{
 	itemDetails: "2025-03-31.basil",
 }
 
-// fields are the parts of a state in the order of their hashes in [Digest.Fields].
-var fields = listFields()
+// fields are the parts of a state in the order of their hashes in [Digest.Fields], and places
+// where those of the members of a subscription are.
+var fields, places = listFields()
 
-func listFields() []field {
-	list := []field{{items, since[items], func(_, core reflect.Value) reflect.Value { return core.FieldByName("Items") }}}
+func listFields() (list []field, places map[string]int) {
+	list, places = []field{{items, since[items]}}, map[string]int{}
 	t := reflect.TypeFor[events.Subscription]()
 	for i := range t.NumField() {
 		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
 		switch name {
 		case "id", "user_id", "access", "ends_at", "items_truncated":
 			continue
-		case "items":
+		}
+		places[`"`+name+`"`] = len(list)
+		if name == items {
 			name = itemDetails
 		}
 		first, ok := since[name]
 		if !ok {
 			first = newestVersion
 		}
-		list = append(list, field{name, first, func(s, _ reflect.Value) reflect.Value { return s.Field(i) }})
+		list = append(list, field{name, first})
 	}
-	return list
+	return list, places
 }
 
 const (
@@ -86,33 +87,32 @@ const (
 )
 
 // fieldsOf returns the hashes of all fields, each [hashLength] long, with a fixed mark
-// for one that is absent or, of truncated items, unknown.
-func fieldsOf(s *events.Subscription) string {
-	whole, common := full(*s), core(s)
-	w, c := reflect.ValueOf(whole), reflect.ValueOf(common)
-	var b strings.Builder
-	for _, f := range fields {
-		if s.ItemsTruncated && f.isOfItems() {
-			b.WriteString(truncated)
-		} else {
-			b.WriteString(shortHash(f.value(w, c)))
+// for one that is absent or, of truncated items, unknown. It takes the JSON of the whole
+// state and of its core.
+func fieldsOf(s *events.Subscription, whole, common []byte) string {
+	hashes := []byte(strings.Repeat(absent, len(fields)))
+	for name, value := range members(whole) {
+		place, ok := places[string(name)]
+		if ok && (s.Livemode || string(name) != `"livemode"`) { // a livemode of false counts as absent
+			putHash(hashes, place, value)
 		}
 	}
-	return b.String()
+	if value := member(common, `"items"`); value != nil {
+		putHash(hashes, 0, value)
+	}
+	for i, f := range fields {
+		if s.ItemsTruncated && f.isOfItems() {
+			copy(hashes[i*hashLength:], truncated)
+		}
+	}
+	return string(hashes)
 }
 
-func shortHash(v reflect.Value) string {
-	if v.IsZero() || v.Kind() == reflect.Slice && v.Len() == 0 || v.Kind() == reflect.Map && v.Len() == 0 {
-		return absent
-	}
-	raw, err := json.Marshal(v.Interface())
-	if err != nil {
-		panic("ordering: a subscription that came from JSON cannot be written as JSON")
-	}
+func putHash(hashes []byte, place int, value []byte) {
 	h := fnv.New64a()
-	_, _ = h.Write(raw)
-	sum := h.Sum(nil)
-	return base64.RawStdEncoding.EncodeToString(sum[5:])
+	_, _ = h.Write(value)
+	var sum [8]byte
+	base64.RawStdEncoding.Encode(hashes[place*hashLength:], h.Sum(sum[:0])[5:])
 }
 
 // isTruncated reports whether some items of a state are unknown.

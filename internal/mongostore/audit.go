@@ -3,12 +3,13 @@ package mongostore
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
 	"strings"
 	"time"
+
+	json "github.com/go-json-experiment/json/v1"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -283,7 +284,7 @@ func encodeData(d events.Data) (string, error) {
 	var buf strings.Builder
 	enc := json.NewEncoder(&buf)
 	enc.SetEscapeHTML(false) // as in the stream: escaping makes up to six times as much
-	if err := enc.Encode(d); err != nil {
+	if err := enc.Encode(&d); err != nil {
 		return "", errors.New("message holds a time outside of the years 0 to 9999")
 	}
 	return strings.TrimSuffix(buf.String(), "\n"), nil
@@ -307,9 +308,9 @@ func (d auditDocument) message() (events.Message, error) {
 			fmt.Errorf("the audit document of %s does not hold a message", events.SafeID(d.EventID)))
 	}
 	if m.Data.ReadAt.IsZero() && d.Payload != "" {
-		m.Data.Event = json.RawMessage(d.Payload)
+		m.Data.Event = []byte(d.Payload)
 	} else if d.Payload != "" {
-		m.Data.Object = json.RawMessage(d.Payload)
+		m.Data.Object = []byte(d.Payload)
 	}
 	return m, nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/billbus/billbus/internal/natsbus"
+	"github.com/billbus/billbus/test/kit"
 	"github.com/billbus/billbus/test/kit/natstest"
 )
 
@@ -124,7 +125,7 @@ func TestReplayReportsAMissingStream(t *testing.T) {
 	}
 }
 
-// A server that is away, and then one without JetStream, which turns it off if its disk
+// A server that is down, and then one without JetStream, which turns it off if its disk
 // fails and rejects each request at once.
 func TestReplayWaitsForJetStream(t *testing.T) {
 	t.Parallel()
@@ -142,9 +143,7 @@ func TestReplayWaitsForJetStream(t *testing.T) {
 		t.Fatal(err)
 	}
 	srv.Close()
-	for bus.Check(t.Context()) == nil {
-		time.Sleep(time.Millisecond)
-	}
+	kit.Eventually(t, "the connection is down", func() bool { return bus.Check(t.Context()) != nil })
 	waits(t, r, 100*time.Millisecond)
 	bare, err := server.NewServer(&server.Options{Host: address.Hostname(), Port: port, NoSigs: true})
 	if err != nil {
