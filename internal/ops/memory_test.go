@@ -4,7 +4,9 @@ import (
 	"errors"
 	"log/slog"
 	"math"
+	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"strings"
 	"testing"
 
@@ -43,6 +45,40 @@ func TestNoMemoryLimitWithoutAContainer(t *testing.T) {
 		limitMemory(slog.New(slog.NewTextHandler(out, nil)), func() (uint64, error) { return 0, err })
 		if got := debug.SetMemoryLimit(-1); got != math.MaxInt64 || out.String() != "" {
 			t.Errorf("%v: got a limit of %d and log %q, want neither", err, got, out)
+		}
+	}
+}
+
+func TestCollectorIsRelaxedWhileTheHeapIsSmall(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	relaxCollector()
+	percent := func() uint64 {
+		runtime.GC()
+		sample := []metrics.Sample{{Name: "/gc/gogc:percent"}}
+		metrics.Read(sample)
+		return sample[0].Value.Uint64()
+	}
+	kit.Eventually(t, "a small heap may grow", func() bool { return percent() > 100 })
+	large := make([]byte, 2*smallHeap)
+	kit.Eventually(t, "a large heap is collected as usual", func() bool { return percent() == 100 })
+	runtime.KeepAlive(large)
+	kit.Eventually(t, "a small heap may grow again", func() bool { return percent() > 100 })
+}
+
+func TestPercentFor(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		live, roots uint64
+		want        int
+	}{
+		{0, 1 << 10, 300},
+		{6 << 20, 2 << 20, 225},
+		{11 << 20, 2 << 20, 100}, // twice what is in use
+		{smallHeap, 0, 100},
+		{1 << 40, 1 << 40, 100},
+	} {
+		if got := percentFor(tt.live, tt.roots); got != tt.want {
+			t.Errorf("%d bytes in use and %d of roots: got %d, want %d", tt.live, tt.roots, got, tt.want)
 		}
 	}
 }
