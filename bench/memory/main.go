@@ -42,6 +42,7 @@ func main() {
 
 func run(ctx context.Context) error {
 	log, db := ops.NewLogger(os.Stderr, slog.LevelWarn, "json"), newDatabase()
+	ops.LimitMemory(log)
 	bus, err := natsbus.Open(natsbus.Auth{URL: os.Getenv("NATS_URL")}, "bench-memory", log)
 	if err != nil {
 		return err
