@@ -9,16 +9,16 @@ SHELL := bash
 
 GOFUMPT := go tool -modfile=tools/go.mod gofumpt
 LINT    := go tool -modfile=tools/lint/go.mod golangci-lint
-MODULES := . examples/sql tools tools/lint tools/nats tools/stripe-mock
+MODULES := . examples/sql tools tools/lint tools/nats tools/release tools/stripe-mock
 FUZZTIME ?= 10s
 COUNT ?= 1
 HISTORIES ?= 500
 SEED ?= 1
 
 # What CI runs, in this order; .ci/run takes the list from here.
-CI := fmt-check vet lint tidy-check fix-check build examples test guards asyncapi alerts simulate race fuzz
+CI := fmt-check vet lint tidy-check verify-modules fix-check build examples test guards asyncapi alerts simulate race fuzz
 
-.PHONY: $(CI) bench bench-all bench-compare bench-instructions ordering-report reliability fmt examples-deps ci ci-targets
+.PHONY: $(CI) vulncheck release bench bench-all bench-compare bench-instructions ordering-report reliability fmt examples-deps ci ci-targets
 
 fmt:
 	$(GOFUMPT) -w .
@@ -36,6 +36,18 @@ lint:
 
 tidy-check:
 	for module in $(MODULES); do (cd $$module && go mod tidy -diff); done
+
+# Downloaded modules are those that go.sum names. The tools are modules, too.
+verify-modules:
+	for module in $(MODULES); do go mod verify -C $$module; done
+
+# Not in CI, because it needs https://vuln.go.dev: .github/workflows/ci.yml runs it every day, and at each change.
+vulncheck:
+	tools/vulncheck.sh
+
+# Builds what a release consists of into dist: make release VERSION=v1.2.3, in an unmodified checkout of that tag.
+release:
+	tools/release.sh "$(VERSION)"
 
 fix-check:
 	diff=$$(go fix -diff ./...) && [ -z "$$diff" ] || { echo "go fix ./... would change:"; echo "$$diff"; exit 1; }

@@ -110,6 +110,7 @@ var table = map[string][]string{
 	"test/kit":         {"events", systemCalls},
 	"test/micro":       {},
 	"test/prose":       {},
+	"test/release":     {},
 	"test/reliability": {"events", "internal/stripesim", "test/kit", mongoDriver, natsClient},
 	"test/storetest":   {"events", "events/ordering", "internal/fault", "internal/store", "test/kit", goCmp},
 
@@ -148,7 +149,7 @@ var table = map[string][]string{
 // testOnly is what only tests may import.
 var testOnly = []string{
 	"github.com/stretchr/testify", "go.uber.org/goleak", "pgregory.net/rapid", "github.com/google/go-cmp",
-	"github.com/santhosh-tekuri/jsonschema", "github.com/cloudevents/sdk-go",
+	"github.com/santhosh-tekuri/jsonschema", "github.com/cloudevents/sdk-go", "github.com/google/licensecheck",
 	module + "/test", "testing",
 }
 

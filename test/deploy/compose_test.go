@@ -1,7 +1,6 @@
 package deploy_test
 
 import (
-	"go/version"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -419,14 +418,13 @@ func stages(t *testing.T) map[string]string {
 
 func TestDockerfileUsesTheGoVersionOfTheModule(t *testing.T) {
 	t.Parallel()
-	need := regexp.MustCompile(`(?m)^go (\S+)$`).FindStringSubmatch(read(t, filepath.Join(root, "go.mod")))
+	need := regexp.MustCompile(`(?m)^toolchain go(\S+)$`).FindStringSubmatch(read(t, filepath.Join(root, "go.mod")))
 	for image, stage := range stages(t) {
 		if stage != "build" {
 			continue
 		}
-		has := strings.TrimPrefix(image, "golang:")
-		if need == nil || version.Compare("go"+has, "go"+need[1]) < 0 {
-			t.Errorf("got %s, want at least Go %s", image, need)
+		if need == nil || image != "golang:"+need[1] {
+			t.Errorf("got %s, want Go %s", image, need)
 		}
 		return
 	}
