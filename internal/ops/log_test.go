@@ -55,3 +55,17 @@ func TestLoggerChoosesJSONForAFile(t *testing.T) {
 		t.Errorf("got %q, %v, want JSON", got, err)
 	}
 }
+
+// Who sends a webhook chooses its ids, and must not be able to write lines of the log or to
+// control the terminal that shows it.
+func TestHostileValuesStayOnTheirLine(t *testing.T) {
+	t.Parallel()
+	const hostile = "evt_1\r\nlevel=ERROR msg=forged \x1b[2J \x00"
+	for _, format := range []string{"json", "text"} {
+		var out bytes.Buffer
+		ops.NewLogger(&out, slog.LevelInfo, format).Info("stored "+hostile, hostile, hostile)
+		if got := out.String(); strings.Count(got, "\n") != 1 || strings.ContainsAny(got, "\r\x1b\x00") {
+			t.Errorf("%s: got %q, want one line without control characters", format, got)
+		}
+	}
+}
