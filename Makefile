@@ -1,7 +1,7 @@
 # The commands that CI runs. You need Go, make and a C compiler (for the race detector); other tools are
 # pinned in tools/. The targets asyncapi and examples also need Node.js with npm, and examples needs jq,
-# flock, python3 and PostgreSQL. The targets alerts and reliability need promtool and prometheus, or apt to
-# download them.
+# flock, python3 and PostgreSQL. The target release needs git and jq. The targets alerts and reliability need
+# promtool and prometheus, or apt to download them.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c

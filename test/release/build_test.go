@@ -23,6 +23,8 @@ const (
 // The same commit is built in two folders, by two environments, from files of two ages.
 func TestSameCommitGivesSameFiles(t *testing.T) {
 	t.Parallel()
+	needs(t, "git", "jq", "make", "sha256sum")
+	needsTool(t, "tools/release/go.mod", "cyclonedx-gomod")
 	one, two := checkout(t), checkout(t)
 	age(t, two, 1000*time.Hour)
 	build(t, one, "GOFLAGS=-buildvcs=false", "TZ=UTC", "GOAMD64=v3")
@@ -50,6 +52,7 @@ func TestSameCommitGivesSameFiles(t *testing.T) {
 // Otherwise, files that are not those of the tag would get its version.
 func TestOnlyTheTagIsReleased(t *testing.T) {
 	t.Parallel()
+	needs(t, "git", "make")
 	dir := checkout(t)
 	refused(t, dir, "v1.2.4", "says that it is "+version)
 	appendTo(t, filepath.Join(dir, "go.mod"), "\n")

@@ -12,6 +12,8 @@ import (
 // A check that finds nothing because it could not look would be worse than no check.
 func TestVulnerabilitiesAreLookedFor(t *testing.T) {
 	t.Parallel()
+	needs(t, "bash")
+	needsTool(t, "tools/go.mod", "govulncheck")
 	cases := map[string]struct {
 		db     string
 		status int
