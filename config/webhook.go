@@ -24,7 +24,7 @@ func webhook(w *Webhook) Settings {
 			tolerance(w),
 			{Env: "WEBHOOK_MAX_BYTES", Default: "1000000", Meaning: "largest body that is accepted", convert: number(&w.MaxBytes, 1, 16<<20)},
 			{Env: "WEBHOOK_BODY_BUDGET", Default: "67108864", Meaning: "memory for all bodies in progress, in bytes; webhooks that do not fit are answered 503", convert: number(&w.BodyBudget, 1<<20, 1<<40)},
-			{Env: "WEBHOOK_MAX_CONNECTIONS", Default: "2000", Meaning: "connections that are open at the same time; others wait", convert: number(&w.MaxConnections, 1, 1_000_000)},
+			{Env: "WEBHOOK_MAX_CONNECTIONS", Default: "2000", Meaning: "connections that are open at the same time; one more replaces the oldest without a verified webhook, or waits", convert: number(&w.MaxConnections, 1, 1_000_000)},
 			{Env: "PUBLISH_TIMEOUT", Default: "3s", Meaning: "how long a webhook waits for the stream before it is answered 503", convert: duration(&w.PublishTimeout, positive)},
 			userIDKeys(w),
 			clientReference(w),

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -66,7 +67,9 @@ type WebhookConfig struct {
 	BodyBudget    int64 // the memory that bodies may use at the same time, in bytes
 	MaxConcurrent int   // how many webhooks may be published at the same time
 	Verifier      Verifier
-	Normalizer    Normalizer
+	// Verified is called with the context of a request whose signature is right.
+	Verified   func(context.Context)
+	Normalizer Normalizer
 	// SecondEndpoint returns the name of the endpoint that delivered a message, if
 	// another endpoint may deliver the event in another API version. Of the two, it
 	// returns "" for one.
@@ -133,6 +136,7 @@ func (h *Webhook) handle(w http.ResponseWriter, r *http.Request, start time.Time
 	if err != nil {
 		return notVerified(err)
 	}
+	h.cfg.Verified(r.Context())
 	h.cfg.Metrics.SecretVerified(endpoint)
 	work, ok := h.memory.verify(len(body))
 	defer work.giveBack()

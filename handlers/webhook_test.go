@@ -1,6 +1,7 @@
 package handlers_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -40,6 +41,7 @@ func newWebhookTest() *webhookTest {
 	s.WebhookConfig = handlers.WebhookConfig{
 		Path: path, MaxBytes: maxBytes, BodyBudget: 1 << 20, MaxConcurrent: 1,
 		Verifier: verify(func([]byte, string) (string, error) { return "main", nil }),
+		Verified: func(context.Context) { s.calls.add("trusted") },
 		Normalizer: normalize(func([]byte, string, time.Time) (events.Message, error) {
 			return subscriptionMessage(), nil
 		}),
@@ -101,8 +103,8 @@ const (
 func TestWebhookAnswers(t *testing.T) {
 	t.Parallel()
 	rejected := func(reason string) []string { return []string{"done rejected 1ms", "rejected " + reason} }
-	stored := []string{"verified by main", "published 1ms", "done stored 3ms"}
-	failed := []string{"verified by main", "published 1ms", "done unavailable 3ms"}
+	stored := []string{"trusted", "verified by main", "published 1ms", "done stored 3ms"}
+	failed := []string{"trusted", "verified by main", "published 1ms", "done unavailable 3ms"}
 	cases := map[string]struct {
 		request *http.Request
 		setup   func(*webhookTest)
@@ -118,11 +120,11 @@ func TestWebhookAnswers(t *testing.T) {
 		"largest body":      {request: post(strings.Repeat("x", maxBytes)), status: 200, body: received, counts: stored},
 		"ignored for its mode": {
 			request: post(sent), setup: func(s *webhookTest) { s.normalizes(ignored(events.IgnoredLivemode)) },
-			status: 200, body: `{"received":true,"id":"evt_1","ignored":"livemode"}`, counts: []string{"verified by main", "published 1ms", "done ignored 3ms", "ignored livemode"},
+			status: 200, body: `{"received":true,"id":"evt_1","ignored":"livemode"}`, counts: []string{"trusted", "verified by main", "published 1ms", "done ignored 3ms", "ignored livemode"},
 		},
 		"ignored for its account": {
 			request: post(sent), setup: func(s *webhookTest) { s.normalizes(ignored(events.IgnoredAccount)) },
-			status: 200, body: `{"received":true,"id":"evt_1","ignored":"account"}`, counts: []string{"verified by main", "published 1ms", "done ignored 3ms", "ignored account"},
+			status: 200, body: `{"received":true,"id":"evt_1","ignored":"account"}`, counts: []string{"trusted", "verified by main", "published 1ms", "done ignored 3ms", "ignored account"},
 		},
 		"id that JSON escapes": {
 			request: post(sent), setup: func(s *webhookTest) {
@@ -152,7 +154,7 @@ func TestWebhookAnswers(t *testing.T) {
 					return events.Message{}, errors.New("id is missing")
 				})
 			},
-			status: 400, body: `{"error":"not a Stripe event"}`, counts: []string{"verified by main", "done rejected 1ms", "rejected not_an_event"}, reason: "not_an_event",
+			status: 400, body: `{"error":"not a Stripe event"}`, counts: []string{"trusted", "verified by main", "done rejected 1ms", "rejected not_an_event"}, reason: "not_an_event",
 		},
 		"GET": {
 			request: httptest.NewRequest(http.MethodGet, path, nil), status: 405, body: `{"error":"method not allowed"}`,
@@ -200,7 +202,7 @@ func TestWebhookAnswers(t *testing.T) {
 		},
 		"message violates the contract": {
 			request: post(sent), setup: func(s *webhookTest) { s.normalizes(events.Message{ID: "evt_1"}) },
-			status: 503, body: later, header: map[string]string{"Retry-After": "5"}, counts: []string{"verified by main", "done unavailable 1ms"}, reason: "unencodable",
+			status: 503, body: later, header: map[string]string{"Retry-After": "5"}, counts: []string{"trusted", "verified by main", "done unavailable 1ms"}, reason: "unencodable",
 		},
 	}
 	for name, tt := range cases {

@@ -107,7 +107,7 @@ func (b *Bridge) assemble() error {
 	renderings := &renderings{endpoints: b.verifier.Endpoints, seen: map[string]versions{}}
 	b.webhook, err = handlers.NewWebhook(handlers.WebhookConfig{
 		Path: b.cfg.Webhook.Path, MaxBytes: b.cfg.Webhook.MaxBytes, BodyBudget: b.cfg.Webhook.BodyBudget, MaxConcurrent: maxConcurrent,
-		Verifier: b.verifier, Normalizer: webhookEvents{b.normalizer, b.warnUnresolved(), b.apiKeys().Has}, SecondEndpoint: renderings.second,
+		Verifier: b.verifier, Verified: ops.Trust, Normalizer: webhookEvents{b.normalizer, b.warnUnresolved(), b.apiKeys().Has}, SecondEndpoint: renderings.second,
 		Publisher: b.publisher, MaxMessage: b.bus.MaxMessage,
 		Now: b.deps.Now, Metrics: b.webhookMetrics(), Log: b.deps.Log,
 	})

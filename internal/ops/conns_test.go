@@ -3,6 +3,7 @@ package ops_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -25,7 +26,12 @@ func limited(t *testing.T, n int) (addr string, paths <-chan string) {
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
 	go func() {
-		served <- ops.Serve(ctx, ops.Limit(ln, n), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked <- r.URL.Path }), time.Minute, discard())
+		served <- ops.Serve(ctx, ops.Limit(ln, n), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/stranger" {
+				ops.Trust(r.Context())
+			}
+			asked <- r.URL.Path
+		}), time.Minute, discard())
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -63,10 +69,15 @@ func status(conn net.Conn) int {
 	return answer.StatusCode
 }
 
-func TestConnectionsBeyondTheLimitWait(t *testing.T) {
+func TestConnectionWaitsForThoseThatAreTrusted(t *testing.T) {
 	t.Parallel()
 	addr, paths := limited(t, 1)
-	first, second := dial(t, addr), dial(t, addr)
+	first := dial(t, addr)
+	write(t, first, "GET /first HTTP/1.1\r\nHost: x\r\n\r\n")
+	if got := status(first); got != http.StatusOK || <-paths != "/first" {
+		t.Fatalf("got %d", got)
+	}
+	second := dial(t, addr)
 	write(t, second, "GET /second HTTP/1.1\r\nHost: x\r\n\r\n")
 	write(t, first, "GET /first HTTP/1.1\r\nHost: x\r\n\r\n")
 	if got := status(first); got != http.StatusOK || <-paths != "/first" || len(paths) > 0 {
@@ -118,4 +129,54 @@ func TestFewConnectionsSendLongHeaders(t *testing.T) {
 		late = dial(t, addr)
 		return false
 	})
+}
+
+// Those who only open connections do not keep others out.
+func TestNewConnectionTakesThePlaceOfTheOldestStranger(t *testing.T) {
+	t.Parallel()
+	addr, paths := limited(t, 2)
+	trusted, oldest := dial(t, addr), dial(t, addr)
+	write(t, trusted, "GET /trusted HTTP/1.1\r\nHost: x\r\n\r\n")
+	if got := status(trusted); got != http.StatusOK || <-paths != "/trusted" {
+		t.Fatalf("got %d", got)
+	}
+	second, third := dial(t, addr), dial(t, addr)
+	for name, conn := range map[string]net.Conn{"oldest": oldest, "second": second} {
+		if got := status(conn); got != 0 {
+			t.Errorf("%s: got %d, want the connection closed", name, got)
+		}
+	}
+	for name, conn := range map[string]net.Conn{"trusted": trusted, "third": third} {
+		write(t, conn, "GET /trusted HTTP/1.1\r\nHost: x\r\n\r\n")
+		if got := status(conn); got != http.StatusOK {
+			t.Errorf("%s: got %d, want it served", name, got)
+		}
+	}
+}
+
+func TestClosedListenerAcceptsNothingMore(t *testing.T) {
+	t.Parallel()
+	ln, err := ops.Listen("LISTEN_ADDR", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := ops.Limit(ln, 1)
+	dial(t, ln.Addr().String())
+	first, err := one.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepted := make(chan error, 1)
+	go func() { _, err := one.Accept(); accepted <- err }()
+	waiting := dial(t, ln.Addr().String())
+	if got := status(first); got != 0 {
+		t.Errorf("got %d, want the first dismissed", got)
+	}
+	_ = one.Close()
+	if err := <-accepted; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("got %v, want that the listener is closed", err)
+	}
+	if got := status(waiting); got != 0 {
+		t.Errorf("got %d of the connection that waited", got)
+	}
 }

@@ -45,6 +45,9 @@ func NewDeps(log *slog.Logger) Deps {
 	return Deps{Log: log, Metrics: NewMetrics(), Health: NewHealth(), Now: time.Now}
 }
 
+// maxAdmin is how many connections the admin address has at the same time. Probes and Prometheus need a few.
+const maxAdmin = 100
+
 // WithAdmin serves the admin address until run returns, and keeps the metric of
 // readiness up to date. After ctx is done, while run drains, the program is not ready
 // but alive.
@@ -53,7 +56,9 @@ func WithAdmin(ctx context.Context, ln net.Listener, deps Deps, run func(context
 	watched := make(chan struct{})
 	go func() { defer close(watched); deps.Metrics.watchReady(adminCtx, deps.Health) }()
 	served := make(chan error, 1)
-	go func() { served <- Serve(adminCtx, ln, AdminHandler(deps.Health, deps.Metrics), time.Second, deps.Log) }()
+	go func() {
+		served <- Serve(adminCtx, Limit(ln, maxAdmin), AdminHandler(deps.Health, deps.Metrics), time.Second, deps.Log)
+	}()
 	unready := context.AfterFunc(ctx, deps.Health.Shutdown)
 	defer unready()
 	err := run(ctx)

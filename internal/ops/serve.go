@@ -61,6 +61,7 @@ func newServer(h http.Handler, log *slog.Logger) (*http.Server, *busyConns) {
 		MaxHeaderBytes: 256 << 10,
 		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		ConnState:      busy.note,
+		ConnContext:    withConn,
 	}
 	return srv, busy
 }
@@ -96,7 +97,7 @@ func stop(ctx context.Context, srv *http.Server, busy *busyConns, grace time.Dur
 type busyConns struct{ conns sync.Map }
 
 func (b *busyConns) note(conn net.Conn, state http.ConnState) {
-	if c, ok := conn.(*headerConn); ok {
+	if c, ok := conn.(*limitedConn); ok {
 		c.note(state)
 	}
 	if state == http.StateActive {

@@ -34,7 +34,6 @@ const (
 	errgroup      = "golang.org/x/sync/errgroup"
 	rateLimit     = "golang.org/x/time/rate"
 	semaphore     = "golang.org/x/sync/semaphore"
-	netutil       = "golang.org/x/net/netutil"
 	memlimit      = "github.com/KimMachineGun/automemlimit"
 	goPretty      = "github.com/jedib0t/go-pretty"
 	terminal      = "golang.org/x/term"
@@ -62,7 +61,7 @@ var table = map[string][]string{
 	"internal/fault":  {},
 	"internal/secret": {},
 	"internal/cli":    {"config", cobra, pflag},
-	"internal/ops":    {"internal/fault", "internal/term", prometheus, netutil, semaphore, memlimit},
+	"internal/ops":    {"internal/fault", "internal/term", prometheus, semaphore, memlimit},
 	"internal/term":   {goPretty, terminal},
 
 	"internal/stripehook": {"internal/fault", stripe},
