@@ -180,3 +180,15 @@ func TestClosedListenerAcceptsNothingMore(t *testing.T) {
 		t.Errorf("got %d of the connection that waited", got)
 	}
 }
+
+func TestHeaderOfThousandsOfLinesIsNotRead(t *testing.T) {
+	t.Parallel()
+	addr, _ := limited(t, 10)
+	for lines, want := range map[int]int{900: http.StatusOK, 1100: 0} {
+		conn := dial(t, addr)
+		_, _ = fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: x\r\n", strings.Repeat("A: b\r\n", lines), "\r\n")
+		if got := status(conn); got != want {
+			t.Errorf("%d lines: got %d, want %d", lines, got, want)
+		}
+	}
+}

@@ -49,7 +49,10 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, grace time.Dura
 func newServer(h http.Handler, log *slog.Logger) (*http.Server, *busyConns) {
 	busy := &busyConns{}
 	srv := &http.Server{
-		Handler:           h,
+		Handler: abandoning(h),
+		// OPTIONS * would be answered 200.
+		DisableGeneralOptionsHandler: true,
+
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		// For clients that do not read.

@@ -101,6 +101,7 @@ var table = map[string][]string{
 
 	// What only tests use.
 	"test/arch":        {},
+	"test/attack":      {"test/kit"},
 	"test/cases":       {},
 	"test/contract":    {},
 	"test/corpus":      {},
