@@ -90,7 +90,7 @@ bin/promtool bin/prometheus:
 	apt-get download -q prometheus; dpkg-deb -x prometheus_*.deb .; \
 	install -D usr/bin/$(@F) $(CURDIR)/$@
 
-# The table in docs/reliability.md: runs the programs through one failure after another, for three quarters of an hour.
+# The table in docs/reliability.md: runs the programs through one failure after another, for more than an hour.
 reliability: $(if $(shell command -v prometheus),,bin/prometheus)
 	go run ./test/reliability
 

@@ -77,7 +77,7 @@ func FuzzWebhookBody(f *testing.F) {
 	for _, body := range hostileBodies() {
 		f.Add([]byte(body))
 	}
-	for _, file := range corpus.Load(f) {
+	for _, file := range corpus.Seeds(f) {
 		f.Add(file.Raw)
 	}
 	s := realWebhook(f)
@@ -146,7 +146,7 @@ func FuzzCommit(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, file := range corpus.Load(f) {
+	for _, file := range corpus.Seeds(f) {
 		if m, err := normalizer.Event(file.Raw, stripe.Receipt{Endpoint: "main", Origin: events.OriginWebhook, ReceivedAt: signedAt}); err == nil {
 			if payload, err := events.Encode(m); err == nil {
 				f.Add(payload, "Nats-Msg-Id", m.ID)

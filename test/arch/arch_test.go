@@ -111,7 +111,7 @@ var table = map[string][]string{
 	"test/micro":       {},
 	"test/prose":       {},
 	"test/release":     {},
-	"test/reliability": {"events", "internal/stripesim", "test/kit", mongoDriver, natsClient},
+	"test/reliability": {"events", "internal/stripesim", "test/attack", "test/kit", mongoDriver, natsClient},
 	"test/storetest":   {"events", "events/ordering", "internal/fault", "internal/store", "test/kit", goCmp},
 
 	// Not in test/kit, because they link servers and the database's driver.

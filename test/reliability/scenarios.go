@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,7 +27,7 @@ type scenario struct {
 }
 
 func scenarios() []scenario {
-	return append(append(databaseScenarios(), natsScenarios()...), append(killScenarios(), clientScenarios()...)...)
+	return slices.Concat(databaseScenarios(), natsScenarios(), killScenarios(), clientScenarios(), attackScenarios())
 }
 
 func databaseScenarios() []scenario {
