@@ -9,6 +9,7 @@ import (
 
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/events/ordering"
+	"github.com/billbus/billbus/internal/failpoint"
 	"github.com/billbus/billbus/internal/fault"
 )
 
@@ -53,6 +54,7 @@ func (h *Resolve) entitlements(ctx context.Context, about events.Message, tracep
 		if reason == "" {
 			return resolution{}, nil
 		}
+		failpoint.At("list:kept")
 		return h.completeList(ctx, about, reason, traceparent)
 	}
 	return resolution{}, fault.New(fault.Transient, fault.BucketFailed, errors.New("other messages about the customer are being resolved"))
@@ -97,6 +99,7 @@ func (h *Resolve) completeList(ctx context.Context, about events.Message, reason
 	if err := h.publish(msg, traceparent); err != nil {
 		return resolution{}, err
 	}
+	failpoint.At("list:published")
 	for range maxCollisions {
 		last, err := h.lastList(ctx, about)
 		if err != nil || !msg.Time.After(last.Moment) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/internal/failpoint"
 	"github.com/billbus/billbus/internal/fault"
 )
 
@@ -111,6 +112,7 @@ func (h *Resolve) follow(ctx context.Context, last resolved, about events.Messag
 	if err != nil || !ok {
 		return resolution{}, false, err
 	}
+	failpoint.At("snapshot:kept")
 	_, err = h.publishKept(ctx, last, traceparent)
 	return resolution{"snapshot", msg.ID}, err == nil, err
 }
@@ -138,6 +140,7 @@ func (h *Resolve) publishKept(ctx context.Context, kept resolved, traceparent st
 	if err := h.publish(kept.message, traceparent); err != nil {
 		return kept, err
 	}
+	failpoint.At("snapshot:published")
 	kept.Published = true
 	_, err := h.keep(ctx, &kept)
 	return kept, err

@@ -15,6 +15,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/internal/failpoint"
 	"github.com/billbus/billbus/internal/fault"
 )
 
@@ -150,6 +151,7 @@ func (h *Webhook) handle(w http.ResponseWriter, r *http.Request, start time.Time
 	if err := h.publish(r, msg); err != nil {
 		return unavailable(msg, err)
 	}
+	failpoint.At("webhook:published")
 	return accepted(msg)
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/billbus/billbus/config"
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/handlers"
+	"github.com/billbus/billbus/internal/failpoint"
 	"github.com/billbus/billbus/internal/natsbus"
 	"github.com/billbus/billbus/internal/normalize"
 	"github.com/billbus/billbus/internal/stripeapi"
@@ -158,6 +159,7 @@ func (f *filling) publish(ctx context.Context, msg events.Message) error {
 	if err != nil {
 		return err
 	}
+	failpoint.At("backfill:published")
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.missed(msg)

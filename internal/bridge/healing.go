@@ -9,6 +9,7 @@ import (
 
 	"github.com/billbus/billbus/config"
 	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/internal/failpoint"
 	"github.com/billbus/billbus/internal/fault"
 	"github.com/billbus/billbus/internal/gaps"
 	"github.com/billbus/billbus/internal/natsbus"
@@ -115,10 +116,12 @@ func (h *healer) turn(ctx context.Context, account string) error {
 	if ok, err := h.lease.take(ctx); err != nil || !ok {
 		return err
 	}
+	failpoint.At("backfill:leased")
 	// Another bridge may have done the round while this one waited for the lease.
 	if p, err = h.position(ctx, account); err == nil && h.due(p) {
 		err = h.round(ctx, account, p)
 	}
+	failpoint.At("backfill:looked")
 	return errors.Join(err, h.lease.giveBack(context.WithoutCancel(ctx)))
 }
 
@@ -147,6 +150,7 @@ func (h *healer) round(ctx context.Context, account string, p position) error {
 	if err != nil {
 		return err
 	}
+	failpoint.At("backfill:filled")
 	p.Looked = filter.Until.UTC()
 	value, err := json.Marshal(p)
 	if err == nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/handlers"
+	"github.com/billbus/billbus/internal/failpoint"
 	"github.com/billbus/billbus/internal/natsbus"
 	"github.com/billbus/billbus/internal/normalize"
 	"github.com/billbus/billbus/internal/stripeapi"
@@ -187,6 +188,7 @@ func publishSnapshot(ctx context.Context, to *natsbus.Publisher, msg events.Mess
 	if err := patiently(ctx, noPause, func() error { return handlers.Publish(once, msg, maxMessage, "") }); err != nil {
 		return false, fmt.Errorf("publishing %s: %w", events.SafeID(msg.Subject), err)
 	}
+	failpoint.At("import:published")
 	return once.isNew, nil
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/billbus/billbus/config"
 	"github.com/billbus/billbus/handlers"
+	"github.com/billbus/billbus/internal/failpoint"
 	"github.com/billbus/billbus/internal/normalize"
 	"github.com/billbus/billbus/internal/term"
 )
@@ -108,6 +109,7 @@ func publishLink(ctx context.Context, to message.Publisher, link normalize.Link,
 		if err := patiently(ctx, noPause, publish); err != nil {
 			return err
 		}
+		failpoint.At("link:published")
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/nats-io/nats.go"
 
+	"github.com/billbus/billbus/internal/failpoint"
 	"github.com/billbus/billbus/internal/fault"
 )
 
@@ -60,6 +61,7 @@ func (s *subscription) await(jm *nats.Msg, msg *message.Message, outcome *slot, 
 }
 
 func (s *subscription) succeeded(jm *nats.Msg, delivery Delivery) {
+	failpoint.At("message:handled")
 	s.ack(jm)
 	s.handling.succeeded()
 	s.forgetPanics(delivery.Sequence)
@@ -116,6 +118,7 @@ func (s *subscription) deadLetter(jm *nats.Msg, delivery Delivery, why error) {
 		s.nak(jm, s.cfg.Delay(delivery.Deliveries))
 		return
 	}
+	failpoint.At("letter:kept")
 	s.ack(jm)
 	s.forgetPanics(delivery.Sequence)
 }
@@ -128,6 +131,7 @@ func (s *subscription) ack(jm *nats.Msg) {
 	if err := jm.AckSync(nats.Context(ctx)); err != nil {
 		s.bus.log.Debug("acknowledging failed; the message will be delivered again", "error", err)
 	}
+	failpoint.At("message:acknowledged")
 }
 
 func (s *subscription) nak(jm *nats.Msg, delay time.Duration) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/billbus/billbus/events"
+	"github.com/billbus/billbus/internal/failpoint"
 	"github.com/billbus/billbus/internal/fault"
 )
 
@@ -198,6 +199,7 @@ func (c *Committer) putListings(ctx context.Context, b *batch, pending groups, n
 				delete(newest, key)
 				continue
 			}
+			failpoint.At("store:listed")
 		}
 		c.names.remember(key, have)
 		delete(newest, key)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/events/ordering"
+	"github.com/billbus/billbus/internal/failpoint"
 	"github.com/billbus/billbus/internal/fault"
 )
 
@@ -57,6 +58,7 @@ func (c *Committer) Commit(ctx context.Context, entries []Entry) []Result {
 			b.facts[i] = entries[i].Fact
 		}
 	}
+	failpoint.At("store:audited")
 	claims := c.identify(ctx, b)
 	c.updateCatalog(ctx, b)
 	c.updateEntitlements(ctx, b)
@@ -122,6 +124,7 @@ func (c *Committer) audited(ctx context.Context, e Entry, failure error, stored 
 		replaced := false
 		if err == nil && Preferred(e.Message, m) {
 			m, replaced, err = c.db.Prefer(ctx, e)
+			failpoint.At("store:preferred")
 		}
 		if err == nil && c.OnOverlap != nil && overlaps(e, m, replaced) {
 			c.OnOverlap()
@@ -287,9 +290,11 @@ func (c *Committer) replace(ctx context.Context, names view, updates []*update) 
 	var replaced, set []error
 	if records != nil {
 		replaced = c.db.Replace(ctx, records)
+		failpoint.At("store:replaced")
 	}
 	if heads != nil {
 		set = c.db.SetUsers(ctx, heads)
+		failpoint.At("store:owned")
 	}
 	outcomes := make([]error, len(updates))
 	for i, u := range updates {

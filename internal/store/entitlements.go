@@ -10,6 +10,7 @@ import (
 
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/events/ordering"
+	"github.com/billbus/billbus/internal/failpoint"
 )
 
 // Entitled is the document of a customer: which features the customer may use. Like a
@@ -98,6 +99,7 @@ func (c *Committer) putEntitlements(ctx context.Context, u *entitledUpdate) (fin
 		return true, nil
 	}
 	err = c.db.PutEntitlements(ctx, next)
+	failpoint.At("store:entitled")
 	if errors.Is(err, ErrExists) {
 		return false, nil
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/billbus/billbus/internal/failpoint"
 	"github.com/billbus/billbus/internal/fault"
 )
 
@@ -54,6 +55,7 @@ func (c *Committer) sweepPage(ctx context.Context, l Listing, next Sweep, follow
 		if l, err = c.putSweep(ctx, l, next); err != nil {
 			return swept(0, err)
 		}
+		failpoint.At("sweep:taken")
 	}
 	written, failed := c.Refresh(ctx, keys)
 	for _, err := range failed {
@@ -61,11 +63,13 @@ func (c *Committer) sweepPage(ctx context.Context, l Listing, next Sweep, follow
 			return swept(written, err)
 		}
 	}
+	failpoint.At("sweep:refreshed")
 	if follow != nil {
 		if err := follow(ctx, keys); err != nil {
 			return swept(written, err)
 		}
 	}
+	failpoint.At("sweep:followed")
 	if len(keys) > 0 {
 		next.Reached = keys[len(keys)-1]
 	}

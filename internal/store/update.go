@@ -8,6 +8,7 @@ import (
 
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/events/ordering"
+	"github.com/billbus/billbus/internal/failpoint"
 	"github.com/billbus/billbus/internal/fault"
 )
 
@@ -120,6 +121,7 @@ func (c *Committer) mark(ctx context.Context, updates []*update) {
 		if err := c.db.Mark(ctx, u.head); err != nil && !errors.Is(err, ErrExists) {
 			u.err = err
 		}
+		failpoint.At("store:marked")
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/events/ordering"
+	"github.com/billbus/billbus/internal/failpoint"
 	"github.com/billbus/billbus/internal/fault"
 )
 
@@ -36,7 +37,9 @@ func (c *Committer) identify(ctx context.Context, b *batch) []claim {
 	if len(claims) == 0 {
 		return nil
 	}
-	for k, failure := range c.db.Identify(ctx, identities) {
+	failures := c.db.Identify(ctx, identities)
+	failpoint.At("store:identified")
+	for k, failure := range failures {
 		i := claims[k].member
 		if errors.Is(failure, ErrExists) {
 			failure = nil

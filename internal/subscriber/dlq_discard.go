@@ -26,7 +26,7 @@ func Discard(ctx context.Context, cfg config.Subscriber, console Console, log *s
 	}
 	return withDeadLetters(ctx, cfg.NATS, log, func(letters *natsbus.DeadLetters) error {
 		return WithStore(ctx, cfg.Mongo, 1, log, func(db store.Store) error {
-			s, err := newSettling(cfg, letters, db, console)
+			s, err := newSettling(cfg, letters, db, nil, console)
 			if err != nil {
 				return err
 			}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 
 	"github.com/billbus/billbus/config"
+	"github.com/billbus/billbus/internal/failpoint"
 	"github.com/billbus/billbus/internal/fault"
 	"github.com/billbus/billbus/internal/natsbus"
 	"github.com/billbus/billbus/internal/store"
@@ -23,7 +24,12 @@ var ErrNotRedriven = errors.New("some letters were not applied")
 func Redrive(ctx context.Context, cfg config.Subscriber, console Console, log *slog.Logger) error {
 	return withDeadLetters(ctx, cfg.NATS, log, func(letters *natsbus.DeadLetters) error {
 		return WithStore(ctx, cfg.Mongo, redriveAtOnce, log, func(db store.Store) error {
-			s, err := newSettling(cfg, letters, db, console)
+			v, closeView, err := openView(ctx, db, cfg, "billbus-dlq", slog.New(onlyWarnings{log.Handler()}))
+			if err != nil {
+				return err
+			}
+			defer closeView()
+			s, err := newSettling(cfg, letters, db, v, console)
 			if err != nil {
 				return err
 			}
@@ -83,6 +89,7 @@ func (s *settling) redrive(ctx context.Context, sequence uint64) (settlement, er
 	if err := s.handle(msg); err != nil {
 		return unsettled(sequence, err), s.away(ctx, err)
 	}
+	failpoint.At("letter:applied")
 	l.Payload = msg.Payload
 	return s.settle(ctx, l, store.Redriven)
 }

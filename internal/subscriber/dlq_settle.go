@@ -17,11 +17,13 @@ import (
 
 	"github.com/billbus/billbus/config"
 	"github.com/billbus/billbus/handlers"
+	"github.com/billbus/billbus/internal/failpoint"
 	"github.com/billbus/billbus/internal/fault"
 	"github.com/billbus/billbus/internal/natsbus"
 	"github.com/billbus/billbus/internal/normalize"
 	"github.com/billbus/billbus/internal/store"
 	"github.com/billbus/billbus/internal/term"
+	"github.com/billbus/billbus/internal/view"
 )
 
 // letterStore is what settling letters needs of a store.
@@ -48,13 +50,14 @@ type settling struct {
 	settled  int
 }
 
-func newSettling(cfg config.Subscriber, letters *natsbus.DeadLetters, db letterStore, console Console) (*settling, error) {
+// newSettling takes no view if there is none, or nothing is applied.
+func newSettling(cfg config.Subscriber, letters *natsbus.DeadLetters, db letterStore, v *view.View, console Console) (*settling, error) {
 	s := &settling{
 		cfg: cfg, letters: letters, db: db, console: console, tally: tally{counts: map[string]int{}},
 		by: cmp.Or(cfg.DeadLetters.By, whoami()), now: time.Now, progress: &term.Progress{}, results: map[string]int{},
 	}
 	commit, err := handlers.NewCommit(handlers.CommitConfig{
-		Store: db, Position: position, References: normalize.References,
+		Store: following{db, v}, Position: position, References: normalize.References,
 		Now: time.Now, Metrics: &s.tally, Log: slog.New(slog.DiscardHandler), // failures are printed
 	})
 	if err != nil {
@@ -130,6 +133,7 @@ func (s *settling) settle(ctx context.Context, l natsbus.StoredLetter, action st
 	if err != nil && !errors.Is(err, store.ErrExists) {
 		return settlement{}, withSequence(l.Sequence, err)
 	}
+	failpoint.At("letter:recorded")
 	if err := s.letters.Remove(ctx, l.Sequence); err != nil {
 		return settlement{}, err
 	}

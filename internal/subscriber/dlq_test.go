@@ -116,7 +116,7 @@ func (r *letterRig) run(t *testing.T, d config.DeadLetters, command func(*settli
 	t.Helper()
 	var out bytes.Buffer
 	d.JSON, d.By = true, "ann@host"
-	s, err := newSettling(config.Subscriber{ConsumerName: durable, DeadLetters: d}, r.letters, r.db, Console{strings.NewReader(""), &out, &out})
+	s, err := newSettling(config.Subscriber{ConsumerName: durable, DeadLetters: d}, r.letters, r.db, nil, Console{strings.NewReader(""), &out, &out})
 	if err != nil {
 		t.Fatal(err)
 	}

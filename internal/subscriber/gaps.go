@@ -10,6 +10,7 @@ import (
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/events/ordering"
 	"github.com/billbus/billbus/handlers"
+	"github.com/billbus/billbus/internal/failpoint"
 	"github.com/billbus/billbus/internal/fault"
 	"github.com/billbus/billbus/internal/gaps"
 	"github.com/billbus/billbus/internal/natsbus"
@@ -112,6 +113,7 @@ func (r *gapReport) put(ctx context.Context, have, next gaps.Report, revision ui
 		return false, fmt.Errorf("encoding the gaps: %w", err)
 	}
 	_, ok, err = r.bucket.Put(ctx, gaps.Key, value, revision)
+	failpoint.At("gaps:reported")
 	return ok, err
 }
 

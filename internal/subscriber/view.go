@@ -11,6 +11,7 @@ import (
 	"github.com/billbus/billbus/config"
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/handlers"
+	"github.com/billbus/billbus/internal/failpoint"
 	"github.com/billbus/billbus/internal/fault"
 	"github.com/billbus/billbus/internal/natsbus"
 	"github.com/billbus/billbus/internal/ops"
@@ -48,6 +49,7 @@ func (f following) Commit(ctx context.Context, entry store.Entry) (store.Effect,
 	var concerned []string
 	entry.Concerns = func(records []string) { concerned = records }
 	effect, err := f.Store.Commit(ctx, entry)
+	failpoint.At("subscriber:stored")
 	if err == nil && f.view != nil {
 		err = f.view.Follow(context.WithoutCancel(ctx), entry.Message, concerned)
 	}
@@ -86,7 +88,17 @@ func withView(ctx context.Context, db store.Store, cfg config.Subscriber, log *s
 	if !cfg.Verify.Fix || !cfg.Stream.StateView {
 		return db, func() {}, nil
 	}
-	bus, err := natsbus.Open(natsbus.Auth(cfg.NATS), "billbus-verify", log)
+	v, closeView, err := openView(ctx, db, cfg, "billbus-verify", log)
+	return rewriting{db, v}, closeView, err
+}
+
+// openView returns the state view for a command; nil if the settings turn it off. The returned
+// function closes its connection.
+func openView(ctx context.Context, db store.View, cfg config.Subscriber, name string, log *slog.Logger) (*view.View, func(), error) {
+	if !cfg.Stream.StateView {
+		return nil, func() {}, nil
+	}
+	bus, err := natsbus.Open(natsbus.Auth(cfg.NATS), name, log)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -97,7 +109,7 @@ func withView(ctx context.Context, db store.Store, cfg config.Subscriber, log *s
 		return nil, nil, fmt.Errorf("what is written to records also gets into the state view: %w (see NATS_URL; STATE_VIEW=off leaves it alone)", err)
 	}
 	v, err := newView(bus, cfg.Stream, db, noMetrics{}, time.Now)
-	return rewriting{db, v}, bus.Close, err
+	return v, bus.Close, err
 }
 
 // noMetrics counts nothing: a command that ends serves no metrics.

@@ -13,6 +13,7 @@ import (
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/events/access"
 	"github.com/billbus/billbus/events/ordering"
+	"github.com/billbus/billbus/internal/failpoint"
 	"github.com/billbus/billbus/internal/store"
 )
 
@@ -136,6 +137,7 @@ func (v *View) replaceAccess(ctx context.Context, o owner, have accessEntry, b b
 	if err != nil || !ok || isSame {
 		return next, ok, err
 	}
+	failpoint.At("view:access")
 	return next, true, v.publish(ctx, o.key, next)
 }
 
@@ -226,6 +228,7 @@ func (v *View) publish(ctx context.Context, key string, e accessEntry) error {
 		if err := v.cfg.Publisher.Publish(subject, msg); err != nil {
 			return err
 		}
+		failpoint.At("view:published")
 		v.cfg.Metrics.AccessChanged(strings.TrimPrefix(subject, "access."))
 	}
 	return v.store(ctx, key, e)
@@ -236,6 +239,7 @@ func (v *View) store(ctx context.Context, key string, e accessEntry) error {
 	if err != nil && !errors.Is(err, store.ErrExists) {
 		return err
 	}
+	failpoint.At("view:stored")
 	v.settled.put(key, e.Revision)
 	return nil
 }

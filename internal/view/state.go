@@ -12,6 +12,7 @@ import (
 
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/events/ordering"
+	"github.com/billbus/billbus/internal/failpoint"
 	"github.com/billbus/billbus/internal/fault"
 	"github.com/billbus/billbus/internal/store"
 )
@@ -130,6 +131,7 @@ func (v *View) replaceState(ctx context.Context, state store.State, held heldSta
 	if err != nil || !ok {
 		return heldState{}, false, err
 	}
+	failpoint.At("view:state")
 	next.revision = revision
 	if why == followed {
 		v.cfg.Metrics.StateViewLag(v.cfg.Now().Sub(state.UpdatedAt))

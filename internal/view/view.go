@@ -14,6 +14,7 @@ import (
 
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/events/ordering"
+	"github.com/billbus/billbus/internal/failpoint"
 	"github.com/billbus/billbus/internal/fault"
 	"github.com/billbus/billbus/internal/store"
 )
@@ -169,6 +170,7 @@ func (v *View) Complete(ctx context.Context) error {
 	done, err := v.cfg.Store.Completed(ctx)
 	if err == nil && done != id {
 		if err = v.all(ctx, filled); err == nil {
+			failpoint.At("view:filled")
 			err = v.cfg.Store.SetCompleted(ctx, id)
 		}
 	}
