@@ -9,14 +9,14 @@ SHELL := bash
 
 GOFUMPT := go tool -modfile=tools/go.mod gofumpt
 LINT    := go tool -modfile=tools/lint/go.mod golangci-lint
-MODULES := . examples/sql tools tools/lint tools/nats tools/release tools/stripe-mock
+MODULES := . examples/sql test/powerloss tools tools/lint tools/nats tools/release tools/stripe-mock
 FUZZTIME ?= 10s
 COUNT ?= 1
 HISTORIES ?= 500
 SEED ?= 1
 
 # What CI runs, in this order; .ci/run takes the list from here.
-CI := fmt-check vet lint tidy-check verify-modules fix-check build examples test guards asyncapi alerts simulate race fuzz
+CI := fmt-check vet lint tidy-check verify-modules fix-check build examples test powerloss guards asyncapi alerts simulate race fuzz
 
 .PHONY: $(CI) vulncheck release bench bench-all bench-compare bench-instructions ordering-report reliability fmt examples-deps ci ci-targets
 
@@ -29,10 +29,12 @@ fmt-check:
 vet:
 	go vet ./...
 	go vet -C examples/sql ./...
+	go vet -C test/powerloss ./...
 
 lint:
 	$(LINT) run ./...
 	cd examples/sql && go tool -modfile=../../tools/lint/go.mod golangci-lint run ./...
+	cd test/powerloss && go tool -modfile=../../tools/lint/go.mod golangci-lint run ./...
 
 tidy-check:
 	for module in $(MODULES); do (cd $$module && go mod tidy -diff); done
@@ -66,6 +68,11 @@ examples-deps:
 test:
 	go test ./...
 	go test -C examples/sql ./...
+
+# Cuts the power of a NATS server, a few times; the table in docs/reliability.md comes from
+# go run -C test/powerloss . --rounds 15. Without /dev/fuse and root it says so, and is skipped.
+powerloss:
+	go test -C test/powerloss -count=1 -v .
 
 # Removes each guard of the store from a copy of the code, and fails unless its tests notice. For each guard
 # in mongostore it links FerretDB, which takes minutes.

@@ -269,7 +269,7 @@ func died(t *testing.T, p *kit.Process, point string) {
 	t.Helper()
 	kit.Eventually(t, "the program dies at "+point, p.Ended)
 	var exit *exec.ExitError
-	if err := p.Err(t); !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL { //nolint:errcheck,forcetypeassert // so it is on Linux
+	if err := p.Err(t); !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL { //nolint:forcetypeassert // so it is on Linux
 		t.Errorf("%s: %v, want a death by SIGKILL", point, err)
 	}
 	log, err := os.ReadFile(p.Log)

@@ -1,0 +1,19 @@
+module github.com/billbus/billbus/test/powerloss
+
+go 1.26.0
+
+require (
+	github.com/billbus/billbus v0.0.0
+	github.com/hanwen/go-fuse/v2 v2.12.1
+	github.com/nats-io/nats.go v1.55.0
+)
+
+require (
+	github.com/klauspost/compress v1.20.3 // indirect
+	github.com/nats-io/nkeys v0.4.16 // indirect
+	github.com/nats-io/nuid v1.0.1 // indirect
+	golang.org/x/crypto v0.58.0 // indirect
+	golang.org/x/sys v0.49.0 // indirect
+)
+
+replace github.com/billbus/billbus => ../..
