@@ -2,7 +2,7 @@
 // shows it: the server stores the stream in a file system that loses what was not synced. Then it
 // looks which events are missing that were answered 200. It is a tool for a person, and for tests.
 //
-// It is a module of its own, so that no program of Billbus depends on FUSE.
+// It is a module of its own: the programs of Billbus do not depend on FUSE.
 package main
 
 import (
