@@ -42,8 +42,8 @@ func SubscriberDLQRedrive(c *Subscriber) Settings {
 	return slices.Concat(
 		Settings{sequences, {Flag: "all", NoValue: "true", Meaning: "apply all letters of CONSUMER_NAME, or those that the next options select", convert: onOff(&d.All)}},
 		d.filters(""), Settings{d.by(), d.resultsAsJSON()},
-		nats(&c.NATS), consumer(&c.ConsumerName, &c.MaxInFlight, &c.MaxBytes)[:1],
-		Settings{streamName(&c.Stream), stateView(&c.Stream)}, mongo(&c.Mongo), logging(&c.Log),
+		nats(&c.NATS), Settings{streamName(&c.Stream), stateView(&c.Stream)},
+		consumer(&c.ConsumerName, &c.MaxInFlight, &c.MaxBytes)[:1], mongo(&c.Mongo), logging(&c.Log),
 	)
 }
 
