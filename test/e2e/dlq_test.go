@@ -73,7 +73,7 @@ func TestDeadLettersAreAppliedAfterAnUpgrade(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.drained(t)
-	other, err := js.CreateConsumer(t.Context(), "BILLBUS", jetstream.ConsumerConfig{Durable: "other", DeliverPolicy: jetstream.DeliverNewPolicy, AckPolicy: jetstream.AckExplicitPolicy})
+	other, err := js.CreateConsumer(t.Context(), "BILLBUS", jetstream.ConsumerConfig{Durable: "other", FilterSubject: "subscription.*", DeliverPolicy: jetstream.DeliverNewPolicy, AckPolicy: jetstream.AckExplicitPolicy})
 	if err != nil {
 		t.Fatal(err)
 	}
