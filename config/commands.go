@@ -24,7 +24,11 @@ func BridgeHealth(c *Bridge) Settings { return health(&c.Health, adminAddr(&c.Ad
 // BridgeProvision returns the settings of "bridge provision", bound to c.
 func BridgeProvision(c *Bridge) Settings {
 	dryRun := Setting{Flag: "dry-run", NoValue: "true", Meaning: "only print what would change", convert: onOff(&c.DryRun)}
-	return slices.Concat(Settings{dryRun}, nats(&c.NATS), stream(&c.Stream, &c.Warnings), logging(&c.Log))
+	consumers := Setting{
+		Flag: "consumers", NoValue: "true", convert: onOff(&c.Consumers.Create),
+		Meaning: "create the consumers of subscriber and resolver, too, and the resolver's bucket, for programs that may not create any",
+	}
+	return slices.Concat(Settings{dryRun, consumers}, nats(&c.NATS), stream(&c.Stream, &c.Warnings), logging(&c.Log), Settings{consumerName(&c.Consumers.Subscriber)})
 }
 
 // BridgeLink returns the settings of "bridge link", bound to c. The signing secrets can name the

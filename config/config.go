@@ -27,6 +27,7 @@ type NATS struct {
 	CAFile       string
 	CertFile     string
 	KeyFile      string
+	InboxPrefix  string
 }
 
 // Stream names the JetStream stream, and says how to create it.
@@ -83,6 +84,7 @@ type Mongo struct {
 // Bridge configures the bridge. Each of its commands fills in what it needs.
 type Bridge struct {
 	DryRun    bool
+	Consumers Consumers
 	Link      Link
 	Backfill  Backfill
 	Import    Import
@@ -101,6 +103,13 @@ type Bridge struct {
 	Log              Log
 	ShutdownTimeout  time.Duration
 	Warnings         []string // about settings that are valid but surprising; to be logged once
+}
+
+// Consumers says whether "bridge provision" creates the consumers, too, and how that of the subscriber
+// is called.
+type Consumers struct {
+	Create     bool
+	Subscriber string
 }
 
 // Health says how the command health prints the checks of the program that listens on AdminAddr.

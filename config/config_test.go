@@ -167,7 +167,7 @@ func TestProvisionNeedsNeitherSecretsNorLivemode(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := config.Bridge{
-		DryRun: true, NATS: config.NATS{URL: "nats://127.0.0.1:4222"},
+		DryRun: true, Consumers: config.Consumers{Subscriber: "billbus-subscriber"}, NATS: config.NATS{URL: "nats://127.0.0.1:4222"},
 		Stream: config.Stream{Name: "BILLBUS", Replicas: 3, MaxBytes: -1, DuplicateWindow: 72 * time.Hour, StateView: true},
 		Log:    config.Log{Level: slog.LevelInfo},
 	}

@@ -36,6 +36,16 @@ func nats(n *NATS) Settings {
 		{Env: "NATS_CA_FILE", Value: "FILE", Meaning: "certificates to verify those of the servers (PEM)", convert: fileWith(&n.CAFile, certificates)},
 		{Env: "NATS_CERT_FILE", Value: "FILE", Meaning: "client certificate (PEM)", convert: readable(&n.CertFile)},
 		{Env: "NATS_KEY_FILE", Value: "FILE", Meaning: "key of the client certificate (PEM)", convert: readable(&n.KeyFile)},
+		{Env: "NATS_INBOX_PREFIX", Shown: "_INBOX", Meaning: "beginning of the subjects of answers; give each user of the server one of its own", convert: inboxPrefix(&n.InboxPrefix)},
+	}
+}
+
+func inboxPrefix(field *string) func(value) {
+	return func(v value) {
+		*field = v.text
+		if !matches(`[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*`, v.text) {
+			v.fault("must be words of letters, digits, _ and -, with dots in between, not %s", quote(v.text))
+		}
 	}
 }
 

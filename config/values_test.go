@@ -111,6 +111,8 @@ func TestValueFaults(t *testing.T) {
 		{"port too great", env{"ADMIN_ADDR": ":65536"}, "ADMIN_ADDR: must be host:port"},
 		{"stream name with a dot", env{"STREAM_NAME": "a.b"}, "STREAM_NAME: must be 1 to 255"},
 		{"stream name with a wildcard", env{"STREAM_NAME": "*"}, "STREAM_NAME: must be 1 to 255"},
+		{"inboxes with a wildcard", env{"NATS_INBOX_PREFIX": "_INBOX.*"}, "NATS_INBOX_PREFIX: must be words"},
+		{"inboxes with a dot at the end", env{"NATS_INBOX_PREFIX": "_INBOX."}, "NATS_INBOX_PREFIX: must be words"},
 		{"stream name too long", env{"STREAM_NAME": strings.Repeat("a", 256)}, "STREAM_NAME: must be 1 to 255"},
 		{"no replicas", env{"STREAM_REPLICAS": "0"}, "STREAM_REPLICAS: must be a whole number from 1 to 5"},
 		{"six replicas", env{"STREAM_REPLICAS": "6"}, "STREAM_REPLICAS: must be a whole number from 1 to 5"},

@@ -26,18 +26,26 @@ func Provision(ctx context.Context, cfg config.Bridge, out io.Writer, log *slog.
 	if err := bus.WaitConnected(ctx); err != nil {
 		return err
 	}
-	drifts, err := bus.Plan(ctx, natsbus.StreamSettings(cfg.Stream))
+	settings, consumers := natsbus.StreamSettings(cfg.Stream), consumersOf(cfg.Consumers)
+	drifts, err := bus.Plan(ctx, settings, consumers...)
 	if err != nil {
 		return err
 	}
 	if err := printPlan(out, drifts); err != nil || len(drifts) == 0 || cfg.DryRun {
 		return err
 	}
-	if err := bus.Alter(ctx, natsbus.StreamSettings(cfg.Stream)); err != nil {
+	if err := bus.Alter(ctx, settings, consumers...); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintln(out, "applied")
 	return err
+}
+
+func consumersOf(cfg config.Consumers) []natsbus.Consumer {
+	if !cfg.Create {
+		return nil
+	}
+	return []natsbus.Consumer{natsbus.SubscriberConsumer(cfg.Subscriber), natsbus.ResolverConsumer()}
 }
 
 func printPlan(out io.Writer, drifts []natsbus.Drift) error {

@@ -46,7 +46,7 @@ func bridgeProvision(c *config.Bridge, run Run) Command {
 		Long:  "This is the only command that changes streams that exist. It prints each difference.",
 		Examples: []Example{
 			{"Show what would change in the streams", "bridge provision --dry-run"},
-			{"Keep three copies of the stream", "bridge provision --stream-replicas 3 --nats-url nats://nats:4222"},
+			{"Keep three copies of everything, and create the consumers, too", "bridge provision --stream-replicas 3 --consumers"},
 		},
 		Settings: config.BridgeProvision(c),
 		Run:      run,

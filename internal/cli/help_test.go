@@ -19,7 +19,7 @@ import (
 var optionsOf = map[string][]string{
 	"bridge":                 nil,
 	"bridge serve":           nil,
-	"bridge provision":       {"--dry-run"},
+	"bridge provision":       {"--dry-run", "--consumers"},
 	"bridge link":            {"--customer", "--customer-account", "--user", "--file", "--account", "--as-of", "--dry-run", "--json"},
 	"bridge backfill":        {"--since", "--types", "--undelivered-only", "--gaps", "--account", "--dry-run", "--json"},
 	"bridge import":          {"--created-since", "--status", "--account", "--rate", "--from-file", "--dry-run", "--json"},
@@ -54,7 +54,7 @@ var optionsOf = map[string][]string{
 var settingsOf = map[string]string{
 	"bridge":                 `LISTEN|WEBHOOK|PUBLISH|USER_ID|REDACT|STRIPE|BACKFILL|NATS|STREAM|STATE|PROVISION|ADMIN|LOG|SHUTDOWN`,
 	"bridge serve":           `LISTEN|WEBHOOK|PUBLISH|USER_ID|REDACT|STRIPE|BACKFILL|NATS|STREAM|STATE|PROVISION|ADMIN|LOG|SHUTDOWN`,
-	"bridge provision":       `NATS|STREAM|STATE|LOG`,
+	"bridge provision":       `CONSUMER|NATS|STREAM|STATE|LOG`,
 	"bridge link":            `STRIPE_WEBHOOK_SECRETS|WEBHOOK_LIVEMODE|NATS|STREAM_NAME|LOG`,
 	"bridge backfill":        `STRIPE|WEBHOOK_LIVEMODE|WEBHOOK_ACCOUNTS|USER_ID|REDACT|NATS|STREAM_NAME|LOG`,
 	"bridge import":          `STRIPE|WEBHOOK_LIVEMODE|WEBHOOK_ACCOUNTS|USER_ID|REDACT|NATS|STREAM_NAME|LOG`,

@@ -1,6 +1,7 @@
 package natsbus
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,6 +44,7 @@ type Auth struct {
 	CAFile       string
 	CertFile     string
 	KeyFile      string
+	InboxPrefix  string // of the subjects of answers; "" for that of nats.go
 }
 
 // Bus is a connection to NATS. It never stops reconnecting.
@@ -52,6 +54,7 @@ type Bus struct {
 	log     *slog.Logger
 	repeats fault.Repeats
 	login   string // the setting with which it logs in
+	inbox   string // the prefix of the subjects of answers
 	closed  chan struct{}
 
 	watching sync.WaitGroup
@@ -67,7 +70,7 @@ type Bus struct {
 // to report that it is not ready, while NATS is down. It fails only for settings
 // that can never work, such as an unreadable credentials file.
 func Open(auth Auth, name string, log *slog.Logger) (*Bus, error) {
-	b := &Bus{log: log, login: auth.login(), closed: make(chan struct{})}
+	b := &Bus{log: log, login: auth.login(), inbox: cmp.Or(auth.InboxPrefix, strings.TrimSuffix(nats.InboxPrefix, ".")), closed: make(chan struct{})}
 	opts, err := b.options(auth, name)
 	if err != nil {
 		return nil, err
@@ -89,6 +92,7 @@ func Open(auth Auth, name string, log *slog.Logger) (*Bus, error) {
 func (b *Bus) options(auth Auth, name string) ([]nats.Option, error) {
 	opts := []nats.Option{
 		nats.Name(name),
+		nats.CustomInboxPrefix(b.inbox),
 		nats.Timeout(connectTimeout),
 		nats.PingInterval(pingInterval),
 		nats.MaxPingsOutstanding(2),

@@ -29,7 +29,7 @@ const (
 )
 
 func (c Consumer) cureMissing() string {
-	return "start a " + c.program + " with PROVISION=create once"
+	return "start a " + c.program + " with PROVISION=create once, or run `bridge provision --consumers`"
 }
 
 func (c Consumer) cureDrift() string {

@@ -84,7 +84,7 @@ func kind(err error) string {
 	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok {
 		return fmt.Sprint("certificate", invalid.Reason)
 	}
-	text, _, _ := strings.Cut(err.Error(), "_INBOX.")
+	text, _, _ := strings.Cut(err.Error(), "_INBOX")
 	text, _, _ = strings.Cut(text, "$JS.ACK.")
 	return text
 }

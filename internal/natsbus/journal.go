@@ -61,7 +61,8 @@ func (j *Journal) Sent(ctx context.Context, id string, at time.Time) (bool, erro
 	return sent, nil
 }
 
-// readOn reads the headers of the messages that were added since the last time.
+// readOn reads the headers of the messages that were added since the last time. The server
+// removes its consumer after a minute: the right to delete it would be one to delete any.
 func (j *Journal) readOn(ctx context.Context) error {
 	began := time.Now()
 	consumer, err := j.bus.js.CreateConsumer(ctx, j.stream, jetstream.ConsumerConfig{
@@ -72,9 +73,6 @@ func (j *Journal) readOn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer func() {
-		_ = j.bus.js.DeleteConsumer(context.WithoutCancel(ctx), j.stream, consumer.CachedInfo().Name)
-	}()
 	for left := int(consumer.CachedInfo().NumPending); left > 0; {
 		n, err := j.fetch(ctx, consumer, min(left, fetchSize))
 		if err != nil {

@@ -115,14 +115,15 @@ func (d *DeadLetters) Remove(ctx context.Context, sequence uint64) error {
 // with calls JetStream about a stream. A call that the server does not permit is never
 // answered.
 func (d *DeadLetters) with(ctx context.Context, name string, do func(context.Context, jetstream.Stream) error) error {
-	start := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
-	stream, err := d.stream(ctx, name)
-	if err == nil {
-		err = do(ctx, stream)
-	}
-	return d.bus.unanswered(start, jetstreamAPI, err)
+	return d.bus.call(ctx, func(ctx context.Context) error {
+		stream, err := d.stream(ctx, name)
+		if err != nil {
+			return err
+		}
+		return do(ctx, stream)
+	})
 }
 
 func (d *DeadLetters) stream(ctx context.Context, name string) (jetstream.Stream, error) {

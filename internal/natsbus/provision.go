@@ -340,7 +340,7 @@ func (p *Provisioner) ensureConsumer(ctx context.Context) ([]Drift, error) {
 		have, err := p.update(ctx, consumer.CachedInfo().Config)
 		return consumerDrift(p.settings.Name, have, p.consumer), err
 	}
-	if !errors.Is(err, jetstream.ErrConsumerNotFound) {
+	if !errors.Is(err, jetstream.ErrConsumerNotFound) && !errors.Is(err, jetstream.ErrStreamNotFound) {
 		return nil, fmt.Errorf("looking up consumer %s: %w", name, err)
 	}
 	if p.mode == ProvisionCheck {

@@ -56,7 +56,8 @@ func (p *Publisher) Publish(topic string, messages ...*message.Message) error {
 	if err := p.bus.Check(context.Background()); err != nil {
 		return fault.New(fault.Transient, fault.NATSUnreachable, err)
 	}
-	return explainPublish(p.pub.Publish(topic, messages...))
+	start := time.Now()
+	return p.explain(start, topic, p.pub.Publish(topic, messages...))
 }
 
 // PublishNew publishes a message like Publish, and reports whether it is new: not one
@@ -70,9 +71,10 @@ func (p *Publisher) PublishNew(topic string, msg *message.Message) (isNew bool, 
 	if err != nil {
 		return false, fault.New(fault.Permanent, fault.CannotBeEncoded, err)
 	}
+	start := time.Now()
 	ack, err := p.js.PublishMsg(out)
 	if err != nil {
-		return false, explainPublish(err)
+		return false, p.explain(start, topic, err)
 	}
 	return !ack.Duplicate, nil
 }
@@ -107,11 +109,14 @@ func isServerHeader(key string) bool {
 	return len(key) >= 5 && strings.EqualFold(key[:5], "nats-")
 }
 
-// explainPublish finds the reason of a failed publish. Every failure is transient:
-// the message is not known to be stored, so it has to be published again.
-func explainPublish(err error) error {
+// explain finds the reason of a failed publish. Every failure is transient: the message is
+// not known to be stored, so it has to be published again.
+func (p *Publisher) explain(start time.Time, topic string, err error) error {
 	if err == nil {
 		return nil
+	}
+	if denied := p.bus.denials.since(start, topic); len(denied) > 0 && errors.Is(err, nats.ErrTimeout) {
+		return fault.New(fault.Transient, fault.PublishFailed, p.bus.unanswered(start, topic, err))
 	}
 	reason, hint := publishReason(err)
 	if hint != "" {

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/billbus/billbus/internal/fault"
 	"github.com/billbus/billbus/internal/natsbus"
 	"github.com/billbus/billbus/internal/secret"
 	"github.com/billbus/billbus/test/kit"
@@ -83,6 +84,27 @@ func TestReadinessNamesWhatTheServerDenies(t *testing.T) {
 				t.Errorf("the log does not name what was denied, or says that NATS is not reachable:\n%s", got)
 			}
 		})
+	}
+}
+
+// A webhook that is answered 503 says in the log that the cause is not the server's disk.
+func TestPublishNamesWhatTheServerDenies(t *testing.T) {
+	t.Parallel()
+	url := restricted(t, denyPublish("stripe.>"))
+	provisioned(t, open(t, url), settings(), noConsumer)
+	program := openAs(t, natsbus.Auth{URL: url, User: "program", Password: secret.New("pw"), InboxPrefix: "_INBOX_program"})
+	if err := program.WaitConnected(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	pub := publisher(t, program)
+	_, err := pub.PublishNew("stripe.x", newMessage("evt_1", "{}"))
+	for _, err := range []error{err, pub.Publish("stripe.x", newMessage("evt_1", "{}"))} {
+		if err == nil || !strings.Contains(err.Error(), "does not permit this program to publish to stripe.>: add") || fault.KindOf(err) != fault.Transient {
+			t.Errorf("got %v, want the right that is missing", err)
+		}
+	}
+	if err := pub.Publish("subscription.updated", newMessage("evt_1", "{}")); err != nil {
+		t.Errorf("what is permitted: %v", err)
 	}
 }
 

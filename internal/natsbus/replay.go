@@ -74,7 +74,7 @@ type Replay struct {
 func (b *Bus) OpenReplay(ctx context.Context, cfg ReplayConfig) (*Replay, error) {
 	cfg.MaxBytes = cmp.Or(cfg.MaxBytes, defaultMaxBytes)
 	r := &Replay{bus: b, cfg: cfg}
-	if err := r.open(ctx); err != nil {
+	if err := b.call(ctx, r.open); err != nil {
 		return nil, err
 	}
 	r.Total = r.pending

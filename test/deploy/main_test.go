@@ -31,7 +31,15 @@ const root = "../.."
 // compose loads docker-compose.yml as docker compose does, with all profiles, and with only the given
 // environment, as NAME=value.
 func compose(ctx context.Context, env ...string) (*types.Project, error) {
-	options, err := cli.NewProjectOptions([]string{filepath.Join(root, "docker-compose.yml")},
+	return composeFiles(ctx, []string{"docker-compose.yml"}, env...)
+}
+
+func composeFiles(ctx context.Context, names []string, env ...string) (*types.Project, error) {
+	var files []string
+	for _, name := range names {
+		files = append(files, filepath.Join(root, name))
+	}
+	options, err := cli.NewProjectOptions(files,
 		cli.WithEnv(env), cli.WithProfiles([]string{"*"}))
 	if err != nil {
 		return nil, err
