@@ -13,13 +13,15 @@ const bridgeAdmin, subscriberAdmin = "127.0.0.1:9090", "127.0.0.1:9091"
 func BridgeServe(c *Bridge) Settings {
 	return slices.Concat(
 		webhook(&c.Webhook), stripeAPI(&c.StripeAPI, &c.Webhook.Livemode), Settings{backfillInterval(c)},
-		nats(&c.NATS), stream(&c.Stream, &c.Warnings), Settings{provision(&c.Provision), adminAddr(&c.AdminAddr, bridgeAdmin)},
+		nats(&c.NATS), stream(&c.Stream, &c.Warnings), Settings{provision(&c.Provision)}, admin(&c.Admin, bridgeAdmin, &c.Warnings),
 		logging(&c.Log), Settings{shutdown(&c.ShutdownTimeout)},
 	)
 }
 
 // BridgeHealth returns the settings of "bridge health", bound to c.
-func BridgeHealth(c *Bridge) Settings { return health(&c.Health, adminAddr(&c.AdminAddr, bridgeAdmin)) }
+func BridgeHealth(c *Bridge) Settings {
+	return health(&c.Health, admin(&c.Admin, bridgeAdmin, &c.Warnings))
+}
 
 // BridgeProvision returns the settings of "bridge provision", bound to c.
 func BridgeProvision(c *Bridge) Settings {
@@ -119,19 +121,21 @@ func (d *Doctor) oneRequest(r *reader) {
 func SubscriberRun(c *Subscriber) Settings {
 	return slices.Concat(
 		nats(&c.NATS), stream(&c.Stream, &c.Warnings), Settings{provision(&c.Provision)}, consumer(&c.ConsumerName, &c.MaxInFlight, &c.MaxBytes),
-		mongo(&c.Mongo), Settings{auditRetention(&c.AuditRetention), adminAddr(&c.AdminAddr, subscriberAdmin)},
+		mongo(&c.Mongo), Settings{auditRetention(&c.AuditRetention)}, admin(&c.Admin, subscriberAdmin, &c.Warnings),
 		logging(&c.Log), Settings{shutdown(&c.ShutdownTimeout)},
 	)
 }
 
 // SubscriberHealth returns the settings of "subscriber health", bound to c.
 func SubscriberHealth(c *Subscriber) Settings {
-	return health(&c.Health, adminAddr(&c.AdminAddr, subscriberAdmin))
+	return health(&c.Health, admin(&c.Admin, subscriberAdmin, &c.Warnings))
 }
 
-func health(h *Health, admin Setting) Settings {
-	admin.Meaning = "where the program that is asked serves its health, host:port"
-	return Settings{{Flag: "json", NoValue: "true", Meaning: "print the checks as a line of JSON", convert: onOff(&h.JSON)}, admin}
+func health(h *Health, admin Settings) Settings {
+	asked := admin.with("ADMIN_ADDR", func(s *Setting) {
+		s.Meaning = "where the program that is asked serves its health, host:port"
+	})
+	return append(Settings{{Flag: "json", NoValue: "true", Meaning: "print the checks as a line of JSON", convert: onOff(&h.JSON)}}, asked...)
 }
 
 // SubscriberVerify returns the settings of "subscriber verify", bound to c.
@@ -271,8 +275,8 @@ func StandaloneRun(c *Standalone) Settings {
 			database(&c.Database),
 			auditRetention(&c.AuditRetention),
 			{Env: "DATA_DIR", Value: "DIR", Default: "./data", Meaning: "folder for the data of the embedded servers", convert: present(&c.DataDir)},
-			adminAddr(&c.AdminAddr, bridgeAdmin),
 		},
+		admin(&c.Admin, bridgeAdmin, &c.Warnings),
 		logging(&c.Log), Settings{shutdown(&c.ShutdownTimeout)},
 	)
 }

@@ -99,7 +99,7 @@ type Bridge struct {
 	NATS             NATS
 	Stream           Stream
 	Provision        string // "create" or "check": whether missing streams, consumers and indexes are created
-	AdminAddr        string
+	Admin            Admin
 	Log              Log
 	ShutdownTimeout  time.Duration
 	Warnings         []string // about settings that are valid but surprising; to be logged once
@@ -112,7 +112,15 @@ type Consumers struct {
 	Subscriber string
 }
 
-// Health says how the command health prints the checks of the program that listens on AdminAddr.
+// Admin says where a program serves its health and metrics, and to whom.
+type Admin struct {
+	Addr     string
+	Token    secret.Text // without one, anyone may read everything
+	CertFile string      // with KeyFile; "" is plain HTTP
+	KeyFile  string
+}
+
+// Health says how the command health prints the checks of the program that listens on Admin.Addr.
 type Health struct{ JSON bool }
 
 // Link says what "bridge link" publishes: the pair of a customer and a user, or the pairs in a file.
@@ -195,7 +203,7 @@ type Subscriber struct {
 	AuditRetention  time.Duration // 0 keeps everything
 	MaxInFlight     int
 	MaxBytes        int // of the messages in flight
-	AdminAddr       string
+	Admin           Admin
 	Log             Log
 	ShutdownTimeout time.Duration
 	Warnings        []string

@@ -72,17 +72,16 @@ func (n *NATS) oneLogin(r *reader, inURL bool) {
 	if n.Password.IsSet() && n.User == "" {
 		r.fault("NATS_PASSWORD", "set without NATS_USER")
 	}
-	n.checkCertificate(r)
+	checkPair(r, "NATS_CERT_FILE, NATS_KEY_FILE", n.CertFile, n.KeyFile)
 }
 
-// checkCertificate checks that the client certificate and its key belong together.
-func (n *NATS) checkCertificate(r *reader) {
-	const names = "NATS_CERT_FILE, NATS_KEY_FILE"
+// checkPair checks that a certificate and its key belong together. names are those of their settings.
+func checkPair(r *reader, names, cert, key string) {
 	switch {
-	case (n.CertFile == "") != (n.KeyFile == ""):
+	case (cert == "") != (key == ""):
 		r.fault(names, "must be set together")
-	case n.CertFile != "" && readableFiles(n.CertFile, n.KeyFile):
-		if _, err := tls.LoadX509KeyPair(n.CertFile, n.KeyFile); err != nil {
+	case cert != "" && readableFiles(cert, key):
+		if _, err := tls.LoadX509KeyPair(cert, key); err != nil {
 			r.fault(names, "are not a certificate and its key (PEM): %v", err)
 		}
 	}

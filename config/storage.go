@@ -155,10 +155,6 @@ func auditRetention(field *time.Duration) Setting {
 	}
 }
 
-func adminAddr(field *string, standard string) Setting {
-	return Setting{Env: "ADMIN_ADDR", Default: standard, Meaning: "where health, readiness and metrics are served, host:port", convert: addr(field)}
-}
-
 func logging(l *Log) Settings {
 	var level string
 	return Settings{

@@ -113,6 +113,12 @@ func TestValueFaults(t *testing.T) {
 		{"stream name with a wildcard", env{"STREAM_NAME": "*"}, "STREAM_NAME: must be 1 to 255"},
 		{"inboxes with a wildcard", env{"NATS_INBOX_PREFIX": "_INBOX.*"}, "NATS_INBOX_PREFIX: must be words"},
 		{"inboxes with a dot at the end", env{"NATS_INBOX_PREFIX": "_INBOX."}, "NATS_INBOX_PREFIX: must be words"},
+		{"admin token too short", env{"ADMIN_TOKEN": "hunter2"}, "ADMIN_TOKEN: must be at least 16 letters"},
+		{"admin token with a space", env{"ADMIN_TOKEN": "hunter2 hunter2 hunter2"}, "ADMIN_TOKEN: must be at least 16 letters"},
+		{"admin token and its file", env{"ADMIN_TOKEN": "hunter2hunter2hunter2", "ADMIN_TOKEN_FILE": file}, "ADMIN_TOKEN: set together with ADMIN_TOKEN_FILE"},
+		{"admin token in an empty file", env{"ADMIN_TOKEN_FILE": write(t, "")}, "ADMIN_TOKEN_FILE: the file is empty"},
+		{"admin certificate without its key", env{"ADMIN_TLS_CERT_FILE": file}, "ADMIN_TLS_CERT_FILE, ADMIN_TLS_KEY_FILE: must be set together"},
+		{"admin certificate that is none", env{"ADMIN_TLS_CERT_FILE": file, "ADMIN_TLS_KEY_FILE": file}, "ADMIN_TLS_CERT_FILE, ADMIN_TLS_KEY_FILE: are not a certificate and its key"},
 		{"stream name too long", env{"STREAM_NAME": strings.Repeat("a", 256)}, "STREAM_NAME: must be 1 to 255"},
 		{"no replicas", env{"STREAM_REPLICAS": "0"}, "STREAM_REPLICAS: must be a whole number from 1 to 5"},
 		{"six replicas", env{"STREAM_REPLICAS": "6"}, "STREAM_REPLICAS: must be a whole number from 1 to 5"},
@@ -247,6 +253,31 @@ func TestShortMaxAgeGivesAWarning(t *testing.T) {
 		c, err := loadSubscriber(nil, env{"STREAM_MAX_AGE": age}.get)
 		if err != nil || len(c.Warnings) != want {
 			t.Errorf("%s: got warnings %q, %v, want %d", age, c.Warnings, err, want)
+		}
+	}
+}
+
+func TestOpenAdminAddressGivesAWarning(t *testing.T) {
+	t.Parallel()
+	const token = "hunter2hunter2hunter2"
+	for _, tt := range []struct {
+		addr, token string
+		want        int
+	}{
+		{"", "", 0},
+		{"127.0.0.2:9090", "", 0},
+		{"[::1]:9090", "", 0},
+		{"localhost:9090", "", 0},
+		{":9090", "", 1},
+		{"0.0.0.0:9090", "", 1},
+		{"[::]:9090", "", 1},
+		{"10.0.0.1:9090", "", 1},
+		{"admin.example:9090", "", 1},
+		{"0.0.0.0:9090", token, 0},
+	} {
+		c, err := loadSubscriber(nil, env{"ADMIN_ADDR": tt.addr, "ADMIN_TOKEN": tt.token}.get)
+		if err != nil || len(c.Warnings) != tt.want {
+			t.Errorf("%s with token %q: got warnings %q, %v, want %d", tt.addr, tt.token, c.Warnings, err, tt.want)
 		}
 	}
 }

@@ -43,7 +43,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		EndpointCheck:  func(ctx context.Context) error { return bridge.EndpointCheck(ctx, cfg, console, time.Now) },
 		EndpointCreate: func(ctx context.Context) error { return bridge.EndpointCreate(ctx, cfg, console, time.Now) },
 		Doctor:         func(context.Context) error { return bridge.Doctor(cfg, os.Stdin, stdout, time.Now) },
-		Health:         func(ctx context.Context) error { return ops.PrintHealth(ctx, cfg.AdminAddr, cfg.Health.JSON, stdout) },
+		Health: func(ctx context.Context) error {
+			return ops.PrintHealth(ctx, ops.Admin(cfg.Admin), cfg.Health.JSON, stdout)
+		},
 	}), args, getenv, stdout, stderr)
 }
 
@@ -52,7 +54,7 @@ func logger(cfg config.Bridge, stderr io.Writer) *slog.Logger {
 }
 
 func serve(ctx context.Context, cfg config.Bridge, log *slog.Logger) error {
-	admin, err := ops.Listen("ADMIN_ADDR", cfg.AdminAddr)
+	admin, err := ops.Admin(cfg.Admin).Listen(log)
 	if err != nil {
 		return err
 	}
@@ -65,7 +67,7 @@ func serve(ctx context.Context, cfg config.Bridge, log *slog.Logger) error {
 		return errors.Join(err, admin.Close())
 	}
 	log.Info("bridge listens", "version", cli.Version("bridge"), "addr", b.Addr().String(), "path", cfg.Webhook.Path, "admin", admin.Addr().String())
-	err = ops.WithAdmin(ctx, admin, deps, b.Run)
+	err = ops.WithAdmin(ctx, admin, ops.Admin(cfg.Admin), deps, b.Run)
 	log.Info("bridge stopped")
 	return err
 }

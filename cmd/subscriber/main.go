@@ -42,7 +42,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		Discard: func(ctx context.Context) error {
 			return subscriber.Discard(ctx, cfg, console(stdout, stderr), logger(cfg, stderr))
 		},
-		Health: func(ctx context.Context) error { return ops.PrintHealth(ctx, cfg.AdminAddr, cfg.Health.JSON, stdout) },
+		Health: func(ctx context.Context) error {
+			return ops.PrintHealth(ctx, ops.Admin(cfg.Admin), cfg.Health.JSON, stdout)
+		},
 	}), args, getenv, stdout, stderr)
 }
 
@@ -55,7 +57,7 @@ func logger(cfg config.Subscriber, stderr io.Writer) *slog.Logger {
 }
 
 func consume(ctx context.Context, cfg config.Subscriber, log *slog.Logger) error {
-	admin, err := ops.Listen("ADMIN_ADDR", cfg.AdminAddr)
+	admin, err := ops.Admin(cfg.Admin).Listen(log)
 	if err != nil {
 		return err
 	}
@@ -66,7 +68,7 @@ func consume(ctx context.Context, cfg config.Subscriber, log *slog.Logger) error
 		return errors.Join(err, admin.Close())
 	}
 	log.Info("subscriber runs", "version", cli.Version("subscriber"), "stream", cfg.Stream.Name, "consumer", cfg.ConsumerName, "admin", admin.Addr().String())
-	err = ops.WithAdmin(ctx, admin, deps, subscribe)
+	err = ops.WithAdmin(ctx, admin, ops.Admin(cfg.Admin), deps, subscribe)
 	log.Info("subscriber stopped")
 	return err
 }

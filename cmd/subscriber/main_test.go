@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/billbus/billbus/internal/ops"
+	"github.com/billbus/billbus/internal/secret"
 	"github.com/billbus/billbus/test/kit"
 )
 
@@ -22,11 +23,11 @@ func TestMain(m *testing.M) {
 func TestHealthCommand(t *testing.T) {
 	t.Parallel()
 	health := ops.NewHealth()
-	ready := httptest.NewServer(ops.AdminHandler(health, ops.NewMetrics()))
+	ready := httptest.NewServer(ops.AdminHandler(health, ops.NewMetrics(), secret.Text{}))
 	t.Cleanup(ready.Close)
 	stopping := ops.NewHealth()
 	stopping.Shutdown()
-	notReady := httptest.NewServer(ops.AdminHandler(stopping, ops.NewMetrics()))
+	notReady := httptest.NewServer(ops.AdminHandler(stopping, ops.NewMetrics(), secret.Text{}))
 	t.Cleanup(notReady.Close)
 	for name, tt := range map[string]struct {
 		url    string

@@ -2,6 +2,7 @@ package ops
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,10 +22,10 @@ const askTimeout = checkTimeout + 2*time.Second
 // ErrNotReady is what PrintHealth returns after it has printed which checks failed.
 var ErrNotReady = errors.New("not ready")
 
-// PrintHealth asks the program whose ADMIN_ADDR is addr for its checks, and prints them. It returns nil only if the
+// PrintHealth asks the program with that admin address for its checks, and prints them. It returns nil only if the
 // program is ready.
-func PrintHealth(ctx context.Context, addr string, asJSON bool, out io.Writer) error {
-	report, err := ask(ctx, reachable(addr))
+func PrintHealth(ctx context.Context, admin Admin, asJSON bool, out io.Writer) error {
+	report, err := admin.ask(ctx)
 	if err != nil {
 		return err
 	}
@@ -51,25 +52,60 @@ func reachable(addr string) string {
 	return addr
 }
 
-func ask(ctx context.Context, addr string) (Readiness, error) {
+func (a Admin) ask(ctx context.Context) (Readiness, error) {
 	var report Readiness
+	addr := reachable(a.Addr)
+	transport, scheme, err := a.transport()
+	if err != nil {
+		return report, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/readyz", http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+addr+"/readyz", http.NoBody)
 	if err != nil {
 		return report, fmt.Errorf("ADMIN_ADDR: %w", err)
 	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // and no proxy
+	if a.Token.IsSet() {
+		req.Header.Set("Authorization", "Bearer "+a.Token.Reveal())
+	}
+	client := &http.Client{Transport: transport}
 	resp, err := client.Do(req)
 	if err != nil {
 		return report, fmt.Errorf("no answer on %s: the program does not run, or has another ADMIN_ADDR: %w", addr, errors.Unwrap(err))
 	}
 	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode == http.StatusUnauthorized {
+		return report, fmt.Errorf("ADMIN_TOKEN: the program on %s has another one", addr)
+	}
 	err = json.NewDecoder(resp.Body).Decode(&report)
 	if err != nil || resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusServiceUnavailable {
 		return report, fmt.Errorf("ADMIN_ADDR: what answers on %s, with status %d, is another program", addr, resp.StatusCode)
 	}
 	return report, nil
+}
+
+// transport uses no proxy. The certificate need not name this machine: it must be the one
+// in the file.
+func (a Admin) transport() (transport *http.Transport, scheme string, err error) {
+	transport = &http.Transport{DisableKeepAlives: true}
+	if a.CertFile == "" {
+		return transport, "http", nil
+	}
+	pair, err := tls.LoadX509KeyPair(a.CertFile, a.KeyFile)
+	if err != nil {
+		return nil, "", fmt.Errorf("ADMIN_TLS_CERT_FILE, ADMIN_TLS_KEY_FILE: %w", err)
+	}
+	transport.TLSClientConfig = &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		InsecureSkipVerify: true, //nolint:gosec // VerifyConnection does
+		VerifyConnection: func(state tls.ConnectionState) error {
+			if !state.PeerCertificates[0].Equal(pair.Leaf) {
+				return errors.New("it has another certificate than the one in ADMIN_TLS_CERT_FILE")
+			}
+			return nil
+		},
+	}
+	return transport, "https", nil
 }
 
 // rows are the checks by name, and the result.

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/billbus/billbus/internal/ops"
+	"github.com/billbus/billbus/internal/secret"
 	"github.com/billbus/billbus/test/kit"
 )
 
@@ -20,7 +21,7 @@ func admin(t *testing.T, stream error) (addr string) {
 	h := ops.NewHealth()
 	h.Check("nats", fine)
 	h.Check("streams", func(context.Context) error { return stream })
-	srv := httptest.NewServer(ops.AdminHandler(h, ops.NewMetrics()))
+	srv := httptest.NewServer(ops.AdminHandler(h, ops.NewMetrics(), secret.Text{}))
 	t.Cleanup(srv.Close)
 	return srv.Listener.Addr().String()
 }
@@ -42,7 +43,7 @@ func TestHealthOfAProgram(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var out bytes.Buffer
-			err := ops.PrintHealth(t.Context(), admin(t, tt.stream), tt.json, &out)
+			err := ops.PrintHealth(t.Context(), ops.Admin{Addr: admin(t, tt.stream)}, tt.json, &out)
 			if out.String() != tt.want || !errors.Is(err, tt.err) {
 				t.Errorf("got %v and\n%s\nwant %v and\n%s", err, out.String(), tt.err, tt.want)
 			}
@@ -58,7 +59,7 @@ func TestHealthOfAProgramThatListensEverywhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, host := range []string{"", "0.0.0.0", "[::]"} {
-		if err := ops.PrintHealth(t.Context(), host+":"+port, false, new(bytes.Buffer)); err != nil {
+		if err := ops.PrintHealth(t.Context(), ops.Admin{Addr: host + ":" + port}, false, new(bytes.Buffer)); err != nil {
 			t.Errorf("%q: got %v", host, err)
 		}
 	}
@@ -73,7 +74,7 @@ func TestHealthOfNoProgram(t *testing.T) {
 		other.Listener.Addr().String(): "is another program",
 	} {
 		var out bytes.Buffer
-		err := ops.PrintHealth(t.Context(), addr, true, &out)
+		err := ops.PrintHealth(t.Context(), ops.Admin{Addr: addr}, true, &out)
 		if err == nil || !strings.Contains(err.Error(), want) || errors.Is(err, ops.ErrNotReady) || out.Len() > 0 {
 			t.Errorf("%s: got %v and %q, want %q", addr, err, out.String(), want)
 		}

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/billbus/billbus/internal/secret"
 )
 
 // checkTimeout bounds a readiness check. Orchestrators do not wait longer than a few seconds.
@@ -124,20 +126,17 @@ func (c *check) safely(ctx context.Context) (err error) {
 	return c.run(ctx)
 }
 
-// AdminHandler serves /healthz (the process is alive), /readyz and /metrics.
-func AdminHandler(h *Health, m *Metrics) http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write([]byte("ok\n"))
-	})
-	mux.Handle("GET /readyz", readyHandler(h))
-	mux.Handle("GET /metrics", m.Handler())
-	return mux
-}
-
-func readyHandler(h *Health) http.HandlerFunc {
+func readyHandler(h *Health, token secret.Text) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		may := authorized(r, token)
+		if !may && r.Header.Get("Authorization") != "" {
+			unauthorized(w)
+			return
+		}
 		report := h.Ready(r.Context())
+		if !may {
+			report.Checks = map[string]CheckResult{}
+		}
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
 		if !report.Ready {

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/billbus/billbus/internal/ops"
+	"github.com/billbus/billbus/internal/secret"
 )
 
 func fine(context.Context) error { return nil }
@@ -70,7 +71,7 @@ func TestReadiness(t *testing.T) {
 			t.Parallel()
 			h := ops.NewHealth()
 			tt.build(h)
-			w := request(t, ops.AdminHandler(h, ops.NewMetrics()), "GET", "/readyz")
+			w := request(t, ops.AdminHandler(h, ops.NewMetrics(), secret.Text{}), "GET", "/readyz")
 			if w.Code != tt.status {
 				t.Errorf("got status %d, want %d", w.Code, tt.status)
 			}
@@ -121,7 +122,7 @@ func TestAdminRoutes(t *testing.T) {
 	t.Parallel()
 	h := ops.NewHealth()
 	h.Shutdown()
-	handler := ops.AdminHandler(h, ops.NewMetrics())
+	handler := ops.AdminHandler(h, ops.NewMetrics(), secret.Text{})
 	for _, tt := range []struct {
 		method, path string
 		want         int

@@ -51,13 +51,13 @@ const maxAdmin = 100
 // WithAdmin serves the admin address until run returns, and keeps the metric of
 // readiness up to date. After ctx is done, while run drains, the program is not ready
 // but alive.
-func WithAdmin(ctx context.Context, ln net.Listener, deps Deps, run func(context.Context) error) error {
+func WithAdmin(ctx context.Context, ln net.Listener, admin Admin, deps Deps, run func(context.Context) error) error {
 	adminCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	watched := make(chan struct{})
 	go func() { defer close(watched); deps.Metrics.watchReady(adminCtx, deps.Health) }()
 	served := make(chan error, 1)
 	go func() {
-		served <- Serve(adminCtx, Limit(ln, maxAdmin), AdminHandler(deps.Health, deps.Metrics), time.Second, deps.Log)
+		served <- Serve(adminCtx, Limit(ln, maxAdmin), AdminHandler(deps.Health, deps.Metrics, admin.Token), time.Second, deps.Log)
 	}()
 	unready := context.AfterFunc(ctx, deps.Health.Shutdown)
 	defer unready()

@@ -38,7 +38,7 @@ func TestReadinessIsMeasuredWithoutBeingAsked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = ops.WithAdmin(t.Context(), ln, deps, func(context.Context) error {
+	err = ops.WithAdmin(t.Context(), ln, ops.Admin{}, deps, func(context.Context) error {
 		kit.Eventually(t, "readiness is measured", func() bool {
 			got := scrape(t, deps.Metrics)
 			return strings.Contains(got, "\nbillbus_ready{check=\"nats\"} 1\n") && strings.Contains(got, "\nbillbus_ready{check=\"mongodb\"} 0\n")

@@ -22,7 +22,7 @@ func TestLoggerChoosesTextForATerminal(t *testing.T) {
 func TestHealthOnATerminalHasColors(t *testing.T) {
 	t.Parallel()
 	terminal := kit.NewTerminal(t, 30)
-	err := ops.PrintHealth(t.Context(), admin(t, errors.New("stream BILLBUS is missing: run bridge provision")), false, terminal.File)
+	err := ops.PrintHealth(t.Context(), ops.Admin{Addr: admin(t, errors.New("stream BILLBUS is missing: run bridge provision"))}, false, terminal.File)
 	got := terminal.Printed()
 	if !errors.Is(err, ops.ErrNotReady) || !strings.Contains(got, "✗ streams: stream BILLBUS") || !strings.Contains(got, "\x1b[31m") {
 		t.Errorf("got %v and %q, want the failure in red", err, got)

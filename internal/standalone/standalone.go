@@ -39,7 +39,7 @@ func Run(ctx context.Context, cfg config.Standalone, out io.Writer, log *slog.Lo
 	if err != nil {
 		return err
 	}
-	admin, err := ops.Listen("ADMIN_ADDR", cfg.AdminAddr)
+	admin, err := ops.Admin(cfg.Admin).Listen(log)
 	if err != nil {
 		return err
 	}
@@ -129,7 +129,7 @@ func (s *servers) run(ctx context.Context, cfg config.Standalone, admin net.List
 		return errors.Join(err, admin.Close(), b.Close(), sub.Close())
 	}
 	consume := afterStreams(deps.Health, sub.Run)
-	return ops.WithAdmin(ctx, admin, deps, func(ctx context.Context) error {
+	return ops.WithAdmin(ctx, admin, ops.Admin(cfg.Admin), deps, func(ctx context.Context) error {
 		if cfg.Simulate == 0 {
 			return inOrder(ctx, b.Run, consume)
 		}

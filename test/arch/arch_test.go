@@ -62,7 +62,7 @@ var table = map[string][]string{
 	"internal/fault":     {},
 	"internal/secret":    {},
 	"internal/cli":       {"config", cobra, pflag},
-	"internal/ops":       {"internal/fault", "internal/term", prometheus, semaphore, memlimit},
+	"internal/ops":       {"internal/fault", "internal/secret", "internal/term", prometheus, semaphore, memlimit},
 	"internal/term":      {goPretty, terminal},
 
 	"internal/stripehook": {"internal/fault", stripe},

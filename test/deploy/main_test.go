@@ -79,24 +79,24 @@ func programs(t *testing.T) []program {
 	nothing := func(context.Context) error { return nil }
 	define := commands.Bridge(&bridge, commands.BridgeRuns{Serve: nothing, Provision: nothing, Doctor: nothing, Health: nothing})
 	b.help, b.err = execute(t, define, b.service)
-	b.admin, b.webhook, b.shutdown = bridge.AdminAddr, bridge.Webhook.Addr, bridge.ShutdownTimeout
+	b.admin, b.webhook, b.shutdown = bridge.Admin.Addr, bridge.Webhook.Addr, bridge.ShutdownTimeout
 	b.urls = strings.Split(bridge.NATS.URL, ",")
 	b.health = func() (string, error) {
 		var cfg config.Bridge
 		err := commands.Execute(t.Context(), commands.Bridge(&cfg, commands.BridgeRuns{Health: nothing}), b.service.HealthCheck.Test[2:], getenv(t, b.service), io.Discard, io.Discard)
-		return cfg.AdminAddr, err
+		return cfg.Admin.Addr, err
 	}
 
 	s := program{name: "subscriber", service: project.Services["subscriber"]}
 	var subscriber config.Subscriber
 	define = commands.Subscriber(&subscriber, commands.SubscriberRuns{Run: nothing, Audit: nothing, Verify: nothing, Replay: nothing, Health: nothing})
 	s.help, s.err = execute(t, define, s.service)
-	s.admin, s.shutdown = subscriber.AdminAddr, subscriber.ShutdownTimeout
+	s.admin, s.shutdown = subscriber.Admin.Addr, subscriber.ShutdownTimeout
 	s.urls = append(strings.Split(subscriber.NATS.URL, ","), subscriber.Mongo.URI.Reveal())
 	s.health = func() (string, error) {
 		var cfg config.Subscriber
 		err := commands.Execute(t.Context(), commands.Subscriber(&cfg, commands.SubscriberRuns{Health: nothing}), s.service.HealthCheck.Test[2:], getenv(t, s.service), io.Discard, io.Discard)
-		return cfg.AdminAddr, err
+		return cfg.Admin.Addr, err
 	}
 	return []program{b, s}
 }
