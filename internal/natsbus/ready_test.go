@@ -108,6 +108,22 @@ func TestPublishNamesWhatTheServerDenies(t *testing.T) {
 	}
 }
 
+// The call ends when the server has refused, although nothing answers it.
+func TestCommandsDoNotWaitForWhatTheServerDenies(t *testing.T) {
+	t.Parallel()
+	url := restricted(t, denyPublish("$JS.API.STREAM.INFO.>"))
+	program := openAs(t, natsbus.Auth{URL: url, User: "program", Password: secret.New("pw")})
+	if err := program.WaitConnected(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	_, err := program.Plan(ctx, settings())
+	if err == nil || !strings.Contains(err.Error(), "publish to $JS.API.STREAM.INFO.BILLBUS: add") || ctx.Err() != nil {
+		t.Errorf("got %v, %v, want the right that is missing before the time is up", err, ctx.Err())
+	}
+}
+
 // What deploy/README.md lists is enough, from the start on.
 func TestDocumentedPermissionsAreEnough(t *testing.T) {
 	t.Parallel()

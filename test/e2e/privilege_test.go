@@ -198,8 +198,8 @@ func (p *privileged) rebuildsTheBucket(t *testing.T) {
 	p.drained(t)
 }
 
-// TestMissingRightIsNamedAtOnce runs commands as users who may not do what they need.
-func TestMissingRightIsNamedAtOnce(t *testing.T) {
+// TestMissingRightIsNamed runs commands as users who may not do what they need.
+func TestMissingRightIsNamed(t *testing.T) {
 	t.Parallel()
 	p := newPrivileged(t)
 	p.command(t, "provisioner", "bridge", "provision")
