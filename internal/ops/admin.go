@@ -22,11 +22,19 @@ type Admin struct {
 	KeyFile  string
 }
 
+// maxAdmin is how many connections the admin address has at the same time. Probes and
+// Prometheus need a few.
+const maxAdmin = 100
+
 // Listen opens the admin address. A certificate that is replaced is used from then on.
 func (a Admin) Listen(log *slog.Logger) (net.Listener, error) {
 	ln, err := Listen("ADMIN_ADDR", a.Addr)
-	if err != nil || a.CertFile == "" {
-		return ln, err
+	if err != nil {
+		return nil, err
+	}
+	ln = Limit(ln, maxAdmin)
+	if a.CertFile == "" {
+		return ln, nil
 	}
 	pair, err := tls.LoadX509KeyPair(a.CertFile, a.KeyFile)
 	if err != nil {

@@ -45,9 +45,6 @@ func NewDeps(log *slog.Logger) Deps {
 	return Deps{Log: log, Metrics: NewMetrics(), Health: NewHealth(), Now: time.Now}
 }
 
-// maxAdmin is how many connections the admin address has at the same time. Probes and Prometheus need a few.
-const maxAdmin = 100
-
 // WithAdmin serves the admin address until run returns, and keeps the metric of
 // readiness up to date. After ctx is done, while run drains, the program is not ready
 // but alive.
@@ -57,7 +54,7 @@ func WithAdmin(ctx context.Context, ln net.Listener, admin Admin, deps Deps, run
 	go func() { defer close(watched); deps.Metrics.watchReady(adminCtx, deps.Health) }()
 	served := make(chan error, 1)
 	go func() {
-		served <- Serve(adminCtx, Limit(ln, maxAdmin), AdminHandler(deps.Health, deps.Metrics, admin.Token), time.Second, deps.Log)
+		served <- Serve(adminCtx, ln, AdminHandler(deps.Health, deps.Metrics, admin.Token), time.Second, deps.Log)
 	}()
 	unready := context.AfterFunc(ctx, deps.Health.Shutdown)
 	defer unready()

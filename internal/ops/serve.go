@@ -2,6 +2,7 @@ package ops
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -100,7 +101,11 @@ func stop(ctx context.Context, srv *http.Server, busy *busyConns, grace time.Dur
 type busyConns struct{ conns sync.Map }
 
 func (b *busyConns) note(conn net.Conn, state http.ConnState) {
-	if c, ok := conn.(*limitedConn); ok {
+	inner := conn
+	if c, ok := conn.(*tls.Conn); ok {
+		inner = c.NetConn()
+	}
+	if c, ok := inner.(*limitedConn); ok {
 		c.note(state)
 	}
 	if state == http.StateActive {
