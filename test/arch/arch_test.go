@@ -115,6 +115,12 @@ var table = map[string][]string{
 	"test/reliability": {"events", "internal/stripesim", "test/attack", "test/kit", mongoDriver, natsClient},
 	"test/storetest":   {"events", "events/ordering", "internal/fault", "internal/store", "test/kit", goCmp},
 
+	// What judges a run of the programs.
+	"test/chaos/verdict": {
+		"events", "events/access", "events/ordering", "internal/store", "internal/stripesim", "test/kit/judge", mongoDriver, natsClient, goCmp,
+	},
+	"test/chaos/report": {"test/chaos/verdict"},
+
 	// Not in test/kit, because they link servers and the database's driver.
 	"test/kit/judge":    {"events", mongoDriver, goCmp},
 	"test/kit/natstest": {"events", "internal/embedded", "test/kit", natsClient},

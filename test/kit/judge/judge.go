@@ -19,16 +19,21 @@ func Difference(record bson.M, want events.Subscription) (string, error) {
 	return cmp.Diff(want, got, cmpopts.EquateEmpty()), err
 }
 
-// Subscription reads a subscription from its record, as docs/contract.md describes it.
+// Subscription reads a subscription from its record.
 func Subscription(record bson.M) (events.Subscription, error) {
-	var sub events.Subscription
-	fields, _ := plain(record).(map[string]any)
-	fields["id"] = fields["subscription_id"]
-	raw, err := json.Marshal(fields)
-	if err == nil {
-		err = json.Unmarshal(raw, &sub)
+	var r events.Record
+	err := Decode(record, &r)
+	return r.Subscription, err
+}
+
+// Decode reads a document of the database, as docs/contract.md describes it, into the type
+// that has the same fields in JSON.
+func Decode(document bson.M, into any) error {
+	raw, err := json.Marshal(plain(document))
+	if err != nil {
+		return err
 	}
-	return sub, err
+	return json.Unmarshal(raw, into)
 }
 
 // plain turns a value of the database into one that JSON can encode: dates into times,
