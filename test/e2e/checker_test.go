@@ -10,6 +10,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
+	"github.com/billbus/billbus/internal/stripesim"
+	"github.com/billbus/billbus/test/chaos/verdict"
 	"github.com/billbus/billbus/test/kit"
 	"github.com/billbus/billbus/test/kit/natstest"
 )
@@ -103,6 +105,27 @@ func (c *cluster) check(t *testing.T, accepted map[string]bool) {
 		t.Errorf("got %d dead letters, want none", n)
 	}
 	t.Logf("%d events accepted, each in the audit trail once; %d records", len(accepted), len(all))
+}
+
+// judge checks everything that histories led to, once all their events were sent.
+func (c *cluster) judge(t *testing.T, truth map[string]stripesim.Truth) {
+	t.Helper()
+	run := verdict.Run{
+		Accepted: map[string]time.Time{}, History: stripesim.History{Truth: truth}, DB: c.database(t), JS: c.jetStream(t), Stream: "BILLBUS",
+	}
+	for _, history := range truth {
+		for _, e := range history.Events {
+			run.Accepted[e.ID] = time.Now()
+		}
+	}
+	result, err := verdict.Examine(t.Context(), run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, finding := range result.Findings {
+		t.Error(finding)
+	}
+	t.Log(result.Figures)
 }
 
 // checkAudit returns the latest event of each subscription. Of two events of one
