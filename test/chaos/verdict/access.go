@@ -3,7 +3,6 @@ package verdict
 import (
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -155,13 +154,14 @@ func (j *judgment) judgeLast(key string, want answer, last map[string]events.Acc
 }
 
 // isOlderThanTheStream reports whether the last change of a document that has a message may
-// have been before the stream was created again.
+// have been before the first message of a stream that was created again. The message of such
+// a change is not published again, see docs/adr/0014.
 func (j *judgment) isOlderThanTheStream(key string) bool {
 	if len(j.run.Renewed) == 0 {
 		return false
 	}
-	entry, renewed := j.entries[key], slices.MaxFunc(j.run.Renewed, time.Time.Compare)
-	return entry.UpdatedAt.Before(renewed) || events.AccessSubject(entry.Previous, entry.AccessDocument) == ""
+	entry := j.entries[key]
+	return j.begins.IsZero() || entry.UpdatedAt.Before(j.begins) || events.AccessSubject(entry.Previous, entry.AccessDocument) == ""
 }
 
 // agree reports whether two documents give the same answer, or both give no access, about

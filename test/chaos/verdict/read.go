@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -25,6 +26,7 @@ type evidence struct {
 	states   map[string]events.Record // of the state view
 	entries  map[string]accessEntry   // of the state view
 	messages []events.Message         // about changes of access, in the order of the stream
+	begins   time.Time                // when the first message of the stream was stored, of any kind
 	letters  []letter
 }
 
@@ -126,6 +128,11 @@ func (e *evidence) addEntry(key string, value []byte) {
 }
 
 func (e *evidence) readMessages(ctx context.Context, run Run) error {
+	stream, err := run.JS.Stream(ctx, run.Stream)
+	if err != nil {
+		return fmt.Errorf("opening the stream %s: %w", run.Stream, err)
+	}
+	e.begins = stream.CachedInfo().State.FirstTime.UTC()
 	return each(ctx, run.JS, run.Stream, events.SubjectAccess, func(raw *jetstream.RawStreamMsg) error {
 		m, err := events.Decode(raw.Data)
 		e.messages = append(e.messages, m)

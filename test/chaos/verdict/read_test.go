@@ -3,6 +3,7 @@ package verdict
 import (
 	"encoding/json"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
@@ -23,6 +24,10 @@ func TestWhatIsReadFromNATS(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	if got.begins.IsZero() || time.Since(got.begins) > time.Hour {
+		t.Errorf("the stream begins at %s", got.begins)
+	}
+	want.begins = got.begins
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(evidence{}, letter{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -37,6 +37,7 @@ func history(seed uint64) stripesim.History {
 func goodRun(t *testing.T, h stripesim.History) *scene {
 	t.Helper()
 	s := &scene{run: Run{Accepted: map[string]time.Time{}, History: h, CleanStops: []CleanStop{{Process: "bridge1", At: began}}}}
+	s.begins = began.Add(-time.Hour)
 	s.records, s.access, s.entries = map[string]events.Record{}, map[string]events.AccessDocument{}, map[string]accessEntry{}
 	known := map[string][]ordering.Fact{}
 	states := map[string]events.Subscription{}
@@ -75,6 +76,14 @@ func goodRun(t *testing.T, h stripesim.History) *scene {
 		}
 	}
 	return s
+}
+
+// clone makes a run that can be altered.
+func (s scene) clone() *scene {
+	s.audit, s.messages, s.run.Samples = slices.Clone(s.audit), slices.Clone(s.messages), slices.Clone(s.run.Samples)
+	s.records, s.states = maps.Clone(s.records), maps.Clone(s.states)
+	s.access, s.entries = maps.Clone(s.access), maps.Clone(s.entries)
+	return &s
 }
 
 func normalizer(t *testing.T) *normalize.Normalizer {
@@ -270,7 +279,7 @@ func alterations() map[string]alteration {
 			s.messages = append(s.messages, events.Message{Subject: strings.ReplaceAll(p.user, ":", ".")})
 		}},
 		"the message of a renewed stream is lost": {AccessMessage, theUser, func(s *scene, p place) {
-			s.run.Renewed = []time.Time{began.Add(-time.Minute)}
+			s.run.Renewed = []time.Time{began.Add(-time.Hour)}
 			s.without(p.user, 1)
 			s.without(p.user, 2)
 		}},
@@ -307,10 +316,11 @@ func (s *scene) atTheEnd(process string, rss int64, goroutines int) {
 
 func TestEachAlterationHasItsFinding(t *testing.T) {
 	t.Parallel()
+	good := goodRun(t, history(1))
 	for name, a := range alterations() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := goodRun(t, history(1))
+			s := good.clone()
 			p := s.place(t)
 			a.make(s, p)
 			var got [][2]string
@@ -372,12 +382,12 @@ func TestARenewedStreamHasTheLastMessages(t *testing.T) {
 	if got := s.judge().Findings; len(got) > 0 {
 		t.Errorf("without the first message: got %v", got)
 	}
-	s.run.Renewed = append(s.run.Renewed, began.Add(time.Minute))
+	s.begins = began.Add(time.Minute)
 	s.without(p.user, 2)
 	if got := s.judge().Findings; len(got) > 0 {
 		t.Errorf("without messages since the document was changed: got %v", got)
 	}
-	s.run.Renewed = s.run.Renewed[:1]
+	s.begins = began.Add(-time.Hour)
 	alter(s.entries, p.user, func(e *accessEntry) { e.Previous = e.AccessDocument })
 	if got := s.judge().Findings; len(got) > 0 {
 		t.Errorf("after a change that has no message: got %v", got)
