@@ -18,7 +18,7 @@ SEED ?= 1
 # What CI runs, in this order; .ci/run takes the list from here.
 CI := fmt-check vet lint tidy-check verify-modules fix-check build examples test powerloss guards asyncapi alerts simulate race fuzz
 
-.PHONY: $(CI) vulncheck release bench bench-all bench-compare bench-instructions ordering-report reliability fmt examples-deps ci ci-targets
+.PHONY: $(CI) mutants vulncheck release bench bench-all bench-compare bench-instructions ordering-report reliability fmt examples-deps ci ci-targets
 
 fmt:
 	$(GOFUMPT) -w .
@@ -78,6 +78,10 @@ powerloss:
 # in mongostore it links FerretDB, which takes minutes.
 guards:
 	tools/guards.sh
+
+# Breaks promises in a copy of the code, and fails unless the chaos program reports each. It takes ten minutes.
+mutants:
+	tools/mutants.sh
 
 # Go tests compare the AsyncAPI document with the code. This validates it with AsyncAPI's own schema and
 # parser, which exist only on npm.

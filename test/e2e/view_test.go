@@ -11,7 +11,6 @@ import (
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/events/access"
 	"github.com/billbus/billbus/internal/gaps"
-	"github.com/billbus/billbus/test/kit/natstest"
 )
 
 // bucket returns the state entries and the access documents of the state view.
@@ -109,28 +108,4 @@ func checkAccessMessages(t *testing.T, js jetstream.JetStream, documents map[str
 			t.Errorf("%s: the last message says %+v, the document %+v", key, got, document)
 		}
 	}
-}
-
-func accessMessages(t *testing.T, js jetstream.JetStream) (list []events.Message) {
-	t.Helper()
-	stream := natstest.Stream(t, js, "BILLBUS")
-	for sequence := uint64(1); ; {
-		raw, err := stream.GetMsg(t.Context(), sequence, jetstream.WithGetMsgSubject(events.SubjectAccess))
-		if err != nil {
-			return list
-		}
-		m, err := events.Decode(raw.Data)
-		if err != nil {
-			t.Fatal(err)
-		}
-		list, sequence = append(list, m), raw.Sequence+1
-	}
-}
-
-func ids(messages []events.Message) []string {
-	var list []string
-	for _, m := range messages {
-		list = append(list, m.ID)
-	}
-	return list
 }
