@@ -3,6 +3,7 @@ package arch_test
 import (
 	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -45,6 +46,28 @@ func TestTestsDoNotSleep(t *testing.T) {
 			if sleeping && !slices.Contains(sleeps, p.path()+"/"+name) {
 				t.Errorf("%s/%s sleeps: wait with kit.Eventually, a channel or testing/synctest", p.path(), name)
 			}
+		}
+	}
+}
+
+// TestMutantsApply notices a patch that `make mutants` could not apply any more. That takes
+// too long to run with every change.
+func TestMutantsApply(t *testing.T) {
+	t.Parallel()
+	patches, err := filepath.Glob(filepath.Join(root(t), "tools", "mutants", "*.patch"))
+	if err != nil || len(patches) == 0 {
+		t.Fatalf("found no patches: %v", err)
+	}
+	touch(t)
+	for _, patch := range patches {
+		text, err := os.ReadFile(patch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.CommandContext(t.Context(), "git", "apply", "--check", "-")
+		cmd.Dir, cmd.Stdin = root(t), bytes.NewReader(text)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", filepath.Base(patch), err, out)
 		}
 	}
 }
