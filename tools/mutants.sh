@@ -18,15 +18,18 @@ subscribers=1
 
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
+mkdir "$copy/runs"
 git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$copy"
 # Built before anything is broken, because that takes a minute. It builds the other programs where it runs.
 (cd "$copy" && go build -o bin/chaos ./cmd/chaos)
 
 field() { sed -n "s/^$2: //p" "$1" | head -1; }
 
-# chaos SEED writes a log, and returns the exit status of the program: 1 if something is wrong.
+# chaos SEED writes a log, and returns the exit status of the program: 1 if something is wrong. What it keeps of
+# a run that failed is removed with the copy.
 chaos() {
-	(cd "$copy" && bin/chaos --seed "$1" --duration 20s --rate 60 --faults kill,cut --subscribers $subscribers) >"$copy/log" 2>&1
+	(cd "$copy" && TMPDIR=$copy/runs bin/chaos --json --seed "$1" --duration 20s --rate 60 --faults kill,cut --subscribers $subscribers) \
+		>"$copy/log" 2>&1
 }
 
 # verdict PATCH prints which seed has reported a mutant. A run that failed for another reason has not.
@@ -35,12 +38,14 @@ verdict() {
 	rules=$(field "$1" Rules)
 	for seed in $seeds; do
 		status=0; chaos "$seed" || status=$?
-		if [ $status -eq 1 ] && grep -Eq "^(${rules// /|}): " "$copy/log"; then echo "reported with seed $seed"; return; fi
+		if [ $status -eq 1 ] && grep -Eq "\"rule\":\"(${rules// /|})\"" "$copy/log"; then echo "reported with seed $seed"; return; fi
 	done
 	echo "SURVIVED"
 }
 
-chaos "${seeds%% *}" || { tail -n 20 "$copy/log"; echo "without a mutant: something is wrong"; exit 1; }
+show() { tail -n 20 "$copy/log" | cut -c 1-2000; }
+
+chaos "${seeds%% *}" || { show; echo "without a mutant: something is wrong"; exit 1; }
 survived=0
 for name in "${names[@]}"; do
 	patch=$PWD/tools/mutants/$name.patch
@@ -53,7 +58,7 @@ for name in "${names[@]}"; do
 	(cd "$copy" && go build -o bin/ ./cmd/bridge ./cmd/subscriber) || { echo "$name: does not build"; exit 1; }
 	result=$(verdict "$patch")
 	printf '%-24s %s\n' "$name" "$result"
-	[ "$result" != SURVIVED ] || { survived=1; tail -n 20 "$copy/log"; }
+	[ "$result" != SURVIVED ] || { survived=1; show; }
 	(cd "$copy" && git apply -R "$patch")
 done
 exit $survived

@@ -75,13 +75,20 @@ const (
 	Goroutines    = "goroutines"     // a process has more goroutines than before the faults
 )
 
+// rules are the rules, what matters most first.
+var rules = []string{Lost, Twice, Unsent, State, User, Access, AccessMessage, Bucket, DeadLetter, Redelivered, Memory, Goroutines}
+
 // Finding is something that is wrong.
-type Finding struct{ Rule, Subject, What string }
+type Finding struct {
+	Rule    string `json:"rule"`
+	Subject string `json:"subject"`
+	What    string `json:"what"`
+}
 
 // String implements [fmt.Stringer].
 func (f Finding) String() string { return f.Rule + ": " + f.Subject + ": " + f.What }
 
-// Judge returns everything that is wrong.
+// Judge returns everything that is wrong, what matters most first.
 func Judge(ctx context.Context, run Run) ([]Finding, error) {
 	result, err := Examine(ctx, run)
 	return result.Findings, err
@@ -131,7 +138,7 @@ func judge(run Run, e evidence) Result {
 	}
 	j.judgeProcesses()
 	slices.SortStableFunc(j.Findings, func(a, b Finding) int {
-		return cmp.Or(cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Subject, b.Subject))
+		return cmp.Or(slices.Index(rules, a.Rule)-slices.Index(rules, b.Rule), cmp.Compare(a.Subject, b.Subject))
 	})
 	return j.Result
 }
