@@ -44,10 +44,10 @@ type crash struct {
 func crashes() map[string][]crash {
 	return map[string][]crash{
 		"store": {
-			{"store:audited", 2, "subscriber", histories},
-			{"store:identified", 2, "subscriber", histories},
-			{"store:replaced", 3, "subscriber", histories},
-			{"store:owned", 1, "subscriber", histories},
+			{"store:audited", 1, "subscriber", histories},
+			{"store:identified", 1, "subscriber", histories},
+			{"store:replaced", 1, "subscriber", histories},
+			{"store:owned", 1, "subscriber", claimed},
 		},
 		"view": {
 			{"subscriber:stored", 3, "subscriber", histories},

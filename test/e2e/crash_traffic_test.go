@@ -85,6 +85,24 @@ func entitlementList(n int, more bool) string {
 	return fmt.Sprintf(`{"object":"list","data":[%s],"has_more":%v}`, strings.Join(list, ","), more)
 }
 
+// claimed names the user of a customer whose subscription is stored.
+func claimed(t *testing.T, s *site) func() {
+	customer, id := fmt.Sprintf("cus_claimed%d", s.turn), fmt.Sprintf("evt_claimed_%d", s.turn)
+	nobodys := strings.NewReplacer("cus_1", customer, `"user_id":"user_1",`, "")
+	s.post(t, oldSecret, webhook(id+"_0", []byte(nobodys.Replace(string(event(id+"_0", "sub_"+customer, 1))))))
+	record := func() bson.M {
+		return byKey(records[bson.M](t, s.database(t)))[events.Key(false, "", "sub_"+customer)]
+	}
+	kit.Eventually(t, "the subscription is stored", func() bool { return record() != nil })
+	s.post(t, oldSecret, webhook(id, fmt.Appendf(nil, `{"id":%q,"object":"event","type":"customer.updated","created":%d,"livemode":false,`+
+		`"api_version":"2025-09-30.clover","data":{"object":{"id":%q,"object":"customer","metadata":{"user_id":"user_claimed"}}}}`, id, epoch, customer)))
+	return func() {
+		if got := record()["user_id"]; got != "user_claimed" {
+			t.Errorf("%s: got the user %v", customer, got)
+		}
+	}
+}
+
 // entitled sends the entitlements of a customer.
 func entitled(t *testing.T, s *site) func() { return s.entitle(t, 3) }
 
