@@ -16,7 +16,7 @@ HISTORIES ?= 500
 SEED ?= 1
 
 # What CI runs, in this order; .ci/run takes the list from here.
-CI := fmt-check vet lint tidy-check verify-modules fix-check build examples test powerloss guards asyncapi alerts simulate race fuzz
+CI := fmt-check vet lint tidy-check verify-modules fix-check build examples test powerloss guards asyncapi alerts simulate chaos race fuzz
 
 .PHONY: $(CI) mutants vulncheck release bench bench-all bench-compare bench-instructions ordering-report reliability fmt examples-deps ci ci-targets
 
@@ -136,6 +136,11 @@ examples: examples-deps
 simulate:
 	dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
 	for run in first second; do go run ./cmd/standalone --simulate 25 --once --data-dir "$$dir"; done
+
+# Bridges and subscribers under load while everything around them fails, for a minute and with a random seed.
+# Longer, or again: make chaos CHAOS="--duration 10m --seed 7".
+chaos:
+	go run ./cmd/chaos $(CHAOS)
 
 # Leaves out packages whose tests link FerretDB. With the race detector, linking it takes minutes, and
 # FerretDB switches to a debug mode that behaves differently from what is shipped. Those packages run

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/billbus/billbus/internal/mongostore"
 	"github.com/billbus/billbus/test/kit"
+	"github.com/billbus/billbus/test/kit/proxy"
 	"github.com/billbus/billbus/test/kit/servers"
 )
 
@@ -82,7 +82,11 @@ func (s *server) dataset(t *kit.Trial, delay time.Duration) *dataset {
 	})
 	s.provision(t, d.Name())
 	if delay > 0 {
-		d.uri = detour(t, s.uri, delay)
+		uri, way := proxy.Through(t, s.uri)
+		if err := way.Delay(delay); err != nil {
+			t.Fatal(err)
+		}
+		d.uri = uri
 	}
 	return d
 }
@@ -96,23 +100,6 @@ func (s *server) provision(t *kit.Trial, name string) {
 	if err := store.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// detour returns the URI with a proxy that delays what is sent to the server. It takes one
-// server: the members of a replica set would be reached directly.
-func detour(t *kit.Trial, uri string, delay time.Duration) string {
-	u, err := url.Parse(uri)
-	if err != nil {
-		t.Fatal("the URI of the database cannot be parsed, so there is no delay on the way to it")
-	}
-	query := u.Query()
-	query.Del("replicaSet")
-	query.Set("directConnection", "true")
-	u.Host, u.RawQuery = kit.Delayed(t, u.Host, delay), query.Encode()
-	if u.Path == "" {
-		u.Path = "/"
-	}
-	return u.String()
 }
 
 // count returns how many documents are in a collection.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -33,11 +32,11 @@ func (b *bench) nats(t *kit.Trial, dir, syncInterval string) *natsServer {
 	if syncInterval != "default" {
 		jetStream = "sync_interval: " + syncInterval
 	}
-	nodes, url := servers.Nodes(t, b.binaries, dir, 1, jetStream)
-	s := &natsServer{Process: nodes["node1"], url: url}
+	nodes, clients := servers.Nodes(t, servers.Cluster{Binaries: b.binaries, Dir: dir, Nodes: 1, JetStream: jetStream})
+	s := &natsServer{Process: nodes["node1"], url: servers.URL(clients)}
 	s.Start(t)
-	kit.Eventually(t, "NATS listens", func() bool { return listens(strings.TrimPrefix(url, "nats://")) })
-	s.js = natstest.JetStream(t, url)
+	kit.Eventually(t, "NATS listens", func() bool { return listens(clients["node1"]) })
+	s.js = natstest.JetStream(t, s.url)
 	s.provision(t)
 	return s
 }

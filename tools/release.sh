@@ -2,11 +2,11 @@
 # Builds the programs of a version, with an SBOM (CycloneDX) of each and the checksums of all files. The same
 # commit gives the same files, in any folder, on any machine, at any time.
 # usage: tools/release.sh VERSION
-# variables: DIST (folder, default dist), PROGRAMS (default all of cmd), PLATFORMS (default linux/amd64 linux/arm64)
+# variables: DIST (folder, default dist), PROGRAMS (default all that are released), PLATFORMS (default linux/amd64 linux/arm64)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 version=${1:?the tag of the commit, such as v1.2.3}
-dist=${DIST:-dist} programs=${PROGRAMS:-$(ls cmd)} platforms=${PLATFORMS:-linux/amd64 linux/arm64}
+dist=${DIST:-dist} programs=${PROGRAMS:-bridge subscriber standalone stripesim} platforms=${PLATFORMS:-linux/amd64 linux/arm64}
 
 # Everything that changes the files: exactly this version of Go, no C compiler, and no settings of the machine.
 GOTOOLCHAIN=$(awk '$1 == "toolchain" { print $2 }' go.mod)

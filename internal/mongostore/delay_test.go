@@ -10,7 +10,7 @@ import (
 
 	"github.com/billbus/billbus/internal/mongostore"
 	"github.com/billbus/billbus/internal/store"
-	"github.com/billbus/billbus/test/kit"
+	"github.com/billbus/billbus/test/kit/proxy"
 	"github.com/billbus/billbus/test/storetest"
 )
 
@@ -21,7 +21,7 @@ func delayed(t *testing.T, uri string, by time.Duration) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	through.Host = kit.Delayed(t, through.Host, by)
+	through.Host = proxy.Delayed(t, through.Host, by)
 	return through.String()
 }
 

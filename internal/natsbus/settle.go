@@ -62,7 +62,7 @@ func (s *subscription) await(jm *nats.Msg, msg *message.Message, outcome *slot, 
 
 func (s *subscription) succeeded(jm *nats.Msg, delivery Delivery) {
 	failpoint.At("message:handled")
-	s.ack(jm)
+	s.ack(jm, delivery)
 	s.handling.succeeded()
 	s.forgetPanics(delivery.Sequence)
 	s.settled(delivery)
@@ -119,17 +119,17 @@ func (s *subscription) deadLetter(jm *nats.Msg, delivery Delivery, why error) {
 		return
 	}
 	failpoint.At("letter:kept")
-	s.ack(jm)
+	s.ack(jm, delivery)
 	s.forgetPanics(delivery.Sequence)
 }
 
 // ack waits for the server's confirmation: after an acknowledgement that was lost,
 // as at shutdown, the message would be delivered again.
-func (s *subscription) ack(jm *nats.Msg) {
+func (s *subscription) ack(jm *nats.Msg, delivery Delivery) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), ackTimeout)
 	defer cancel()
 	if err := jm.AckSync(nats.Context(ctx)); err != nil {
-		s.bus.log.Debug("acknowledging failed; the message will be delivered again", "error", err)
+		s.bus.log.Debug("acknowledging failed; the message will be delivered again", "sequence", delivery.Sequence, "error", err)
 	}
 	failpoint.At("message:acknowledged")
 }

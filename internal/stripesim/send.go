@@ -21,7 +21,7 @@ var ErrRefused = errors.New("the receiver answers everything with status 400: it
 const (
 	window      = 50 // how many places disorder moves an event at most, among all events
 	neighbours  = 6  // the same among the events of its subscription
-	maxRefusals = 10 // answers of 400 in a row before Send gives up
+	maxRefusals = 10 // answers of 400 in a row before Send gives up, by default
 	firstPause  = 100 * time.Millisecond
 	timeout     = 20 * time.Second // for an answer, as Stripe waits about as long
 	answerBytes = 64 << 10         // how much of an answer is read
@@ -47,6 +47,11 @@ type SendConfig struct {
 	// Pause is how long to wait before the first retry of an event; 100 ms by default.
 	// It doubles with each retry, up to 50 times that.
 	Pause time.Duration
+	// Refusals is how many answers of 400 in a row make Send give up; 10 by default, and
+	// it never does if this is negative.
+	Refusals int
+	// Request makes one request; by default it is that of [Post] to URL.
+	Request func(context.Context, Delivery) Answer
 	// Progress is called after every answer, by one goroutine at a time.
 	// It gets the number of events and repetitions that were answered 2xx.
 	Progress func(done int, last Answer)
@@ -163,7 +168,7 @@ func jumble(rng *rand.Rand, elements []int) []int {
 
 // Send sends a history. Like Stripe it retries, with a new signature, what was not
 // answered 2xx. It returns when everything was accepted or ctx is done, or with
-// [ErrRefused] after 10 answers of 400 in a row. The report is always complete.
+// [ErrRefused] after answers of 400 in a row. The report is always complete.
 func Send(ctx context.Context, h History, cfg SendConfig) (Report, error) {
 	cfg, closeIdle := cfg.withDefaults()
 	defer closeIdle()
@@ -200,6 +205,12 @@ func (cfg SendConfig) withDefaults() (_ SendConfig, closeIdle func()) {
 	}
 	if cfg.Pause <= 0 {
 		cfg.Pause = firstPause
+	}
+	if cfg.Refusals == 0 {
+		cfg.Refusals = maxRefusals
+	}
+	if cfg.Request == nil {
+		cfg.Request = func(ctx context.Context, d Delivery) Answer { return cfg.post(ctx, d.Body) }
 	}
 	if cfg.Progress == nil {
 		cfg.Progress = func(int, Answer) {}
@@ -305,7 +316,7 @@ func (s *sender) pace(ctx context.Context, began time.Time, i int) bool {
 // deliver tries until the event is accepted or ctx is done.
 func (s *sender) deliver(ctx context.Context, d Delivery) {
 	for pause := s.cfg.Pause; ctx.Err() == nil; pause = min(2*pause, 50*s.cfg.Pause) {
-		answer := s.cfg.post(ctx, d.Body)
+		answer := s.cfg.Request(ctx, d)
 		if answer.Err != nil && ctx.Err() != nil {
 			return // interrupted: the receiver is not to blame
 		}
@@ -329,7 +340,7 @@ func (s *sender) count(a Answer) {
 		s.refused = 0
 	}
 	s.cfg.Progress(s.report.Done, a)
-	if s.refused >= maxRefusals {
+	if s.refused == s.cfg.Refusals {
 		s.stop(ErrRefused)
 	}
 }

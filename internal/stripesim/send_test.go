@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -163,6 +164,23 @@ func TestSendGivesUpWithWrongSecret(t *testing.T) {
 	}
 	if report.Done != 0 || report.Answers[400] < 10 || report.Answers[400] > 10+8 {
 		t.Errorf("got %+v, want about 10 answers of 400", report)
+	}
+}
+
+// The caller can make the requests itself, and go on after any number of refusals.
+func TestSendWithOtherRequests(t *testing.T) {
+	t.Parallel()
+	const refusals = 30
+	var n atomic.Int64
+	cfg := stripesim.SendConfig{Refusals: -1, Pause: time.Millisecond, Request: func(_ context.Context, d stripesim.Delivery) stripesim.Answer {
+		if d.ID == "" || n.Add(1) <= refusals {
+			return stripesim.Answer{Status: http.StatusBadRequest}
+		}
+		return stripesim.Answer{Status: http.StatusOK}
+	}}
+	report, err := stripesim.Send(t.Context(), history(), cfg)
+	if err != nil || report.Done != report.Events || report.Answers[400] != refusals {
+		t.Errorf("got %+v, %v", report, err)
 	}
 }
 

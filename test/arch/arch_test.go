@@ -43,6 +43,8 @@ const (
 	charmap       = "golang.org/x/text/encoding/charmap"
 	jsonV2        = "github.com/go-json-experiment/json"
 	goCmp         = "github.com/google/go-cmp"
+	toxiproxy     = "github.com/Shopify/toxiproxy"
+	zerolog       = "github.com/rs/zerolog"
 )
 
 // anything may be imported by packages that only wire others together.
@@ -101,9 +103,12 @@ var table = map[string][]string{
 	},
 
 	// What only tests use.
-	"test/arch":        {},
-	"test/attack":      {"test/kit"},
-	"test/cases":       {},
+	"test/arch":   {},
+	"test/attack": {"test/kit"},
+	"test/cases":  {},
+	"test/chaos": {
+		"internal/stripesim", "internal/term", "test/chaos/report", "test/chaos/verdict", "test/kit", natsClient,
+	},
 	"test/contract":    {},
 	"test/corpus":      {},
 	"test/deploy":      {},
@@ -121,9 +126,11 @@ var table = map[string][]string{
 	},
 	"test/chaos/report": {"test/chaos/verdict"},
 
-	// Not in test/kit, because they link servers and the database's driver.
+	// Not in test/kit, because they link servers, the database's driver and toxiproxy.
+	"test/kit/deploy":   {"test/kit", mongoDriver, natsClient},
 	"test/kit/judge":    {"events", mongoDriver, goCmp},
 	"test/kit/natstest": {"events", "internal/embedded", "test/kit", natsClient},
+	"test/kit/proxy":    {"test/kit", toxiproxy, zerolog},
 	"test/kit/servers":  {"internal/embedded", "test/kit"},
 
 	// What other programs can do with the contract and nothing else of this module.
@@ -148,6 +155,7 @@ var table = map[string][]string{
 	"bench/floor": {natsClient, mongoDriver, errgroup},
 
 	"cmd/bridge":     {anything},
+	"cmd/chaos":      {anything},
 	"cmd/subscriber": {anything},
 	"cmd/standalone": {anything},
 	"cmd/stripesim":  {anything},
@@ -157,7 +165,7 @@ var table = map[string][]string{
 var testOnly = []string{
 	"github.com/stretchr/testify", "go.uber.org/goleak", "pgregory.net/rapid", "github.com/google/go-cmp",
 	"github.com/santhosh-tekuri/jsonschema", "github.com/cloudevents/sdk-go", "github.com/google/licensecheck",
-	module + "/test", "testing",
+	module + "/test", "testing", toxiproxy,
 }
 
 // private is what another module cannot import or does not need.
@@ -168,11 +176,11 @@ var private = []string{
 // linksFerretDB are the packages whose tests may link FerretDB. That takes a minute
 // for each.
 var linksFerretDB = []string{
-	"internal/embedded/docdb", "internal/standalone", "internal/mongostore", "test/e2e", "test/kit/servers", "test/reliability", "cmd/standalone", "bench",
+	"internal/embedded/docdb", "internal/standalone", "internal/mongostore", "test/e2e", "test/kit/servers", "test/kit/deploy", "test/reliability", "test/chaos", "cmd/chaos", "cmd/standalone", "bench",
 }
 
 // linkers are packages that link FerretDB into what imports them.
-var linkers = []string{module + "/internal/embedded/docdb", module + "/internal/standalone", module + "/test/kit/servers"}
+var linkers = []string{module + "/internal/embedded/docdb", module + "/internal/standalone", module + "/test/kit/servers", module + "/test/kit/deploy"}
 
 type goPackage struct {
 	ImportPath                         string
@@ -219,7 +227,7 @@ func TestImports(t *testing.T) {
 func TestOnlyTestsImportTestTools(t *testing.T) {
 	t.Parallel()
 	for _, p := range list(t, "./...") {
-		if isOneOf(p.ImportPath, []string{module + "/test", module + "/bench"}) {
+		if isOneOf(p.ImportPath, []string{module + "/test", module + "/bench", module + "/cmd/chaos"}) {
 			continue
 		}
 		for _, imported := range p.Imports {

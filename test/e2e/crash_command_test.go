@@ -120,31 +120,27 @@ func TestCrashesOfABackfill(t *testing.T) {
 	t.Parallel()
 	a := newAccount(t, recentHistory(t, 20), api.Faults{})
 	c := newFragileCluster(t, a.env...)
-	shipped := *c.subscriber
 	c.subscriber.Kill(t)
 	c.report(t, gaps.Gap{Subscription: "test:platform:sub_gap", After: "evt_1", Before: "evt_3", Until: time.Now().Add(-time.Hour)})
-	arm(t, c.subscriber, "gaps:reported", 1)
+	disarm := arm(t, c.subscriber, "gaps:reported", 1)
 	c.subscriber.Start(t)
 	died(t, c.subscriber, "gaps:reported")
 	_, err := stripesim.Send(t.Context(), a.History, stripesim.SendConfig{URL: c.webhookURL, Secret: secret, Drop: 0.15, Disorder: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.subscriber.Command, c.subscriber.Env = shipped.Command, shipped.Env
+	disarm()
 	c.subscriber.Start(t)
 	c.drained(t)
-	shipped = *c.bridge
 	c.bridge.Kill(t)
-	c.bridge.Env = append(slices.Clone(shipped.Env), "BACKFILL_INTERVAL=10s")
-	shipped.Env = c.bridge.Env
+	c.bridge.Env = append(slices.Clone(c.bridge.Env), "BACKFILL_INTERVAL=10s")
 	for _, point := range []string{"backfill:leased", "backfill:published", "backfill:filled", "backfill:looked"} {
-		c.bridge.Command, c.bridge.Env = shipped.Command, shipped.Env
-		arm(t, c.bridge, point, 1)
+		disarm = arm(t, c.bridge, point, 1)
 		c.bridge.Start(t)
 		died(t, c.bridge, point)
+		disarm()
 		c.endLease(t)
 	}
-	c.bridge.Command, c.bridge.Env = shipped.Command, shipped.Env
 	c.bridge.Start(t)
 	ready(t, c.bridgeAdmin)
 	c.complete(t, a)

@@ -231,8 +231,7 @@ func (s *site) survives(t *testing.T, c crash) {
 	if err := p.Terminate(t); err != nil {
 		t.Errorf("%s: %v", c.program, err)
 	}
-	whole := *p
-	arm(t, p, c.point, c.times)
+	disarm := arm(t, p, c.point, c.times)
 	p.Start(t)
 	var check func()
 	done := make(chan struct{})
@@ -243,7 +242,8 @@ func (s *site) survives(t *testing.T, c crash) {
 	died(t, p, c.point)
 	s.endTurns(t)
 	floor := s.floor(t)
-	p.Command, p.Env, p.Log = whole.Command, whole.Env, whole.Log+"."+c.point
+	disarm()
+	p.Log += "." + c.point
 	p.Start(t)
 	<-done
 	s.judge(t, c.point)
@@ -258,11 +258,14 @@ func (s *site) survives(t *testing.T, c crash) {
 	}
 }
 
-// arm makes a process one that dies when it has reached a point so many times.
-func arm(t *testing.T, p *kit.Process, point string, times int) {
+// arm makes a process one that dies when it has reached a point so many times. disarm makes it
+// what it was before.
+func arm(t *testing.T, p *kit.Process, point string, times int) (disarm func()) {
 	t.Helper()
+	command, env := p.Command, p.Env
 	p.Command = append([]string{filepath.Join(fragile(t), filepath.Base(p.Command[0]))}, p.Command[1:]...)
 	p.Env = append(slices.Clone(p.Env), fmt.Sprintf("BILLBUS_FAILPOINT=%s=%d", point, times))
+	return func() { p.Command, p.Env = command, env }
 }
 
 // died waits until a process has died at a point.

@@ -28,7 +28,8 @@ type replicated struct {
 
 func newReplicated(t *testing.T) *replicated {
 	t.Helper()
-	nodes, url := servers.Nodes(t, binaries, t.TempDir(), 3, "")
+	nodes, clients := servers.Nodes(t, servers.Cluster{Binaries: binaries, Dir: t.TempDir(), Nodes: 3})
+	url := servers.URL(clients)
 	for _, node := range nodes {
 		node.Start(t)
 	}

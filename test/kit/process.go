@@ -9,22 +9,30 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 )
 
-// Process is a program that a test starts, kills and starts again.
+// Process is a program that a test starts, kills and starts again. Its methods may be called
+// while another goroutine starts it.
 type Process struct {
 	Name    string
 	Command []string // path and arguments
 	Env     []string
 	Log     string // the file of its output, appended to by each start
 
-	cmd  *exec.Cmd
+	mu  sync.Mutex
+	now *execution // nil before the first start
+}
+
+// execution is a process from its start to its end.
+type execution struct {
+	*os.Process
 	done chan struct{}
-	err  error
+	err  error // how it ended, once done is closed
 }
 
 // Start starts the process. It is killed at the end of the test.
@@ -40,28 +48,41 @@ func (p *Process) Start(t testing.TB) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan struct{})
-	p.cmd, p.done = cmd, done
+	x := &execution{Process: cmd.Process, done: make(chan struct{})}
+	p.mu.Lock()
+	p.now = x
+	p.mu.Unlock()
 	go func() {
-		p.err = cmd.Wait()
-		close(done)
+		x.err = cmd.Wait()
+		close(x.done)
 	}()
 	t.Cleanup(func() { p.Kill(t) })
 }
 
+func (p *Process) current() *execution {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.now
+}
+
 // PID returns the id of the process.
-func (p *Process) PID() int { return p.cmd.Process.Pid }
+func (p *Process) PID() int { return p.current().Pid }
 
 // PeakMemory returns the most memory that the process has used until now, in kB. It fails
 // if the process has ended.
-func (p *Process) PeakMemory() (int, error) {
+func (p *Process) PeakMemory() (int, error) { return p.memory("VmHWM") }
+
+// Memory returns the memory that the process uses, in kB. It fails if the process has ended.
+func (p *Process) Memory() (int, error) { return p.memory("VmRSS") }
+
+func (p *Process) memory(field string) (int, error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.PID()))
 	if err != nil {
 		return 0, err
 	}
 	for line := range strings.Lines(string(status)) {
 		var kB int
-		if n, _ := fmt.Sscanf(line, "VmHWM: %d kB", &kB); n == 1 {
+		if n, _ := fmt.Sscanf(line, field+": %d kB", &kB); n == 1 {
 			return kB, nil
 		}
 	}
@@ -71,7 +92,7 @@ func (p *Process) PeakMemory() (int, error) {
 // Ended reports whether the process has ended.
 func (p *Process) Ended() bool {
 	select {
-	case <-p.done:
+	case <-p.current().done:
 		return true
 	default:
 		return false
@@ -82,9 +103,10 @@ func (p *Process) Ended() bool {
 // seconds.
 func (p *Process) Err(t testing.TB) error {
 	t.Helper()
+	x := p.current()
 	select {
-	case <-p.done:
-		return p.err
+	case <-x.done:
+		return x.err
 	case <-time.After(30 * time.Second):
 		t.Fatalf("%s did not end within 30 s", p.Name)
 		return nil
@@ -94,17 +116,18 @@ func (p *Process) Err(t testing.TB) error {
 // Kill kills the process, if it runs, and waits until it has ended.
 func (p *Process) Kill(t testing.TB) {
 	t.Helper()
-	if p.cmd == nil {
+	x := p.current()
+	if x == nil {
 		return
 	}
 	p.Signal(t, syscall.SIGKILL)
-	<-p.done
+	<-x.done
 }
 
 // Signal sends a signal to the process, if it runs.
 func (p *Process) Signal(t testing.TB, sig os.Signal) {
 	t.Helper()
-	if err := p.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	if err := p.current().Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		t.Error(err)
 	}
 }

@@ -14,8 +14,8 @@ func attackScenarios() []scenario {
 		all = append(all, scenario{name: "attack-" + a.Name, title: a.Title, seconds: 60, fault: func(d *deployment) {
 			ctx, end := context.WithTimeout(d.Context(), d.length())
 			defer end()
-			to, err := url.Parse(d.webhooks)
-			d.must(err)
+			to, err := url.Parse(d.bridge.Webhooks)
+			d.Must(err)
 			a.Run(ctx, to.Host, func() {})
 		}})
 	}

@@ -1,107 +1,62 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-	"go.mongodb.org/mongo-driver/v2/mongo"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
-
 	"github.com/billbus/billbus/internal/stripesim"
 	"github.com/billbus/billbus/test/kit"
-	"github.com/billbus/billbus/test/kit/natstest"
+	"github.com/billbus/billbus/test/kit/deploy"
+	"github.com/billbus/billbus/test/kit/proxy"
 	"github.com/billbus/billbus/test/kit/servers"
 )
 
-const (
-	secret   = "whsec_reliability_0123456789"
-	stream   = "BILLBUS"
-	consumer = "billbus-subscriber"
-)
+const secret = "whsec_reliability_0123456789"
 
 // deployment is the processes of one scenario.
 type deployment struct {
-	*kit.Trial
+	*deploy.Deployment
 	opts     settings
 	scenario scenario
 
-	nodes                         map[string]*kit.Process
-	documents, bridge, subscriber *kit.Process
-
-	natsURL, webhooks, bridgeAdmin, subAdmin string
+	bridge, subscriber *deploy.Program
 
 	prometheus string // URL, "" if it is not installed
-	js         jetstream.JetStream
-	db         *mongo.Database
 	history    stripesim.History
 	traffic    []*sending
 	watch      watch
-	starting   sync.Mutex // held while a program is started, which the watch looks at
 }
 
-// deploy starts everything, and waits until it is ready.
-func deploy(b *kit.Trial, s scenario, opts settings) *deployment {
-	d := &deployment{Trial: b, opts: opts, scenario: s}
-	d.startServers()
-	d.assemble()
-	d.bridge.Start(d)
-	d.ready(d.bridgeAdmin)
-	d.subscriber.Start(d)
-	d.ready(d.subAdmin)
-	d.js = natstest.JetStream(d, d.natsURL)
+// start starts everything, and waits until it is ready.
+func start(b *kit.Trial, s scenario, opts settings) *deployment {
+	cfg := deploy.Config{
+		Binaries: binaries, Bridges: 1, Subscribers: 1, Env: s.env,
+		Servers:   servers.Cluster{Binaries: binaries, Dir: b.Dir, Nodes: max(s.nodes, 1), JetStream: s.jetStream},
+		BridgeEnv: []string{"WEBHOOK_LIVEMODE=any", "STRIPE_WEBHOOK_SECRETS=" + secret},
+		Route: func(_, to, addr string) string {
+			if to == deploy.DatabaseName && s.delay > 0 {
+				uri, way := proxy.Through(b, addr)
+				if err := way.Delay(s.delay); err != nil {
+					b.Fatal(err)
+				}
+				return uri
+			}
+			return addr
+		},
+	}
+	if s.nodes > 1 {
+		cfg.Env = append(cfg.Env, fmt.Sprintf("STREAM_REPLICAS=%d", s.nodes))
+	}
+	d := &deployment{Deployment: deploy.Start(b, cfg), opts: opts, scenario: s}
+	d.bridge, d.subscriber = d.Bridges[0], d.Subscribers[0]
 	d.startPrometheus()
 	return d
-}
-
-func (d *deployment) startServers() {
-	d.nodes, d.natsURL = servers.Nodes(d, binaries, d.Dir, max(d.scenario.nodes, 1), d.scenario.jetStream)
-	for _, node := range d.nodes {
-		node.Start(d)
-	}
-	addr := kit.FreeAddr(d)
-	d.documents = servers.Process(d, d.Dir, servers.Documents, addr)
-	d.documents.Start(d)
-	client, err := mongo.Connect(options.Client().ApplyURI("mongodb://" + addr))
-	if err != nil {
-		d.Fatal(err)
-	}
-	d.Cleanup(func() { _ = client.Disconnect(context.WithoutCancel(d.Context())) })
-	d.db = client.Database("billbus")
-}
-
-// assemble says how the programs are run, without starting them.
-func (d *deployment) assemble() {
-	web, admin1, admin2 := kit.FreeAddr(d), kit.FreeAddr(d), kit.FreeAddr(d)
-	d.webhooks, d.bridgeAdmin, d.subAdmin = "http://"+web+"/webhooks/stripe", "http://"+admin1, "http://"+admin2
-	_, addr, _ := strings.Cut(d.documents.Env[len(d.documents.Env)-2], "=")
-	if d.scenario.delay > 0 {
-		addr = kit.Delayed(d, addr, d.scenario.delay)
-	}
-	env := append([]string{"NATS_URL=" + d.natsURL, "LOG_FORMAT=json"}, d.scenario.env...)
-	if d.scenario.nodes > 1 {
-		env = append(env, fmt.Sprintf("STREAM_REPLICAS=%d", d.scenario.nodes))
-	}
-	program := func(name string, more ...string) *kit.Process {
-		return &kit.Process{
-			Name: name, Command: []string{filepath.Join(binaries, name)}, Log: filepath.Join(d.Dir, name+".log"),
-			Env: append(more, env...),
-		}
-	}
-	d.bridge = program("bridge", "LISTEN_ADDR="+web, "ADMIN_ADDR="+admin1, "WEBHOOK_LIVEMODE=any", "STRIPE_WEBHOOK_SECRETS="+secret)
-	d.subscriber = program("subscriber", "ADMIN_ADDR="+admin2, "MONGODB_URI=mongodb://"+addr)
-}
-
-func (d *deployment) ready(admin string) {
-	kit.Eventually(d, admin+" is ready", func() bool { return kit.Get(admin+"/readyz").Status == http.StatusOK })
 }
 
 // startPrometheus starts Prometheus with the configuration and the rules that are shipped,
@@ -121,7 +76,7 @@ func (d *deployment) startPrometheus() {
 		d.Fatal(err)
 	}
 	here := strings.NewReplacer("/etc/prometheus/alerts.yml", filepath.Join(shipped, "alerts.yml"),
-		"bridge:9090", strings.TrimPrefix(d.bridgeAdmin, "http://"), "subscriber:9091", strings.TrimPrefix(d.subAdmin, "http://"))
+		"bridge:9090", strings.TrimPrefix(d.bridge.Admin, "http://"), "subscriber:9091", strings.TrimPrefix(d.subscriber.Admin, "http://"))
 	file := filepath.Join(d.Dir, "prometheus.yml")
 	if err := os.WriteFile(file, []byte(here.Replace(string(config))), 0o600); err != nil {
 		d.Fatal(err)
@@ -143,17 +98,10 @@ func moduleDir(b *kit.Trial) string {
 	return filepath.Dir(strings.TrimSpace(string(out)))
 }
 
-// start starts a process again.
-func (d *deployment) start(p *kit.Process) {
-	d.starting.Lock()
-	defer d.starting.Unlock()
-	p.Start(d)
-}
-
 func (d *deployment) restart(p *kit.Process, outage time.Duration) {
 	p.Kill(d)
-	d.wait(outage)
-	d.start(p)
+	d.Wait(outage)
+	p.Start(d)
 }
 
 // frozen stops a process for the length of the fault.
@@ -165,7 +113,7 @@ func (d *deployment) frozen(p *kit.Process) {
 
 // hold waits for a part of the length of the fault.
 func (d *deployment) hold(part float64) {
-	d.wait(time.Duration(part * float64(d.length())))
+	d.Wait(time.Duration(part * float64(d.length())))
 }
 
 // length is how long the fault lasts.
@@ -177,13 +125,5 @@ func (d *deployment) length() time.Duration {
 	return time.Duration(seconds) * time.Second
 }
 
-func (d *deployment) wait(t time.Duration) {
-	select {
-	case <-time.After(t):
-	case <-d.Context().Done():
-		d.Fatal("interrupted")
-	}
-}
-
 // node returns the only NATS server.
-func (d *deployment) node() *kit.Process { return d.nodes["node1"] }
+func (d *deployment) node() *kit.Process { return d.Nodes["node1"] }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/billbus/billbus/test/kit"
+	"github.com/billbus/billbus/test/kit/deploy"
 	"github.com/billbus/billbus/test/kit/servers"
 )
 
@@ -42,7 +43,7 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	os.Exit(kit.RunWithBinaries(&binaries, func() int { return runAll(ctx, opts, os.Stdout) }, packages()...))
+	os.Exit(kit.RunWithBinaries(&binaries, func() int { return runAll(ctx, opts, os.Stdout) }, deploy.Packages()...))
 }
 
 func exit(err error) {
@@ -51,11 +52,6 @@ func exit(err error) {
 		os.Exit(1)
 	}
 	os.Exit(0)
-}
-
-func packages() []string {
-	const cmd = "github.com/billbus/billbus/cmd/"
-	return []string{cmd + "bridge", cmd + "subscriber", servers.Package}
 }
 
 func parse(args []string, stderr io.Writer) (settings, error) {

@@ -13,6 +13,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/billbus/billbus/test/kit"
+	"github.com/billbus/billbus/test/kit/deploy"
 	"github.com/billbus/billbus/test/kit/servers"
 )
 
@@ -20,7 +21,7 @@ func TestMain(m *testing.M) {
 	if served, err := servers.Serve(); served {
 		exit(err)
 	}
-	os.Exit(kit.RunWithBinaries(&binaries, m.Run, packages()...))
+	os.Exit(kit.RunWithBinaries(&binaries, m.Run, deploy.Packages()...))
 }
 
 // One scenario from beginning to end. It must store everything, and say so.
@@ -79,17 +80,8 @@ func TestFatalEndsTheScenarioOnly(t *testing.T) {
 	}
 }
 
-func TestMetric(t *testing.T) {
+func TestCounter(t *testing.T) {
 	t.Parallel()
-	const text = "# HELP a_total b\na_total{x=\"1 2\"} 3\na_total{x=\"y\"} 4e1\na_total_more 7\nb 0\n"
-	for name, want := range map[string]float64{"a_total": 43, "b": 0} {
-		if got, ok := metric(text, name); !ok || got != want {
-			t.Errorf("%s: got %v, %v, want %v", name, got, ok, want)
-		}
-	}
-	if _, ok := metric(text, "a"); ok {
-		t.Error("found a metric that is not there")
-	}
 	var c counter
 	for _, n := range []float64{0, 2, 5, 1, 4} {
 		c.see(n)

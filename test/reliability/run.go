@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -18,7 +17,6 @@ import (
 	"github.com/billbus/billbus/internal/stripesim"
 	"github.com/billbus/billbus/test/kit"
 	"github.com/billbus/billbus/test/kit/judge"
-	"github.com/billbus/billbus/test/kit/natstest"
 )
 
 const (
@@ -37,7 +35,7 @@ func run(ctx context.Context, s scenario, opts settings) result {
 	}
 	r := result{Scenario: s.name, Title: s.title}
 	b := kit.NewTrial(ctx, dir)
-	r.Failures = b.Run(func() { deploy(b, s, opts).play(&r) })
+	r.Failures = b.Run(func() { start(b, s, opts).play(&r) })
 	return r
 }
 
@@ -62,7 +60,7 @@ func (d *deployment) play(r *result) {
 	defer cancel()
 	d.history = history(d.opts.seed, int(d.rate()*(lead+d.length()).Seconds()))
 	d.traffic = []*sending{d.send(ctx, d.history, d.rate())}
-	d.wait(lead)
+	d.Wait(lead)
 	d.watch.begin()
 	began := time.Now()
 	d.scenario.fault(d)
@@ -71,7 +69,7 @@ func (d *deployment) play(r *result) {
 	d.await(r, ended)
 	d.judge(r)
 	if d.prometheus != "" {
-		d.wait(d.opts.watch)
+		d.Wait(d.opts.watch)
 	}
 	d.lookOnce()
 	r.observe(&d.watch, d.prometheus != "")
@@ -98,12 +96,12 @@ func (d *deployment) await(r *result, ended time.Time) {
 	}
 	r.Recovered = -1
 	for time.Since(ended) < patience {
-		left, err := natstest.Unsettled(d, d.js, stream, consumer)
+		left, err := d.Unsettled()
 		if err == nil && left == 0 {
 			r.Recovered = time.Since(ended).Seconds()
 			return
 		}
-		d.wait(100 * time.Millisecond)
+		d.Wait(100 * time.Millisecond)
 	}
 }
 
@@ -147,7 +145,7 @@ func (d *deployment) judge(r *result) {
 		}
 	}
 	d.judgeStates(r, d.history.Truth)
-	r.Bridge, r.Subscriber = d.logged(d.bridge), d.logged(d.subscriber)
+	r.Bridge, r.Subscriber = d.logged(d.bridge.Process), d.logged(d.subscriber.Process)
 }
 
 func (d *deployment) judgeStates(r *result, truth map[string]stripesim.Truth) {
@@ -184,9 +182,9 @@ func right(record bson.M, t stripesim.Truth) bool {
 func (d *deployment) complain(key string, record bson.M, t stripesim.Truth) {
 	diff, err := judge.Difference(record, t.Recorded()[0])
 	file, openErr := os.OpenFile(filepath.Join(d.Dir, "wrong.txt"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	d.must(openErr)
+	d.Must(openErr)
 	_, err = fmt.Fprintln(file, key, "-want +got:", diff, err)
-	d.must(errors.Join(err, file.Close()))
+	d.Must(errors.Join(err, file.Close()))
 }
 
 // checkBurst returns 1 if the record of burst is determined and not the last.
@@ -204,24 +202,13 @@ func (d *deployment) read(collection string, into any, fields bson.D) {
 	if fields != nil {
 		query.SetProjection(fields)
 	}
-	cursor, err := d.db.Collection(collection).Find(d.Context(), bson.D{}, query)
-	d.must(err)
-	d.must(cursor.All(d.Context(), into))
+	cursor, err := d.DB.Collection(collection).Find(d.Context(), bson.D{}, query)
+	d.Must(err)
+	d.Must(cursor.All(d.Context(), into))
 }
 
 func (d *deployment) logged(p *kit.Process) lines {
 	n, err := logged(p.Log)
-	d.must(err)
+	d.Must(err)
 	return n
-}
-
-// execute runs a command of a program to its end, with the program's settings.
-func (d *deployment) execute(p *kit.Process, args ...string) error {
-	cmd := exec.CommandContext(d.Context(), p.Command[0], args...)
-	cmd.Env = p.Env
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		return errors.Join(err, errors.New(string(out)))
-	}
-	return nil
 }

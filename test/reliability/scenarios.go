@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/billbus/billbus/test/kit/deploy"
 )
 
 // scenario is one thing that goes wrong under load.
@@ -35,9 +37,9 @@ func databaseScenarios() []scenario {
 		{name: "quiet", title: "nothing goes wrong", seconds: 60, fault: nothing},
 		{name: "database-200ms", title: "the database is 200 ms away", seconds: 90, delay: 200 * time.Millisecond, fault: nothing},
 		{name: "database-1s", title: "the database is 1 s away (two events a second)", seconds: 90, slow: 5, delay: time.Second, fault: nothing},
-		{name: "database-frozen", title: "the database hangs", seconds: 90, fault: func(d *deployment) { d.frozen(d.documents) }},
+		{name: "database-frozen", title: "the database hangs", seconds: 90, fault: func(d *deployment) { d.frozen(d.Documents) }},
 		{name: "database-killed", title: "the database is killed and started again", seconds: 180, fault: func(d *deployment) {
-			d.restart(d.documents, d.length())
+			d.restart(d.Documents, d.length())
 		}},
 	}
 }
@@ -55,18 +57,18 @@ func natsScenarios() []scenario {
 			jetStream: "max_file_store: 64MB", fault: (*deployment).fillJetStream,
 		},
 		{name: "consumer-deleted", title: "the consumer is deleted three times", seconds: 60, fault: func(d *deployment) {
-			d.thrice(func() error { return d.js.DeleteConsumer(d.Context(), stream, consumer) })
+			d.thrice(func() error { return d.JS.DeleteConsumer(d.Context(), deploy.Stream, deploy.Consumer) })
 		}},
 		{name: "stream-deleted", title: "the stream is deleted", seconds: 60, loses: true, fault: func(d *deployment) {
 			d.hold(0.5)
-			d.must(d.js.DeleteStream(d.Context(), stream))
+			d.Must(d.JS.DeleteStream(d.Context(), deploy.Stream))
 			d.hold(0.5)
 		}},
 		{name: "leader-killed", title: "three NATS servers: the leader is killed and started again", seconds: 60, nodes: 3, fault: func(d *deployment) {
-			d.restart(d.nodes[d.leader()], d.length())
+			d.restart(d.Nodes[d.leader()], d.length())
 		}},
 		{name: "follower-frozen", title: "three NATS servers: a follower hangs", seconds: 60, nodes: 3, fault: func(d *deployment) {
-			d.frozen(d.nodes[d.follower()])
+			d.frozen(d.Nodes[d.follower()])
 		}},
 		{name: "rolling-restart", title: "three NATS servers: each is restarted", seconds: 60, nodes: 3, fault: (*deployment).rollingRestart},
 	}
@@ -75,10 +77,10 @@ func natsScenarios() []scenario {
 func killScenarios() []scenario {
 	return []scenario{
 		{name: "bridge-killed", title: "the bridge is killed three times", seconds: 60, fault: func(d *deployment) {
-			d.thrice(func() error { d.restart(d.bridge, time.Second); return nil })
+			d.thrice(func() error { d.restart(d.bridge.Process, time.Second); return nil })
 		}},
 		{name: "subscriber-killed", title: "the subscriber is killed three times", seconds: 60, fault: func(d *deployment) {
-			d.thrice(func() error { d.restart(d.subscriber, time.Second); return nil })
+			d.thrice(func() error { d.restart(d.subscriber.Process, time.Second); return nil })
 		}},
 	}
 }
@@ -100,7 +102,7 @@ func clientScenarios() []scenario {
 				d.subscriber.Kill(d)
 				d.deliver(largeEvents())
 				d.hold(1)
-				d.start(d.subscriber)
+				d.subscriber.Start(d)
 			},
 		},
 		{name: "burst", title: "1,800 events of one subscription in one second", seconds: 30, check: checkBurst, fault: func(d *deployment) {
@@ -144,13 +146,7 @@ func nothing(d *deployment) { d.hold(1) }
 func (d *deployment) thrice(do func() error) {
 	for range 3 {
 		d.hold(1.0 / 3)
-		d.must(do())
-	}
-}
-
-func (d *deployment) must(err error) {
-	if err != nil {
-		d.Fatal(err)
+		d.Must(do())
 	}
 }
 
@@ -160,33 +156,33 @@ func (d *deployment) fillStream() {
 	d.hold(1)
 	const limit = "STREAM_MAX_BYTES=-1"
 	d.bridge.Env, d.subscriber.Env = append(d.bridge.Env, limit), append(d.subscriber.Env, limit)
-	d.must(d.execute(d.bridge, "provision"))
-	d.restart(d.bridge, 0)
-	d.restart(d.subscriber, 0)
+	d.Must(d.Execute(d.Context(), d.bridge, nil, "provision"))
+	d.restart(d.bridge.Process, 0)
+	d.restart(d.subscriber.Process, 0)
 }
 
 // fillJetStream fills the server with another stream until it takes nothing more.
 func (d *deployment) fillJetStream() {
-	filler, err := d.js.CreateStream(d.Context(), jetstream.StreamConfig{Name: "FILLER", Subjects: []string{"filler"}})
-	d.must(err)
+	filler, err := d.JS.CreateStream(d.Context(), jetstream.StreamConfig{Name: "FILLER", Subjects: []string{"filler"}})
+	d.Must(err)
 	for _, size := range []int{500_000, 10_000, 500} {
 		for err = nil; err == nil; {
-			_, err = d.js.Publish(d.Context(), "filler", make([]byte, size))
+			_, err = d.JS.Publish(d.Context(), "filler", make([]byte, size))
 		}
 	}
 	d.hold(1)
-	d.must(filler.Purge(d.Context()))
+	d.Must(filler.Purge(d.Context()))
 }
 
 func (d *deployment) leader() string {
-	info, err := d.js.Stream(d.Context(), stream)
-	d.must(err)
-	return info.CachedInfo().Cluster.Leader
+	leader, err := d.Leader()
+	d.Must(err)
+	return leader
 }
 
 func (d *deployment) follower() string {
 	leader := d.leader()
-	for name := range d.nodes {
+	for name := range d.Nodes {
 		if name != leader {
 			return name
 		}
@@ -195,9 +191,9 @@ func (d *deployment) follower() string {
 }
 
 func (d *deployment) rollingRestart() {
-	for _, node := range d.nodes {
+	for _, node := range d.Nodes {
 		_ = node.Terminate(d) // its status is that of the signal
-		d.wait(2 * time.Second)
+		d.Wait(2 * time.Second)
 		node.Start(d)
 		d.hold(1.0 / 3)
 	}

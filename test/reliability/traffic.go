@@ -42,7 +42,7 @@ func (d *deployment) deliver(more []stripesim.Delivery) {
 // long pauses between attempts.
 func (d *deployment) send(ctx context.Context, h stripesim.History, rate float64) *sending {
 	s := &sending{done: make(chan struct{})}
-	cfg := stripesim.SendConfig{URL: d.webhooks, Secret: secret, Rate: rate, Duplicates: duplicates, Disorder: true, Workers: 64}
+	cfg := stripesim.SendConfig{URL: d.bridge.Webhooks, Secret: secret, Rate: rate, Duplicates: duplicates, Disorder: true, Workers: 64}
 	go func() {
 		defer close(s.done)
 		s.report, s.err = stripesim.Send(ctx, h, cfg)
@@ -55,7 +55,7 @@ func (d *deployment) send(ctx context.Context, h stripesim.History, rate float64
 func (d *deployment) crowd(connections int, pause time.Duration, do func(context.Context, net.Conn)) {
 	ctx, end := context.WithTimeout(d.Context(), d.length())
 	defer end()
-	address := strings.TrimSuffix(strings.TrimPrefix(d.webhooks, "http://"), "/webhooks/stripe")
+	address := strings.TrimSuffix(strings.TrimPrefix(d.bridge.Webhooks, "http://"), "/webhooks/stripe")
 	var work sync.WaitGroup
 	for range connections {
 		work.Go(func() {

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -38,11 +36,9 @@ func (d *deployment) look(done <-chan struct{}) {
 }
 
 func (d *deployment) lookOnce() {
-	d.starting.Lock()
 	bridge, _ := d.bridge.PeakMemory() // it may just be down
 	subscriber, _ := d.subscriber.PeakMemory()
-	d.starting.Unlock()
-	metrics, alerts := kit.Get(d.subAdmin+"/metrics").Body, []string(nil)
+	metrics, alerts := kit.Get(d.subscriber.Admin+"/metrics").Body, []string(nil)
 	if d.prometheus != "" {
 		alerts = firing(kit.Get(d.prometheus + "/api/v1/alerts").Body)
 	}
@@ -50,7 +46,7 @@ func (d *deployment) lookOnce() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.bridgeKB, w.subKB = max(w.bridgeKB, bridge), max(w.subKB, subscriber)
-	if n, ok := metric(metrics, "billbus_consumer_redeliveries_total"); ok {
+	if n, ok := kit.Metric(metrics, "billbus_consumer_redeliveries_total"); ok {
 		w.redelivered.see(n)
 	}
 	for _, name := range alerts {
@@ -78,21 +74,6 @@ func (c *counter) see(n float64) {
 }
 
 func (c *counter) total() int { return int(c.before + c.last) }
-
-// metric returns the sum of a metric, and whether there is one, in Prometheus' text format.
-func metric(text, name string) (sum float64, ok bool) {
-	for line := range strings.Lines(text) {
-		rest, found := strings.CutPrefix(strings.TrimSpace(line), name)
-		if !found || rest == "" || rest[0] != ' ' && rest[0] != '{' {
-			continue
-		}
-		value, err := strconv.ParseFloat(rest[strings.LastIndexByte(rest, ' ')+1:], 64)
-		if err == nil {
-			sum, ok = sum+value, true
-		}
-	}
-	return sum, ok
-}
 
 // firing returns the names of the alerts that fire, from Prometheus' list of alerts.
 func firing(answer string) []string {

@@ -4,11 +4,14 @@
 package servers
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -82,31 +85,67 @@ func Process(t testing.TB, dir, role, addr string) *kit.Process {
 	}
 }
 
-// Nodes returns NATS servers, by name, and the addresses of all. More than one are a
-// cluster. The folder of binaries has the built nats-server; jetStream are more lines of
-// the configuration of JetStream.
-func Nodes(t testing.TB, binaries, dir string, n int, jetStream string) (nodes map[string]*kit.Process, url string) {
+// Route returns the address at which from reaches to, which listens on addr.
+type Route func(from, to, addr string) string
+
+// Cluster is what [Nodes] makes servers from.
+type Cluster struct {
+	Binaries  string // folder of the built nats-server
+	Dir       string // of configuration and logs
+	Store     string // of data; Dir by default
+	Nodes     int    // more than one are a cluster
+	JetStream string // more lines of the configuration of JetStream
+	// Route, if set, leads the servers to each other; they connect in no other way, and do
+	// not tell clients about each other.
+	Route Route
+}
+
+// Nodes returns NATS servers, by name, and the address of each for clients.
+func Nodes(t testing.TB, c Cluster) (nodes map[string]*kit.Process, clients map[string]string) {
 	t.Helper()
-	var clients, routes []string
-	for range n {
-		clients = append(clients, "nats://"+kit.FreeAddr(t))
-		routes = append(routes, "nats://"+kit.FreeAddr(t))
+	clients, routes := map[string]string{}, map[string]string{}
+	for i := range c.Nodes {
+		name := fmt.Sprintf("node%d", i+1)
+		clients[name], routes[name] = kit.FreeAddr(t), kit.FreeAddr(t)
 	}
 	nodes = map[string]*kit.Process{}
-	for i := range n {
-		name := fmt.Sprintf("node%d", i+1)
-		file := filepath.Join(dir, name+".conf")
+	for name, addr := range clients {
 		text := fmt.Sprintf("server_name: %s\nlisten: %q\nmax_payload: 4MB\njetstream { store_dir: %q\n%s }\n",
-			name, strings.TrimPrefix(clients[i], "nats://"), filepath.Join(dir, name), jetStream)
-		if n > 1 {
-			text += fmt.Sprintf("cluster { name: billbus, listen: %q, routes: [%s] }\n", strings.TrimPrefix(routes[i], "nats://"), strings.Join(routes, ", "))
+			name, addr, filepath.Join(cmp.Or(c.Store, c.Dir), name), c.JetStream)
+		if c.Nodes > 1 {
+			text += c.peers(name, routes)
 		}
+		file := filepath.Join(c.Dir, name+".conf")
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		nodes[name] = &kit.Process{
-			Name: name, Command: []string{filepath.Join(binaries, "nats-server"), "--config", file}, Log: filepath.Join(dir, name+".log"),
+			Name: name, Command: []string{filepath.Join(c.Binaries, "nats-server"), "--config", file}, Log: filepath.Join(c.Dir, name+".log"),
 		}
 	}
-	return nodes, strings.Join(clients, ",")
+	return nodes, clients
+}
+
+// peers returns the configuration of the cluster for one server.
+func (c Cluster) peers(name string, routes map[string]string) string {
+	route, hidden := c.Route, "no_advertise: true, advertise: \"127.0.0.1:1\", " // where nothing listens
+	if route == nil {
+		route, hidden = func(_, _, addr string) string { return addr }, ""
+	}
+	var urls []string
+	for _, other := range slices.Sorted(maps.Keys(routes)) {
+		if other != name {
+			urls = append(urls, "nats://"+route(name, other, routes[other]))
+		}
+	}
+	return fmt.Sprintf("cluster { name: billbus, listen: %q, %sroutes: [%s] }\n", routes[name], hidden, strings.Join(urls, ", "))
+}
+
+// URL returns the addresses of servers as clients take them.
+func URL(clients map[string]string) string {
+	var urls []string
+	for _, name := range slices.Sorted(maps.Keys(clients)) {
+		urls = append(urls, "nats://"+clients[name])
+	}
+	return strings.Join(urls, ",")
 }
