@@ -73,3 +73,22 @@ func TestResultIsGood(t *testing.T) {
 		}
 	}
 }
+
+func TestStoredIsCountedBySecond(t *testing.T) {
+	t.Parallel()
+	second := func(n float64) time.Time { return time.Unix(0, int64(n*1e9)) }
+	points := []report.Point{{At: second(1)}, {At: second(2)}, {At: second(3)}}
+	countStored(points, []handling{
+		{Time: second(0.5), Msg: "message", Outcome: "applied"},
+		{Time: second(1.5), Msg: "message", Outcome: "recorded"},
+		{Time: second(1.6), Msg: "message", Outcome: "transient"},
+		{Time: second(1.7), Msg: "message", Outcome: "duplicate"},
+		{Time: second(1.8), Msg: unconfirmed},
+		{Time: second(3.5), Msg: "message", Outcome: "applied"},
+	})
+	for i, want := range []int{1, 2, 0} {
+		if points[i].Stored != want {
+			t.Errorf("second %d: got %d, want %d", i+1, points[i].Stored, want)
+		}
+	}
+}

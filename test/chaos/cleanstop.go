@@ -1,16 +1,11 @@
 package chaos
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // countRedelivered finds out, from the logs of the subscribers, which messages were delivered
 // again although a subscriber that stopped cleanly had acknowledged them. After faults in
 // which NATS can forget acknowledgements, the subscriber is not to blame.
-func (r *run) countRedelivered() {
-	all := r.handlings()
-	slices.SortStableFunc(all, func(a, b handling) int { return a.Time.Compare(b.Time) })
+func (r *run) countRedelivered(all []handling) {
 	for i := range r.cleanStops {
 		stop := &r.cleanStops[i]
 		acknowledged := acknowledgedBefore(all, stop.Process, stop.At)
@@ -30,7 +25,7 @@ func acknowledgedBefore(all []handling, process string, limit time.Time) map[uin
 	for _, h := range all {
 		switch {
 		case h.process != process || h.Time.After(limit):
-		case h.Msg == unconfirmed, slices.Contains([]string{"transient", "held"}, h.Outcome):
+		case !h.isDone():
 			delete(when, h.Sequence)
 		default:
 			when[h.Sequence] = h.Time

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -30,6 +31,8 @@ type Result struct {
 	Drain    float64           `json:"drain_seconds"` // after the heal
 	Pauses   []report.Pause    `json:"pauses"`
 	Findings []verdict.Finding `json:"findings"`
+	// Figures say how much was judged.
+	Figures map[string]float64 `json:"figures,omitempty"`
 	// Failures are what kept the run from its end.
 	Failures []string `json:"failures,omitempty"`
 }
@@ -38,7 +41,7 @@ type Result struct {
 func (r Result) Good() bool { return len(r.Findings)+len(r.Failures) == 0 && r.Accepted > 0 }
 
 func (r *run) result(dir string, failures []string) Result {
-	result := Result{Seed: r.cfg.Seed, Command: r.cfg.Command(), Dir: dir, Faults: len(r.happened), Findings: r.findings, Failures: failures}
+	result := Result{Seed: r.cfg.Seed, Command: r.cfg.Command(), Dir: dir, Faults: len(r.happened), Findings: r.judged.Findings, Figures: r.judged.Figures, Failures: failures}
 	if r.traffic == nil {
 		return result
 	}
@@ -86,13 +89,14 @@ func (r *run) write(path string, result Result) error {
 	if err != nil {
 		return err
 	}
+	figures := map[string]float64{
+		"faults": float64(result.Faults), "events sent": float64(result.Sent), "requests": float64(result.Requests), "seconds to drain": result.Drain,
+	}
+	maps.Copy(figures, result.Figures)
 	return errors.Join(report.Write(file, report.Data{
 		Seed: result.Seed, Command: result.Command, Began: r.began, Healed: r.healed, Ended: r.ended,
 		Faults: r.happened, Points: r.watch.points, Findings: result.Findings, Pauses: result.Pauses, Versions: versions(),
-		Figures: map[string]float64{
-			"faults": float64(result.Faults), "events sent": float64(result.Sent), "events accepted": float64(result.Accepted),
-			"requests": float64(result.Requests), "seconds to drain": result.Drain,
-		},
+		Figures: figures,
 	}), file.Close())
 }
 
@@ -130,6 +134,16 @@ func (r Result) Print(w io.Writer, asJSON bool) error {
 	return nil
 }
 
+// judged says how much was judged, so that a run in which nothing happened is not taken for a
+// good one.
+func (r Result) judged() string {
+	var all []string
+	for _, what := range slices.Sorted(maps.Keys(r.Figures)) {
+		all = append(all, fmt.Sprintf("%.0f %s", r.Figures[what], what))
+	}
+	return strings.Join(all, ", ")
+}
+
 func (r Result) lines() []string {
 	lines := []string{fmt.Sprintf("%d faults, %d events sent with %d requests, %d accepted; stored %.1f s after the last fault",
 		r.Faults, r.Sent, r.Requests, r.Accepted, r.Drain)}
@@ -145,7 +159,7 @@ func (r Result) lines() []string {
 	}
 	lines = append(lines, r.Failures...)
 	if r.Good() {
-		return append(lines, "nothing is lost, and everything is right")
+		return append(lines, "nothing is lost, and everything is right: "+r.judged())
 	}
 	return append(lines, "FAILED. Logs, data and history are in "+r.Dir+" ("+historyFile+"). Repeat it with", "  "+r.Command)
 }

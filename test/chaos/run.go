@@ -59,7 +59,7 @@ type run struct {
 	renewed      []time.Time
 	cleanStops   []verdict.CleanStop
 	failedDuties map[string]Fault
-	findings     []verdict.Finding
+	judged       verdict.Result
 }
 
 // Run runs chaos, with the programs in a folder of binaries. It returns what came of it.
@@ -241,14 +241,16 @@ func (r *run) settle() {
 
 func (r *run) judge() {
 	r.show.Describe("judging")
-	r.countRedelivered()
-	findings, err := verdict.Judge(r.Context(), verdict.Run{
+	handled := r.handlings()
+	r.countRedelivered(handled)
+	countStored(r.watch.points, handled)
+	result, err := verdict.Examine(r.Context(), verdict.Run{
 		Accepted: r.traffic.accepted, History: r.history, DB: r.DB, JS: r.JS, Stream: deploy.Stream,
 		Renewed: r.renewed, Disturbed: r.began.Add(lead), Samples: r.watch.samples, CleanStops: r.cleanStops,
 	})
 	r.Must(err)
-	r.findings = findings
-	if !r.shape.database && len(findings) == 0 {
+	r.judged = result
+	if !r.shape.database && len(result.Findings) == 0 {
 		r.Must(r.DB.Drop(r.Context()))
 	}
 }

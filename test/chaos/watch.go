@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,7 +27,6 @@ type watch struct {
 	mu      sync.Mutex
 	samples []verdict.Sample
 	points  []report.Point
-	stored  atomic.Int64
 	lag     atomic.Int64
 }
 
@@ -37,7 +37,7 @@ func (r *run) startWatch() (stop func()) {
 	for _, p := range r.Programs() {
 		work.Go(func() { every(ctx, func() { r.sample(ctx, p); r.supervise(p) }) })
 	}
-	work.Go(func() { every(ctx, func() { r.measure(ctx) }) })
+	work.Go(func() { every(ctx, r.measure) })
 	work.Go(func() { every(ctx, r.point()) })
 	return func() { cancel(); work.Wait() } // may be called twice
 }
@@ -87,13 +87,9 @@ func read(ctx context.Context, url string) (string, error) {
 	return string(text), err
 }
 
-// measure asks database and stream, which may not answer.
-func (r *run) measure(ctx context.Context) {
-	counting, cancel := context.WithTimeout(ctx, glance)
-	defer cancel()
-	if n, err := r.DB.Collection("webhook_events").EstimatedDocumentCount(counting); err == nil {
-		r.watch.stored.Store(n)
-	}
+// measure asks the stream, which may not answer. The database is left alone: the embedded one
+// reads all documents to count them.
+func (r *run) measure() {
 	if n, err := r.Unsettled(); err == nil {
 		r.watch.lag.Store(int64(n))
 	}
@@ -101,12 +97,12 @@ func (r *run) measure(ctx context.Context) {
 
 // point returns a function that notes what happened since it was called last.
 func (r *run) point() func() {
-	var sent, accepted, stored int
+	var sent, accepted int
 	return func() {
-		now := report.Point{At: time.Now(), Sent: int(r.traffic.sent.Load()), Accepted: r.traffic.acceptances(), Stored: int(r.watch.stored.Load()), Lag: int(r.watch.lag.Load())}
+		now := report.Point{At: time.Now(), Sent: int(r.traffic.sent.Load()), Accepted: r.traffic.acceptances(), Lag: int(r.watch.lag.Load())}
 		since := now
-		since.Sent, since.Accepted, since.Stored = now.Sent-sent, now.Accepted-accepted, max(now.Stored-stored, 0)
-		sent, accepted, stored = now.Sent, now.Accepted, now.Stored
+		since.Sent, since.Accepted = now.Sent-sent, now.Accepted-accepted
+		sent, accepted = now.Sent, now.Accepted
 		r.watch.mu.Lock()
 		r.watch.points = append(r.watch.points, since)
 		r.watch.mu.Unlock()
@@ -123,9 +119,25 @@ type handling struct {
 	process  string
 }
 
+// isDone reports whether the message was stored, now or before.
+func (h handling) isDone() bool {
+	return h.Msg == "message" && h.Outcome != "transient" && h.Outcome != "held"
+}
+
 const unconfirmed = "acknowledging failed; the message will be delivered again"
 
-// handlings returns what the subscribers did with messages, in order of each process.
+// countStored adds to each point how many messages the subscribers have handled since the one
+// before.
+func countStored(points []report.Point, all []handling) {
+	for _, h := range all {
+		i, _ := slices.BinarySearchFunc(points, h.Time, func(p report.Point, t time.Time) int { return p.At.Compare(t) })
+		if i < len(points) && h.isDone() {
+			points[i].Stored++
+		}
+	}
+}
+
+// handlings returns what the subscribers did with messages, the oldest first.
 func (r *run) handlings() []handling {
 	var all []handling
 	for _, p := range r.Subscribers {
@@ -142,5 +154,6 @@ func (r *run) handlings() []handling {
 		}
 		r.Must(errors.Join(lines.Err(), file.Close()))
 	}
+	slices.SortStableFunc(all, func(a, b handling) int { return a.Time.Compare(b.Time) })
 	return all
 }
