@@ -134,8 +134,7 @@ func (r Result) Print(w io.Writer, asJSON bool) error {
 	return nil
 }
 
-// judged says how much was judged, so that a run in which nothing happened is not taken for a
-// good one.
+// judged says how much was judged: a run in which nothing happened is no good one.
 func (r Result) judged() string {
 	var all []string
 	for _, what := range slices.Sorted(maps.Keys(r.Figures)) {
