@@ -31,7 +31,8 @@ const (
 	mongoVariable = "BILLBUS_TEST_MONGODB_URI"
 	apiKey        = "sk_test_chaos"
 	historyFile   = "history.jsonl"
-	idle          = 5 * time.Second // at the end, to see what memory and goroutines come back to
+	underWay      = 20 * time.Second // longest time from a publish until the answer arrives
+	idle          = 5 * time.Second  // at the end, to see what memory and goroutines come back to
 )
 
 // run is one run.
@@ -217,7 +218,7 @@ func (r *run) drain() {
 	if len(r.renewed) == 0 {
 		return
 	}
-	lost := r.acceptedBefore(slices.MaxFunc(r.renewed, time.Time.Compare))
+	lost := r.acceptedBefore(slices.MaxFunc(r.renewed, time.Time.Compare).Add(underWay))
 	r.log.Info("sent again, since a stream was deleted", "events", len(lost))
 	r.Must(r.sendAgain(lost))
 	r.settle()

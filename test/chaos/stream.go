@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -49,19 +50,38 @@ func (r *run) deleteConsumer(Fault) error {
 	return r.JS.DeleteConsumer(r.Context(), deploy.Stream, deploy.Consumer)
 }
 
-// deleteStream also waits until a bridge has created it again.
+// deleteStream also waits until a bridge has created it again. A deletion without an answer can
+// have happened.
 func (r *run) deleteStream(Fault) error {
-	if err := r.JS.DeleteStream(r.Context(), deploy.Stream); err != nil {
+	before, err := r.created()
+	if err != nil {
 		return err
 	}
-	r.mu.Lock()
-	r.renewed = append(r.renewed, time.Now())
-	r.mu.Unlock()
-	r.insist("the stream is created again", func() error {
-		_, err := r.JS.Stream(r.Context(), deploy.Stream)
+	failed := r.JS.DeleteStream(r.Context(), deploy.Stream)
+	after := before
+	r.insist("the stream is created again", func() (err error) {
+		after, err = r.created()
+		if failed == nil && after.Equal(before) {
+			return errors.New("it is the old one")
+		}
 		return err
 	})
+	if after.Equal(before) {
+		return failed
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.renewed = append(r.renewed, after)
 	return nil
+}
+
+// created returns when the stream was created.
+func (r *run) created() (time.Time, error) {
+	s, err := r.JS.Stream(r.Context(), deploy.Stream)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return s.CachedInfo().Created, nil
 }
 
 // disk is where the NATS servers keep their data.
