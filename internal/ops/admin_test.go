@@ -71,7 +71,8 @@ func TestAdminAddressOverTLS(t *testing.T) {
 		old := ops.Admin{Addr: a.Addr, CertFile: filepath.Join(dir, "old.pem"), KeyFile: filepath.Join(dir, "old-key.pem")}
 		authority.Issue(t, old.CertFile, old.KeyFile, "another")
 		asks(t, old, "", "another certificate")
-		asks(t, ops.Admin{Addr: a.Addr}, "", "another program")
+		asks(t, ops.Admin{Addr: a.Addr}, "", "it serves over TLS (see ADMIN_TLS_CERT_FILE)")
+		asks(t, ops.Admin{Addr: admin(t, nil), CertFile: a.CertFile, KeyFile: a.KeyFile}, "", "serves without TLS")
 		authority.Issue(t, a.CertFile, a.KeyFile, "second")
 		asks(t, a, "✓ nats\nready\n", "")
 		replaceWith(t, a.KeyFile, old.KeyFile) // half of a replacement: the certificate is of another key
@@ -87,6 +88,8 @@ func TestAdminAddressOverTLS(t *testing.T) {
 		asks(t, a, "", "ADMIN_TOKEN")
 		a.Token = secret.Text{}
 		asks(t, a, "ready\n", "")
+		deps.Health.Shutdown()
+		asks(t, a, "", "ADMIN_TOKEN")
 		return nil
 	})
 	if err != nil {

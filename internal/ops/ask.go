@@ -37,10 +37,13 @@ func PrintHealth(ctx context.Context, admin Admin, asJSON bool, out io.Writer) e
 	if err != nil {
 		return fmt.Errorf("printing the checks: %w", err)
 	}
-	if !report.Ready {
-		return ErrNotReady
+	switch {
+	case report.Ready:
+		return nil
+	case len(report.Checks) == 0:
+		return fmt.Errorf("%w; it says why to those who have its ADMIN_TOKEN", ErrNotReady)
 	}
-	return nil
+	return ErrNotReady
 }
 
 // reachable is where a program on this machine that listens on addr can be reached.
@@ -70,6 +73,9 @@ func (a Admin) ask(ctx context.Context) (Readiness, error) {
 	}
 	client := &http.Client{Transport: transport}
 	resp, err := client.Do(req)
+	if errors.Is(err, http.ErrSchemeMismatch) {
+		return report, fmt.Errorf("ADMIN_TLS_CERT_FILE: the program on %s has none, and serves without TLS", addr)
+	}
 	if err != nil {
 		return report, fmt.Errorf("no answer on %s: the program does not run, or has another ADMIN_ADDR: %w", addr, errors.Unwrap(err))
 	}
@@ -79,7 +85,7 @@ func (a Admin) ask(ctx context.Context) (Readiness, error) {
 	}
 	err = json.NewDecoder(resp.Body).Decode(&report)
 	if err != nil || resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusServiceUnavailable {
-		return report, fmt.Errorf("ADMIN_ADDR: what answers on %s, with status %d, is another program", addr, resp.StatusCode)
+		return report, fmt.Errorf("ADMIN_ADDR: what answers on %s, with status %d, is another program, or it serves over TLS (see ADMIN_TLS_CERT_FILE)", addr, resp.StatusCode)
 	}
 	return report, nil
 }

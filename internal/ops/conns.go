@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"container/list"
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
@@ -53,7 +54,14 @@ type connKey struct{}
 
 // withConn is for [http.Server.ConnContext].
 func withConn(ctx context.Context, conn net.Conn) context.Context {
-	return context.WithValue(ctx, connKey{}, conn)
+	return context.WithValue(ctx, connKey{}, belowTLS(conn))
+}
+
+func belowTLS(conn net.Conn) net.Conn {
+	if c, ok := conn.(*tls.Conn); ok {
+		return c.NetConn()
+	}
+	return conn
 }
 
 // abandoning ends a request on a connection that was dismissed. The server would keep its place for half

@@ -3,10 +3,12 @@ package ops_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -18,15 +20,25 @@ import (
 // limited serves with at most n connections, and sends what it was asked for.
 func limited(t *testing.T, n int) (addr string, paths <-chan string) {
 	t.Helper()
+	return serving(t, limit(t, n))
+}
+
+func limit(t *testing.T, n int) net.Listener {
+	t.Helper()
 	ln, err := ops.Listen("LISTEN_ADDR", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	return ops.Limit(ln, n)
+}
+
+func serving(t *testing.T, ln net.Listener) (addr string, paths <-chan string) {
+	t.Helper()
 	asked := make(chan string, 1000)
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
 	go func() {
-		served <- ops.Serve(ctx, ops.Limit(ln, n), http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		served <- ops.Serve(ctx, ln, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			if r.URL.Path != "/stranger" {
 				ops.Trust(r.Context())
 			}
@@ -86,6 +98,34 @@ func TestConnectionWaitsForThoseThatAreTrusted(t *testing.T) {
 	_ = first.Close()
 	if got := status(second); got != http.StatusOK || <-paths != "/second" {
 		t.Errorf("got %d after the first connection was closed", got)
+	}
+}
+
+func TestConnectionIsTrustedOverTLS(t *testing.T) {
+	t.Parallel()
+	cert, key := filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
+	authority := kit.NewAuthority(t)
+	authority.Issue(t, cert, key, "x")
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr, _ := serving(t, tls.NewListener(limit(t, 2), &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}))
+	config := trusting(t, authority).TLSClientConfig
+	config.ServerName = "127.0.0.1"
+	trusted := tls.Client(dial(t, addr), config)
+	write(t, trusted, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	if got := status(trusted); got != http.StatusOK {
+		t.Fatalf("got %d", got)
+	}
+	stranger := dial(t, addr)
+	dial(t, addr)
+	if got := status(stranger); got != 0 {
+		t.Errorf("got %d, want the stranger dismissed", got)
+	}
+	write(t, trusted, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	if got := status(trusted); got != http.StatusOK {
+		t.Errorf("got %d, want the connection that is trusted served", got)
 	}
 }
 

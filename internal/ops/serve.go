@@ -2,7 +2,6 @@ package ops
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -101,11 +100,7 @@ func stop(ctx context.Context, srv *http.Server, busy *busyConns, grace time.Dur
 type busyConns struct{ conns sync.Map }
 
 func (b *busyConns) note(conn net.Conn, state http.ConnState) {
-	inner := conn
-	if c, ok := conn.(*tls.Conn); ok {
-		inner = c.NetConn()
-	}
-	if c, ok := inner.(*limitedConn); ok {
+	if c, ok := belowTLS(conn).(*limitedConn); ok {
 		c.note(state)
 	}
 	if state == http.StateActive {

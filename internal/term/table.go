@@ -53,6 +53,9 @@ func (p Printer) Fits(header []string, rows []Row) bool {
 
 // columns returns the width of each column.
 func columns(rows []Row) []int {
+	if len(rows) == 0 {
+		return nil
+	}
 	widths := make([]int, len(rows[0].Cells))
 	for _, row := range rows {
 		for i, cell := range row.Cells {

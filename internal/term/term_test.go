@@ -60,6 +60,14 @@ func TestTableFitsTheWidth(t *testing.T) {
 	}
 }
 
+func TestTableWithoutRowsIsEmpty(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	if err := (term.Printer{Out: &out, Width: 80}).Table(nil, nil); err != nil || out.Len() > 0 {
+		t.Errorf("got %q, %v", out.String(), err)
+	}
+}
+
 func TestTableShortensItsWidestColumn(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
