@@ -67,7 +67,7 @@ func isLoginError(err error) bool {
 // seldom logs an error at level, but once a minute if it goes on, and otherwise at
 // debug level.
 func (b *Bus) seldom(level slog.Level, err error, message string, attrs ...any) {
-	count, due := b.repeats.Next(message+kind(err), time.Now())
+	count, due := b.repeats.Next(message+b.kind(err), time.Now())
 	if !due {
 		level = slog.LevelDebug
 	}
@@ -77,14 +77,14 @@ func (b *Bus) seldom(level slog.Level, err error, message string, attrs ...any) 
 // kind returns what tells an error from others. The text alone does not: it may
 // contain a port, the time, an inbox or the subject of an acknowledgement, which are
 // different each time.
-func kind(err error) string {
+func (b *Bus) kind(err error) string {
 	if network, ok := errors.AsType[*net.OpError](err); ok {
 		return network.Op + network.Net
 	}
 	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok {
 		return fmt.Sprint("certificate", invalid.Reason)
 	}
-	text, _, _ := strings.Cut(err.Error(), "_INBOX")
+	text, _, _ := strings.Cut(err.Error(), b.inbox+".")
 	text, _, _ = strings.Cut(text, "$JS.ACK.")
 	return text
 }

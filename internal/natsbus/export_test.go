@@ -10,6 +10,18 @@ func (s *Subscriber) SetBind(bind func(ctx context.Context, topic string) (strin
 	s.bind = bind
 }
 
+// Pull asks a consumer for a message, and does not wait for it.
+func (b *Bus) Pull(ctx context.Context, consumer string) error {
+	p, err := b.pull(ctx, consumer, 1, 0)
+	if err == nil {
+		p.close()
+	}
+	return err
+}
+
+// Subscriptions returns how many there are.
+func (b *Bus) Subscriptions() int { return b.nc.NumSubscriptions() }
+
 // At returns when the server counted.
 func (p Pending) At() time.Time { return p.at }
 

@@ -227,7 +227,7 @@ func (p *Provisioner) finish(streams, consumer error, warns []string) error {
 func (p *Provisioner) logOnce(err error, warns []string) {
 	finding := fmt.Sprint(warns)
 	if err != nil {
-		finding += kind(err)
+		finding += p.bus.kind(err)
 	}
 	if finding == p.logged {
 		return

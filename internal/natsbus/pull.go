@@ -54,14 +54,17 @@ func (b *Bus) pull(ctx context.Context, consumer string, n, limit int) (*pull, e
 		return nil, fmt.Errorf("encoding a pull: %w", err)
 	}
 	sub, err := b.nc.SubscribeSync(b.nc.NewInbox())
-	if err == nil {
-		err = errors.Join(sub.SetPendingLimits(-1, -1), // the request limits them
-			b.nc.PublishRequest(jetstreamAPI+"CONSUMER.MSG.NEXT."+consumer, sub.Subject, request))
-	}
 	if err != nil {
+		return nil, fmt.Errorf("subscribing to an inbox: %w", err)
+	}
+	p := &pull{ctx: ctx, sub: sub, left: n}
+	err = errors.Join(sub.SetPendingLimits(-1, -1), // the request limits them
+		b.nc.PublishRequest(jetstreamAPI+"CONSUMER.MSG.NEXT."+consumer, sub.Subject, request))
+	if err != nil {
+		p.close()
 		return nil, fmt.Errorf("pulling messages: %w", err)
 	}
-	return &pull{ctx: ctx, sub: sub, left: n}, nil
+	return p, nil
 }
 
 // next waits for the next message. It returns nil at the end.

@@ -9,6 +9,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/billbus/billbus/internal/natsbus"
+	"github.com/billbus/billbus/test/kit"
 	"github.com/billbus/billbus/test/kit/natstest"
 )
 
@@ -76,4 +77,21 @@ func TestPullsOfAConsumerWithReplicasLoseNoMessage(t *testing.T) {
 			t.Errorf("got %d messages %v, want 100 in order", len(got), got)
 		}
 	})
+}
+
+// While the connection is down, a pull fails at once. Each subscription that it left behind would be made
+// again at the next connection.
+func TestPullThatFailsLeavesNoSubscription(t *testing.T) {
+	t.Parallel()
+	srv := natstest.Start(t)
+	bus := connected(t, srv.URL())
+	before := bus.Subscriptions()
+	srv.Close()
+	kit.Eventually(t, "disconnected", func() bool { return bus.Check(t.Context()) != nil })
+	if err := bus.Pull(t.Context(), "BILLBUS.c"); err == nil {
+		t.Error("a pull has not failed")
+	}
+	if got := bus.Subscriptions(); got != before {
+		t.Errorf("got %d subscriptions, want %d", got, before)
+	}
 }
