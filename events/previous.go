@@ -60,8 +60,10 @@ func (p *Previous) Before(after *Subscription) *Subscription {
 // Has reports whether a field, by its JSON name, had another value before.
 func (p *Previous) Has(field string) bool { return p != nil && slices.Contains(p.Fields, field) }
 
-// MarshalJSON implements json.Marshaler.
-func (p *Previous) MarshalJSON() ([]byte, error) { return json.Marshal(p) }
+// MarshalJSON implements json.Marshaler. What calls it escapes characters like <, or not.
+func (p *Previous) MarshalJSON() ([]byte, error) {
+	return jsonv2.Marshal(p, json.DefaultOptionsV1(), jsontext.EscapeForHTML(false))
+}
 
 // UnmarshalJSON implements json.Unmarshaler. It ignores fields that later releases add.
 func (p *Previous) UnmarshalJSON(raw []byte) error { return json.Unmarshal(raw, p) }

@@ -68,6 +68,20 @@ func TestDiffOfEqualSubscriptions(t *testing.T) {
 	}
 }
 
+// TestPreviousIsEscapedAsItsWriterWants writes it with the standard library.
+func TestPreviousIsEscapedAsItsWriterWants(t *testing.T) {
+	t.Parallel()
+	p := &events.Previous{Fields: []string{"description"}, Values: events.Subscription{Description: "<"}}
+	for escaped, want := range map[bool]string{false: `{"description":"<"}`, true: `{"description":"\u003c"}`} {
+		var out strings.Builder
+		enc := json.NewEncoder(&out)
+		enc.SetEscapeHTML(escaped)
+		if err := enc.Encode(p); err != nil || strings.TrimSpace(out.String()) != want {
+			t.Errorf("got %s, %v, want %s", out.String(), err, want)
+		}
+	}
+}
+
 func TestPreviousOfLaterReleases(t *testing.T) {
 	t.Parallel()
 	var p events.Previous

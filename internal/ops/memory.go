@@ -33,7 +33,7 @@ func limitMemory(log *slog.Logger, container memlimit.Provider) {
 	}
 }
 
-// smallHeap is the size up to which a heap grows before garbage is collected. Go starts at
+// smallHeap is the size up to which a heap may grow before garbage is collected. Go starts at
 // 4 MiB, and then at twice what is in use. The programs use little and have much garbage:
 // they would spend a sixth of their time on collecting it.
 const smallHeap = 24 << 20
