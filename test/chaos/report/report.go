@@ -29,9 +29,9 @@ type Point struct {
 
 // Pause is a time in which something did not answer.
 type Pause struct {
-	What   string
-	Begin  time.Time
-	Length time.Duration
+	What   string        `json:"what"`
+	Begin  time.Time     `json:"begin"`
+	Length time.Duration `json:"length"`
 }
 
 // Data is what there is to say about a run.
@@ -42,6 +42,7 @@ type Data struct {
 	Faults               []Fault
 	Points               []Point
 	Findings             []verdict.Finding
+	Failures             []string // what kept the run from its end
 	Pauses               []Pause
 	Versions             map[string]string
 	Figures              map[string]float64

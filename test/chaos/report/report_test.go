@@ -58,6 +58,10 @@ func TestFindingsComeFirst(t *testing.T) {
 	d.Findings = []verdict.Finding{{Rule: verdict.Lost, Subject: "evt_1", What: "<script>alert(1)</script>"}}
 	bad := write(t, d)
 	contains(t, bad, "1 finding<", "evt_1", "&lt;script&gt;alert")
+	d.Findings, d.Failures = nil, []string{"interrupted <early>"}
+	if failed := write(t, d); strings.Contains(failed, "nothing is wrong") || !strings.Contains(failed, "interrupted &lt;early&gt;") {
+		t.Error("the page of a run that failed says that nothing is wrong, or not why")
+	}
 	if strings.Contains(good, "<h2>Findings") || strings.Contains(bad, "nothing is wrong") || strings.Contains(bad, "<script") {
 		t.Error("the page says both, or does not escape what it quotes")
 	}
@@ -69,14 +73,14 @@ func TestFindingsComeFirst(t *testing.T) {
 func TestTimeline(t *testing.T) {
 	t.Parallel()
 	page := write(t, run())
-	// One lane for each kind and target. A minute is 960 pixels, from 170 on; a kill lasts no
+	// One lane for each kind and target. A minute is 960 pixels, from 200 on; a kill lasts no
 	// time, and can be seen.
-	contains(t, page, `<rect class="fault" x="330" y="4" width="3"`, `<rect class="fault" x="810" y="4" width="16"`, `<rect class="fault" x="490" y="4" width="160"`)
+	contains(t, page, `<rect class="fault" x="360" y="4" width="3"`, `<rect class="fault" x="840" y="4" width="16"`, `<rect class="fault" x="520" y="4" width="160"`)
 	if strings.Count(page, ">kill bridge1</text>") != 1 || strings.Index(page, ">kill bridge1</text>") > strings.Index(page, ">freeze nats</text>") {
 		t.Error("the lanes are not those of the faults, in their order")
 	}
 	// Of the first chart, whose top is 40 + 34, 100 is the highest value, and 60 is below.
-	contains(t, page, `points="170.0,74.0 `, `points="170.0,122.0 `, `class="healed" x1="970"`, ">5s</text>", ">1m0s</text>")
+	contains(t, page, `points="200.0,74.0 `, `points="200.0,122.0 `, `class="healed" x1="1000"`, ">5s</text>", ">1m0s</text>")
 	contains(t, page, "prefers-color-scheme: dark", "10.5 s", "12.5", "2.14.0")
 }
 

@@ -9,7 +9,7 @@ import (
 
 // Sizes of the timeline, in pixels.
 const (
-	left        = 170 // where the time begins
+	left        = 200 // where the time begins
 	width       = 960 // of the time
 	laneHeight  = 20
 	chartHeight = 120
@@ -42,11 +42,11 @@ type span struct {
 }
 
 type chart struct {
-	Title        string
-	Top, Bottom  int
-	Most         int
-	Lines        []line
-	TitleY, Half int
+	Title       string
+	Top, Bottom int
+	Most        int
+	Lines       []line
+	TitleY      int
 }
 
 type line struct{ Name, Class, Points string }
@@ -111,7 +111,7 @@ type series struct {
 }
 
 func newChart(title string, top int, points []Point, x func(time.Time) float64, all []series) chart {
-	c := chart{Title: title, Top: top, Bottom: top + chartHeight, Most: 1, TitleY: top - 10, Half: top + chartHeight/2}
+	c := chart{Title: title, Top: top, Bottom: top + chartHeight, Most: 1, TitleY: top - 10}
 	for _, p := range points {
 		for _, s := range all {
 			c.Most = max(c.Most, s.of(p))
