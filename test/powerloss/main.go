@@ -7,12 +7,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/billbus/billbus/test/kit"
@@ -24,7 +26,7 @@ func main() {
 	flag.Float64Var(&opts.rate, "rate", 200, "webhooks a second")
 	flag.Uint64Var(&opts.seed, "seed", rand.Uint64(), "decides the webhooks, and when the power is cut")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	if err := run(ctx, opts, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -84,6 +86,9 @@ func run(ctx context.Context, opts settings, out io.Writer) error {
 			answered, missing, most = answered+r.answered, missing+r.missing, max(most, r.missing)
 		}
 		_, _ = fmt.Fprintf(out, "| %s | %d | %d | %d |\n", k.name, answered, missing, most)
+		if answered == 0 {
+			return errors.New("no event was answered 200, so none can be missing")
+		}
 		if !k.loses {
 			lost += missing
 		}
