@@ -1,12 +1,21 @@
 package chaos
 
 import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/billbus/billbus/internal/stripesim"
 	"github.com/billbus/billbus/test/chaos/report"
+	"github.com/billbus/billbus/test/chaos/verdict"
+	"github.com/billbus/billbus/test/kit"
+	"github.com/billbus/billbus/test/kit/deploy"
+	"github.com/billbus/billbus/test/kit/proxy"
 )
 
 func second(n int) time.Time { return time.Unix(int64(n), 0) }
@@ -25,6 +34,86 @@ func TestAcknowledgedBefore(t *testing.T) {
 	}, "a", second(8))
 	if diff := cmp.Diff(map[uint64]time.Time{1: second(1)}, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// What a subscriber had acknowledged must not come again after it stopped, to whichever.
+func TestRedeliveryAfterACleanStopIsCounted(t *testing.T) {
+	t.Parallel()
+	r := &run{log: slog.New(slog.DiscardHandler), cfg: Config{kinds: kinds(shape{servers: 1})}}
+	r.cleanStops = []verdict.CleanStop{{Process: "a", At: second(5)}}
+	r.countRedelivered([]handling{
+		{Time: second(1), process: "a", Sequence: 1, Msg: "message", Outcome: "applied"},
+		{Time: second(2), process: "a", Sequence: 2, Msg: "message", Outcome: "applied"},
+		{Time: second(3), process: "a", Sequence: 3, Msg: "message", Outcome: "applied"},
+		{Time: second(4), process: "a", Sequence: 3, Msg: unconfirmed},
+		{Time: second(6), process: "b", Sequence: 2, Msg: "message", Outcome: "duplicate"},
+		{Time: second(7), process: "b", Sequence: 3, Msg: "message", Outcome: "duplicate"},
+	})
+	if got := r.cleanStops[0].Redelivered; got != 1 {
+		t.Errorf("got %d, want 1", got)
+	}
+}
+
+// The answer to a webhook that the deleted stream had can come after the deletion.
+func TestWhatWasAskedBeforeTheStreamWasDeletedIsSentAgain(t *testing.T) {
+	t.Parallel()
+	tr := newTraffic(&deploy.Deployment{}, nil, nil, 1)
+	tr.accept("early")
+	tr.noteAsked("early", second(1))
+	tr.noteAsked("early", second(9)) // again
+	tr.accept("late")
+	tr.noteAsked("late", second(3))
+	r := &run{traffic: tr, history: stripesim.History{Deliveries: []stripesim.Delivery{{ID: "early"}, {ID: "late"}, {ID: "never"}}}}
+	if got := r.deliveries(tr.before(second(2), tr.asked)); len(got) != 1 || got[0].ID != "early" {
+		t.Errorf("got %v", got)
+	}
+}
+
+// A run whose logs or metrics say nothing would have nothing to judge.
+func TestRunWithoutLogsOrSamplesFails(t *testing.T) {
+	t.Parallel()
+	check := func(samples []verdict.Sample, handled []handling) []string {
+		trial := kit.NewTrial(t.Context(), t.TempDir())
+		bridge := &deploy.Program{Process: &kit.Process{Name: "bridge1"}}
+		r := &run{Deployment: &deploy.Deployment{Trial: trial, Bridges: []*deploy.Program{bridge}}}
+		r.watch.samples = samples
+		return trial.Run(func() { r.checkSources(handled) })
+	}
+	if got := check(nil, nil); len(got) != 2 {
+		t.Errorf("got %q", got)
+	}
+	if got := check([]verdict.Sample{{Process: "bridge1"}}, []handling{{}}); len(got) != 0 {
+		t.Errorf("got %q", got)
+	}
+}
+
+// A program that has ended before a fault ends it has ended by itself.
+func TestProcessThatEndedByItselfIsAFailure(t *testing.T) {
+	t.Parallel()
+	trial := kit.NewTrial(t.Context(), t.TempDir())
+	failures := trial.Run(func() {
+		p := &kit.Process{Name: "bridge1", Command: []string{"false"}, Log: t.TempDir() + "/log"}
+		p.Start(trial)
+		r := &run{Deployment: &deploy.Deployment{Trial: trial, Bridges: []*deploy.Program{{Process: p}}}, log: slog.New(slog.DiscardHandler)}
+		kit.Eventually(trial, "the process has ended", p.Ended)
+		r.Must(r.kill(Fault{Kind: "kill", Target: "bridge1"}))
+	})
+	if len(failures) != 1 {
+		t.Errorf("got %q", failures)
+	}
+}
+
+func TestFaultOfNoConnectionIsAnError(t *testing.T) {
+	t.Parallel()
+	n := &network{proxies: []way{{link: "bridge1-nats"}}}
+	count := 0
+	do := func(*proxy.Proxy) error { count++; return nil }
+	if err := n.each(of("bridge1-nats"), do); err != nil || count != 1 {
+		t.Errorf("got %v, %d calls", err, count)
+	}
+	if n.each(of("bridge2-nats"), do) == nil {
+		t.Error("no error, and nothing happened")
 	}
 }
 
@@ -71,6 +160,28 @@ func TestResultIsGood(t *testing.T) {
 		if got := tt.Good(); got != tt.want {
 			t.Errorf("%s: got %v", name, got)
 		}
+	}
+}
+
+// A run that failed before its end has a page, too.
+func TestReportOfARunThatFailed(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "page.html")
+	r := &run{began: time.Now().Add(-time.Minute)}
+	if err := r.write(path, Result{Failures: []string{"interrupted"}}); err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile(path)
+	if err != nil || !strings.Contains(string(page), "interrupted") || !strings.Contains(string(page), "UTC, 60.") {
+		t.Errorf("got %v, %s", err, page)
+	}
+}
+
+func TestResultAsJSONHasListsOfNothing(t *testing.T) {
+	t.Parallel()
+	var line strings.Builder
+	if err := (Result{}).Print(&line, true); err != nil || strings.Contains(line.String(), "null") || strings.Count(line.String(), "\n") != 1 {
+		t.Errorf("got %v, %s", err, line.String())
 	}
 }
 

@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -24,20 +25,28 @@ const (
 
 // resend sends accepted events again, as Stripe does at an operator's request.
 func (r *run) resend(f Fault) error {
-	old := r.acceptedBefore(time.Now().Add(-duplicateWindow))
+	old := r.deliveries(r.traffic.before(time.Now().Add(-duplicateWindow), r.traffic.accepted))
 	rng := rand.New(rand.NewPCG(uint64(r.cfg.Seed), uint64(f.At)))
 	rng.Shuffle(len(old), func(i, j int) { old[i], old[j] = old[j], old[i] })
 	return r.sendAgain(old[:min(len(old), resent)])
 }
 
-// acceptedBefore returns what was answered 200 before a time.
-func (r *run) acceptedBefore(limit time.Time) []stripesim.Delivery {
-	accepted := r.traffic.acceptedBefore(limit)
-	return slices.DeleteFunc(slices.Clone(r.history.Deliveries), func(d stripesim.Delivery) bool { return !accepted[d.ID] })
+func (r *run) deliveries(ids map[string]bool) []stripesim.Delivery {
+	return slices.DeleteFunc(slices.Clone(r.history.Deliveries), func(d stripesim.Delivery) bool { return !ids[d.ID] })
 }
 
+// stall is how long none of the events that are sent again may be accepted.
+const stall = 2 * time.Minute
+
+// sendAgain sends events until all are accepted, or until none has been for long.
 func (r *run) sendAgain(old []stripesim.Delivery) error {
-	_, err := stripesim.Send(r.Context(), stripesim.History{Deliveries: old}, r.traffic.config(0))
+	ctx, stop := context.WithCancelCause(r.Context())
+	defer stop(nil)
+	stalled := time.AfterFunc(stall, func() { stop(fmt.Errorf("none was accepted for %s", stall)) })
+	defer stalled.Stop()
+	cfg := r.traffic.config(0)
+	cfg.Accepted = func(string) { stalled.Reset(stall) }
+	_, err := stripesim.Send(ctx, stripesim.History{Deliveries: old}, cfg)
 	return err
 }
 
@@ -112,13 +121,19 @@ func (r *run) importObjects(Fault) error {
 	return r.command(r.Bridges[0], []string{"STRIPE_API_BASE=" + r.api, "STRIPE_API_KEY=" + apiKey}, "import")
 }
 
-const tries = 5
+const (
+	tries = 5
+	// longest is how long a command, or reading what is judged, may take.
+	longest = 5 * time.Minute
+)
 
 // command runs a command of a program, and again if something is in its way.
 func (r *run) command(p *deploy.Program, env []string, args ...string) error {
 	var err error
 	for range tries {
-		if err = r.Execute(r.Context(), p, env, args...); err == nil {
+		ctx, stop := context.WithTimeout(r.Context(), longest)
+		err = r.Execute(ctx, p, env, args...)
+		if stop(); err == nil {
 			return nil
 		}
 		r.log.Info("command failed", "command", args[0], "error", err.Error())

@@ -52,15 +52,19 @@ func single(uri string) bool {
 	return strings.HasPrefix(uri, "mongodb://") && !strings.Contains(uri, ",")
 }
 
-// each calls do for the proxies that are chosen.
+// each calls do for the proxies that are chosen. If there is none, nothing would happen.
 func (n *network) each(chosen func(way) bool, do func(*proxy.Proxy) error) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	var errs []error
+	found := false
 	for _, w := range n.proxies {
 		if chosen(w) {
-			errs = append(errs, do(w.Proxy))
+			found, errs = true, append(errs, do(w.Proxy))
 		}
+	}
+	if !found {
+		return errors.New("there is no such connection")
 	}
 	return errors.Join(errs...)
 }

@@ -129,8 +129,8 @@ func TestReplay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := workDir(want); err == nil {
-		t.Error("two runs get one folder")
+	if _, err := workDir(want); err == nil || !strings.Contains(err.Error(), "--replay") {
+		t.Errorf("two runs get one folder, or it is not said what to do: %v", err)
 	}
 	want.Dir = ""
 	if diff := cmp.Diff(want, parse("--replay", dir), cmp.AllowUnexported(Config{})); diff != "" {

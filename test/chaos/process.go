@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"errors"
+	"os/exec"
 	"slices"
 	"syscall"
 	"time"
@@ -25,6 +26,7 @@ func (r *run) process(name string) *kit.Process {
 
 func (r *run) kill(f Fault) error {
 	p := r.process(f.Target)
+	r.checkRuns(p)
 	p.Kill(r)
 	r.Wait(f.Length)
 	r.start(p)
@@ -52,10 +54,17 @@ func (r *run) start(p *kit.Process) {
 	r.log.Info("start", "process", p.Name)
 }
 
+// panicked is the exit status of a Go program that panics.
+const panicked = 2
+
 // stop terminates a process, and remembers a subscriber that stopped cleanly.
 func (r *run) stop(p *kit.Process) {
+	r.checkRuns(p)
 	err := p.Terminate(r)
 	r.log.Info("stop", "process", p.Name, "error", message(err))
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.ExitCode() == panicked {
+		r.Errorf("%s panicked when it was stopped; see %s", p.Name, p.Log)
+	}
 	for _, s := range r.Subscribers {
 		if s.Process == p && err == nil {
 			r.mu.Lock()
@@ -124,16 +133,23 @@ func (r *run) knownLeader() (leader string, err error) {
 	return "", errors.Join(err, errors.New("the stream has no leader"))
 }
 
-// supervise starts a program again that has ended by itself, as those do that run it in
-// production, and says so: none should.
-func (r *run) supervise(p *deploy.Program) {
+// checkRuns says so if a process has ended by itself: none should.
+func (r *run) checkRuns(p *kit.Process) {
+	if p.Ended() {
+		r.Errorf("%s ended by itself: %v; see %s", p.Name, p.Err(r), p.Log)
+	}
+}
+
+// supervise starts a process again that has ended by itself, as those do that run it in
+// production.
+func (r *run) supervise(p *kit.Process) {
 	lock := r.locks[p.Name]
 	if !lock.TryLock() {
 		return // a fault is at it
 	}
 	defer lock.Unlock()
 	if p.Ended() {
-		r.Errorf("%s ended by itself: %v; see %s", p.Name, p.Err(r), p.Log)
-		r.start(p.Process)
+		r.checkRuns(p)
+		r.start(p)
 	}
 }

@@ -25,6 +25,7 @@ type Result struct {
 	Command  string            `json:"command"`
 	Dir      string            `json:"dir,omitempty"`
 	Faults   int               `json:"faults"`
+	Missed   int               `json:"missed"` // faults of these that could not be brought about
 	Sent     int               `json:"sent"`
 	Accepted int               `json:"accepted"`
 	Requests int64             `json:"requests"`
@@ -41,7 +42,7 @@ type Result struct {
 func (r Result) Good() bool { return len(r.Findings)+len(r.Failures) == 0 && r.Accepted > 0 }
 
 func (r *run) result(dir string, failures []string) Result {
-	result := Result{Seed: r.cfg.Seed, Command: r.cfg.Command(), Dir: dir, Faults: len(r.happened), Findings: r.judged.Findings, Figures: r.judged.Figures, Failures: failures}
+	result := Result{Seed: r.cfg.Seed, Command: r.cfg.Command(), Dir: dir, Faults: len(r.happened), Missed: r.missed, Findings: r.judged.Findings, Figures: r.judged.Figures, Failures: failures}
 	if r.traffic == nil {
 		return result
 	}
@@ -89,13 +90,17 @@ func (r *run) write(path string, result Result) error {
 	if err != nil {
 		return err
 	}
+	ended := r.ended
+	if ended.IsZero() { // the run failed before
+		ended = time.Now()
+	}
 	figures := map[string]float64{
 		"faults": float64(result.Faults), "events sent": float64(result.Sent), "requests": float64(result.Requests), "seconds to drain": result.Drain,
 	}
 	maps.Copy(figures, result.Figures)
 	return errors.Join(report.Write(file, report.Data{
-		Seed: result.Seed, Command: result.Command, Began: r.began, Healed: r.healed, Ended: r.ended,
-		Faults: r.happened, Points: r.watch.points, Findings: result.Findings, Pauses: result.Pauses, Versions: versions(),
+		Seed: result.Seed, Command: result.Command, Began: r.began, Healed: r.healed, Ended: ended,
+		Faults: r.happened, Points: r.watch.points, Findings: result.Findings, Failures: result.Failures, Pauses: result.Pauses, Versions: versions(),
 		Figures: figures,
 	}), file.Close())
 }
@@ -122,7 +127,8 @@ const mostFindings = 30
 
 // Print prints the result, for a person or as a line of JSON.
 func (r Result) Print(w io.Writer, asJSON bool) error {
-	if asJSON {
+	if asJSON { // without null for nothing
+		r.Findings, r.Pauses = append([]verdict.Finding{}, r.Findings...), append([]report.Pause{}, r.Pauses...)
 		return json.NewEncoder(w).Encode(r)
 	}
 	out := term.NewPrinter(w)
@@ -144,8 +150,8 @@ func (r Result) judged() string {
 }
 
 func (r Result) lines() []string {
-	lines := []string{fmt.Sprintf("%d faults, %d events sent with %d requests, %d accepted; stored %.1f s after the last fault",
-		r.Faults, r.Sent, r.Requests, r.Accepted, r.Drain)}
+	lines := []string{fmt.Sprintf("%d faults (%d could not be brought about), %d events sent with %d requests, %d accepted; stored %.1f s after the last fault",
+		r.Faults, r.Missed, r.Sent, r.Requests, r.Accepted, r.Drain)}
 	longest := slices.SortedFunc(slices.Values(r.Pauses), func(a, b report.Pause) int { return int(b.Length - a.Length) })
 	for _, p := range longest {
 		lines = append(lines, fmt.Sprintf("no webhook was answered 200 for %5.2f s: %s", p.Length.Seconds(), p.What))

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http/httptest"
 	"os"
@@ -31,8 +32,7 @@ const (
 	mongoVariable = "BILLBUS_TEST_MONGODB_URI"
 	apiKey        = "sk_test_chaos"
 	historyFile   = "history.jsonl"
-	underWay      = 20 * time.Second // longest time from a publish until the answer arrives
-	idle          = 5 * time.Second  // at the end, to see what memory and goroutines come back to
+	idle          = 5 * time.Second // at the end, to see what memory and goroutines come back to
 )
 
 // run is one run.
@@ -59,6 +59,7 @@ type run struct {
 	happened     []report.Fault
 	renewed      []time.Time
 	cleanStops   []verdict.CleanStop
+	missed       int // faults that could not be brought about
 	failedDuties map[string]Fault
 	judged       verdict.Result
 }
@@ -97,6 +98,9 @@ func workDir(cfg Config) (string, error) {
 	}
 	// Data of another run would be judged, too.
 	file, err := os.OpenFile(filepath.Join(dir, settings), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return "", fmt.Errorf("there is a run in %s already: name another folder with --dir, or repeat the run with --replay", dir)
+	}
 	if err != nil {
 		return "", err
 	}
@@ -192,9 +196,7 @@ func (r *run) heal() {
 	r.Must(r.network.each(func(way) bool { return true }, heal))
 	for _, p := range r.Processes() {
 		p.Signal(r, syscall.SIGCONT)
-		if p.Ended() {
-			r.start(p)
-		}
+		r.supervise(p)
 	}
 	for _, p := range r.Programs() {
 		kit.Eventually(r, p.Name+" is ready", p.Ready)
@@ -218,7 +220,9 @@ func (r *run) drain() {
 	if len(r.renewed) == 0 {
 		return
 	}
-	lost := r.acceptedBefore(slices.MaxFunc(r.renewed, time.Time.Compare).Add(underWay))
+	// What was asked before may have got into the stream that was deleted, even if it was
+	// answered later.
+	lost := r.deliveries(r.traffic.before(slices.MaxFunc(r.renewed, time.Time.Compare), r.traffic.asked))
 	r.log.Info("sent again, since a stream was deleted", "events", len(lost))
 	r.Must(r.sendAgain(lost))
 	r.settle()
@@ -245,14 +249,31 @@ func (r *run) judge() {
 	handled := r.handlings()
 	r.countRedelivered(handled)
 	countStored(r.watch.points, handled)
-	result, err := verdict.Examine(r.Context(), verdict.Run{
+	r.checkSources(handled)
+	ctx, stop := context.WithTimeout(r.Context(), longest)
+	defer stop()
+	result, err := verdict.Examine(ctx, verdict.Run{
 		Accepted: r.traffic.accepted, History: r.history, DB: r.DB, JS: r.JS, Stream: deploy.Stream,
 		Renewed: r.renewed, Disturbed: r.began.Add(lead), Samples: r.watch.samples, CleanStops: r.cleanStops,
 	})
 	r.Must(err)
+	result.Figures["clean stops of subscribers"], result.Figures["messages in their logs"] = float64(len(r.cleanStops)), float64(len(handled))
 	r.judged = result
 	if !r.shape.database && len(result.Findings) == 0 {
 		r.Must(r.DB.Drop(r.Context()))
+	}
+}
+
+// checkSources checks that the logs and metrics say something: from nothing, nothing wrong
+// would follow.
+func (r *run) checkSources(handled []handling) {
+	if len(handled) == 0 {
+		r.Errorf("the logs of the subscribers name no message")
+	}
+	for _, p := range r.Programs() {
+		if !slices.ContainsFunc(r.watch.samples, func(s verdict.Sample) bool { return s.Process == p.Name }) {
+			r.Errorf("there is no sample of %s", p.Name)
+		}
 	}
 }
 

@@ -18,15 +18,17 @@ import (
 // fillStream lowers the limit of the stream to what is in it.
 func (r *run) fillStream(f Fault) error {
 	info, err := r.limitStream(func(size uint64) int64 { return int64(max(size, 1)) })
-	if err != nil {
+	if info == nil {
 		return err
 	}
-	r.Wait(f.Length)
+	if err == nil { // otherwise the limit may be lower all the same
+		r.Wait(f.Length)
+	}
 	r.insist("the limit of the stream is raised", func() error {
 		_, err := r.limitStream(func(uint64) int64 { return info.Config.MaxBytes })
 		return err
 	})
-	return nil
+	return err
 }
 
 func (r *run) limitStream(limit func(size uint64) int64) (*jetstream.StreamInfo, error) {
@@ -43,7 +45,13 @@ func (r *run) limitStream(limit func(size uint64) int64) (*jetstream.StreamInfo,
 
 // insist does something until it succeeds: other faults may be in its way.
 func (r *run) insist(what string, do func() error) {
-	kit.Eventually(r, what, func() bool { return do() == nil })
+	kit.Eventually(r, what, func() bool {
+		err := do()
+		if err != nil {
+			r.Wait(100 * time.Millisecond)
+		}
+		return err == nil
+	})
 }
 
 func (r *run) deleteConsumer(Fault) error {

@@ -48,6 +48,7 @@ func (r *run) happen(f Fault) {
 	defer r.mu.Unlock()
 	r.happened = append(r.happened, report.Fault{Kind: f.Kind, Target: f.Target, Begin: begin, End: time.Now()})
 	if err != nil {
+		r.missed++
 		r.line("%s could not be brought about: %v", f, err)
 		if f.Target == "" && slices.Contains([]string{"replay", "import"}, f.Kind) {
 			r.failedDuties[f.Kind] = f

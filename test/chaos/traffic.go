@@ -43,12 +43,13 @@ type traffic struct {
 	mu       sync.Mutex
 	begun    map[string]bool
 	accepted map[string]time.Time // the first time
+	asked    map[string]time.Time // when the first request began that was accepted
 }
 
 func newTraffic(d *deploy.Deployment, s *secrets, log *slog.Logger, rate float64) *traffic {
 	return &traffic{
 		bridges: d.Bridges, secrets: s, log: log, done: make(chan struct{}), workers: int(50 + 20*rate),
-		begun: map[string]bool{}, accepted: map[string]time.Time{},
+		begun: map[string]bool{}, accepted: map[string]time.Time{}, asked: map[string]time.Time{},
 	}
 }
 
@@ -74,9 +75,21 @@ func (t *traffic) request(ctx context.Context, d stripesim.Delivery) stripesim.A
 	bridge := t.bridges[n%int64(len(t.bridges))]
 	t.begins(d.ID)
 	t.log.Info("send", "request", n, "event", d.ID, "to", bridge.Name)
+	began := time.Now()
 	answer := stripesim.Post(ctx, stripesim.SendConfig{URL: bridge.Webhooks, Secret: t.secrets.current()}, d.Body)
 	t.log.Info("answer", "request", n, "event", d.ID, "status", answer.Status, "error", message(answer.Err))
+	if answer.OK() {
+		t.noteAsked(d.ID, began)
+	}
 	return answer
+}
+
+func (t *traffic) noteAsked(id string, began time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, known := t.asked[id]; !known {
+		t.asked[id] = began
+	}
 }
 
 func (t *traffic) begins(id string) {
@@ -102,11 +115,12 @@ func (t *traffic) acceptances() int {
 	return len(t.accepted)
 }
 
-func (t *traffic) acceptedBefore(limit time.Time) map[string]bool {
+// before returns the events whose time, in accepted or asked, is before another.
+func (t *traffic) before(limit time.Time, times map[string]time.Time) map[string]bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	old := map[string]bool{}
-	for id, at := range t.accepted {
+	for id, at := range times {
 		old[id] = at.Before(limit)
 	}
 	return old

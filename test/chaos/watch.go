@@ -35,7 +35,7 @@ func (r *run) startWatch() (stop func()) {
 	ctx, cancel := context.WithCancel(r.Context())
 	var work sync.WaitGroup
 	for _, p := range r.Programs() {
-		work.Go(func() { every(ctx, func() { r.sample(ctx, p); r.supervise(p) }) })
+		work.Go(func() { every(ctx, func() { r.sample(ctx, p); r.supervise(p.Process) }) })
 	}
 	work.Go(func() { every(ctx, r.measure) })
 	work.Go(func() { every(ctx, r.point()) })
@@ -62,12 +62,14 @@ func (r *run) sample(ctx context.Context, p *deploy.Program) {
 	if err != nil || gone != nil {
 		return
 	}
-	goroutines, _ := kit.Metric(text, "go_goroutines")
-	redelivered, _ := kit.Metric(text, "billbus_consumer_redeliveries_total")
+	goroutines, ok := kit.Metric(text, "go_goroutines")
+	if !ok {
+		return
+	}
 	r.watch.mu.Lock()
 	defer r.watch.mu.Unlock()
 	r.watch.samples = append(r.watch.samples, verdict.Sample{
-		At: time.Now(), Process: p.Name, RSS: int64(kB) << 10, Goroutines: int(goroutines), Redelivered: int64(redelivered),
+		At: time.Now(), Process: p.Name, RSS: int64(kB) << 10, Goroutines: int(goroutines),
 	})
 }
 

@@ -30,10 +30,17 @@ type need struct {
 // each process with the highest of all processes of its kind.
 func (j *judgment) judgeProcesses() {
 	normal, end := j.needs()
-	for _, process := range sortedKeys(end) {
+	known := map[string]bool{}
+	for _, s := range j.run.Samples {
+		known[s.Process] = true
+	}
+	for _, process := range sortedKeys(known) {
 		before, ok := normal[kindOf(process)]
-		after := end[process]
+		after, lasts := end[process]
 		switch {
+		case !lasts:
+			j.find(Memory, process, "there is no sample of it at the end")
+			continue
 		case !ok:
 			j.find(Memory, process, "there is no sample of such a process before the first fault")
 			continue

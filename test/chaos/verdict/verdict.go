@@ -45,10 +45,9 @@ type Sample struct {
 	At time.Time
 	// Process is its name. Those whose names differ only in a number at the end, such as
 	// bridge1 and bridge2, are of one kind.
-	Process     string
-	RSS         int64 // in bytes
-	Goroutines  int
-	Redelivered int64
+	Process    string
+	RSS        int64 // in bytes
+	Goroutines int
 }
 
 // CleanStop is a process that ended by SIGTERM, without force.

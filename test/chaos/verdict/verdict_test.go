@@ -289,9 +289,12 @@ func alterations() map[string]alteration {
 		"work is done again": {Redelivered, process("subscriber1"), func(s *scene, _ place) {
 			s.run.CleanStops = append(s.run.CleanStops, CleanStop{"subscriber1", began, 2})
 		}},
-		"memory leaks":       {Memory, process("subscriber2"), func(s *scene, _ place) { s.atTheEnd("subscriber2", 200<<20, 40) }},
-		"goroutines leak":    {Goroutines, process("bridge1"), func(s *scene, _ place) { s.atTheEnd("bridge1", 50<<20, 90) }},
-		"nothing is normal":  {Memory, process("other"), func(s *scene, _ place) { s.atTheEnd("other", 1, 1) }},
+		"memory leaks":      {Memory, process("subscriber2"), func(s *scene, _ place) { s.atTheEnd("subscriber2", 200<<20, 40) }},
+		"goroutines leak":   {Goroutines, process("bridge1"), func(s *scene, _ place) { s.atTheEnd("bridge1", 50<<20, 90) }},
+		"nothing is normal": {Memory, process("other"), func(s *scene, _ place) { s.atTheEnd("other", 1, 1) }},
+		"nothing is known of the end": {Memory, process("bridge2"), func(s *scene, _ place) {
+			s.run.Samples = append(s.run.Samples, Sample{At: began, Process: "bridge2", RSS: 50 << 20, Goroutines: 40})
+		}},
 		"faults began early": {Memory, process("bridge1"), func(s *scene, _ place) { s.highFirst("bridge1", 200<<20); s.atTheEnd("bridge1", 190<<20, 1) }},
 	}
 }
