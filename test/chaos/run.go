@@ -57,7 +57,7 @@ type run struct {
 
 	mu           sync.Mutex
 	happened     []report.Fault
-	renewed      []time.Time
+	deletions    []interval // of the stream
 	cleanStops   []verdict.CleanStop
 	missed       int // faults that could not be brought about
 	failedDuties map[string]Fault
@@ -206,8 +206,8 @@ func (r *run) heal() {
 }
 
 // drain waits until everything has been accepted and stored. What a stream had that was
-// deleted is sent again, as docs/recovery.md says: also what is in the audit trail, since its
-// changes of access may be missing.
+// deleted, and was perhaps not stored, is sent again, as docs/recovery.md says: also what is in
+// the audit trail, since its changes of access may be missing.
 func (r *run) drain() {
 	r.show.Describe("draining")
 	kit.Drained(r, "all events are accepted", func() (uint64, error) {
@@ -217,15 +217,26 @@ func (r *run) drain() {
 	<-r.traffic.done
 	r.Must(r.traffic.err)
 	r.settle()
-	if len(r.renewed) == 0 {
+	if len(r.deletions) == 0 {
 		return
 	}
-	// What was asked before may have got into the stream that was deleted, even if it was
-	// answered later.
-	lost := r.deliveries(r.traffic.before(slices.MaxFunc(r.renewed, time.Time.Compare), r.traffic.asked))
+	lost := r.deliveries(r.unsure())
 	r.log.Info("sent again, since a stream was deleted", "events", len(lost))
 	r.Must(r.sendAgain(lost))
 	r.settle()
+}
+
+// unsure returns the events that a deleted stream can have had before they were stored: what
+// was asked before may be in it, even if it was answered later.
+func (r *run) unsure() map[string]bool {
+	ids := map[string]bool{}
+	for _, d := range r.deletions {
+		stored := r.traffic.before(r.watch.settledBefore(d.begin), r.traffic.accepted)
+		for id, had := range r.traffic.before(d.end, r.traffic.asked) {
+			ids[id] = ids[id] || had && !stored[id]
+		}
+	}
+	return ids
 }
 
 func (r *run) unaccepted() uint64 {
@@ -252,9 +263,13 @@ func (r *run) judge() {
 	r.checkSources(handled)
 	ctx, stop := context.WithTimeout(r.Context(), longest)
 	defer stop()
+	var renewed []time.Time
+	for _, d := range r.deletions {
+		renewed = append(renewed, d.end)
+	}
 	result, err := verdict.Examine(ctx, verdict.Run{
 		Accepted: r.traffic.accepted, History: r.history, DB: r.DB, JS: r.JS, Stream: deploy.Stream,
-		Renewed: r.renewed, Disturbed: r.began.Add(lead), Samples: r.watch.samples, CleanStops: r.cleanStops,
+		Renewed: renewed, Disturbed: r.began.Add(lead), Samples: r.watch.samples, CleanStops: r.cleanStops,
 	})
 	r.Must(err)
 	result.Figures["clean stops of subscribers"], result.Figures["messages in their logs"] = float64(len(r.cleanStops)), float64(len(handled))

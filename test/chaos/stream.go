@@ -65,6 +65,7 @@ func (r *run) deleteStream(Fault) error {
 	if err != nil {
 		return err
 	}
+	begin := time.Now()
 	failed := r.JS.DeleteStream(r.Context(), deploy.Stream)
 	after := before
 	r.insist("the stream is created again", func() (err error) {
@@ -79,7 +80,7 @@ func (r *run) deleteStream(Fault) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.renewed = append(r.renewed, after)
+	r.deletions = append(r.deletions, interval{begin, after})
 	return nil
 }
 

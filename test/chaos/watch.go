@@ -27,7 +27,23 @@ type watch struct {
 	mu      sync.Mutex
 	samples []verdict.Sample
 	points  []report.Point
+	settled []interval // in which the subscribers were found to have stored everything
 	lag     atomic.Int64
+}
+
+type interval struct{ begin, end time.Time }
+
+// settledBefore returns a time, as late as is known, before which everything that was accepted
+// was stored before a limit.
+func (w *watch) settledBefore(limit time.Time) (known time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, s := range w.settled {
+		if s.end.Before(limit) && s.begin.After(known) {
+			known = s.begin
+		}
+	}
+	return known
 }
 
 // startWatch looks at everything once a second, until the function that it returns is called.
@@ -92,8 +108,16 @@ func read(ctx context.Context, url string) (string, error) {
 // measure asks the stream, which may not answer. The database is left alone: the embedded one
 // reads all documents to count them.
 func (r *run) measure() {
-	if n, err := r.Unsettled(); err == nil {
-		r.watch.lag.Store(int64(n))
+	begin := time.Now()
+	n, err := r.Unsettled()
+	if err != nil {
+		return
+	}
+	r.watch.lag.Store(int64(n))
+	if n == 0 {
+		r.watch.mu.Lock()
+		defer r.watch.mu.Unlock()
+		r.watch.settled = append(r.watch.settled, interval{begin, time.Now()})
 	}
 }
 

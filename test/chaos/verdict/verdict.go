@@ -24,7 +24,7 @@ import (
 // message was acknowledged.
 type Run struct {
 	// Accepted says when each event was first answered 200, by its id. To delete the stream
-	// excuses no loss: it has to be drained before, or filled again.
+	// excuses no loss: what was not stored has to be sent again.
 	Accepted map[string]time.Time
 	// History has the truth, with everything that was sent.
 	History stripesim.History
