@@ -118,12 +118,13 @@ func TestResultIsGood(t *testing.T) {
 		t.Error("got bad, want good")
 	}
 	for name, spoil := range map[string]func(*result){
-		"lost":          func(r *result) { r.Audited = 4 },
-		"twice":         func(r *result) { r.Audited, r.Twice = 4, 1 },
-		"wrong":         func(r *result) { r.Wrong = 1 },
-		"not recovered": func(r *result) { r.Recovered = -1 },
-		"failed":        func(r *result) { r.Failures = []string{"x"} },
-		"nothing sent":  func(r *result) { *r = result{} },
+		"lost":                          func(r *result) { r.Audited = 4 },
+		"twice":                         func(r *result) { r.Audited, r.Twice = 4, 1 },
+		"twice, and others may be lost": func(r *result) { r.Twice, r.mayLose = 1, 5 },
+		"wrong":                         func(r *result) { r.Wrong = 1 },
+		"not recovered":                 func(r *result) { r.Recovered = -1 },
+		"failed":                        func(r *result) { r.Failures = []string{"x"} },
+		"nothing sent":                  func(r *result) { *r = result{} },
 	} {
 		r := good
 		if spoil(&r); r.good() {

@@ -37,7 +37,7 @@ type result struct {
 
 // good reports whether the programs kept their promises.
 func (r result) good() bool {
-	return len(r.Failures) == 0 && r.Recovered >= 0 && r.Audited >= r.Accepted-r.mayLose && r.Wrong == 0 && r.Sent > 0
+	return len(r.Failures) == 0 && r.Recovered >= 0 && r.Audited >= r.Accepted-r.mayLose && r.Twice == 0 && r.Wrong == 0 && r.Sent > 0
 }
 
 func (r *result) observe(w *watch, prometheus bool) {
