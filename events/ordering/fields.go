@@ -61,8 +61,8 @@ var fields, places = listFields()
 func listFields() (list []field, places map[string]int) {
 	list, places = []field{{items, since[items]}}, map[string]int{}
 	t := reflect.TypeFor[events.Subscription]()
-	for i := range t.NumField() {
-		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+	for f := range t.Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		switch name {
 		case "id", "user_id", "access", "ends_at", "items_truncated":
 			continue
