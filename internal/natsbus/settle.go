@@ -54,7 +54,12 @@ func (s *subscription) await(jm *nats.Msg, msg *message.Message, outcome *slot, 
 			// again, which handlers have to expect anyway.
 			_ = jm.InProgress()
 		case <-s.handBack.Done():
-			s.nak(jm, handBackDelay)
+			select {
+			case <-msg.Acked(): // at the same time
+				s.succeeded(jm, outcome.delivery)
+			default:
+				s.nak(jm, handBackDelay)
+			}
 			return
 		}
 	}
