@@ -109,6 +109,9 @@ func openView(ctx context.Context, db store.View, cfg config.Subscriber, name st
 		return nil, nil, fmt.Errorf("what is written to records also gets into the state view: %w (see NATS_URL; STATE_VIEW=off leaves it alone)", err)
 	}
 	v, err := newView(bus, cfg.Stream, db, noMetrics{}, time.Now)
+	if err != nil {
+		bus.Close()
+	}
 	return v, bus.Close, err
 }
 
