@@ -99,8 +99,13 @@ func TestCrashes(t *testing.T) {
 		t.Run(where, func(t *testing.T) {
 			t.Parallel()
 			s := newSite(t)
+			ofSubscriber := false
 			for _, c := range list {
 				s.survives(t, c)
+				ofSubscriber = ofSubscriber || c.program == "subscriber"
+			}
+			if ofSubscriber && s.handled == 0 {
+				t.Error("no log has a message, so it is not known whether any was handled again")
 			}
 		})
 	}
@@ -194,6 +199,8 @@ type site struct {
 	seed  uint64
 	truth map[string]stripesim.Truth
 	turn  int // counts the crashes
+	// handled counts the messages that subscribers handled after they had died.
+	handled int
 
 	mu       sync.Mutex
 	accepted map[string]bool
@@ -251,7 +258,7 @@ func (s *site) survives(t *testing.T, c crash) {
 		check()
 	}
 	if c.program == "subscriber" {
-		notAgain(t, p.Log, floor)
+		s.handled += notAgain(t, p.Log, floor)
 	}
 	if t.Failed() {
 		t.Fatalf("after the crash at %s", c.point)
@@ -292,14 +299,14 @@ func (s *site) floor(t *testing.T) uint64 {
 	return consumer.CachedInfo().AckFloor.Stream
 }
 
-// notAgain checks that no message up to a sequence was handled since a log begins.
-func notAgain(t *testing.T, path string, floor uint64) {
+// notAgain checks that no message up to a sequence was handled since a log begins. It returns
+// how many were handled.
+func notAgain(t *testing.T, path string, floor uint64) (handled int) {
 	t.Helper()
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	handled := 0
 	for raw := range bytes.Lines(text) {
 		var line struct {
 			Msg      string `json:"msg"`
@@ -314,6 +321,7 @@ func notAgain(t *testing.T, path string, floor uint64) {
 		}
 	}
 	t.Logf("%d messages handled after the crash", handled)
+	return handled
 }
 
 // judge waits until everything is handled, and checks the result of all that was sent.
