@@ -25,20 +25,11 @@ import (
 // do everything.
 func restricted(t *testing.T, denied *server.Permissions) string {
 	t.Helper()
-	srv, err := server.NewServer(&server.Options{
-		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoLog: true, NoSigs: true,
+	return natstest.Serve(t, &server.Options{
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(),
 		Users:      []*server.User{{Username: "program", Password: "pw", Permissions: denied}, {Username: "other"}},
 		NoAuthUser: "other",
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv.Start()
-	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
-	if !srv.ReadyForConnections(10 * time.Second) {
-		t.Fatal("the server did not start")
-	}
-	return srv.ClientURL()
+	}).ClientURL()
 }
 
 func denyPublish(subject string) *server.Permissions {

@@ -129,7 +129,7 @@ var table = map[string][]string{
 	// Not in test/kit, because they link servers, the database's driver and toxiproxy.
 	"test/kit/deploy":   {"test/kit", mongoDriver, natsClient},
 	"test/kit/judge":    {"events", mongoDriver, goCmp},
-	"test/kit/natstest": {"events", "internal/embedded", "test/kit", natsClient},
+	"test/kit/natstest": {"events", "internal/embedded", "test/kit", natsClient, natsServer},
 	"test/kit/proxy":    {"test/kit", toxiproxy, zerolog},
 	"test/kit/servers":  {"internal/embedded", "test/kit"},
 

@@ -15,6 +15,8 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/billbus/billbus/test/kit/natstest"
 )
 
 func TestServicesSetKnownVariables(t *testing.T) {
@@ -331,17 +333,8 @@ func startNATS(t *testing.T, opts *server.Options) *server.Server {
 	opts = opts.Clone()
 	opts.Host, opts.Port = "127.0.0.1", server.RANDOM_PORT
 	opts.HTTPHost, opts.HTTPPort = "127.0.0.1", server.RANDOM_PORT
-	opts.StoreDir, opts.NoLog, opts.NoSigs = t.TempDir(), true, true
-	srv, err := server.NewServer(opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv.Start()
-	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
-	if !srv.ReadyForConnections(10 * time.Second) {
-		t.Fatal("NATS does not start")
-	}
-	return srv
+	opts.StoreDir = t.TempDir()
+	return natstest.Serve(t, opts)
 }
 
 // The name of the replica set is repeated in three places, and that of its node in two.
