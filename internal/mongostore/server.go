@@ -2,7 +2,6 @@ package mongostore
 
 import (
 	"context"
-	"strings"
 	"sync/atomic"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -16,8 +15,8 @@ type server struct {
 }
 
 // isMongoDB reports whether replacements of several documents may run at the same
-// time. On FerretDB, the embedded database, records were found to lack confirmed
-// writes after that. If the server does not answer, this is false, and it is asked again next
+// time. On FerretDB 1, the embedded database, records were found to lack confirmed
+// writes after that. FerretDB 2 hands each command to a transaction of PostgreSQL and counts as MongoDB. If the server does not answer, this is false, and it is asked again next
 // time. What would be wrong on MongoDB needs ask.
 func (s *server) isMongoDB(ctx context.Context) bool {
 	is, err := s.ask(ctx)
@@ -38,17 +37,13 @@ func (s *server) ask(ctx context.Context) (isMongoDB bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	is := !saysFerretDB(info)
+	is := !saysFerretDB1(info)
 	s.mongoDB.Store(&is)
 	return is, nil
 }
 
-func saysFerretDB(info bson.Raw) bool {
-	elements, err := info.Elements()
-	for _, e := range elements {
-		if strings.HasPrefix(e.Key(), "ferretdb") {
-			return true
-		}
-	}
-	return err != nil
+// saysFerretDB1 reports whether buildInfo has a field that FerretDB 1 adds, and FerretDB 2 does not.
+func saysFerretDB1(info bson.Raw) bool {
+	_, err := info.LookupErr("ferretdbVersion")
+	return err == nil || info.Validate() != nil
 }
