@@ -3,7 +3,6 @@ package natsbus
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -18,6 +17,9 @@ const (
 	// pullHeartbeat is how often the server says that a pull is still open. After two that
 	// are missing, the pull counts as lost.
 	pullHeartbeat = time.Second
+	// statuses is more than the server sends to one pull: heartbeats until it expires, and
+	// the reason why it ends.
+	statuses = 2 * int(pullExpiry/pullHeartbeat)
 )
 
 // pull is a request for messages of a consumer. It ends when they have come, when it
@@ -30,6 +32,7 @@ const (
 type pull struct {
 	ctx     context.Context
 	sub     *nats.Subscription
+	arrived chan *nats.Msg
 	left    int  // messages that may still come
 	closing bool // the server has ended the pull
 	// cutOff is true if the next message is larger than the bytes that were left.
@@ -53,14 +56,14 @@ func (b *Bus) pull(ctx context.Context, consumer string, n, limit int) (*pull, e
 	if err != nil {
 		return nil, fmt.Errorf("encoding a pull: %w", err)
 	}
-	sub, err := b.nc.SubscribeSync(b.nc.NewInbox())
+	// A channel of the right size: that of SubscribeSync takes half a megabyte.
+	arrived := make(chan *nats.Msg, n+statuses)
+	sub, err := b.nc.ChanSubscribe(b.nc.NewInbox(), arrived)
 	if err != nil {
 		return nil, fmt.Errorf("subscribing to an inbox: %w", err)
 	}
-	p := &pull{ctx: ctx, sub: sub, left: n}
-	err = errors.Join(sub.SetPendingLimits(-1, -1), // the request limits them
-		b.nc.PublishRequest(jetstreamAPI+"CONSUMER.MSG.NEXT."+consumer, sub.Subject, request))
-	if err != nil {
+	p := &pull{ctx: ctx, sub: sub, arrived: arrived, left: n}
+	if err := b.nc.PublishRequest(jetstreamAPI+"CONSUMER.MSG.NEXT."+consumer, sub.Subject, request); err != nil {
 		p.close()
 		return nil, fmt.Errorf("pulling messages: %w", err)
 	}
@@ -84,17 +87,21 @@ func (p *pull) next() *nats.Msg {
 }
 
 func (p *pull) read() *nats.Msg {
-	ctx, cancel := context.WithTimeout(p.ctx, 2*pullHeartbeat)
-	defer cancel()
-	msg, err := p.sub.NextMsgWithContext(ctx)
-	switch {
-	case err == nil:
+	select {
+	case msg := <-p.arrived: // also if ctx is done
 		return msg
-	case p.ctx.Err() != nil, p.closing: // a new leader does not send what the one before has announced
-	case errors.Is(err, context.DeadlineExceeded):
-		p.err = jetstream.ErrNoHeartbeat
 	default:
-		p.err = err
+	}
+	timeout := time.NewTimer(2 * pullHeartbeat)
+	defer timeout.Stop()
+	select {
+	case msg := <-p.arrived:
+		return msg
+	case <-p.ctx.Done():
+	case <-timeout.C:
+		if !p.closing { // a new leader does not send what the one before has announced
+			p.err = jetstream.ErrNoHeartbeat
+		}
 	}
 	return nil
 }
