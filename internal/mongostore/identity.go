@@ -3,6 +3,7 @@ package mongostore
 import (
 	"context"
 	"iter"
+	"slices"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -63,6 +64,7 @@ func (db database) Identify(ctx context.Context, identities []store.Identity) []
 	failures, docs := make([]error, len(identities)), make([]any, len(identities))
 	for i, identity := range identities {
 		raw, err := marshal(identityOf(identity))
+		db.noteIdentity(identity)
 		if err != nil { // no identity is as large as its event
 			failures[i] = err
 		}
@@ -78,7 +80,15 @@ func (db database) Identify(ctx context.Context, identities []store.Identity) []
 
 // Identities implements [store.IdentityTrail].
 func (db database) Identities(ctx context.Context, owners store.Owners) ([]store.Identity, error) {
-	return db.identified(ctx, ofOwners(owners))
+	filters, err := db.withNames(ctx, db.names.identities, db.identities, ofOwners(owners), namesOf(owners))
+	if err != nil {
+		return nil, err
+	}
+	return db.identified(ctx, filters)
+}
+
+func namesOf(o store.Owners) []string {
+	return slices.Concat(o.Subscriptions, o.Customers, o.CustomerAccounts)
 }
 
 // ofOwners finds what names one of the owners.
@@ -104,24 +114,19 @@ func ofOwners(o store.Owners) bson.D {
 // Identified implements [store.IdentityTrail].
 func (db database) Identified(ctx context.Context, keys []string) (map[string]store.Identity, error) {
 	found := make(map[string]store.Identity, len(keys))
-	for _, filter := range db.withKeys(ctx, keys) {
-		list, err := db.identified(ctx, filter)
-		if err != nil {
-			return nil, err
-		}
-		for _, identity := range list {
-			found[identity.Key] = identity
-		}
+	list, err := db.identified(ctx, db.withKeys(ctx, keys))
+	for _, identity := range list {
+		found[identity.Key] = identity
 	}
-	return found, nil
+	return found, err
 }
 
-func (db database) identified(ctx context.Context, filter bson.D) (list []store.Identity, err error) {
+func (db database) identified(ctx context.Context, filters []bson.D) (list []store.Identity, err error) {
 	opts := options.Find()
 	if db.server.isMongoDB(ctx) {
 		opts.SetBatchSize(largeBatch)
 	}
-	for doc, err := range each[identityDocument](ctx, query{db.identities, filter, opts, "reading identities"}) {
+	for doc, err := range eachOf[identityDocument](ctx, filters, query{from: db.identities, opts: opts, doing: "reading identities"}) {
 		if err != nil {
 			return nil, err
 		}
@@ -146,6 +151,7 @@ func (db database) ReplaceIdentity(ctx context.Context, have, want store.Identit
 			same = append(same, equal(field, nil))
 		}
 	}
+	db.noteIdentity(want)
 	res, err := db.identities.ReplaceOne(ctx, same, identityOf(want))
 	return err == nil && res.MatchedCount == 1, explain("replacing identity", single(err))
 }
@@ -153,10 +159,19 @@ func (db database) ReplaceIdentity(ctx context.Context, have, want store.Identit
 // Owned implements [store.Identities].
 func (db database) Owned(ctx context.Context, owners store.Owners) iter.Seq2[store.Owned, error] {
 	owners.Subscriptions = nil
-	opts := options.Find().SetProjection(headFields)
-	return converted(ctx, query{db.subscriptions, ofOwners(owners), opts, "reading the records of customers"}, func(doc headDocument) store.Owned {
-		return store.Owned{Key: doc.Key, Owner: doc.head().Owner}
-	})
+	return func(yield func(store.Owned, error) bool) {
+		filters, err := db.withNames(ctx, db.names.records, db.subscriptions, ofOwners(owners), namesOf(owners))
+		if err != nil {
+			yield(store.Owned{}, err)
+			return
+		}
+		q := query{from: db.subscriptions, opts: options.Find().SetProjection(headFields), doing: "reading the records of customers"}
+		for doc, err := range eachOf[headDocument](ctx, filters, q) {
+			if !yield(store.Owned{Key: doc.Key, Owner: doc.head().Owner}, err) {
+				return
+			}
+		}
+	}
 }
 
 // claims finds the events that can say something about users, by their types.

@@ -99,13 +99,11 @@ func (db database) Heads(ctx context.Context, keys []string) (map[string]store.H
 	if len(keys) > batchSize && db.server.isMongoDB(ctx) {
 		opts.SetBatchSize(largeBatch)
 	}
-	for _, filter := range db.withKeys(ctx, keys) {
-		for doc, err := range each[headDocument](ctx, query{db.subscriptions, filter, opts, "reading records"}) {
-			if err != nil {
-				return nil, err
-			}
-			found[doc.Key] = doc.head()
+	for doc, err := range eachOf[headDocument](ctx, db.withKeys(ctx, keys), query{from: db.subscriptions, opts: opts, doing: "reading records"}) {
+		if err != nil {
+			return nil, err
 		}
+		found[doc.Key] = doc.head()
 	}
 	return found, nil
 }
@@ -160,6 +158,7 @@ func (db database) Replace(ctx context.Context, records []store.Record) []error 
 	var inserts, replacements writes
 	for i, record := range records {
 		doc, err := encodeRecord(record)
+		db.noteRecord(record)
 		switch {
 		case err != nil:
 			failures[i] = err
@@ -225,6 +224,7 @@ func (db database) atOnce(ctx context.Context, n int, run func(i int)) {
 }
 
 func (db database) setUser(ctx context.Context, head store.Head) error {
+	db.note(db.names.records, head.Key, head.User.ID)
 	set := bson.D{equal("version.n", head.Revision), equal("updated_at", head.UpdatedAt)}
 	unset := bson.D{}
 	for _, field := range userFields(head.User) {

@@ -84,6 +84,7 @@ type database struct {
 	// scanned is where scans of a whole collection read.
 	scanned struct{ events, subscriptions *mongo.Collection }
 	server  *server
+	names   directories
 	now     func() time.Time
 }
 
@@ -111,7 +112,7 @@ func newDatabase(collections namespace, cfg Config) database {
 		subscriptions: collections.Collection(Subscriptions), turns: collections.Collection(Retention),
 		catalog: collections.Collection(Catalog), entitlements: collections.Collection(Entitlements),
 		access: collections.Collection(Access), views: collections.Collection(StateView),
-		server: &server{database: collections.database}, now: cfg.Now,
+		server: &server{database: collections.database}, names: directories{newDirectory(cfg.Now), newDirectory(cfg.Now)}, now: cfg.Now,
 	}
 	from := readpref.Primary()
 	if cfg.Secondary {
@@ -195,6 +196,19 @@ func each[T any](ctx context.Context, q query) iter.Seq2[T, error] {
 		}
 		if err := cursor.Err(); err != nil {
 			yield(zero, explain(q.doing, err))
+		}
+	}
+}
+
+// eachOf yields the documents that a query finds with one filter after the other.
+func eachOf[T any](ctx context.Context, filters []bson.D, q query) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for _, q.filter = range filters {
+			for doc, err := range each[T](ctx, q) {
+				if !yield(doc, err) || err != nil {
+					return
+				}
+			}
 		}
 	}
 }

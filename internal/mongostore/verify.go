@@ -69,7 +69,9 @@ func (db database) Rewrite(ctx context.Context, have store.StoredRecord, d store
 	}
 	head := readableHead(have.Key, raw)
 	head.Reread = true
-	replacement, err := encodeRecord(head.Next(d, db.now()))
+	record := head.Next(d, db.now())
+	db.noteRecord(record)
+	replacement, err := encodeRecord(record)
 	if err != nil {
 		return false, err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"iter"
 	"reflect"
+	"slices"
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -28,8 +29,12 @@ func (db database) RecordsOf(ctx context.Context, owners []store.AccessOwner) (m
 	filter := bson.D{equal("$or", bson.A{
 		bson.D{anyOf("customer_id", customers)}, bson.D{anyOf("customer_account_id", customers)}, bson.D{anyOf("user_id", users)},
 	})}
+	filters, err := db.withNames(ctx, db.names.records, db.subscriptions, filter, slices.Concat(customers, users))
+	if err != nil {
+		return nil, err
+	}
 	opts := options.Find().SetProjection(fields("_id", "customer_id", "customer_account_id", "user_id"))
-	for doc, err := range each[headDocument](ctx, query{db.subscriptions, filter, opts, "listing records"}) {
+	for doc, err := range eachOf[headDocument](ctx, filters, query{from: db.subscriptions, opts: opts, doing: "listing records"}) {
 		if err != nil {
 			return nil, err
 		}
