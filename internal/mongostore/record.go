@@ -274,10 +274,7 @@ func replaced(res *mongo.UpdateResult, err error) error {
 // encodeRecord encodes the whole document: a field that a later event withdrew must
 // not remain from an earlier one.
 func encodeRecord(r store.Record) (bson.Raw, error) {
-	sub := *r.Winner.Data.Subscription
-	sub.UserID = r.User.ID
-	doc := bson.D{equal("_id", r.Key)}
-	doc = append(doc, subscriptionFields(sub)...)
+	doc := append(bson.D{equal("_id", r.Key)}, subscriptionFields(r.State().Subscription)...)
 	for _, field := range userFields(r.User)[1:] {
 		if !reflect.ValueOf(field.Value).IsZero() {
 			doc = append(doc, field)

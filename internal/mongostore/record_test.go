@@ -1,9 +1,11 @@
 package mongostore_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -235,4 +237,48 @@ func TestBatchLargerThanOneCommand(t *testing.T) {
 			t.Error("the message of a duplicate became a record")
 		}
 	})
+}
+
+// The state view goes by what a commit says, and by what is read if that says nothing.
+func TestACommitSaysWhatIsRead(t *testing.T) {
+	each(t, func(t *testing.T, db database) {
+		s := db.open(t, func() time.Time { return now().Add(123456789 * time.Nanosecond) })
+		entries := []store.Entry{fullEntry(t)}
+		entries[0].Time = entries[0].Time.Add(987654 * time.Nanosecond)
+		for seed := range uint64(10) {
+			random := rand.New(rand.NewPCG(seed, 0))
+			generated := storetest.Generate(random, fmt.Sprintf("sub_%d", seed), 8)
+			storetest.Own(random, generated)
+			entries = append(entries, generated...)
+		}
+		said := 0
+		for _, e := range entries {
+			var state *store.State
+			e.Committed = func(c store.Consequences) { state = c.State }
+			commit(t, s, e)
+			if state == nil {
+				continue
+			}
+			said++
+			read, found, err := s.State(t.Context(), e.SubscriptionKey())
+			if err != nil || !found {
+				t.Fatalf("reading the record after %s: %v, %v", e.ID, found, err)
+			}
+			if diff := cmp.Diff(asJSON(t, read), asJSON(t, *state)); diff != "" {
+				t.Errorf("after %s (-read +said):\n%s", e.ID, diff)
+			}
+		}
+		if said < 20 {
+			t.Errorf("%d commits said what they wrote", said)
+		}
+	})
+}
+
+func asJSON(t *testing.T, v any) string {
+	t.Helper()
+	text, err := json.MarshalIndent(v, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }

@@ -49,7 +49,7 @@ func NewCommitter(db Database, now func() time.Time) *Committer {
 // entitlements, then all records. It returns the result of each entry at the same index; one that fails does
 // not fail the others.
 func (c *Committer) Commit(ctx context.Context, entries []Entry) []Result {
-	b := &batch{messages: make([]events.Message, len(entries)), facts: make([]*ordering.Fact, len(entries)), results: make([]Result, len(entries))}
+	b := newBatch(len(entries))
 	failures := c.db.Insert(ctx, entries)
 	stored := c.lookUp(ctx, existing(entries, failures))
 	for i, failure := range failures {
@@ -65,8 +65,8 @@ func (c *Committer) Commit(ctx context.Context, entries []Entry) []Result {
 	c.updateRecords(ctx, b, b.groups())
 	c.updateOwned(ctx, b, claims)
 	for i, e := range entries {
-		if e.Concerns != nil {
-			e.Concerns(b.concerned[i])
+		if e.Committed != nil {
+			e.Committed(Consequences{b.concerned[i], b.stateOf(i)})
 		}
 	}
 	return b.results
@@ -75,7 +75,7 @@ func (c *Committer) Commit(ctx context.Context, entries []Entry) []Result {
 // Refresh brings the names in records up to the catalog. It returns how many records it
 // wrote, and the errors of those that it could not write by their keys.
 func (c *Committer) Refresh(ctx context.Context, keys []string) (written int, failed map[string]error) {
-	b, pending := &batch{}, groups{}
+	b, pending := newBatch(0), groups{}
 	for _, key := range keys {
 		pending[key] = nil
 	}
@@ -108,6 +108,23 @@ type batch struct {
 	// unsure are the records whose names, or whose user, may have changed since they were
 	// read.
 	unsure map[string]bool
+	// states are what was written into records, by their keys.
+	states map[string]*State
+}
+
+func newBatch(entries int) *batch {
+	return &batch{
+		messages: make([]events.Message, entries), facts: make([]*ordering.Fact, entries), results: make([]Result, entries),
+		states: map[string]*State{},
+	}
+}
+
+// stateOf returns what was written into the record of a message's subscription, or nil.
+func (b *batch) stateOf(i int) *State {
+	if !ordering.ShowsState(b.messages[i]) {
+		return nil
+	}
+	return b.states[b.messages[i].SubscriptionKey()]
 }
 
 // audited returns the message that the audit trail holds of an entry. A duplicate
@@ -216,6 +233,7 @@ func (c *Committer) tryUpdate(ctx context.Context, b *batch, pending groups) gro
 	for i, key := range keys {
 		updates[i] = &update{head: heads[key], fresh: b.shows(pending[key]), unsure: b.unsureOf(key, pending[key])}
 		updates[i].head.Key = key
+		delete(b.states, key)
 	}
 	names := c.names.view()
 	if err := names.compareNames(ctx, b, pending, updates); err != nil {
@@ -253,6 +271,7 @@ func (c *Committer) write(ctx context.Context, names view, b *batch, pending gro
 		switch members := pending[u.head.Key]; {
 		case failure == nil:
 			written = append(written, u)
+			b.states[u.head.Key] = u.state
 			c.markApplied(b, members, u)
 		case errors.Is(failure, ErrExists):
 			again[u.head.Key] = members
@@ -280,6 +299,9 @@ func (c *Committer) replace(ctx context.Context, names view, updates []*update) 
 	records, err := names.makeRecords(ctx, needed, c.now)
 	if err != nil {
 		return slices.Repeat([]error{err}, len(updates))
+	}
+	for i, record := range records {
+		needed[i].state = record.State()
 	}
 	var heads []Head
 	for _, u := range updates {

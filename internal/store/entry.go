@@ -16,9 +16,18 @@ type Entry struct {
 	Position
 	// Fact is that of the message, if it was made before; it is not stored.
 	Fact *ordering.Fact
-	// Concerns may be nil. It is called with the keys of the records whose users the message
-	// says something about, when they were written.
-	Concerns func(records []string)
+	// Committed may be nil. It is called with what follows from the message, when that was
+	// written.
+	Committed func(Consequences)
+}
+
+// Consequences are the records that can have changed by a message.
+type Consequences struct {
+	// Concerned are the keys of those whose users the message says something about.
+	Concerned []string
+	// State is what the commit has written into the record of the message's subscription. It
+	// is nil if it has written nothing, or only a user: then the record has to be read.
+	State *State
 }
 
 // FactOf returns the fact of a message for its entry; nil if it has none.

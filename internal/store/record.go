@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"time"
@@ -69,6 +70,20 @@ func (h Head) withUser(user ordering.User, now time.Time) Head {
 	h.Revision++
 	h.User, h.UpdatedAt = user, now
 	return h
+}
+
+// State returns what the record says.
+func (r Record) State() *State {
+	sub := *r.Winner.Data.Subscription
+	sub.UserID = r.User.ID
+	s := &State{
+		Head: r.Head, Subscription: sub, EventID: r.Winner.ID, EventType: cmp.Or(r.Winner.StripeType, r.Winner.Type),
+		EventCreated: r.Winner.Time, Terminal: r.Terminal, Ordering: r.Ordering, Explanation: r.Explanation,
+	}
+	for _, at := range []*time.Time{&s.FirstSeenAt, &s.UpdatedAt, &s.EventCreated} {
+		*at = at.UTC().Truncate(time.Millisecond) // as it will be read
+	}
+	return s
 }
 
 // Records keeps the records of subscriptions, one document for each.

@@ -50,6 +50,8 @@ type update struct {
 	// needed is true if the record has to be written, and repeats if it then knows the
 	// same facts as before.
 	needed, repeats bool
+	// state is what the record says if it is written.
+	state *State
 	// owner is what the subscription says in the end, and userFacts what events say.
 	owner     Owner
 	userFacts []ordering.UserFact

@@ -46,12 +46,12 @@ func (f following) Commit(ctx context.Context, entry store.Entry) (store.Effect,
 	if strings.HasPrefix(entry.Type, strings.TrimSuffix(events.SubjectAccess, "*")) {
 		return store.Recorded, nil
 	}
-	var concerned []string
-	entry.Concerns = func(records []string) { concerned = records }
+	var changed store.Consequences
+	entry.Committed = func(c store.Consequences) { changed = c }
 	effect, err := f.Store.Commit(ctx, entry)
 	failpoint.At("subscriber:stored")
 	if err == nil && f.view != nil {
-		err = f.view.Follow(context.WithoutCancel(ctx), entry.Message, concerned)
+		err = f.view.Follow(context.WithoutCancel(ctx), entry.Message, changed)
 	}
 	return effect, err
 }

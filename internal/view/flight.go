@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"sync"
+
+	"github.com/billbus/billbus/internal/store"
 )
 
 // flights runs one function at a time for each key.
@@ -15,19 +17,24 @@ type flights struct {
 // flight is one run. Those who come while it runs share the next one: it may have read
 // before they had something to say.
 type flight struct {
-	done chan struct{}
-	err  error
-	next *flight
+	// written is the newest of what those who share the flight have written, or nil if one of
+	// them has written nothing. It is complete when the run begins.
+	written *store.State
+	done    chan struct{}
+	err     error
+	next    *flight
 }
 
 var errPanicked = errors.New("the run panicked")
 
-func newFlight() *flight { return &flight{done: make(chan struct{}), err: errPanicked} }
+func newFlight(written *store.State) *flight {
+	return &flight{written: written, done: make(chan struct{}), err: errPanicked}
+}
 
-// do calls run, or waits for a run that begins after this call, and returns its error. It
+// do calls run with what was written into the record, or waits for a run that begins after this call, and returns its error. It
 // waits until ctx is done, but does not end a run that others wait for.
-func (f *flights) do(ctx context.Context, key string, run func() error) error {
-	own, before := f.join(key)
+func (f *flights) do(ctx context.Context, key string, written *store.State, run func(written *store.State) error) error {
+	own, before := f.join(key, written)
 	if !own.leads {
 		return own.flight.wait(ctx)
 	}
@@ -38,7 +45,7 @@ func (f *flights) do(ctx context.Context, key string, run func() error) error {
 			return err
 		}
 	}
-	own.flight.err = run()
+	own.flight.err = run(own.flight.written)
 	return own.flight.err
 }
 
@@ -65,20 +72,33 @@ type seat struct {
 }
 
 // join returns the caller's seat, and the flight that has to land before.
-func (f *flights) join(key string) (own seat, before *flight) {
+func (f *flights) join(key string, written *store.State) (own seat, before *flight) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	now := f.running[key]
 	switch {
 	case now == nil:
-		own = seat{newFlight(), true}
+		own = seat{newFlight(written), true}
 		f.running[key] = own.flight
 		return own, nil
 	case now.next == nil:
-		now.next = newFlight()
+		now.next = newFlight(written)
 		return seat{now.next, true}, now
 	}
+	now.next.written = newest(now.next.written, written)
 	return seat{now.next, false}, nil
+}
+
+// newest returns the later of two states, or nil if one is not known, or if they are not of
+// the same record.
+func newest(a, b *store.State) *store.State {
+	switch {
+	case a == nil || b == nil || !a.FirstSeenAt.Equal(b.FirstSeenAt):
+		return nil
+	case a.Revision < b.Revision:
+		return b
+	}
+	return a
 }
 
 func (f *flights) land(key string, landed *flight) {

@@ -101,10 +101,14 @@ func (p *process) RecordsOf(ctx context.Context, of []store.AccessOwner) (map[st
 // State says what the record says, with the user that other events name.
 func (p *process) State(ctx context.Context, key string) (store.State, bool, error) {
 	state, found, err := p.Client.State(ctx, key)
+	p.setUser(&state)
+	return state, found, err
+}
+
+func (p *process) setUser(state *store.State) {
 	if user, ok := p.users[state.Subscription.ID]; ok {
 		state.Subscription.UserID = user
 	}
-	return state, found, err
 }
 
 type counts struct{ gets, puts, published int }
@@ -227,12 +231,15 @@ func (p *process) ID(ctx context.Context) (string, error) { return p.bucket.ID(c
 
 // handle does what the subscriber does with a message.
 func (p *process) handle(ctx context.Context, e store.Entry) error {
-	var concerned []string
-	e.Concerns = func(records []string) { concerned = records }
+	var changed store.Consequences
+	e.Committed = func(c store.Consequences) { changed = c }
 	if res := p.committer.Commit(ctx, []store.Entry{e})[0]; res.Err != nil {
 		return res.Err
 	}
-	return p.view.Follow(ctx, e.Message, concerned)
+	if changed.State != nil {
+		p.setUser(changed.State)
+	}
+	return p.view.Follow(ctx, e.Message, changed)
 }
 
 func (p *process) mustHandle(t *testing.T, entries ...store.Entry) {

@@ -111,16 +111,16 @@ func New(cfg Config) *View {
 }
 
 // Follow brings the records that a message of the audit trail can have changed into the
-// view: that of its subscription, or those that it concerns, see [store.Entry]. It does so
+// view: that of its subscription, or those that it concerns. It does so
 // for duplicates, too: the process that stored the message may have died before this.
-func (v *View) Follow(ctx context.Context, m events.Message, concerned []string) error {
+func (v *View) Follow(ctx context.Context, m events.Message, changed store.Consequences) error {
 	if key, ok := store.EntitledKey(m); ok {
 		return v.syncEntitlements(ctx, key)
 	}
 	if ordering.ShowsState(m) {
-		return v.sync(ctx, m.SubscriptionKey(), followed)
+		return v.share(ctx, m.SubscriptionKey(), changed.State)
 	}
-	return v.each(ctx, concerned, followed)
+	return v.each(ctx, changed.Concerned, followed)
 }
 
 // FollowKeys brings records into the view, by their keys, except those that can never be
@@ -270,19 +270,25 @@ const (
 	caughtUp                 // the database has everything that the stream has
 )
 
-// sync brings a record into the view. Callers that come while the record is worked on
-// share what follows.
+// sync brings a record into the view.
 func (v *View) sync(ctx context.Context, key string, why occasion) error {
-	follow := func(ctx context.Context) error { return v.follow(ctx, key, why) }
-	if why != followed {
-		return v.bounded(ctx, follow)
+	if why == followed {
+		return v.share(ctx, key, nil)
 	}
-	return v.flights.do(ctx, key, func() error { return v.bounded(ctx, follow) })
+	return v.bounded(ctx, func(ctx context.Context) error { return v.follow(ctx, key, why, nil) })
+}
+
+// share brings a record into the view, with what was just written into it, or nil. Callers
+// that come while the record is worked on share what follows.
+func (v *View) share(ctx context.Context, key string, written *store.State) error {
+	return v.flights.do(ctx, key, written, func(written *store.State) error {
+		return v.bounded(ctx, func(ctx context.Context) error { return v.follow(ctx, key, followed, written) })
+	})
 }
 
 // syncEntitlements brings the entitlements of a customer into the view.
 func (v *View) syncEntitlements(ctx context.Context, key string) error {
-	return v.flights.do(ctx, "entitlements:"+key, func() error {
+	return v.flights.do(ctx, "entitlements:"+key, nil, func(*store.State) error {
 		return v.bounded(ctx, func(ctx context.Context) error { return v.followEntitlements(ctx, key) })
 	})
 }
@@ -308,8 +314,8 @@ func (v *View) bounded(ctx context.Context, run func(context.Context) error) (er
 
 // follow writes the state entry of a record, and then the access entries of all to whom it
 // belongs or has belonged.
-func (v *View) follow(ctx context.Context, key string, why occasion) error {
-	state, found, err := v.cfg.Store.State(ctx, key)
+func (v *View) follow(ctx context.Context, key string, why occasion, written *store.State) error {
+	state, found, err := v.state(ctx, key, written)
 	if err != nil || !found || state.Subscription.ID == "" || state.Revision == 0 { // damaged: verify corrects it
 		return err
 	}
@@ -331,6 +337,14 @@ func (v *View) follow(ctx context.Context, key string, why occasion) error {
 	held.done = true
 	v.states.put(key, held)
 	return nil
+}
+
+// state returns what was written into a record. If that is not known, it reads the record.
+func (v *View) state(ctx context.Context, key string, written *store.State) (store.State, bool, error) {
+	if written != nil {
+		return *written, true, nil
+	}
+	return v.cfg.Store.State(ctx, key)
 }
 
 func busy(err error) error { return fault.New(fault.Transient, fault.BucketFailed, err) }

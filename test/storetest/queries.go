@@ -163,12 +163,7 @@ func (c *Client) State(ctx context.Context, key string) (store.State, bool, erro
 	if !found || err != nil || r.Winner.Data.Subscription == nil {
 		return store.State{}, found, err
 	}
-	sub := *r.Winner.Data.Subscription
-	sub.UserID = r.User.ID
-	return store.State{
-		Head: r.Head, Subscription: sub, EventID: r.Winner.ID, EventType: cmp.Or(r.Winner.StripeType, r.Winner.Type),
-		EventCreated: r.Winner.Time, Terminal: r.Terminal, Ordering: r.Ordering, Explanation: r.Explanation,
-	}, true, nil
+	return *r.State(), true, nil
 }
 
 func (c *Client) record(ctx context.Context, key string) (store.Record, bool, error) {
