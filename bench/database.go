@@ -24,6 +24,7 @@ import (
 const (
 	embedded         = "embedded"
 	ferretOnPostgres = "ferretdb-postgres"
+	memory           = "memory" // not MongoDB, but speaks its protocol
 )
 
 // server is a database server. Contestants use it one after the other, each in a database
@@ -41,7 +42,11 @@ func (b *bench) database(t *kit.Trial, name string) *server {
 	}
 	addr := kit.FreeAddr(t)
 	s := &server{name: name, uri: "mongodb://" + addr, processes: map[string]*kit.Process{}}
-	documents := servers.Process(t, t.Dir, servers.Documents, addr)
+	role := servers.Documents
+	if name == memory {
+		role = servers.Memory
+	}
+	documents := servers.Process(t, t.Dir, role, addr)
 	if name == ferretOnPostgres {
 		db, err := kit.NewPostgres(t)
 		if err != nil {

@@ -113,7 +113,7 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	flags.IntVar(&opts.subscriptions, "subscriptions", 0, "subscriptions that they belong to (default 1000; quick: 200)")
 	flags.StringVar(&l.connections, "connections", "1,32,256", "connections of the table ingress")
 	flags.StringVar(&l.syncs, "sync", "default,always", "values of NATS' sync_interval of the table ingress")
-	flags.StringVar(&l.databases, "db", "embedded,ferretdb-postgres", "databases: embedded, ferretdb-postgres, or a URI; that of BILLBUS_TEST_MONGODB_URI is added")
+	flags.StringVar(&l.databases, "db", "embedded,ferretdb-postgres", "databases: embedded, ferretdb-postgres, memory (a server in memory that MongoDB's driver takes for one), or a URI; that of BILLBUS_TEST_MONGODB_URI is added")
 	flags.StringVar(&l.delays, "delay", "0", "added to the way to the database, in ms, such as 0,5,20")
 	flags.DurationVar(&opts.limit, "limit", time.Minute, "a slower contestant is measured on what it has done until then (quick: 5s)")
 	flags.DurationVar(&opts.latency, "latency", 10*time.Second, "how long latencies are measured (quick: 3s)")

@@ -16,12 +16,16 @@ import (
 	"github.com/billbus/billbus/internal/embedded/docdb"
 	"github.com/billbus/billbus/internal/mongostore"
 	"github.com/billbus/billbus/internal/store"
+	"github.com/billbus/billbus/test/mongotest"
 )
 
 // mongoVariable names the URI of a MongoDB. If it is set, the tests run there, too.
 const mongoVariable = "BILLBUS_TEST_MONGODB_URI"
 
-var embedded, embeddedDir string // its URI and folder
+var (
+	embedded, embeddedDir string // its URI and folder
+	inMemory              string // URI of a server with MongoDB's semantics
+)
 
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
@@ -36,6 +40,12 @@ func TestMain(m *testing.M) {
 		}
 		defer srv.Close()
 		embedded, embeddedDir = srv.URI(), dir
+		memory, err := mongotest.Listen("127.0.0.1:0")
+		if err != nil {
+			panic(err)
+		}
+		defer memory.Close()
+		inMemory = memory.URI()
 		return m.Run()
 	}())
 }
@@ -49,11 +59,12 @@ type database struct {
 	*mongo.Database
 }
 
-// each runs a test on the embedded database, and on MongoDB if there is one.
+// each runs a test on the embedded database, on a server in memory with MongoDB's semantics,
+// and on MongoDB if there is one.
 func each(t *testing.T, test func(t *testing.T, db database)) {
 	t.Helper()
 	t.Parallel()
-	servers := map[string]string{"embedded": embedded, "mongodb": os.Getenv(mongoVariable)}
+	servers := map[string]string{"embedded": embedded, "memory": inMemory, "mongodb": os.Getenv(mongoVariable)}
 	for name, uri := range servers {
 		if uri == "" {
 			continue

@@ -19,6 +19,11 @@ func TestSuiteOnEmbedded(t *testing.T) {
 	})
 }
 
+func TestSuiteInMemory(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(t *testing.T) storetest.Backend { return newBackend(t, newDatabase(t, inMemory), 100) })
+}
+
 func TestSuiteOnMongoDB(t *testing.T) {
 	t.Parallel()
 	uri := os.Getenv(mongoVariable)

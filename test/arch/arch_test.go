@@ -115,6 +115,7 @@ var table = map[string][]string{
 	"test/e2e":         {},
 	"test/kit":         {"events", systemCalls},
 	"test/micro":       {},
+	"test/mongotest":   {mongoDriver},
 	"test/prose":       {},
 	"test/release":     {},
 	"test/reliability": {"events", "internal/stripesim", "test/attack", "test/kit", mongoDriver, natsClient},
@@ -131,7 +132,7 @@ var table = map[string][]string{
 	"test/kit/judge":    {"events", mongoDriver, goCmp},
 	"test/kit/natstest": {"events", "internal/embedded", "test/kit", natsClient, natsServer},
 	"test/kit/proxy":    {"test/kit", toxiproxy, zerolog},
-	"test/kit/servers":  {"internal/embedded", "test/kit"},
+	"test/kit/servers":  {"internal/embedded", "test/kit", "test/mongotest"},
 
 	// What other programs can do with the contract and nothing else of this module.
 	"examples":              {},

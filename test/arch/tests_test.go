@@ -11,7 +11,7 @@ import (
 )
 
 // namesMongoDB are the packages that may use the driver's types, tests included.
-var namesMongoDB = []string{"internal/mongostore", "test/cases", "test/chaos/verdict", "test/kit/deploy", "test/kit/judge", "test/reliability", "test/e2e", "bench", "bench/floor"}
+var namesMongoDB = []string{"internal/mongostore", "test/cases", "test/chaos/verdict", "test/kit/deploy", "test/kit/judge", "test/mongotest", "test/reliability", "test/e2e", "bench", "bench/floor"}
 
 func TestFewPackagesNameTheMongoDBDriver(t *testing.T) {
 	t.Parallel()

@@ -19,6 +19,7 @@ import (
 	"github.com/billbus/billbus/internal/embedded/docdb"
 	"github.com/billbus/billbus/internal/embedded/natsserver"
 	"github.com/billbus/billbus/test/kit"
+	"github.com/billbus/billbus/test/mongotest"
 )
 
 // A server is this same program: with roleVar set, it runs a server until it gets SIGTERM.
@@ -36,6 +37,7 @@ const PostgreSQL = "BILLBUS_TEST_POSTGRESQL"
 const (
 	NATS      = "nats"
 	Documents = "documents"
+	Memory    = "memory" // a server in memory with MongoDB's semantics, see package mongotest
 )
 
 // Package is the path of the NATS server that [Nodes] needs, for [kit.RunWithBinaries].
@@ -62,6 +64,12 @@ func serve(role, addr, dir string) error {
 		defer srv.Close()
 	case Documents:
 		srv, err := docdb.Start(docdb.Config{Addr: addr, Dir: dir, PostgreSQL: os.Getenv(PostgreSQL)})
+		if err != nil {
+			return err
+		}
+		defer srv.Close()
+	case Memory:
+		srv, err := mongotest.Listen(addr)
 		if err != nil {
 			return err
 		}
