@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
@@ -39,12 +40,13 @@ type index struct {
 func newCollection(name namespace) *collection {
 	keys, _ := bson.Marshal(bson.D{{Key: "_id", Value: 1}})
 	c := &collection{name: name, documents: list.New()}
-	c.addIndex("_id_", keys, path{"_id"})
+	c.addIndex("_id_", keys)
 	return c
 }
 
-func (c *collection) addIndex(name string, keys bson.Raw, at path) {
-	x := &index{name, keys, keys.Index(0).Key(), at, map[string][]*record{}}
+func (c *collection) addIndex(name string, keys bson.Raw) {
+	field := keys.Index(0).Key()
+	x := &index{name, keys, field, strings.Split(field, "."), map[string][]*record{}}
 	c.indexes = append(c.indexes, x)
 	for r := range c.all() {
 		x.add(r, x.keysOf(r.doc))
@@ -121,13 +123,10 @@ func (c *collection) duplicate(id bson.RawValue) error {
 	}
 }
 
-// replace replaces the document of a record, and reports whether it was another one.
-func (c *collection) replace(r *record, doc bson.Raw) (bool, error) {
-	if bytes.Equal(r.doc, doc) {
-		return false, nil
-	}
+// replace replaces the document of a record.
+func (c *collection) replace(r *record, doc bson.Raw) error {
 	if len(doc) > maxDocument {
-		return false, failed(17419, "Location17419", "Resulting document after update is larger than %d", maxDocument)
+		return failed(17419, "Location17419", "Resulting document after update is larger than %d", maxDocument)
 	}
 	doc = bytes.Clone(doc)
 	for _, x := range c.indexes {
@@ -138,7 +137,7 @@ func (c *collection) replace(r *record, doc bson.Raw) (bool, error) {
 		}
 	}
 	r.doc = doc
-	return true, nil
+	return nil
 }
 
 func (c *collection) remove(r *record) {
@@ -173,12 +172,10 @@ func (c *collection) find(query bson.Raw, most int) ([]*record, error) {
 
 // narrow returns records among which are all that a query finds, if an index has them.
 func (c *collection) narrow(query bson.Raw) (few []*record, ok bool) {
-	elements, _ := query.Elements()
-	for _, e := range elements {
-		switch e.Key() {
-		case "$and", "$or":
-			few, ok = c.narrowAny(e)
-		default:
+	for _, e := range elements(query) {
+		if e.Key() == "$or" {
+			few, ok = c.narrowAny(e.Value())
+		} else {
 			few, ok = c.lookup(e.Key(), e.Value())
 		}
 		if ok {
@@ -188,20 +185,16 @@ func (c *collection) narrow(query bson.Raw) (few []*record, ok bool) {
 	return nil, false
 }
 
-// narrowAny narrows by one condition of $and, or by all of $or.
-func (c *collection) narrowAny(e bson.RawElement) (few []*record, ok bool) {
-	list, _ := documents(e.Key(), e.Value())
+func (c *collection) narrowAny(queries bson.RawValue) (few []*record, ok bool) {
+	list, _ := documents("$or", queries)
 	for _, query := range list {
 		more, ok := c.narrow(query)
-		switch isAnd := e.Key() == "$and"; {
-		case ok && isAnd:
-			return more, true
-		case !ok && !isAnd:
+		if !ok {
 			return nil, false
 		}
 		few = append(few, more...)
 	}
-	return few, e.Key() == "$or"
+	return few, true
 }
 
 // lookup returns the records that have one of the values in a field that is indexed.

@@ -28,7 +28,12 @@ func failed(code int32, name, format string, args ...any) error {
 // badValue is also the answer to everything that this server does not know.
 func badValue(format string, args ...any) error { return failed(2, "BadValue", format, args...) }
 
-func (f *failure) fields() bson.D {
+// fieldsOf returns an error as a part of an answer.
+func fieldsOf(err error) bson.D {
+	f, ok := errors.AsType[*failure](err)
+	if !ok {
+		f = &failure{code: 1, name: "InternalError", text: err.Error()}
+	}
 	return append(bson.D{{Key: "code", Value: f.code}, {Key: "codeName", Value: f.name}, {Key: "errmsg", Value: f.text}}, f.details...)
 }
 
@@ -81,19 +86,15 @@ func (d *data) run(c command) bson.D {
 	if err == nil {
 		return append(answer, bson.E{Key: "ok", Value: 1.0})
 	}
-	f, ok := errors.AsType[*failure](err)
-	if !ok { // BSON that cannot be read
-		f = &failure{code: 22, name: "InvalidBSON", text: err.Error()}
-	}
-	return append(bson.D{{Key: "ok", Value: 0.0}}, f.fields()...)
+	return append(bson.D{{Key: "ok", Value: 0.0}}, fieldsOf(err)...)
 }
 
 func (d *data) answer(c command) (bson.D, error) {
-	elements, err := c.body.Elements()
-	if err != nil || len(elements) == 0 {
-		return nil, badValue("the command cannot be read")
+	first, err := c.body.IndexErr(0)
+	if err != nil {
+		return nil, badValue("there is no command")
 	}
-	name := elements[0].Key()
+	name := first.Key()
 	h, ok := handlers[name]
 	if !ok {
 		return nil, failed(59, "CommandNotFound", "no such command: '%s'", name)
@@ -103,7 +104,7 @@ func (d *data) answer(c command) (bson.D, error) {
 	}
 	ns := namespace{}
 	ns.database, _ = c.body.Lookup("$db").StringValueOK()
-	ns.name, _ = elements[0].Value().StringValueOK()
+	ns.name, _ = first.Value().StringValueOK()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return h.run(d, ns, c)
@@ -111,11 +112,7 @@ func (d *data) answer(c command) (bson.D, error) {
 
 // onlyFields refuses a document that has other fields.
 func onlyFields(what string, doc bson.Raw, known ...string) error {
-	elements, err := doc.Elements()
-	if err != nil {
-		return err
-	}
-	for _, e := range elements {
+	for _, e := range elements(doc) {
 		if !slices.Contains(known, e.Key()) {
 			return badValue("unknown %s: %s", what, e.Key())
 		}
@@ -136,21 +133,30 @@ func (c command) list(name string) ([]bson.Raw, error) {
 }
 
 func documents(name string, array bson.RawValue) ([]bson.Raw, error) {
-	raw, ok := array.ArrayOK()
-	if !ok {
-		return nil, badValue("%s must be an array", name)
-	}
-	values, err := raw.Values()
-	if err != nil {
-		return nil, err
-	}
+	values, ok := valuesOf(array)
 	list := make([]bson.Raw, len(values))
-	for i, value := range values {
-		if list[i], ok = value.DocumentOK(); !ok {
-			return nil, badValue("%s must be an array of documents", name)
-		}
+	for i := 0; i < len(values) && ok; i++ {
+		list[i], ok = values[i].DocumentOK()
+	}
+	if !ok {
+		return nil, badValue("%s must be an array of documents", name)
 	}
 	return list, nil
+}
+
+// elements returns the fields of a document, which is valid, or missing.
+func elements(doc bson.Raw) []bson.RawElement {
+	list, _ := doc.Elements()
+	return list
+}
+
+func valuesOf(array bson.RawValue) ([]bson.RawValue, bool) {
+	raw, ok := array.ArrayOK()
+	if !ok {
+		return nil, false
+	}
+	list, err := raw.Values()
+	return list, err == nil
 }
 
 // document returns a document that a command has as an option; an empty one by default.

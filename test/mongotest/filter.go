@@ -13,15 +13,13 @@ type filter func(doc bson.Raw) bool
 
 // filterOf returns the filter that a query is.
 func filterOf(query bson.Raw) (filter, error) {
-	elements, err := query.Elements()
-	if err != nil && len(query) > 0 {
-		return nil, err
-	}
-	conditions := make([]filter, len(elements))
-	for i, e := range elements {
-		if conditions[i], err = conditionOf(e.Key(), e.Value()); err != nil {
+	var conditions []filter
+	for _, e := range elements(query) {
+		condition, err := conditionOf(e.Key(), e.Value())
+		if err != nil {
 			return nil, err
 		}
+		conditions = append(conditions, condition)
 	}
 	return every(conditions), nil
 }
@@ -95,16 +93,12 @@ func operatorsOf(value bson.RawValue) ([]operator, error) {
 	if !ok {
 		return []operator{{"$eq", value}}, nil
 	}
-	elements, err := doc.Elements()
-	if err != nil {
-		return nil, err
+	var operators []operator
+	for _, e := range elements(doc) {
+		operators = append(operators, operator{e.Key(), e.Value()})
 	}
-	if len(elements) == 0 || !strings.HasPrefix(elements[0].Key(), "$") {
+	if len(operators) == 0 || !strings.HasPrefix(operators[0].name, "$") {
 		return nil, badValue("comparing with documents is not supported")
-	}
-	operators := make([]operator, len(elements))
-	for i, e := range elements {
-		operators[i] = operator{e.Key(), e.Value()}
 	}
 	return operators, nil
 }
@@ -154,13 +148,9 @@ var comparisons = map[string]func(order int) bool{
 }
 
 func operandsOf(array bson.RawValue) ([]bson.RawValue, error) {
-	raw, ok := array.ArrayOK()
+	list, ok := valuesOf(array)
 	if !ok {
 		return nil, badValue("$in needs an array")
-	}
-	list, err := raw.Values()
-	if err != nil {
-		return nil, err
 	}
 	for _, operand := range list {
 		if err := checkOperand(operand); err != nil {
@@ -199,21 +189,14 @@ func (p path) values(doc bson.Raw) []bson.RawValue {
 	if inner, ok := value.DocumentOK(); ok && len(p) > 1 {
 		return p[1:].values(inner)
 	}
-	array, ok := value.ArrayOK()
+	list, isArray := valuesOf(value)
 	switch {
-	case ok:
-		return p.elements(value, array)
-	case len(p) > 1:
+	case len(p) == 1:
+		return append(list, value)
+	case !isArray:
 		return []bson.RawValue{{}}
 	}
-	return []bson.RawValue{value}
-}
-
-func (p path) elements(value bson.RawValue, array bson.RawArray) (found []bson.RawValue) {
-	list, _ := array.Values()
-	if len(p) == 1 {
-		return append(list, value)
-	}
+	var found []bson.RawValue
 	for _, element := range list {
 		if inner, ok := element.DocumentOK(); ok {
 			found = append(found, p[1:].values(inner)...)

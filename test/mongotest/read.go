@@ -69,23 +69,18 @@ func (d *data) getMore(_ namespace, c command) (bson.D, error) {
 }
 
 func (d *data) killCursors(_ namespace, c command) (bson.D, error) {
-	array, _ := c.body.Lookup("cursors").ArrayOK()
-	ids, err := array.Values()
+	ids, _ := valuesOf(c.body.Lookup("cursors"))
 	killed, unknown := bson.A{}, bson.A{}
 	for _, id := range ids {
-		if _, ok := d.cursors[id.AsInt64()]; ok {
-			delete(d.cursors, id.AsInt64())
-			killed = append(killed, id)
-		} else {
+		n, _ := id.AsInt64OK()
+		if d.cursors[n] == nil {
 			unknown = append(unknown, id)
+			continue
 		}
+		delete(d.cursors, n)
+		killed = append(killed, id)
 	}
-	return bson.D{
-		{Key: "cursorsKilled", Value: killed},
-		{Key: "cursorsNotFound", Value: unknown},
-		{Key: "cursorsAlive", Value: bson.A{}},
-		{Key: "cursorsUnknown", Value: bson.A{}},
-	}, err
+	return bson.D{{Key: "cursorsKilled", Value: killed}, {Key: "cursorsNotFound", Value: unknown}}, nil
 }
 
 func (d *data) find(ns namespace, c command) (bson.D, error) {
@@ -111,14 +106,13 @@ func (d *data) find(ns namespace, c command) (bson.D, error) {
 	return d.openCursor(ns.String(), docs, c.body.Lookup("batchSize"), isTrue(c.body.Lookup("singleBatch")))
 }
 
-// checkHint refuses an index that does not exist. A hint changes nothing else.
+// checkHint refuses the name of an index that does not exist. A hint changes nothing else.
 func (c *collection) checkHint(hint bson.RawValue) error {
 	if c == nil || hint.Type == 0 {
 		return nil
 	}
 	name, _ := hint.StringValueOK()
-	keys, _ := hint.DocumentOK()
-	if !slices.ContainsFunc(c.indexes, func(x *index) bool { return x.name == name || keys != nil && x.keys.String() == keys.String() }) {
+	if !slices.ContainsFunc(c.indexes, func(x *index) bool { return x.name == name }) {
 		return badValue("error processing query: planner returned error :: caused by :: hint provided does not correspond to an existing index")
 	}
 	return nil
@@ -151,7 +145,7 @@ func arranged(docs []bson.Raw, options bson.Raw) ([]bson.Raw, error) {
 // cut returns up to a number of documents behind others; all for 0.
 func cut[T any](docs []T, skip, limit bson.RawValue) []T {
 	behind, _ := skip.AsInt64OK()
-	docs = docs[min(int(behind), len(docs)):]
+	docs = docs[min(int(behind), len(docs)):] // a driver sends no negative numbers
 	if most, _ := limit.AsInt64OK(); most != 0 {
 		docs = docs[:min(int(most), len(docs))]
 	}
@@ -160,8 +154,7 @@ func cut[T any](docs []T, skip, limit bson.RawValue) []T {
 
 // sort sorts documents by fields: 1 is ascending, -1 descending.
 func sort(docs []bson.Raw, by bson.Raw) error {
-	fields, _ := by.Elements()
-	for _, field := range slices.Backward(fields) { // the first one last, because that counts most
+	for _, field := range slices.Backward(elements(by)) { // the first one last, because that counts most
 		at, err := pathOf(field.Key())
 		order, ok := field.Value().AsInt64OK()
 		if err != nil || !ok || order != 1 && order != -1 {
@@ -187,9 +180,8 @@ type projection struct {
 }
 
 func projectionOf(fields bson.Raw) (*projection, error) {
-	elements, err := fields.Elements()
 	p, modes, id := &projection{}, map[bool]bool{}, true
-	for _, e := range elements {
+	for _, e := range elements(fields) {
 		shows, ok := e.Value().BooleanOK()
 		if n, isNumber := e.Value().AsInt64OK(); isNumber {
 			shows, ok = n != 0, true
@@ -210,13 +202,12 @@ func projectionOf(fields bson.Raw) (*projection, error) {
 	if id == p.shows {
 		p.names = append(p.names, "_id")
 	}
-	return p, err
+	return p, nil
 }
 
 func (p *projection) of(doc bson.Raw) bson.Raw {
-	elements, _ := doc.Elements()
 	start, out := bsoncore.AppendDocumentStart(make([]byte, 0, 512))
-	for _, e := range elements {
+	for _, e := range elements(doc) {
 		if slices.Contains(p.names, e.Key()) == p.shows {
 			out = append(out, e...)
 		}

@@ -30,18 +30,14 @@ func (c *collection) createIndex(spec bson.Raw) error {
 	}
 	name, _ := spec.Lookup("name").StringValueOK()
 	keys, _ := spec.Lookup("key").DocumentOK()
-	elements, err := keys.Elements()
-	if err != nil || len(elements) == 0 || name == "" {
+	fields := elements(keys)
+	if len(fields) == 0 || name == "" {
 		return badValue("an index needs a name and keys")
 	}
-	var first path
-	for i, e := range elements {
-		at, err := pathOf(e.Key())
+	for _, e := range fields {
+		_, err := pathOf(e.Key())
 		if n, ok := e.Value().AsInt64OK(); err != nil || !ok || n != 1 && n != -1 {
 			return badValue("an index of %s is not supported", e)
-		}
-		if i == 0 {
-			first = at
 		}
 	}
 	for _, x := range c.indexes {
@@ -54,7 +50,7 @@ func (c *collection) createIndex(spec bson.Raw) error {
 			return failed(85, "IndexOptionsConflict", "Index already exists with a different name: %s", x.name)
 		}
 	}
-	c.addIndex(name, slices.Clone(keys), first)
+	c.addIndex(name, slices.Clone(keys))
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"slices"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
@@ -33,7 +34,7 @@ type request struct {
 }
 
 // command is a document that begins with the name of a command. Lists of documents can be
-// next to it instead of in it.
+// next to it instead of in it. All of it is valid BSON.
 type command struct {
 	body  bson.Raw
 	lists map[string][]bsoncore.Document
@@ -74,12 +75,14 @@ func (req *request) readMsg(src []byte) error {
 			var doc bsoncore.Document
 			doc, src, ok = wiremessage.ReadMsgSectionSingleDocument(src)
 			req.command.body = bson.Raw(doc)
+			ok = ok && doc.Validate() == nil
 			continue
 		}
 		var name string
 		var docs []bsoncore.Document
 		name, docs, src, ok = wiremessage.ReadMsgSectionDocumentSequence(src)
 		req.command.lists[name] = docs
+		ok = ok && !slices.ContainsFunc(docs, func(doc bsoncore.Document) bool { return doc.Validate() != nil })
 	}
 	if !ok || flags&wiremessage.ChecksumPresent != 0 {
 		return errMalformed
@@ -90,7 +93,7 @@ func (req *request) readMsg(src []byte) error {
 func (req *request) readQuery(src []byte) error {
 	if _, query, ok := bytes.Cut(src[min(4, len(src)):], []byte{0}); ok && len(query) > 8 { // flags, collection, two numbers
 		req.command.body = query[8:]
-		return nil
+		return req.command.body.Validate()
 	}
 	return errMalformed
 }

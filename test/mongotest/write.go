@@ -1,6 +1,7 @@
 package mongotest
 
 import (
+	"bytes"
 	"errors"
 	"maps"
 	"slices"
@@ -34,11 +35,7 @@ func each(c command, list string, write func(i int, op bson.Raw) error) (bson.D,
 		if err == nil {
 			continue
 		}
-		f, ok := errors.AsType[*failure](err)
-		if !ok {
-			return nil, err
-		}
-		failures = append(failures, append(bson.D{{Key: "index", Value: i}}, f.fields()...))
+		failures = append(failures, append(bson.D{{Key: "index", Value: i}}, fieldsOf(err)...))
 		if ordered.Type == 0 || isTrue(ordered) {
 			break
 		}
@@ -74,8 +71,12 @@ func (d *data) delete(ns namespace, c command) (bson.D, error) {
 		if err != nil {
 			return err
 		}
+		most, ok := op.Lookup("limit").AsInt64OK()
+		if !ok || most != 0 && most != 1 {
+			return failed(9, "FailedToParse", "The limit field in delete objects must be 0 or 1")
+		}
 		from := d.collections[ns]
-		found, err := from.find(query, int(op.Lookup("limit").AsInt64()))
+		found, err := from.find(query, int(most))
 		for _, r := range found {
 			from.remove(r)
 		}
@@ -149,16 +150,16 @@ func (d *data) apply(ns namespace, u update) (matched, modified int, upserted bs
 		return 0, 0, upserted, err
 	}
 	for _, r := range found {
-		doc, err := u.apply(r.doc)
-		if err != nil {
-			return matched, modified, upserted, err
+		before := r.doc
+		doc, err := u.apply(before)
+		if err == nil {
+			err = c.replace(r, doc)
 		}
-		changed, err := c.replace(r, doc)
 		if err != nil {
 			return matched, modified, upserted, err
 		}
 		matched++
-		if changed {
+		if !bytes.Equal(before, r.doc) {
 			modified++
 		}
 	}
@@ -180,12 +181,8 @@ func (u update) apply(doc bson.Raw) (bson.Raw, error) {
 
 // insert inserts what the update makes of the values that the query asks for.
 func (u update) insert(c *collection) (id bson.RawValue, err error) {
-	elements, err := u.query.Elements()
-	if err != nil {
-		return id, err
-	}
 	doc := bson.D{}
-	for _, e := range elements {
+	for _, e := range elements(u.query) {
 		at, err := pathOf(e.Key())
 		if err != nil { // an operator
 			return id, badValue("an upsert with %s is not supported", e.Key())
@@ -301,16 +298,14 @@ func beginWithID(doc bson.Raw, must bson.RawValue) (bson.Raw, error) {
 		fresh := bson.NewObjectID()
 		id = bson.RawValue{Type: bson.TypeObjectID, Value: fresh[:]}
 	}
-	elements, err := doc.Elements()
 	start, out := bsoncore.AppendDocumentStart(nil)
 	out = appendElement(out, "_id", id)
-	for _, e := range elements {
+	for _, e := range elements(doc) {
 		if e.Key() != "_id" {
 			out = append(out, e...)
 		}
 	}
-	out, _ = bsoncore.AppendDocumentEnd(out, start)
-	return out, err
+	return bsoncore.AppendDocumentEnd(out, start)
 }
 
 func appendElement(out []byte, field string, value bson.RawValue) []byte {
