@@ -22,10 +22,3 @@ func (s *Store) CommitBatch(ctx context.Context, entries ...store.Entry) ([]stor
 func OpenMonitored(cfg Config, monitor *event.CommandMonitor) (*Store, error) {
 	return open(cfg, options.Client().SetMonitor(monitor))
 }
-
-// ReadLikeMongoDB makes the store send the queries that it sends to MongoDB, which the
-// embedded database answers, too. It must not write after that.
-func (s *Store) ReadLikeMongoDB() {
-	yes := true
-	s.server.mongoDB.Store(&yes)
-}
