@@ -75,8 +75,7 @@ func (x *index) keysOf(doc bson.Raw) []string {
 			keys = append(keys, keyOf(value))
 		}
 	}
-	slices.Sort(keys)
-	return slices.Compact(keys)
+	return keys
 }
 
 func (x *index) add(r *record, keys []string) {

@@ -12,6 +12,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
 
 	"github.com/billbus/billbus/test/mongotest"
 )
@@ -24,7 +25,7 @@ func newCollection(t *testing.T, docs ...string) *mongo.Collection {
 		t.Fatal(err)
 	}
 	t.Cleanup(srv.Close)
-	client, err := mongo.Connect(options.Client().ApplyURI(srv.URI()))
+	client, err := mongo.Connect(options.Client().ApplyURI(srv.URI() + "?maxPoolSize=1"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,8 +161,9 @@ func TestUpdates(t *testing.T) {
 		"inside of a number":        {`{"_id":1}`, `{"$set":{"x.y":1}}`, 28, document},
 		"inside of a list":          {`{"_id":1}`, `{"$set":{"list.y":1}}`, 28, document},
 		"the same field twice":      {`{"_id":1}`, `{"$set":{"v":1},"$unset":{"v.n":1}}`, 40, document},
+		"a field and a part of it":  {`{"_id":1}`, `{"$set":{"v.n":1},"$unset":{"v":1}}`, 40, document},
 		"another _id":               {`{"_id":1}`, `{"$set":{"_id":2}}`, 66, document},
-		"an operator not supported": {`{"_id":1}`, `{"$inc":{"x":1}}`, 9, document},
+		"an operator not supported": {`{"_id":1}`, `{"$inc":{"x":1}}`, 2, document},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -195,8 +197,19 @@ func TestUnorderedReplacements(t *testing.T) {
 
 var people = []string{
 	`{"_id":"1","name":"a","n":1,"tags":["x","y"],"items":[{"p":"1"},{"p":"2"}],"at":{"$date":"2026-01-01T00:00:00Z"}}`,
-	`{"_id":"2","name":"b","n":{"$numberLong":"2"},"tags":[],"sub":{"a":1,"b":2}}`,
+	`{"_id":"2","name":"b","n":{"$numberLong":"2"},"tags":[],"sub":{"a":1,"b":2},"ok":true,"oid":{"$oid":"0123456789abcdef01234567"}}`,
 	`{"_id":"3","n":2.5,"tags":"x","name":null,"items":[{"q":"1"}]}`,
+}
+
+// An answer that nobody reads would be taken for that to the next command.
+func TestUnacknowledgedWrites(t *testing.T) {
+	t.Parallel()
+	c := newCollection(t)
+	silent := c.Clone(options.Collection().SetWriteConcern(writeconcern.Unacknowledged()))
+	if _, err := silent.InsertOne(t.Context(), parse(t, people[0])); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, c, `{}`, people[0])
 }
 
 // Every query is asked without an index, and with indexes of all fields.
@@ -209,18 +222,21 @@ func TestQueries(t *testing.T) {
 		}
 	}
 	for query, want := range map[string]string{
-		`{}`:                                "123",
-		`{"_id":{"$in":["3","1","3","9"]}}`: "13",
-		`{"_id":{"$gt":"1","$lt":"3"}}`:     "2",
-		`{"name":"a"}`:                      "1",
-		`{"name":{"$gt":""}}`:               "12",
-		`{"name":null}`:                     "3",
-		`{"sub.a":null}`:                    "13",
-		`{"sub":{"$exists":false}}`:         "13",
-		`{"name":{"$exists":true}}`:         "123",
-		`{"n":1.0}`:                         "1",
-		`{"n":{"$gte":2}}`:                  "23",
+		`{}`:                                         "123",
+		`{"_id":{"$in":["3","1","3","9"]}}`:          "13",
+		`{"_id":{"$gt":"1","$lt":"3"}}`:              "2",
+		`{"name":"a"}`:                               "1",
+		`{"name":{"$gt":""}}`:                        "12",
+		`{"name":{"$lt":"b"}}`:                       "1",
+		`{"name":{"$gt":1}}`:                         "",
+		`{"name":null}`:                              "3",
+		`{"sub.a":null}`:                             "13",
+		`{"sub":{"$exists":false}}`:                  "13",
+		`{"name":{"$exists":true}}`:                  "123",
+		`{"n":1.0}`:                                  "1",
+		`{"n":{"$gte":2}}`:                           "23",
 		`{"n":{"$lte":{"$numberLong":"2"},"$gt":1}}`: "2",
+		`{"ok":true,"oid":{"$oid":"0123456789abcdef01234567"}}`: "2",
 		`{"n":"1"}`:                  "",
 		`{"tags":"x"}`:               "13",
 		`{"tags":{"$in":["y","z"]}}`: "1",
@@ -253,12 +269,32 @@ func TestIndexesFollowChanges(t *testing.T) {
 		t.Errorf("got %+v, %v", res, err)
 	}
 	expect(t, c, `{"tags":"x"}`)
+	if deleted, err := c.DeleteOne(t.Context(), parse(t, `{"n":{"$gt":1}}`)); err != nil || deleted.DeletedCount != 1 {
+		t.Errorf("got %+v, %v", deleted, err)
+	}
+	expect(t, c, `{"_id":"2"}`)
 	if deleted, err := c.DeleteMany(t.Context(), parse(t, `{"tags":"z"}`)); err != nil || deleted.DeletedCount != 2 {
 		t.Errorf("got %+v, %v", deleted, err)
 	}
 	expect(t, c, `{"tags":{"$in":["y","z"]}}`)
-	if n, err := c.CountDocuments(t.Context(), bson.D{}); err != nil || n != 1 {
-		t.Errorf("got %d documents, %v, want 1", n, err)
+	if n, err := c.CountDocuments(t.Context(), bson.D{}); err != nil || n != 0 {
+		t.Errorf("got %d documents, %v, want none", n, err)
+	}
+}
+
+// Drivers add an _id, and send documents next to the command. A server takes less.
+func TestInsertsWhatHasNoKey(t *testing.T) {
+	t.Parallel()
+	c := newCollection(t)
+	checkCode(t, c.Database().RunCommand(t.Context(), parse(t, `{"insert":"things","documents":[{"a":1},{"a":2}]}`)).Err(), 0)
+	for skip, want := range []int64{2, 1, 0} {
+		if n, err := c.CountDocuments(t.Context(), bson.D{}, options.Count().SetSkip(int64(skip))); err != nil || n != want {
+			t.Errorf("behind %d: got %d documents, %v, want %d", skip, n, err, want)
+		}
+	}
+	id, err := c.FindOne(t.Context(), parse(t, `{"a":2}`)).Raw()
+	if _, ok := id.Index(0).Value().ObjectIDOK(); err != nil || !ok || id.Index(0).Key() != "_id" {
+		t.Errorf("got %s, %v, want an _id first", id, err)
 	}
 }
 
@@ -346,6 +382,8 @@ func TestRefusesWhatItDoesNotKnow(t *testing.T) {
 		`{"find":"things","filter":{},"collation":{"locale":"de"}}`:                       2,
 		`{"find":"things","filter":{"n":{"$ne":1}}}`:                                      2,
 		`{"find":"things","filter":{"n":{"$gt":1,"$mod":[2,0]}}}`:                         2,
+		`{"find":"things","filter":{"$or":[]}}`:                                           2,
+		`{"find":"things","filter":{"$or":[{"n":{"$ne":1}}]}}`:                            2,
 		`{"find":"things","filter":{"$nor":[{"n":1}]}}`:                                   2,
 		`{"find":"things","filter":{"sub":{"a":1}}}`:                                      2,
 		`{"find":"things","filter":{"tags":["x"]}}`:                                       2,
@@ -357,6 +395,8 @@ func TestRefusesWhatItDoesNotKnow(t *testing.T) {
 		`{"find":"things","projection":{"tags":1,"n":0}}`:                                 2,
 		`{"aggregate":"things","cursor":{},"pipeline":[{"$match":{}},{"$sort":{"n":1}}]}`: 2,
 		`{"createIndexes":"things","indexes":[{"name":"x","key":{"n":1},"sparse":true}]}`: 2,
+		`{"listCollections":1,"filter":{"name":"things"}}`:                                2,
+		`{"update":"things","updates":[{"q":{},"u":{"n":1},"multi":true}]}`:               9,
 		`{"createIndexes":"things","indexes":[{"name":"x","key":{"n":"text"}}]}`:          2,
 	} {
 		checkCode(t, c.Database().RunCommand(t.Context(), parse(t, command)).Err(), code)
@@ -367,6 +407,8 @@ func TestRefusesWhatItDoesNotKnow(t *testing.T) {
 	_, err = c.UpdateOne(t.Context(), bson.D{}, parse(t, `{"$set":{"n":1}}`), options.UpdateOne().SetCollation(&options.Collation{Locale: "de"}))
 	checkCode(t, err, 2)
 	_, err = c.DeleteOne(t.Context(), bson.D{}, options.DeleteOne().SetHint("_id_"))
+	checkCode(t, err, 2)
+	_, err = c.ReplaceOne(t.Context(), parse(t, `{"$or":[{"_id":"9"}]}`), bson.D{}, options.Replace().SetUpsert(true))
 	checkCode(t, err, 2)
 	_, err = c.InsertOne(t.Context(), parse(t, `{"_id":{"a":1}}`))
 	checkCode(t, err, 2)

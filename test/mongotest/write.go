@@ -211,16 +211,17 @@ func (u update) insert(c *collection) (id bson.RawValue, err error) {
 
 // setFields applies $set and $unset. Fields that are new are in the order of their names.
 func (u update) setFields(raw bson.Raw) (bson.Raw, error) {
+	if err := onlyFields("modifier", u.with, "$set", "$unset"); err != nil {
+		return nil, err
+	}
 	var doc bson.D
 	var change map[string]map[string]bson.RawValue
 	if err := errors.Join(bson.Unmarshal(raw, &doc), bson.Unmarshal(u.with, &change)); err != nil {
 		return nil, failed(9, "FailedToParse", "%v", err)
 	}
 	var changed []string
-	for operator, fields := range change {
-		if operator != "$set" && operator != "$unset" {
-			return nil, failed(9, "FailedToParse", "Unknown modifier: %s", operator)
-		}
+	for _, operator := range []string{"$set", "$unset"} {
+		fields := change[operator]
 		for _, field := range slices.Sorted(maps.Keys(fields)) {
 			at, err := pathOf(field)
 			if err == nil {
