@@ -1,9 +1,8 @@
 // Package mongotest is a server in memory that speaks MongoDB's wire protocol, for tests and
-// measurements where there is no MongoDB. It has MongoDB's documented semantics, as a
-// standalone server, for the commands, operators and options that Billbus uses, and refuses
-// all others: what it answers can be trusted, but it is not MongoDB. It keeps nothing, and
-// has no users, transactions or retryable writes. Documents with decimals are compared as if
-// those were not numbers.
+// measurements where there is no MongoDB. For the commands, operators and options that Billbus
+// uses, it has the documented semantics of a standalone MongoDB, and it refuses all others. It
+// keeps nothing on disk, and has no users, transactions or retryable writes; write concerns
+// have no meaning for it, and a decimal is not a number.
 package mongotest
 
 import (
