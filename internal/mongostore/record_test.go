@@ -254,7 +254,11 @@ func TestACommitSaysWhatIsRead(t *testing.T) {
 		said := 0
 		for _, e := range entries {
 			var state *store.State
-			e.Committed = func(c store.Consequences) { state = c.State }
+			e.Committed = func(changed []store.Changed) {
+				if len(changed) == 1 {
+					state = changed[0].State
+				}
+			}
 			commit(t, s, e)
 			if state == nil {
 				continue

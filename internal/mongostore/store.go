@@ -186,7 +186,7 @@ func each[T any](ctx context.Context, q query) iter.Seq2[T, error] {
 		defer func() { _ = cursor.Close(context.WithoutCancel(ctx)) }()
 		for cursor.Next(ctx) {
 			var doc T
-			if err := cursor.Decode(&doc); err != nil {
+			if err := bson.Unmarshal(cursor.Current, &doc); err != nil {
 				yield(zero, explain(q.doing, err))
 				return
 			}

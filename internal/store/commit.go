@@ -66,7 +66,7 @@ func (c *Committer) Commit(ctx context.Context, entries []Entry) []Result {
 	c.updateOwned(ctx, b, claims)
 	for i, e := range entries {
 		if e.Committed != nil {
-			e.Committed(Consequences{b.concerned[i], b.stateOf(i)})
+			e.Committed(b.changed(i, errors.Is(failures[i], ErrExists)))
 		}
 	}
 	return b.results
@@ -108,7 +108,8 @@ type batch struct {
 	// unsure are the records whose names, or whose user, may have changed since they were
 	// read.
 	unsure map[string]bool
-	// states are what was written into records, by their keys.
+	// states are what was written into records, by their keys; nil if a record has to be read
+	// to know that.
 	states map[string]*State
 }
 
@@ -119,12 +120,18 @@ func newBatch(entries int) *batch {
 	}
 }
 
-// stateOf returns what was written into the record of a message's subscription, or nil.
-func (b *batch) stateOf(i int) *State {
-	if !ordering.ShowsState(b.messages[i]) {
-		return nil
+// changed returns the records that can have changed by a message, see [Entry].
+func (b *batch) changed(i int, existed bool) (list []Changed) {
+	keys := b.concerned[i]
+	if ordering.ShowsState(b.messages[i]) {
+		keys = []string{b.messages[i].SubscriptionKey()}
 	}
-	return b.states[b.messages[i].SubscriptionKey()]
+	for _, key := range keys {
+		if state, written := b.states[key]; written || existed {
+			list = append(list, Changed{key, state})
+		}
+	}
+	return list
 }
 
 // audited returns the message that the audit trail holds of an entry. A duplicate
@@ -233,7 +240,9 @@ func (c *Committer) tryUpdate(ctx context.Context, b *batch, pending groups) gro
 	for i, key := range keys {
 		updates[i] = &update{head: heads[key], fresh: b.shows(pending[key]), unsure: b.unsureOf(key, pending[key])}
 		updates[i].head.Key = key
-		delete(b.states, key)
+		if state := b.states[key]; state != nil && state.Revision != heads[key].Revision {
+			b.states[key] = nil // another writer has changed it
+		}
 	}
 	names := c.names.view()
 	if err := names.compareNames(ctx, b, pending, updates); err != nil {

@@ -16,17 +16,18 @@ type Entry struct {
 	Position
 	// Fact is that of the message, if it was made before; it is not stored.
 	Fact *ordering.Fact
-	// Committed may be nil. It is called with what follows from the message, when that was
-	// written.
-	Committed func(Consequences)
+	// Committed may be nil. It is called with the records that can have changed by the
+	// message: that of its subscription, or those whose users it says something about. If the
+	// message was in the audit trail before, these are all of them, since the process that
+	// stored it may have died. Else they are those that the commit has written.
+	Committed func(changed []Changed)
 }
 
-// Consequences are the records that can have changed by a message.
-type Consequences struct {
-	// Concerned are the keys of those whose users the message says something about.
-	Concerned []string
-	// State is what the commit has written into the record of the message's subscription. It
-	// is nil if it has written nothing, or only a user: then the record has to be read.
+// Changed is a record that can have changed.
+type Changed struct {
+	Key string
+	// State is what the commit has written. It is nil if that was nothing, or only a user:
+	// then the record has to be read.
 	State *State
 }
 

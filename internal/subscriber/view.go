@@ -46,8 +46,8 @@ func (f following) Commit(ctx context.Context, entry store.Entry) (store.Effect,
 	if strings.HasPrefix(entry.Type, strings.TrimSuffix(events.SubjectAccess, "*")) {
 		return store.Recorded, nil
 	}
-	var changed store.Consequences
-	entry.Committed = func(c store.Consequences) { changed = c }
+	var changed []store.Changed
+	entry.Committed = func(c []store.Changed) { changed = c }
 	effect, err := f.Store.Commit(ctx, entry)
 	failpoint.At("subscriber:stored")
 	if err == nil && f.view != nil {

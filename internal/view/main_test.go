@@ -231,13 +231,15 @@ func (p *process) ID(ctx context.Context) (string, error) { return p.bucket.ID(c
 
 // handle does what the subscriber does with a message.
 func (p *process) handle(ctx context.Context, e store.Entry) error {
-	var changed store.Consequences
-	e.Committed = func(c store.Consequences) { changed = c }
+	var changed []store.Changed
+	e.Committed = func(c []store.Changed) { changed = c }
 	if res := p.committer.Commit(ctx, []store.Entry{e})[0]; res.Err != nil {
 		return res.Err
 	}
-	if changed.State != nil {
-		p.setUser(changed.State)
+	for _, c := range changed {
+		if c.State != nil {
+			p.setUser(c.State)
+		}
 	}
 	return p.view.Follow(ctx, e.Message, changed)
 }

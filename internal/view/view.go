@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/billbus/billbus/events"
-	"github.com/billbus/billbus/events/ordering"
 	"github.com/billbus/billbus/internal/failpoint"
 	"github.com/billbus/billbus/internal/fault"
 	"github.com/billbus/billbus/internal/store"
@@ -111,33 +110,24 @@ func New(cfg Config) *View {
 }
 
 // Follow brings the records that a message of the audit trail can have changed into the
-// view: that of its subscription, or those that it concerns. It does so
-// for duplicates, too: the process that stored the message may have died before this.
-func (v *View) Follow(ctx context.Context, m events.Message, changed store.Consequences) error {
+// view, and the entitlements that it lists.
+func (v *View) Follow(ctx context.Context, m events.Message, changed []store.Changed) error {
 	if key, ok := store.EntitledKey(m); ok {
 		return v.syncEntitlements(ctx, key)
 	}
-	if ordering.ShowsState(m) {
-		return v.share(ctx, m.SubscriptionKey(), changed.State)
-	}
-	return v.each(ctx, changed.Concerned, followed)
+	return atOnce(changed, func(c store.Changed) error { return v.share(ctx, c.Key, c.State) })
 }
 
 // FollowKeys brings records into the view, by their keys, except those that can never be
 // brought: repeating does not help, and their own messages fail.
 func (v *View) FollowKeys(ctx context.Context, keys []string) error {
-	var group errgroup.Group
-	group.SetLimit(maxParallel)
-	for _, key := range keys {
-		group.Go(func() error {
-			err := v.sync(ctx, key, followed)
-			if fault.KindOf(err) == fault.Permanent {
-				return nil
-			}
-			return err
-		})
-	}
-	return group.Wait()
+	return atOnce(keys, func(key string) error {
+		err := v.sync(ctx, key, followed)
+		if fault.KindOf(err) == fault.Permanent {
+			return nil
+		}
+		return err
+	})
 }
 
 // Rewritten brings a record into the view that was made from the whole audit trail.
@@ -151,7 +141,7 @@ func (v *View) CaughtUp(ctx context.Context) error {
 	v.withheldAll = false
 	v.mu.Unlock()
 	if !all {
-		return v.each(ctx, keys, caughtUp)
+		return atOnce(keys, func(key string) error { return v.sync(ctx, key, caughtUp) })
 	}
 	err := v.all(ctx, caughtUp)
 	v.mu.Lock()
@@ -249,14 +239,15 @@ func (v *View) all(ctx context.Context, why occasion) error {
 	return cmp.Or(err, <-never)
 }
 
-func (v *View) each(ctx context.Context, keys []string, why occasion) error {
-	if len(keys) == 1 {
-		return v.sync(ctx, keys[0], why)
+// atOnce calls run for all of a list, for several at a time.
+func atOnce[T any](list []T, run func(T) error) error {
+	if len(list) == 1 {
+		return run(list[0])
 	}
 	var group errgroup.Group
 	group.SetLimit(maxParallel)
-	for _, key := range keys {
-		group.Go(func() error { return v.sync(ctx, key, why) })
+	for _, one := range list {
+		group.Go(func() error { return run(one) })
 	}
 	return group.Wait()
 }
