@@ -125,7 +125,7 @@ func TestSubscriberDefaults(t *testing.T) {
 		NATS:   config.NATS{URL: "nats://127.0.0.1:4222"},
 		Stream: config.Stream{Name: "BILLBUS", Replicas: 1, MaxBytes: -1, DuplicateWindow: 72 * time.Hour, StateView: true}, Provision: "create",
 		Mongo:        config.Mongo{URI: secret.New("mongodb://127.0.0.1:27017"), Database: "billbus"},
-		ConsumerName: "billbus-subscriber", MaxInFlight: 256, MaxBytes: 32 << 20, Admin: config.Admin{Addr: "127.0.0.1:9091"},
+		ConsumerName: "billbus-subscriber", MaxInFlight: 1024, MaxBytes: 32 << 20, Admin: config.Admin{Addr: "127.0.0.1:9091"},
 		Log: config.Log{Level: slog.LevelInfo}, ShutdownTimeout: 20 * time.Second,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -152,7 +152,7 @@ func TestStandaloneDefaults(t *testing.T) {
 			Stream:    config.Stream{Name: "BILLBUS", Replicas: 1, MaxBytes: -1, DuplicateWindow: 72 * time.Hour, StateView: true}, Provision: "create",
 			Admin: config.Admin{Addr: "127.0.0.1:9090"}, Log: config.Log{Level: slog.LevelInfo}, ShutdownTimeout: 20 * time.Second,
 		},
-		Database: "billbus", ConsumerName: "billbus-subscriber", MaxInFlight: 256, MaxBytes: 32 << 20, DataDir: "./data",
+		Database: "billbus", ConsumerName: "billbus-subscriber", MaxInFlight: 1024, MaxBytes: 32 << 20, DataDir: "./data",
 		NATSAddr: "127.0.0.1:4222", MongoAddr: "127.0.0.1:27017",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

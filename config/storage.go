@@ -91,7 +91,7 @@ func provision(field *string) Setting {
 func consumer(consumer *string, inFlight, inFlightBytes *int) Settings {
 	return Settings{
 		consumerName(consumer),
-		{Env: "MAX_IN_FLIGHT", Default: "256", Meaning: "messages that are processed at once, 2 to 10000", convert: number(inFlight, 2, 10_000)},
+		{Env: "MAX_IN_FLIGHT", Default: "1024", Meaning: "messages that are processed at once, 2 to 10000", convert: number(inFlight, 2, 10_000)},
 		{Env: "MAX_IN_FLIGHT_BYTES", Default: "33554432", Meaning: "total size of the messages that are processed at once, 1048576 to 1073741824; a larger message is processed alone", convert: number(inFlightBytes, 1<<20, 1<<30)},
 	}
 }

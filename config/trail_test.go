@@ -74,7 +74,7 @@ func TestReplayDefaultsAndOptions(t *testing.T) {
 		Reading: reading(),
 		NATS:    config.NATS{URL: "nats://127.0.0.1:4222"}, Stream: config.Stream{Name: "BILLBUS", StateView: true}, Provision: "create",
 		Mongo:        config.Mongo{URI: secret.New("mongodb://127.0.0.1:27017"), Database: "billbus"},
-		ConsumerName: "billbus-subscriber", MaxInFlight: 256, MaxBytes: 32 << 20, Log: config.Log{Level: slog.LevelInfo},
+		ConsumerName: "billbus-subscriber", MaxInFlight: 1024, MaxBytes: 32 << 20, Log: config.Log{Level: slog.LevelInfo},
 	}
 	for _, tt := range []struct {
 		args []string

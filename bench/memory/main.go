@@ -26,7 +26,7 @@ import (
 
 // These are defaults of the subscriber.
 const (
-	inFlight      = 256
+	inFlight      = 1024
 	inFlightBytes = 32 << 20
 )
 
