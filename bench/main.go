@@ -113,7 +113,7 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	flags.IntVar(&opts.subscriptions, "subscriptions", 0, "subscriptions that they belong to (default 1000; quick: 200)")
 	flags.StringVar(&l.connections, "connections", "1,32,256", "connections of the table ingress")
 	flags.StringVar(&l.syncs, "sync", "default,always", "values of NATS' sync_interval of the table ingress")
-	flags.StringVar(&l.databases, "db", "embedded,ferretdb-postgres", "databases: embedded, ferretdb-postgres, memory (a server in memory that MongoDB's driver takes for one), or a URI; that of BILLBUS_TEST_MONGODB_URI is added")
+	flags.StringVar(&l.databases, "db", "embedded,ferretdb-postgres,memory", "databases: embedded, ferretdb-postgres, memory (a server in memory that MongoDB's driver takes for one), or a URI; that of BILLBUS_TEST_MONGODB_URI is added")
 	flags.StringVar(&l.delays, "delay", "0", "added to the way to the database, in ms, such as 0,5,20")
 	flags.DurationVar(&opts.limit, "limit", time.Minute, "a slower contestant is measured on what it has done until then (quick: 5s)")
 	flags.DurationVar(&opts.latency, "latency", 10*time.Second, "how long latencies are measured (quick: 3s)")
@@ -154,12 +154,8 @@ func (s *settings) complete(names []string, l lists) (err error) {
 		s.rounds, s.events, s.subscriptions = cmp.Or(s.rounds, 2), cmp.Or(s.events, 2000), cmp.Or(s.subscriptions, 200)
 	}
 	s.rounds, s.events, s.subscriptions = cmp.Or(s.rounds, 5), cmp.Or(s.events, 20_000), cmp.Or(s.subscriptions, 1000)
-	s.databases = []string{l.databases}
-	if !strings.Contains(l.databases, "://") { // a URI may contain commas
-		s.databases = strings.Split(l.databases, ",")
-	}
-	if uri := os.Getenv("BILLBUS_TEST_MONGODB_URI"); uri != "" {
-		s.databases = append(s.databases, uri)
+	if s.databases, err = databases(l.databases); err != nil {
+		return err
 	}
 	s.sync = strings.Split(l.syncs, ",")
 	if s.connections, err = numbers("--connections", l.connections); err != nil {
@@ -174,6 +170,22 @@ func (s *settings) complete(names []string, l lists) (err error) {
 	}
 	s.tables, err = choose(names)
 	return err
+}
+
+func databases(list string) ([]string, error) {
+	names := []string{list}
+	if !strings.Contains(list, "://") { // a URI may contain commas
+		names = strings.Split(list, ",")
+	}
+	for _, name := range names {
+		if !strings.Contains(name, "://") && !slices.Contains([]string{embedded, ferretOnPostgres, memory}, name) {
+			return nil, fmt.Errorf("there is no database %q; --help lists them", name)
+		}
+	}
+	if uri := os.Getenv("BILLBUS_TEST_MONGODB_URI"); uri != "" {
+		names = append(names, uri)
+	}
+	return names, nil
 }
 
 func numbers(flag, list string) ([]int, error) {

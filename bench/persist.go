@@ -139,14 +139,19 @@ func (b *bench) drained(t *kit.Trial, s *setup, delay time.Duration, start drain
 }
 
 // follow measures from the moment when a share of n events is done until all are, or until
-// the limit. It also returns how many were done.
+// the limit; a few events that are done at once, from the beginning. It also returns how many
+// were done.
 func (b *bench) follow(t *kit.Trial, x *drain, n int, limit time.Duration) ([]figures.Figure, int) {
+	start, m := time.Now(), newMeter(t, x.processes)
 	if x.begin != nil {
 		x.begin()
 	}
-	first := max(int(float64(n)*warmUpDrain), 1)
-	before := x.await(t, first, patience)
-	start, m := time.Now(), newMeter(t, x.processes)
+	before := x.await(t, max(int(float64(n)*warmUpDrain), 1), patience)
+	if x.begin != nil && before == n {
+		before = 0
+	} else {
+		start, m = time.Now(), newMeter(t, x.processes)
+	}
 	after := x.await(t, n, limit)
 	took, done := time.Since(start), after-before
 	if done <= 0 {
