@@ -86,6 +86,13 @@ func (d *directory) find(ctx context.Context, in *mongo.Collection, names []stri
 	return slices.Sorted(maps.Keys(found)), len(found)*scanFactor <= len(d.all), nil
 }
 
+// isFewerThan reports whether there are fewer documents than n; false if that is not known.
+func (d *directory) isFewerThan(n int) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return !d.idle() && len(d.all) < n
+}
+
 // read also keeps what was noted: it may not have been written yet.
 func (d *directory) read(ctx context.Context, in *mongo.Collection) error {
 	type document struct {

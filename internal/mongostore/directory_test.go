@@ -2,6 +2,7 @@ package mongostore_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -19,14 +20,17 @@ import (
 	"github.com/billbus/billbus/test/storetest"
 )
 
-// scans counts the queries for records that are not for one key.
-type scans struct{ atomic.Int64 }
+// queries counts the queries for records, and those that are not for keys.
+type queries struct{ all, scans atomic.Int64 }
 
-func (s *scans) monitor() *event.CommandMonitor {
+func (q *queries) monitor() *event.CommandMonitor {
 	return &event.CommandMonitor{Started: func(_ context.Context, e *event.CommandStartedEvent) {
-		from, _ := e.Command.Lookup("find").StringValueOK()
-		if _, err := e.Command.LookupErr("filter", "_id"); from == mongostore.Subscriptions && err != nil {
-			s.Add(1)
+		if from, _ := e.Command.Lookup("find").StringValueOK(); from != mongostore.Subscriptions {
+			return
+		}
+		q.all.Add(1)
+		if _, err := e.Command.LookupErr("filter", "_id"); err != nil {
+			q.scans.Add(1)
 		}
 	}}
 }
@@ -70,7 +74,7 @@ func scope() string {
 
 func TestTheEmbeddedDatabaseFindsRecordsOfCustomersWithoutReadingAll(t *testing.T) {
 	t.Parallel()
-	counted := &scans{}
+	counted := &queries{}
 	s := newDatabase(t, embedded).openMonitored(t, counted.monitor())
 	for n := range 40 {
 		commit(t, s, ofCustomer(fmt.Sprintf("cus_%d", n/2), n, 10))
@@ -94,8 +98,33 @@ func TestTheEmbeddedDatabaseFindsRecordsOfCustomersWithoutReadingAll(t *testing.
 			t.Errorf("%s: (-want +got):\n%s", name, diff)
 		}
 	}
-	if got := counted.Load(); got != 1 {
+	if got := counted.scans.Load(); got != 1 {
 		t.Errorf("the collection was read %d times, want once", got)
+	}
+}
+
+// Of a small collection, one query that reads all is quicker than one for each key.
+func TestTheEmbeddedDatabaseReadsManyRecordsOfASmallCollectionAtOnce(t *testing.T) {
+	t.Parallel()
+	counted := &queries{}
+	s := newDatabase(t, embedded).openMonitored(t, counted.monitor())
+	batch := func(second, n int) (list []store.Entry) {
+		for i := range n {
+			list = append(list, ofCustomer("cus_1", i, second))
+		}
+		return list
+	}
+	for _, tt := range []struct{ records, want int }{{20, 1}, {4, 4}} { // a fifth of them is few
+		commit(t, s, batch(10, 20)...)
+		records(t, s, customer("cus_2"))
+		before := counted.all.Load()
+		if _, errs := s.CommitBatch(t.Context(), batch(100+tt.records, tt.records)...); errors.Join(errs...) != nil {
+			t.Fatal(errs)
+		}
+		revisions := tt.records // each is read once more, right before the replacement
+		if got := int(counted.all.Load()-before) - revisions; got != tt.want {
+			t.Errorf("%d of 20 records were read by %d queries, want %d", tt.records, got, tt.want)
+		}
 	}
 }
 

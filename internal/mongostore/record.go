@@ -99,7 +99,11 @@ func (db database) Heads(ctx context.Context, keys []string) (map[string]store.H
 	if len(keys) > batchSize && db.server.isMongoDB(ctx) {
 		opts.SetBatchSize(largeBatch)
 	}
-	for doc, err := range eachOf[headDocument](ctx, db.withKeys(ctx, keys), query{from: db.subscriptions, opts: opts, doing: "reading records"}) {
+	filters := db.withKeys(ctx, keys)
+	if len(keys) > 1 && db.names.records.isFewerThan(len(keys)*scanFactor) {
+		filters = []bson.D{{anyOf("_id", keys)}}
+	}
+	for doc, err := range eachOf[headDocument](ctx, filters, query{from: db.subscriptions, opts: opts, doing: "reading records"}) {
 		if err != nil {
 			return nil, err
 		}
