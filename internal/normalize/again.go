@@ -33,6 +33,7 @@ func (n *Normalizer) Again(msg events.Message, at time.Time) (events.Message, er
 	if err != nil {
 		return events.Message{}, err
 	}
+	defer root.doc.release()
 	in := input{root, msg.Data.EventSHA256, msg.Data.Redactions, new(notes)}
 	if slices.Contains(msg.Data.Warnings, invalidUTF8) {
 		in.warnings.add(invalidUTF8)

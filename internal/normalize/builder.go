@@ -5,10 +5,12 @@ import "strings"
 // builder makes a document of parts of others, which are valid and need not be parsed
 // again.
 type builder struct {
-	text    []byte
+	text    strings.Builder
 	nodes   []node
 	opened  []int // the objects and arrays around what is added next, by their nodes
 	escapes bool
+	// first is true if what is added next is the first in an object or array, or in all.
+	first bool
 }
 
 // grow makes room for all of these values.
@@ -18,13 +20,13 @@ func (b *builder) grow(values ...value) {
 		size += len(v.raw())
 		nodes += int(v.node().next - v.index)
 	}
-	b.text, b.nodes = make([]byte, 0, size+64), make([]node, 0, nodes)
-	b.opened = make([]int, 0, 16)
+	b.text.Grow(size + 64)
+	b.nodes, b.opened, b.first = make([]node, 0, nodes), make([]int, 0, 16), true
 }
 
 // value returns the first value that was added.
 func (b *builder) value() value {
-	return value{doc: &document{text: string(b.text), nodes: b.nodes, escapes: b.escapes}}
+	return value{doc: &document{text: b.text.String(), nodes: b.nodes, escapes: b.escapes}}
 }
 
 // add adds a value with everything in it, as a member if the quoted name is not "".
@@ -32,7 +34,7 @@ func (b *builder) add(name string, v value) {
 	n := b.begin(name)
 	from, inside := v.node(), v.doc.nodes[v.index+1:v.node().next]
 	moved, index := n.start-from.start, uint32(len(b.nodes))-v.index
-	b.text = append(b.text, v.raw()...)
+	b.text.WriteString(v.raw())
 	n.end, n.next = from.end+moved, from.next+index
 	b.nodes = append(b.nodes, n)
 	for _, each := range inside {
@@ -50,29 +52,34 @@ func (b *builder) open(name string, bracket byte) {
 	n := b.begin(name)
 	b.opened = append(b.opened, len(b.nodes))
 	b.nodes = append(b.nodes, n)
-	b.text = append(b.text, bracket)
+	b.text.WriteByte(bracket)
+	b.first = true
 }
 
 func (b *builder) close(bracket byte) {
-	b.text = append(b.text, bracket)
+	b.text.WriteByte(bracket)
+	b.first = false
 	n := &b.nodes[b.opened[len(b.opened)-1]]
-	n.end, n.next = uint32(len(b.text)), uint32(len(b.nodes))
+	n.end, n.next = b.place(), uint32(len(b.nodes))
 	b.opened = b.opened[:len(b.opened)-1]
 }
 
 // begin writes what precedes a value, and returns its node up to there.
 func (b *builder) begin(name string) node {
-	if size := len(b.text); size > 0 && b.text[size-1] != '{' && b.text[size-1] != '[' {
-		b.text = append(b.text, ',')
+	if !b.first {
+		b.text.WriteByte(',')
 	}
+	b.first = false
 	var n node
 	if name != "" {
-		n.name = uint32(len(b.text))
-		b.text = append(b.text, name...)
-		n.nameEnd, n.escaped = uint32(len(b.text)), strings.IndexByte(name, '\\') >= 0
+		n.name = b.place()
+		b.text.WriteString(name)
+		n.nameEnd, n.escaped = b.place(), strings.IndexByte(name, '\\') >= 0
 		b.escapes = b.escapes || n.escaped
-		b.text = append(b.text, ':')
+		b.text.WriteByte(':')
 	}
-	n.start = uint32(len(b.text))
+	n.start = b.place()
 	return n
 }
+
+func (b *builder) place() uint32 { return uint32(b.text.Len()) }

@@ -110,6 +110,7 @@ func (n *Normalizer) Event(raw []byte, r Receipt) (events.Message, error) {
 	if err != nil {
 		return events.Message{}, notEvent(err.Error())
 	}
+	defer in.root.doc.release()
 	env, err := readEnvelope(in)
 	if err != nil {
 		return events.Message{}, err

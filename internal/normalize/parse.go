@@ -3,7 +3,9 @@ package normalize
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -11,6 +13,8 @@ const (
 	// maxDepth is lower than encoding/json's limit of 10,000 levels, because the
 	// event becomes a part of a message.
 	maxDepth = 9_990
+	// maxPooled bounds the nodes that are kept of a document.
+	maxPooled = 4096
 	// deeper is how many levels mustParse accepts in addition.
 	deeper = 8
 )
@@ -35,10 +39,12 @@ func validUTF8(raw []byte, warnings *notes) []byte {
 // records where every value in it begins and ends. The document is without the
 // whitespace between tokens, with which Stripe writes a third more.
 // See https://www.rfc-editor.org/rfc/rfc8259
-func parse(raw []byte) (value, error) { return parseText(string(raw), maxDepth) }
+//
+// The caller may release the document.
+func parse(raw []byte) (value, error) { return parseInto(emptyNodes(), raw, maxDepth) }
 
-func parseText(text string, depth int) (value, error) {
-	p := parser{text: text, depth: depth, nodes: make([]node, 0, len(text)/20+8)}
+func parseInto(nodes []node, text []byte, depth int) (value, error) {
+	p := parser{text: text, depth: depth, nodes: slices.Grow(nodes, len(text)/20+8)}
 	p.skip()
 	if !p.value(node{}) || p.skip() != 0 || p.at < len(text) {
 		if p.deep {
@@ -49,10 +55,30 @@ func parseText(text string, depth int) (value, error) {
 	return value{doc: &document{text: p.compact(), nodes: p.nodes, escapes: p.escapes}}, nil
 }
 
+// nodePool has the nodes of documents that nobody reads any more. They are as large as the
+// text.
+var nodePool sync.Pool
+
+func emptyNodes() []node {
+	if nodes, ok := nodePool.Get().(*[]node); ok {
+		return (*nodes)[:0]
+	}
+	return nil
+}
+
+// release ends the use of a document. What was read from it stays: strings share its text.
+func (d *document) release() {
+	nodes := d.nodes
+	d.nodes = nil
+	if cap(nodes) <= maxPooled {
+		nodePool.Put(&nodes)
+	}
+}
+
 // mustParse parses a text that was built from parsed values, which may be a few
 // levels deeper in it.
 func mustParse(text string) value {
-	v, err := parseText(text, maxDepth+deeper)
+	v, err := parseInto(nil, []byte(text), maxDepth+deeper)
 	if err != nil {
 		panic("normalize: mustParse of invalid JSON")
 	}
@@ -62,7 +88,7 @@ func mustParse(text string) value {
 // parser scans a text once. Each method starts at the first character of what it
 // reads, stops after the last one, and reports whether it was valid.
 type parser struct {
-	text  string
+	text  []byte
 	nodes []node
 	at    int
 	level int
@@ -82,9 +108,9 @@ func (p *parser) place() uint32 { return uint32(p.at - p.skipped) }
 // compact returns the text without whitespace.
 func (p *parser) compact() string {
 	if p.skipped == 0 {
-		return p.text
+		return string(p.text)
 	}
-	p.tokens.WriteString(p.text[p.done:])
+	p.tokens.Write(p.text[p.done:])
 	return p.tokens.String()
 }
 
@@ -108,7 +134,7 @@ func (p *parser) skip() byte {
 	if p.skipped == 0 {
 		p.tokens.Grow(len(p.text))
 	}
-	p.tokens.WriteString(p.text[p.done:start])
+	p.tokens.Write(p.text[p.done:start])
 	p.done, p.skipped = p.at, p.skipped+p.at-start
 	return p.peek()
 }
@@ -210,20 +236,20 @@ func (p *parser) quoted() (escaped, ok bool) {
 
 // escape returns the number of characters after a backslash that belong to the
 // escape, or 0 if it is invalid.
-func escape(text string) int {
+func escape(text []byte) int {
 	switch {
-	case text == "":
+	case len(text) == 0:
 		return 0
 	case strings.IndexByte(`"\/bfnrt`, text[0]) >= 0:
 		return 1
-	case text[0] != 'u' || len(text) < 5 || strings.Trim(text[1:5], "0123456789abcdefABCDEF") != "":
+	case text[0] != 'u' || len(text) < 5 || len(bytes.Trim(text[1:5], "0123456789abcdefABCDEF")) > 0:
 		return 0
 	}
 	return 5
 }
 
 func (p *parser) word(w string) bool {
-	if !strings.HasPrefix(p.text[p.at:], w) {
+	if rest := p.text[p.at:]; len(rest) < len(w) || string(rest[:len(w)]) != w {
 		return false
 	}
 	p.at += len(w)

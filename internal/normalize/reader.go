@@ -177,8 +177,9 @@ func decimal(v value) (string, bool) {
 	if !ok {
 		return "", false
 	}
-	number, err := parse([]byte(s))
-	return s, err == nil && number.isNumber()
+	p := parser{text: []byte(s)}
+	p.skip()
+	return s, p.number() && p.skip() == 0 && p.at == len(s)
 }
 
 // integer accepts 2.0, as some languages write a whole number, if a float can

@@ -16,6 +16,7 @@ func References(event json.RawMessage) events.References {
 	if err != nil {
 		return events.References{}
 	}
+	defer body.doc.release()
 	r := reader{object: body, warnings: new(notes)}
 	var refs events.References
 	if form, _ := r.object.get("object").text(); form == "v2.core.event" {

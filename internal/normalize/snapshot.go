@@ -181,6 +181,7 @@ func Context(event json.RawMessage) string {
 	if err != nil {
 		return ""
 	}
+	defer body.doc.release()
 	return reader{object: body, warnings: new(notes)}.text("context")
 }
 
@@ -192,6 +193,7 @@ func SnapshotEvent(thin json.RawMessage) string {
 	if err != nil {
 		return ""
 	}
+	defer body.doc.release()
 	r := reader{object: body, warnings: new(notes)}
 	if id := r.reference("snapshot_event"); id != "" {
 		return id
