@@ -9,8 +9,8 @@ import (
 	"github.com/billbus/billbus/test/storetest"
 )
 
-// What follows the records reads only those that a message can have changed. If the message
-// was in the audit trail, another process may have written them, and died.
+// What follows the records reads only what it does not know. If a commit has nothing to write,
+// another process may have written that for the same message, and died.
 func TestACommitNamesTheRecordsThatCanHaveChanged(t *testing.T) {
 	t.Parallel()
 	server := storetest.NewMemory()
@@ -25,10 +25,11 @@ func TestACommitNamesTheRecordsThatCanHaveChanged(t *testing.T) {
 	}{
 		{"a new record", []store.Entry{first}, "evt_1: sub_1 as of evt_1"},
 		{"it changes", []store.Entry{later}, "evt_3: sub_1 as of evt_3"},
-		{"an older event", []store.Entry{older}, "evt_2:"},
+		{"an older event", []store.Entry{older}, "evt_2: sub_1 in revision 2"},
 		{"a claim changes the user only", []store.Entry{claim}, "evt_c: sub_1 unread"},
-		{"another claim changes nothing", []store.Entry{linked("evt_b", "u_1", "cus_1", 8)}, "evt_b:"},
-		{"duplicates", []store.Entry{older, claim}, "evt_2: sub_1 unread, evt_c: sub_1 unread"},
+		{"another claim changes nothing", []store.Entry{linked("evt_b", "u_1", "cus_1", 8)}, "evt_b: sub_1 in revision 3"},
+		{"a claim about no record", []store.Entry{linked("evt_a", "u_1", "cus_9", 8)}, "evt_a:"},
+		{"duplicates", []store.Entry{older, claim}, "evt_2: sub_1 in revision 3, evt_c: sub_1 in revision 3"},
 		{"two events of one record", []store.Entry{twice, storetest.Entry("sub_2", "evt_5", "updated", 200, "past_due")}, "evt_4: sub_2 as of evt_5, evt_5: sub_2 as of evt_5"},
 		{"with a claim for the same user", []store.Entry{ofCustomer("cus_1", "", "evt_6", 500), linked("evt_d", "u_1", "cus_1", 600)}, "evt_6: sub_1 as of evt_6, evt_d: sub_1 as of evt_6"},
 		{"with one for another user", []store.Entry{ofCustomer("cus_1", "", "evt_7", 800), linked("evt_e", "u_2", "cus_1", 900)}, "evt_7: sub_1 unread, evt_e: sub_1 unread"},
@@ -47,8 +48,11 @@ func changes(t *testing.T, committer *store.Committer, entries []store.Entry) st
 			said[i] = entries[i].ID + ":"
 			for _, c := range changed {
 				state := "unread"
-				if c.State != nil {
+				switch {
+				case c.State != nil:
 					state = "as of " + c.State.EventID
+				case c.Found.Revision > 0:
+					state = fmt.Sprintf("in revision %d", c.Found.Revision)
 				}
 				said[i] += fmt.Sprintf(" %s %s", c.Key[strings.LastIndexByte(c.Key, ':')+1:], state)
 			}

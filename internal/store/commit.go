@@ -66,7 +66,7 @@ func (c *Committer) Commit(ctx context.Context, entries []Entry) []Result {
 	c.updateOwned(ctx, b, claims)
 	for i, e := range entries {
 		if e.Committed != nil {
-			e.Committed(b.changed(i, errors.Is(failures[i], ErrExists)))
+			e.Committed(b.changed(i))
 		}
 	}
 	return b.results
@@ -108,30 +108,38 @@ type batch struct {
 	// unsure are the records whose names, or whose user, may have changed since they were
 	// read.
 	unsure map[string]bool
-	// states are what was written into records, by their keys; nil if a record has to be read
-	// to know that.
-	states map[string]*State
+	// changes are the records that exist, by their keys, as they were written or else found.
+	changes map[string]Changed
 }
 
 func newBatch(entries int) *batch {
 	return &batch{
 		messages: make([]events.Message, entries), facts: make([]*ordering.Fact, entries), results: make([]Result, entries),
-		states: map[string]*State{},
+		changes: map[string]Changed{},
 	}
 }
 
 // changed returns the records that can have changed by a message, see [Entry].
-func (b *batch) changed(i int, existed bool) (list []Changed) {
+func (b *batch) changed(i int) (list []Changed) {
 	keys := b.concerned[i]
 	if ordering.ShowsState(b.messages[i]) {
 		keys = []string{b.messages[i].SubscriptionKey()}
 	}
 	for _, key := range keys {
-		if state, written := b.states[key]; written || existed {
-			list = append(list, Changed{key, state})
+		if c, exists := b.changes[key]; exists {
+			list = append(list, c)
 		}
 	}
 	return list
+}
+
+// found notes what a record is before it is decided, unless that is what the batch has written.
+func (b *batch) found(key string, head Head) {
+	have, known := b.changes[key]
+	isOwn := have.State != nil && have.State.Revision == head.Revision
+	if !isOwn && (known || head.Revision > 0) {
+		b.changes[key] = Changed{Key: key, Found: head}
+	}
 }
 
 // audited returns the message that the audit trail holds of an entry. A duplicate
@@ -240,9 +248,7 @@ func (c *Committer) tryUpdate(ctx context.Context, b *batch, pending groups) gro
 	for i, key := range keys {
 		updates[i] = &update{head: heads[key], fresh: b.shows(pending[key]), unsure: b.unsureOf(key, pending[key])}
 		updates[i].head.Key = key
-		if state := b.states[key]; state != nil && state.Revision != heads[key].Revision {
-			b.states[key] = nil // another writer has changed it
-		}
+		b.found(key, heads[key])
 	}
 	names := c.names.view()
 	if err := names.compareNames(ctx, b, pending, updates); err != nil {
@@ -280,7 +286,7 @@ func (c *Committer) write(ctx context.Context, names view, b *batch, pending gro
 		switch members := pending[u.head.Key]; {
 		case failure == nil:
 			written = append(written, u)
-			b.states[u.head.Key] = u.state
+			b.changes[u.head.Key] = Changed{Key: u.head.Key, State: u.state}
 			c.markApplied(b, members, u)
 		case errors.Is(failure, ErrExists):
 			again[u.head.Key] = members

@@ -17,9 +17,8 @@ type Entry struct {
 	// Fact is that of the message, if it was made before; it is not stored.
 	Fact *ordering.Fact
 	// Committed may be nil. It is called with the records that can have changed by the
-	// message: that of its subscription, or those whose users it says something about. If the
-	// message was in the audit trail before, these are all of them, since the process that
-	// stored it may have died. Else they are those that the commit has written.
+	// message, whoever has changed them: that of its subscription, or those whose users it
+	// says something about.
 	Committed func(changed []Changed)
 }
 
@@ -29,6 +28,9 @@ type Changed struct {
 	// State is what the commit has written. It is nil if that was nothing, or only a user:
 	// then the record has to be read.
 	State *State
+	// Found is the record as the commit has found it, if it has written nothing. Another
+	// process may have written that for the same message, and died: then nobody else tells.
+	Found Head
 }
 
 // FactOf returns the fact of a message for its entry; nil if it has none.

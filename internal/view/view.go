@@ -115,7 +115,19 @@ func (v *View) Follow(ctx context.Context, m events.Message, changed []store.Cha
 	if key, ok := store.EntitledKey(m); ok {
 		return v.syncEntitlements(ctx, key)
 	}
-	return atOnce(changed, func(c store.Changed) error { return v.share(ctx, c.Key, c.State) })
+	return atOnce(changed, func(c store.Changed) error {
+		if v.isDone(c.Key, c.Found) {
+			return nil
+		}
+		return v.share(ctx, c.Key, c.State)
+	})
+}
+
+// isDone reports whether everything that follows from this revision of a record is known to
+// be in the view.
+func (v *View) isDone(key string, head store.Head) bool {
+	held, ok := v.states.get(key)
+	return ok && held.done && head.Revision > 0 && held.is(store.State{Head: head})
 }
 
 // FollowKeys brings records into the view, by their keys, except those that can never be

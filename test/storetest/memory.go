@@ -71,7 +71,7 @@ func (m *Memory) Failover() {
 func (m *Memory) Put(r store.Record) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.records.write(r.Key, document{revision: r.Revision, raw: encode(r)})
+	m.records.write(r.Key, recordDocument(r))
 	m.records.settle()
 }
 
@@ -178,6 +178,12 @@ func inMilliseconds(m events.Message) events.Message {
 	return m
 }
 
+// recordDocument rounds as MongoDB's dates do.
+func recordDocument(r store.Record) document {
+	r.FirstSeenAt, r.UpdatedAt = r.FirstSeenAt.Truncate(time.Millisecond), r.UpdatedAt.Truncate(time.Millisecond)
+	return document{revision: r.Revision, raw: encode(r)}
+}
+
 // replace replaces the given revision. Like MongoDB's replacement with upsert it
 // inserts if there is no record, and collides with any other revision.
 func (m *Memory) replace(r store.Record, revision int64) error {
@@ -186,7 +192,7 @@ func (m *Memory) replace(r store.Record, revision int64) error {
 	if doc, ok := m.records.written[r.Key]; ok && doc.revision != revision {
 		return store.ErrExists
 	}
-	doc := document{revision: r.Revision, raw: encode(r)}
+	doc := recordDocument(r)
 	m.count(&m.counts.DocumentsWritten, &m.counts.BytesWritten, doc)
 	m.records.write(r.Key, doc)
 	return nil
@@ -203,7 +209,7 @@ func (m *Memory) change(key string, revision int64, set func(*store.Record)) err
 	r := decode[store.Record](doc.raw)
 	set(&r)
 	r.Revision++
-	doc = document{revision: r.Revision, raw: encode(r)}
+	doc = recordDocument(r)
 	m.count(&m.counts.DocumentsWritten, &m.counts.BytesWritten, doc)
 	m.records.write(key, doc)
 	return nil
