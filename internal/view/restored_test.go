@@ -94,3 +94,31 @@ func TestADatabaseThatIsDroppedMeanwhile(t *testing.T) {
 		t.Errorf("the rebuilding published something (-before +after):\n%s", diff)
 	}
 }
+
+// What a commit has written is older than the record by the time it is followed: another user
+// was set meanwhile. An entry of the database before must not be replaced by it, since what
+// was set last is held back, and nobody would bring that any more.
+func TestARebuildingIsFollowedLate(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	p := r.process(t)
+	e := entry("sub_1", "evt_1", 100, "active", "cus_1", "")
+	link := func(user string, second int) store.Entry {
+		return storetest.Claim("evt_"+user, second, events.Identity{Source: events.IdentityCustomerMetadata, UserID: user, CustomerID: "cus_1"})
+	}
+	p.mustHandle(t, e, link("u1", 200))
+	r.db.Drop()
+	p.commit(t, link("u1", 200))
+	var late []store.Changed
+	written := e
+	written.Committed = func(c []store.Changed) { late = c }
+	p.commit(t, written)
+	p.mustHandle(t, link("u2", 300))
+	if err := p.view.Follow(t.Context(), e.Message, late); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.view.CaughtUp(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.check(t)
+}

@@ -77,11 +77,12 @@ func (v *View) putState(ctx context.Context, state store.State, why occasion) (h
 	return heldState{}, busy(errCollisions)
 }
 
-// latest reads a record again if the entry has another revision of it that is not earlier:
-// the record was read before that was written. If the database does not have that revision
-// even now, it was restored from a backup.
+// latest reads a record again if the entry does not have an earlier revision of it: the record
+// was read or written before the entry was. If the database does not have the entry's revision
+// even now, it was restored from a backup, or dropped. What is then compared with the entry
+// must be the latest: nobody brings that any more, if it was held back.
 func (v *View) latest(ctx context.Context, state store.State, held heldState) (store.State, error) {
-	if !held.since.Equal(state.FirstSeenAt) || held.precedes(state) || held.is(state) {
+	if held.revision == 0 || held.precedes(state) || held.is(state) {
 		return state, nil
 	}
 	again, found, err := v.cfg.Store.State(ctx, state.Key)
