@@ -19,7 +19,8 @@ import (
 // whole collection for that. MongoDB has indexes.
 //
 // The embedded database has one writer, which notes what it writes. Another process may only
-// write while this one is idle: so what was not used for a while is read again.
+// write while this one is idle: so what was not used for a while is read again. What another
+// one writes meanwhile is missed, however long ago, until then.
 type directory struct {
 	now  func() time.Time
 	mu   sync.Mutex
