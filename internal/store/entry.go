@@ -17,7 +17,7 @@ type Entry struct {
 	// Fact is that of the message, if it was made before; it is not stored.
 	Fact *ordering.Fact
 	// Committed may be nil. It is called with the records that can have changed by the
-	// message, whoever has changed them: that of its subscription, or those whose users it
+	// message, by this commit or another: that of its subscription, or those whose users it
 	// says something about.
 	Committed func(changed []Changed)
 }

@@ -31,8 +31,9 @@ func newFlight(written *store.State) *flight {
 	return &flight{written: written, done: make(chan struct{}), err: errPanicked}
 }
 
-// do calls run with what was written into the record, or waits for a run that begins after this call, and returns its error. It
-// waits until ctx is done, but does not end a run that others wait for.
+// do calls run with what was written into the record, or waits for a run that begins after
+// this call, and returns its error. It waits until ctx is done, but does not end a run that
+// others wait for.
 func (f *flights) do(ctx context.Context, key string, written *store.State, run func(written *store.State) error) error {
 	own, before := f.join(key, written)
 	if !own.leads {
