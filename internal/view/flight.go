@@ -91,15 +91,18 @@ func (f *flights) join(key string, written *store.State) (own seat, before *flig
 }
 
 // newest returns the later of two states, or nil if one is not known, or if they are not of
-// the same record.
+// the same record: a database that was restored from a backup gives revisions again.
 func newest(a, b *store.State) *store.State {
-	switch {
-	case a == nil || b == nil || !a.FirstSeenAt.Equal(b.FirstSeenAt):
+	if a == nil || b == nil {
 		return nil
-	case a.Revision < b.Revision:
-		return b
 	}
-	return a
+	if a.Revision > b.Revision {
+		a, b = b, a
+	}
+	if !a.FirstSeenAt.Equal(b.FirstSeenAt) || b.UpdatedAt.Before(a.UpdatedAt) {
+		return nil
+	}
+	return b
 }
 
 func (f *flights) land(key string, landed *flight) {

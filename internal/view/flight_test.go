@@ -14,6 +14,11 @@ func revision(n int64, since int) *store.State {
 	return &store.State{Head: store.Head{Revision: n, FirstSeenAt: time.Unix(int64(since), 0)}}
 }
 
+func updatedLater(s *store.State) *store.State {
+	s.UpdatedAt = time.Unix(1, 0)
+	return s
+}
+
 // Those who share a run have written the record one after the other, so it goes by the last
 // one; and it reads the record if someone has not written it.
 func TestThoseWhoShareARunGoByTheNewestState(t *testing.T) {
@@ -27,6 +32,7 @@ func TestThoseWhoShareARunGoByTheNewestState(t *testing.T) {
 		"one has to read": {[]*store.State{revision(5, 0), nil, revision(6, 0)}, nil},
 		"the first one":   {[]*store.State{nil, revision(6, 0)}, nil},
 		"another record":  {[]*store.State{revision(5, 0), revision(6, 1)}, nil},
+		"restored":        {[]*store.State{revision(6, 0), updatedLater(revision(5, 0))}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
