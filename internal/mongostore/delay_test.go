@@ -28,7 +28,9 @@ func delayed(t *testing.T, uri string, by time.Duration) string {
 // Behind a slow line, backlogs of new events and of events that are known are committed
 // whatever MAX_IN_FLIGHT is, with commands that are linear in the messages.
 func TestProgressBehindASlowLine(t *testing.T) {
-	each(t, func(t *testing.T, db database) {
+	t.Parallel()
+	tests := map[string]func(*testing.T){}
+	for name, uri := range databases() {
 		for _, line := range []slowLine{
 			{30 * time.Millisecond, 40, 2},
 			{30 * time.Millisecond, 40, 1000},
@@ -36,27 +38,34 @@ func TestProgressBehindASlowLine(t *testing.T) {
 			{200 * time.Millisecond, 16, 1000},
 			{time.Second, 4, 1000},
 		} {
-			t.Run(fmt.Sprintf("%s, batches up to %d", line.delay, line.maxBatch), func(t *testing.T) {
-				t.Parallel()
-				half, all := line.commit(t, db.uri, line.messages/2), line.commit(t, db.uri, line.messages)
-				for kind, n := range all {
-					if most := min(2*half[kind]+4, 5*line.messages); n > most {
-						t.Errorf("%s: %d commands for %d messages, %d for half of them", kind, n, line.messages, half[kind])
-					}
-				}
-				// Each of two lanes begins with a batch that is not full.
-				if most := 4 * (line.messages/min(line.maxBatch, 8) + 2*2); db.uri != embedded && all["known"] > most {
-					t.Errorf("known: %d commands for %d messages, want at most %d", all["known"], line.messages, most)
-				}
-				t.Logf("commands for %d messages: %v", line.messages, all)
-			})
+			tests[fmt.Sprintf("%s, %s, batches up to %d", name, line.delay, line.maxBatch)] = func(t *testing.T) { line.check(t, uri) }
 		}
-	})
+	}
+	atOnce(t, tests)
 }
 
 type slowLine struct {
 	delay              time.Duration
 	messages, maxBatch int
+}
+
+func (line slowLine) check(t *testing.T, uri string) {
+	t.Helper()
+	var half, all map[string]int
+	atOnce(t, map[string]func(*testing.T){
+		"half": func(t *testing.T) { half = line.commit(t, uri, line.messages/2) },
+		"all":  func(t *testing.T) { all = line.commit(t, uri, line.messages) },
+	})
+	for kind, n := range all {
+		if most := min(2*half[kind]+4, 5*line.messages); n > most {
+			t.Errorf("%s: %d commands for %d messages, %d for half of them", kind, n, line.messages, half[kind])
+		}
+	}
+	// Each of two lanes begins with a batch that is not full.
+	if most := 4 * (line.messages/min(line.maxBatch, 8) + 2*2); uri != embedded && all["known"] > most {
+		t.Errorf("known: %d commands for %d messages, want at most %d", all["known"], line.messages, most)
+	}
+	t.Logf("commands for %d messages: %v", line.messages, all)
 }
 
 // commit commits events of as many subscriptions, and then again, and returns the

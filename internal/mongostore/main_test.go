@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -59,21 +60,37 @@ type database struct {
 	*mongo.Database
 }
 
-// each runs a test on the embedded database, on a server in memory with MongoDB's semantics,
-// and on MongoDB if there is one.
+// databases returns the URIs of the embedded database, of a server in memory with MongoDB's
+// semantics, and of MongoDB if there is one.
+func databases() map[string]string {
+	all := map[string]string{"embedded": embedded, "memory": inMemory}
+	if uri := os.Getenv(mongoVariable); uri != "" {
+		all["mongodb"] = uri
+	}
+	return all
+}
+
+// each runs a test on each database.
 func each(t *testing.T, test func(t *testing.T, db database)) {
 	t.Helper()
 	t.Parallel()
-	servers := map[string]string{"embedded": embedded, "memory": inMemory, "mongodb": os.Getenv(mongoVariable)}
-	for name, uri := range servers {
-		if uri == "" {
-			continue
-		}
+	for name, uri := range databases() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			test(t, newDatabase(t, uri))
 		})
 	}
+}
+
+// atOnce runs subtests at the same time that mostly wait. Of those that call t.Parallel, only
+// as many run as there are CPUs.
+func atOnce(t *testing.T, tests map[string]func(*testing.T)) {
+	t.Helper()
+	var work sync.WaitGroup
+	for name, test := range tests {
+		work.Go(func() { t.Run(name, test) })
+	}
+	work.Wait()
 }
 
 func newDatabase(t *testing.T, uri string) database {

@@ -261,6 +261,7 @@ func TestCausesAreDistinguished(t *testing.T) {
 	unauthorized := startMember(t, func(string, bson.Raw) bson.D { return failure(13, "Unauthorized") })
 	electing := startMember(t, nothing)
 	electing.electedAfter = 1000
+	tests := map[string]func(*testing.T){}
 	for name, tt := range map[string]struct {
 		uri    string
 		reason fault.Reason
@@ -277,8 +278,7 @@ func TestCausesAreDistinguished(t *testing.T) {
 		"no primary":        {electing.uri(""), fault.DatabaseNoPrimary, "MongoDB has no primary"},
 		"other replica set": {strings.Replace(plain.uri(""), "=rs", "=other", 1), fault.DatabaseNoPrimary, "check replicaSet and the hosts in MONGODB_URI"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+		tests[name] = func(t *testing.T) {
 			s := openStore(t, mongostore.Config{URI: tt.uri, Database: "billbus", MaxBatch: 1, Now: now, Log: slog.New(discard)})
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 			defer cancel()
@@ -289,8 +289,9 @@ func TestCausesAreDistinguished(t *testing.T) {
 			if err := s.Check(t.Context()); err == nil || !strings.Contains(err.Error(), tt.text) {
 				t.Errorf("Check: got %v, want %s", err, tt.text)
 			}
-		})
+		}
 	}
+	atOnce(t, tests)
 }
 
 func closedPort(t *testing.T) string {

@@ -89,6 +89,7 @@ func TestMutualTLS(t *testing.T) {
 	t.Parallel()
 	own, other := kit.NewAuthority(t), kit.NewAuthority(t)
 	uri := "mongodb://" + behindTLS(t, own) + "/?directConnection=true"
+	tests := map[string]func(*testing.T){}
 	for name, tt := range map[string]struct {
 		options string
 		reason  fault.Reason // "" if it connects
@@ -99,8 +100,7 @@ func TestMutualTLS(t *testing.T) {
 		"a server of another authority": {"&tls=true&tlsCAFile=" + other.File + "&tlsCertificateKeyFile=" + combined(t, own), fault.DatabaseTLS},
 		"no TLS":                        {"", fault.DatabaseUnreachable},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+		tests[name] = func(t *testing.T) {
 			s := openStore(t, mongostore.Config{URI: uri + tt.options, Database: "billbus_tls", MaxBatch: 1, Now: now, Log: slog.New(discard)})
 			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 			defer cancel()
@@ -108,6 +108,7 @@ func TestMutualTLS(t *testing.T) {
 			if (err == nil) != (tt.reason == "") || err != nil && fault.ReasonOf(err) != tt.reason {
 				t.Errorf("got %v (%s), want reason %q", err, fault.ReasonOf(err), tt.reason)
 			}
-		})
+		}
 	}
+	atOnce(t, tests)
 }
