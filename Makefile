@@ -14,7 +14,7 @@ FUZZTIME ?= 10s
 COUNT ?= 1
 HISTORIES ?= 500
 SEED ?= 1
-CHAOS ?= --seed 1
+CHAOS ?= --seed 1 --duration 30s
 
 # What CI runs, in this order; .ci/run takes the list from here.
 CI := fmt-check vet lint tidy-check verify-modules fix-check build examples test powerloss guards asyncapi alerts simulate chaos race fuzz
@@ -138,10 +138,11 @@ simulate:
 	dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
 	for run in first second; do go run ./cmd/standalone --simulate 25 --once --data-dir "$$dir"; done
 
-# Bridges and subscribers under load while everything around them fails, for a minute. CI always takes the same
-# seed, to be green or red by what was changed. Others, and longer: make chaos CHAOS="--duration 10m --seed 7".
+# Bridges and subscribers under load while everything around them fails, for half a minute on each database. CI
+# always takes the same seed, to be green or red by what was changed. Others, and longer:
+# make chaos CHAOS="--duration 10m --seed 7".
 chaos:
-	go run ./cmd/chaos $(CHAOS)
+	for db in embedded memory $${BILLBUS_TEST_MONGODB_URI:+mongodb}; do go run ./cmd/chaos --db $$db $(CHAOS); done
 
 # Leaves out packages whose tests link FerretDB. With the race detector, linking it takes minutes, and
 # FerretDB switches to a debug mode that behaves differently from what is shipped. Those packages run

@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -24,6 +25,7 @@ type Config struct {
 	Bridges     int       `json:"bridges"`
 	Subscribers int       `json:"subscribers"`
 	Servers     int       `json:"servers"`
+	DB          string    `json:"db"`
 	Faults      string    `json:"faults"` // kinds, "" for all
 	Day         time.Time `json:"day"`    // the simulated events are of the time before it
 
@@ -33,6 +35,13 @@ type Config struct {
 
 	kinds []kind
 }
+
+// Databases, as --db names them.
+const (
+	embedded = "embedded" // allows one writer
+	memory   = "memory"   // loses everything when it stops
+	mongoDB  = "mongodb"  // runs already, so only the way to it fails
+)
 
 // settings is the file in which a run keeps its configuration, so that it can be repeated.
 const settings = "settings.json"
@@ -49,6 +58,7 @@ func Parse(args []string, stderr io.Writer) (Config, error) {
 	flags.Float64Var(&rate, "rate", rate, "events a second")
 	flags.IntVar(&cfg.Events, "events", 0, "events in all, instead of --rate")
 	flags.IntVar(&cfg.Bridges, "bridges", 2, "bridges")
+	flags.StringVar(&cfg.DB, "db", "", "`database`: embedded, memory (a server in memory that MongoDB's driver takes for one) or mongodb\n(default mongodb if "+mongoVariable+" is set, else embedded)")
 	flags.IntVar(&cfg.Subscribers, "subscribers", 0, "subscribers (default 2; with the embedded database, which allows one writer, 1)")
 	flags.IntVar(&cfg.Servers, "servers", 1, "NATS servers: 1 or 3")
 	flags.StringVar(&cfg.Faults, "faults", "", "`kinds` of faults, separated by commas (default all)")
@@ -76,16 +86,14 @@ func (cfg *Config) complete(repeated string, rate float64, rest []string) error 
 			return fmt.Errorf("--replay: %w", err)
 		}
 	}
-	embedded := os.Getenv(mongoVariable) == ""
-	if cfg.Subscribers == 0 {
-		cfg.Subscribers = 2
-		if embedded {
-			cfg.Subscribers = 1
-		}
-	}
+	cfg.setDefaults()
 	switch {
-	case embedded && cfg.Subscribers > 1:
-		return fmt.Errorf("--subscribers: the embedded database allows one writer; set %s for more", mongoVariable)
+	case !slices.Contains([]string{embedded, memory, mongoDB}, cfg.DB):
+		return fmt.Errorf("--db must be embedded, memory or mongodb, not %q", cfg.DB)
+	case cfg.DB == mongoDB && os.Getenv(mongoVariable) == "":
+		return fmt.Errorf("--db mongodb: set %s to the URI of the server", mongoVariable)
+	case cfg.DB == embedded && cfg.Subscribers > 1:
+		return fmt.Errorf("--subscribers: the embedded database allows one writer; take --db memory, or set %s, for more", mongoVariable)
 	case len(rest) > 0:
 		return fmt.Errorf("unexpected %q; see --help", rest[0])
 	case cfg.Duration < 10*time.Second:
@@ -106,10 +114,25 @@ func (cfg *Config) complete(repeated string, rate float64, rest []string) error 
 	return err
 }
 
+func (cfg *Config) setDefaults() {
+	if cfg.DB == "" {
+		cfg.DB = embedded
+		if os.Getenv(mongoVariable) != "" {
+			cfg.DB = mongoDB
+		}
+	}
+	if cfg.Subscribers == 0 {
+		cfg.Subscribers = 2
+		if cfg.DB == embedded {
+			cfg.Subscribers = 1
+		}
+	}
+}
+
 // Command returns the command that repeats the run.
 func (cfg Config) Command() string {
-	text := fmt.Sprintf("go run ./cmd/chaos --seed %d --duration %s --events %d --bridges %d --subscribers %d --servers %d",
-		cfg.Seed, cfg.Duration, cfg.Events, cfg.Bridges, cfg.Subscribers, cfg.Servers)
+	text := fmt.Sprintf("go run ./cmd/chaos --seed %d --duration %s --events %d --bridges %d --subscribers %d --servers %d --db %s",
+		cfg.Seed, cfg.Duration, cfg.Events, cfg.Bridges, cfg.Subscribers, cfg.Servers, cfg.DB)
 	if cfg.Faults != "" {
 		text += " --faults " + cfg.Faults
 	}
@@ -120,11 +143,15 @@ func usage(flags *flag.FlagSet) {
 	w := flags.Output()
 	_, _ = fmt.Fprint(w, "Runs bridges and subscribers under load while everything else fails, and checks that nothing is lost.\n\n"+
 		"Examples:\n"+
-		"  # A minute, as in CI\n"+
+		"  # A minute; CI takes half of that on each database (make chaos)\n"+
 		"  go run ./cmd/chaos\n"+
+		"  # Two subscribers that write the same records, without a MongoDB server\n"+
+		"  go run ./cmd/chaos --db memory\n"+
 		"  # Ten minutes on a NATS cluster, with a page that shows what happened\n"+
 		"  go run ./cmd/chaos --duration 10m --events 50000 --servers 3 --report chaos.html\n\n"+
-		"The database is on the server in BILLBUS_TEST_MONGODB_URI, under a name of its own; without it, the embedded one.\n"+
+		"--db mongodb is a database of its own on the server in "+mongoVariable+", which keeps running. --db memory is not\n"+
+		"MongoDB, but speaks its protocol, and compares and replaces records in one step as MongoDB does. It would lose everything\n"+
+		"if it stopped, so kill, term and rolling-restart leave it alone; it is frozen, and the way to it is cut and delayed.\n\n"+
 		"Exit status 0 if nothing is wrong, 1 if something is, 2 for wrong usage.\n\nOptions:\n")
 	flags.PrintDefaults()
 	_, _ = fmt.Fprint(w, "\nKinds of faults:\n")

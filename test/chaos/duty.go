@@ -108,7 +108,7 @@ func (r *run) rotate(f Fault) error {
 // writer, so subscribers have to stop.
 func (r *run) replay(Fault) error {
 	for _, s := range r.Subscribers {
-		if r.shape.database {
+		if r.shape.database == embedded {
 			r.stop(s.Process)
 			defer r.start(s.Process)
 		}

@@ -38,7 +38,7 @@ func processKinds() []kind {
 	return []kind{
 		{
 			name: "kill", about: "SIGKILL of a process, which is started again", weight: 4, least: 100 * time.Millisecond, most: 3 * time.Second,
-			targets: shape.processes, touches: itself, forgets: isNode, do: (*run).kill,
+			targets: shape.lasting, touches: itself, forgets: isNode, do: (*run).kill,
 		},
 		{
 			name: "freeze", about: "SIGSTOP of a process, and SIGCONT", weight: 3, least: time.Second, most: 20 * time.Second,
@@ -46,7 +46,7 @@ func processKinds() []kind {
 		},
 		{
 			name: "term", about: "SIGTERM of a process, which is started again", weight: 3, least: 100 * time.Millisecond, most: 2 * time.Second,
-			targets: shape.processes, touches: itself, forgets: isNode, do: (*run).term,
+			targets: shape.lasting, touches: itself, forgets: isNode, do: (*run).term,
 		},
 	}
 }
@@ -95,7 +95,7 @@ func dutyKinds() []kind {
 	replay := duty("replay", "subscriber replay", 1, (*run).replay)
 	replay.touches = replaying
 	rolling := duty("rolling-restart", "every process is stopped and started, one after the other", 1, (*run).restartAll)
-	rolling.touches = func(s shape, _ string) []string { return s.processes() }
+	rolling.touches = func(s shape, _ string) []string { return s.lasting() }
 	rolling.forgets, rolling.pauses = always, true
 	return []kind{
 		duty("resend", "Stripe sends events again after the duplicate window", 2, (*run).resend),
@@ -151,7 +151,7 @@ func itself(_ shape, target string) []string { return []string{target} }
 // bothEnds returns the link. On the way to the embedded database, which allows one writer, it
 // is also the subscriber: what it had sent before it was killed must not arrive later.
 func bothEnds(s shape, link string) []string {
-	if subscriber, ok := strings.CutSuffix(link, "-database"); ok && s.database {
+	if subscriber, ok := strings.CutSuffix(link, "-database"); ok && s.database == embedded {
 		return []string{link, subscriber}
 	}
 	return []string{link}
@@ -159,7 +159,7 @@ func bothEnds(s shape, link string) []string {
 
 func replaying(s shape, _ string) []string {
 	touched := []string{"replay"}
-	if s.database {
+	if s.database == embedded {
 		touched = append(touched, names("subscriber", s.subscribers)...)
 	}
 	return touched

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"github.com/billbus/billbus/test/kit/deploy"
 )
 
 const (
@@ -33,17 +35,22 @@ func (f Fault) String() string {
 // shape is what there is to break.
 type shape struct {
 	bridges, subscribers, servers int
-	database                      bool // one of our own, which can be killed
+	database                      string
 	databaseLink                  bool // a proxy can be on the way to the database
 }
 
-// processes returns the names of what can be killed.
+// processes returns the names of those that run.
 func (s shape) processes() []string {
 	all := slices.Concat(s.nodes(), names("bridge", s.bridges), names("subscriber", s.subscribers))
-	if s.database {
-		all = append(all, "database")
+	if s.database != mongoDB {
+		all = append(all, deploy.DatabaseName)
 	}
 	return all
+}
+
+// lasting returns the names of those processes that lose nothing when they stop.
+func (s shape) lasting() []string {
+	return slices.DeleteFunc(s.processes(), func(name string) bool { return name == deploy.DatabaseName && s.database == memory })
 }
 
 func (s shape) nodes() []string { return names("node", s.servers) }

@@ -8,13 +8,16 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/billbus/billbus/test/kit/deploy"
 )
 
 func shapes() map[string]shape {
 	return map[string]shape{
-		"one server":    {bridges: 2, subscribers: 2, servers: 1, database: true, databaseLink: true},
-		"three servers": {bridges: 2, subscribers: 2, servers: 3, database: true, databaseLink: true},
-		"a replica set": {bridges: 1, subscribers: 1, servers: 1},
+		"one server":    {bridges: 2, subscribers: 2, servers: 1, database: embedded, databaseLink: true},
+		"in memory":     {bridges: 2, subscribers: 2, servers: 1, database: memory, databaseLink: true},
+		"three servers": {bridges: 2, subscribers: 2, servers: 3, database: embedded, databaseLink: true},
+		"a replica set": {bridges: 1, subscribers: 1, servers: 1, database: mongoDB},
 	}
 }
 
@@ -91,12 +94,37 @@ func TestEveryKindHasItsTurn(t *testing.T) {
 	}
 }
 
+// What the database in memory has would be gone.
+func TestNothingStopsTheDatabaseInMemory(t *testing.T) {
+	t.Parallel()
+	s, seen := shapes()["in memory"], map[string]bool{}
+	for seed := range uint64(20) {
+		for _, f := range plan(seed, 10*time.Minute, kinds(s), s) {
+			if f.Target == deploy.DatabaseName {
+				seen[f.Kind] = true
+			}
+			if f.Kind == "delay" && strings.HasSuffix(f.Target, "-database") {
+				seen["delay on the way"] = true
+			}
+		}
+	}
+	if diff := cmp.Diff(map[string]bool{"freeze": true, "delay on the way": true}, seen); diff != "" {
+		t.Error(diff)
+	}
+	if slices.Contains(s.lasting(), deploy.DatabaseName) || len(s.lasting()) != len(s.processes())-1 {
+		t.Errorf("a rolling restart is of %q", s.lasting())
+	}
+}
+
 func TestParse(t *testing.T) {
 	t.Parallel()
 	for args, complaint := range map[string]string{
 		"--faults kill,none":            `there is no "none"`,
 		"--faults node-killed":          `there is no "node-killed"`,
 		"--servers 2":                   "must be 1 or 3",
+		"--db sqlite":                   "must be embedded, memory or mongodb",
+		"--db embedded --subscribers 2": "allows one writer",
+		"--db memory --subscribers 3":   "",
 		"--duration 1s":                 "at least 10s",
 		"--bridges 0":                   "must be above 0",
 		"--replay /no/such/folder":      "no such file",
@@ -124,7 +152,7 @@ func TestReplay(t *testing.T) {
 		cfg.kinds = nil
 		return cfg
 	}
-	want := parse("--seed", "-5", "--duration", "20s", "--rate", "3", "--bridges", "1", "--servers", "3", "--faults", "kill,node-cut", "--dir", t.TempDir())
+	want := parse("--seed", "-5", "--duration", "20s", "--rate", "3", "--bridges", "1", "--servers", "3", "--db", "memory", "--faults", "kill,node-cut", "--dir", t.TempDir())
 	dir, err := workDir(want)
 	if err != nil {
 		t.Fatal(err)

@@ -83,7 +83,8 @@ func message(err error) string {
 
 // restartAll restarts every process, and goes on as soon as a program is ready.
 func (r *run) restartAll(Fault) error {
-	for _, p := range r.Processes() {
+	for _, name := range r.shape.lasting() {
+		p := r.process(name)
 		r.stop(p)
 		r.start(p)
 		r.readyWithin(p, 10*time.Second)

@@ -139,10 +139,9 @@ func (r *run) prepare(t *kit.Trial) {
 	}
 	t.Cleanup(func() { _ = file.Close() })
 	r.log = slog.New(slog.NewJSONHandler(file, nil))
-	mongoDB := os.Getenv(mongoVariable)
 	r.shape = shape{
 		bridges: r.cfg.Bridges, subscribers: r.cfg.Subscribers, servers: r.cfg.Servers,
-		database: mongoDB == "", databaseLink: mongoDB == "" || single(mongoDB),
+		database: r.cfg.DB, databaseLink: r.cfg.DB != mongoDB || single(os.Getenv(mongoVariable)),
 	}
 	r.history = generate(r.cfg)
 	r.faults = plan(uint64(r.cfg.Seed), r.cfg.Duration, r.cfg.kinds, r.shape)
@@ -170,8 +169,15 @@ func (r *run) deploy(t *kit.Trial, binaries string) {
 	if r.cfg.Servers > 1 {
 		cluster.Route = r.network.route
 	}
+	uri, role := "", servers.Documents
+	switch r.cfg.DB {
+	case memory:
+		role = servers.Memory
+	case mongoDB:
+		uri = os.Getenv(mongoVariable)
+	}
 	r.Deployment = deploy.Start(t, deploy.Config{
-		Binaries: binaries, Servers: cluster, MongoDB: os.Getenv(mongoVariable), Database: "billbus_chaos_" + strings.ToLower(rand.Text()),
+		Binaries: binaries, Servers: cluster, MongoDB: uri, Role: role, Database: "billbus_chaos_" + strings.ToLower(rand.Text()),
 		Bridges: r.cfg.Bridges, Subscribers: r.cfg.Subscribers, Route: r.network.route,
 		Env: []string{
 			"LOG_LEVEL=debug", // names acknowledgements that were not confirmed
@@ -274,7 +280,7 @@ func (r *run) judge() {
 	r.Must(err)
 	result.Figures["clean stops of subscribers"], result.Figures["messages in their logs"] = float64(len(r.cleanStops)), float64(len(handled))
 	r.judged = result
-	if !r.shape.database && len(result.Findings) == 0 {
+	if r.shape.database == mongoDB && len(result.Findings) == 0 {
 		r.Must(r.DB.Drop(r.Context()))
 	}
 }

@@ -43,9 +43,9 @@ func Packages() []string {
 type Config struct {
 	Binaries string // folder of the built programs
 	Servers  servers.Cluster
-	// MongoDB is the URI of a server that runs already. If it is "", an embedded one is
-	// started.
-	MongoDB              string
+	// MongoDB is the URI of a server that runs already. If it is "", one of this role is
+	// started, by default [servers.Documents].
+	MongoDB, Role        string
 	Database             string // its name; "billbus" by default
 	Bridges, Subscribers int
 	Env                  []string // settings of all programs
@@ -108,7 +108,7 @@ func (d *Deployment) startServers(cfg Config) (clients map[string]string) {
 	}
 	if d.MongoDB == "" {
 		addr := kit.FreeAddr(d)
-		d.Documents, d.MongoDB = servers.Process(d, d.Dir, servers.Documents, addr), "mongodb://"+addr
+		d.Documents, d.MongoDB = servers.Process(d, d.Dir, cmp.Or(cfg.Role, servers.Documents), addr), "mongodb://"+addr
 		d.Documents.Name = DatabaseName
 		d.Documents.Start(d)
 	}
