@@ -80,7 +80,7 @@ powerloss:
 guards:
 	tools/guards.sh
 
-# Breaks promises in a copy of the code, and fails unless the chaos program reports each. It takes ten minutes.
+# Breaks promises in a copy of the code, and fails unless the chaos program reports each. It takes about twelve minutes.
 mutants:
 	tools/mutants.sh
 
