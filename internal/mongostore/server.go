@@ -16,8 +16,9 @@ type server struct {
 
 // isMongoDB reports whether replacements of several documents may run at the same
 // time. On FerretDB 1, the embedded database, records were found to lack confirmed
-// writes after that. FerretDB 2 hands each command to a transaction of PostgreSQL and counts as MongoDB. If the server does not answer, this is false, and it is asked again next
-// time. What would be wrong on MongoDB needs ask.
+// writes after that. FerretDB 2 hands each command to a transaction of PostgreSQL, and counts
+// as MongoDB. If the server does not answer, this is false, and it is asked again next time.
+// What would be wrong on MongoDB needs ask.
 func (s *server) isMongoDB(ctx context.Context) bool {
 	is, err := s.ask(ctx)
 	return is && err == nil
