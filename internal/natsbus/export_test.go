@@ -27,3 +27,17 @@ func (p Pending) At() time.Time { return p.at }
 
 // Quorum is quorum.
 var Quorum = quorum
+
+// PullLate asks a consumer for n messages, and reads them when ready has returned.
+func (b *Bus) PullLate(ctx context.Context, consumer string, n int, ready func()) (got int, err error) {
+	p, err := b.pull(ctx, consumer, n, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer p.close()
+	ready()
+	for p.next() != nil {
+		got++
+	}
+	return got, p.err
+}

@@ -95,3 +95,17 @@ func TestPullThatFailsLeavesNoSubscription(t *testing.T) {
 		t.Errorf("got %d subscriptions, want %d", got, before)
 	}
 }
+
+// The client drops what does not fit into the channel of a subscription, and the message is
+// delivered again only after the ack wait.
+func TestAPullHasRoomForAllOfItsMessages(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.publish(t, 200)
+	got, err := r.bus.PullLate(t.Context(), "BILLBUS."+consumer, 200, func() {
+		kit.Eventually(t, "the server has sent all messages", func() bool { return r.info(t).NumAckPending == 200 })
+	})
+	if got != 200 || err != nil {
+		t.Errorf("got %d of 200 messages, and error %v", got, err)
+	}
+}
