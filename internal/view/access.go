@@ -2,13 +2,14 @@ package view
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"hash/maphash"
 	"maps"
 	"slices"
 	"strings"
 	"time"
+
+	json "github.com/go-json-experiment/json/v1"
 
 	"github.com/billbus/billbus/events"
 	"github.com/billbus/billbus/events/access"
