@@ -109,7 +109,7 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	flags.SetOutput(stderr)
 	flags.Usage = func() { usage(flags) }
 	flags.IntVar(&opts.rounds, "rounds", 0, "how often each contestant is measured (default 5; quick: 2)")
-	flags.IntVar(&opts.events, "events", 0, "events of one measurement (default 20000, but persist gives the embedded database 2000; quick: 2000)")
+	flags.IntVar(&opts.events, "events", 0, "events of one measurement (default 20000, but persist gives the embedded database 2000; replay and growth take half as many and five times as many; quick: 2000)")
 	flags.IntVar(&opts.subscriptions, "subscriptions", 0, "subscriptions that they belong to (default 1000; quick: 200)")
 	flags.StringVar(&l.connections, "connections", "1,32,256", "connections of the table ingress")
 	flags.StringVar(&l.syncs, "sync", "default,always", "values of NATS' sync_interval of the table ingress")
