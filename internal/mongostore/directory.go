@@ -116,6 +116,7 @@ type directories struct{ records, identities *directory }
 
 // noteRecord is to be called before a record is written.
 func (db database) noteRecord(r store.Record) {
+	db.recent.forget(r.Key)
 	db.note(db.names.records, r.Key, r.Owner.CustomerID, r.Owner.CustomerAccountID, r.User.ID)
 }
 

@@ -106,16 +106,17 @@ func TestTheEmbeddedDatabaseFindsRecordsOfCustomersWithoutReadingAll(t *testing.
 // Of a small collection, one query that reads all is quicker than one for each key.
 func TestTheEmbeddedDatabaseReadsManyRecordsOfASmallCollectionAtOnce(t *testing.T) {
 	t.Parallel()
-	counted := &queries{}
-	s := newDatabase(t, embedded).openMonitored(t, counted.monitor())
+	db := newDatabase(t, embedded)
 	batch := func(second, n int) (list []store.Entry) {
 		for i := range n {
 			list = append(list, ofCustomer("cus_1", i, second))
 		}
 		return list
 	}
+	commit(t, db.open(t, nil), batch(10, 20)...)
 	for _, tt := range []struct{ records, want int }{{20, 1}, {4, 4}} { // a fifth of them is few
-		commit(t, s, batch(10, 20)...)
+		counted := &queries{}
+		s := db.openMonitored(t, counted.monitor())
 		records(t, s, customer("cus_2"))
 		before := counted.all.Load()
 		if _, errs := s.CommitBatch(t.Context(), batch(100+tt.records, tt.records)...); errors.Join(errs...) != nil {

@@ -92,6 +92,9 @@ type digest struct {
 	Fields string `bson:"fields,omitempty"`
 }
 
+// Recent implements [store.Records].
+func (db database) Recent(keys []string) map[string]store.Head { return db.recent.get(keys) }
+
 // Heads implements [store.Records].
 func (db database) Heads(ctx context.Context, keys []string) (map[string]store.Head, error) {
 	found := make(map[string]store.Head, len(keys))
@@ -180,6 +183,13 @@ func (db database) Replace(ctx context.Context, records []store.Record) []error 
 	for k, i := range replacements.of {
 		failures[i] = db.replaceRevision(ctx, db.subscriptions, replacements.replaced[k], replacements.docs[k].(bson.Raw), "replacing record")
 	}
+	for _, written := range []writes{inserts, replacements} {
+		for k, i := range written.of {
+			if failures[i] == nil {
+				db.recent.put(written.docs[k].(bson.Raw))
+			}
+		}
+	}
 	return failures
 }
 
@@ -257,6 +267,7 @@ func (db database) Mark(ctx context.Context, head store.Head) error {
 
 // change changes fields of a record in one revision.
 func (db database) change(ctx context.Context, key string, n int64, change bson.D, doing string) error {
+	db.recent.forget(key)
 	return db.changeRevision(ctx, db.subscriptions, stateRevision(key, n), change, doing)
 }
 

@@ -85,6 +85,7 @@ type database struct {
 	scanned struct{ events, subscriptions *mongo.Collection }
 	server  *server
 	names   directories
+	recent  *recentHeads // none if the server is MongoDB
 	now     func() time.Time
 }
 
@@ -112,7 +113,7 @@ func newDatabase(collections namespace, cfg Config) database {
 		subscriptions: collections.Collection(Subscriptions), turns: collections.Collection(Retention),
 		catalog: collections.Collection(Catalog), entitlements: collections.Collection(Entitlements),
 		access: collections.Collection(Access), views: collections.Collection(StateView),
-		server: &server{database: collections.database}, names: directories{newDirectory(cfg.Now), newDirectory(cfg.Now)}, now: cfg.Now,
+		server: &server{database: collections.database}, names: directories{newDirectory(cfg.Now), newDirectory(cfg.Now)}, recent: newRecentHeads(cfg.Now), now: cfg.Now,
 	}
 	from := readpref.Primary()
 	if cfg.Secondary {

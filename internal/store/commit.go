@@ -220,7 +220,7 @@ func (c *Committer) updateRecords(ctx context.Context, b *batch, pending groups)
 			b.failAll(pending, errContention(attempt))
 			return
 		}
-		pending = c.tryUpdate(ctx, b, pending)
+		pending = c.tryUpdate(ctx, b, pending, attempt)
 	}
 }
 
@@ -236,10 +236,10 @@ func (b *batch) groups() groups {
 
 // tryUpdate reads, decides and replaces the records of the groups. Each step is one
 // query for all of them. It returns the groups that are not finished: another writer
-// was first, or the record was marked.
-func (c *Committer) tryUpdate(ctx context.Context, b *batch, pending groups) groups {
+// was first, or the record was marked, or it must be read before nothing is written.
+func (c *Committer) tryUpdate(ctx context.Context, b *batch, pending groups, attempt int) groups {
 	keys := slices.Sorted(maps.Keys(pending))
-	heads, err := c.db.Heads(ctx, keys)
+	heads, recent, err := c.heads(ctx, keys, attempt)
 	if err != nil {
 		b.failAll(pending, err)
 		return nil
@@ -266,6 +266,10 @@ func (c *Committer) tryUpdate(ctx context.Context, b *batch, pending groups) gro
 			again[u.head.Key] = pending[u.head.Key]
 		case u.needed || u.user != u.head.User:
 			writing = append(writing, u)
+		default:
+			if _, ok := recent[u.head.Key]; ok {
+				again[u.head.Key] = pending[u.head.Key]
+			}
 		}
 	}
 	written, changed := c.write(ctx, names, b, pending, writing)
@@ -273,6 +277,26 @@ func (c *Committer) tryUpdate(ctx context.Context, b *batch, pending groups) gro
 	maps.Copy(again, c.checkNames(ctx, b, pending, written))
 	maps.Copy(again, c.checkUsers(ctx, b, pending, written))
 	return again
+}
+
+// heads returns the heads of records, and those of them that are only recent. The first
+// attempt reads no record that has a recent head.
+func (c *Committer) heads(ctx context.Context, keys []string, attempt int) (heads, recent map[string]Head, err error) {
+	if attempt == 0 {
+		recent = c.db.Recent(keys)
+	}
+	unread := slices.DeleteFunc(slices.Clone(keys), func(key string) bool {
+		_, ok := recent[key]
+		return ok
+	})
+	if len(unread) == 0 {
+		return recent, recent, nil
+	}
+	heads, err = c.db.Heads(ctx, unread)
+	if err == nil {
+		maps.Copy(heads, recent)
+	}
+	return heads, recent, err
 }
 
 // write writes the records. It also returns the groups that must be read and decided

@@ -90,6 +90,11 @@ func (r Record) State() *State {
 type Records interface {
 	// Heads returns the heads of those records, among the keys, that exist.
 	Heads(ctx context.Context, keys []string) (map[string]Head, error)
+	// Recent returns heads of records, among the keys, as this process has written them
+	// lately. Only a database that is slow to read has any. They can be out of date, which
+	// writing notices by the revision: so from them it never follows that nothing has to
+	// be written.
+	Recent(keys []string) map[string]Head
 	// Replace writes records with different keys and returns the outcome of each,
 	// at the same index. A record of revision n replaces the one of revision n-1;
 	// if there is no record, it is inserted. Any other revision is [ErrExists].

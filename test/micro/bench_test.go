@@ -153,6 +153,8 @@ func (f *free) Insert(_ context.Context, entries []store.Entry) []error {
 	return make([]error, len(entries))
 }
 
+func (f *free) Recent([]string) map[string]store.Head { return nil }
+
 func (f *free) Heads(_ context.Context, keys []string) (map[string]store.Head, error) {
 	found := make(map[string]store.Head, len(keys))
 	for _, key := range keys {

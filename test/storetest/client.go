@@ -233,6 +233,9 @@ func (d document) audited() store.Audited {
 	}
 }
 
+// Recent implements [store.Records].
+func (c *Client) Recent([]string) map[string]store.Head { return nil }
+
 // Heads implements [store.Records].
 func (c *Client) Heads(ctx context.Context, keys []string) (map[string]store.Head, error) {
 	c.server.begin()

@@ -120,6 +120,9 @@ func (s *Slow) Histories(ctx context.Context, subscriptions []string) iter.Seq2[
 	return s.client.Histories(ctx, subscriptions)
 }
 
+// Recent implements [store.Records].
+func (s *Slow) Recent([]string) map[string]store.Head { return nil }
+
 // Heads implements [store.Records].
 func (s *Slow) Heads(ctx context.Context, keys []string) (map[string]store.Head, error) {
 	if err := s.trip(ctx); err != nil {
