@@ -11,8 +11,8 @@ import (
 )
 
 // replay measures "subscriber replay" of a stream into an empty database, against the
-// floor, with two lengths of the stream, of which one is ten times the other: the memory
-// should not depend on it.
+// floor, with a stream and with one that is ten times as long: the memory should not depend
+// on that.
 func (b *bench) replay() error {
 	for _, database := range b.databases {
 		for _, events := range []int{b.events / 2, b.events * 5} {

@@ -163,7 +163,7 @@ func TestMissedEventsComeByThemselves(t *testing.T) {
 				c.bridge.Kill(t)
 				c.bridge.Start(t)
 			}
-			// Records can be right while events are still missing, so that is not the end.
+			// Records can be right although events are still missing.
 			kit.Drained(t, "all events are in the audit trail", func() (uint64, error) {
 				return uint64(len(a.Deliveries) - len(c.audited(t))), nil
 			})
