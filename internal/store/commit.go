@@ -236,7 +236,7 @@ func (b *batch) groups() groups {
 
 // tryUpdate reads, decides and replaces the records of the groups. Each step is one
 // query for all of them. It returns the groups that are not finished: another writer
-// was first, or the record was marked, or it must be read before nothing is written.
+// was first, or the record was marked, or it must be read because nothing was written.
 func (c *Committer) tryUpdate(ctx context.Context, b *batch, pending groups, attempt int) groups {
 	keys := slices.Sorted(maps.Keys(pending))
 	heads, recent, err := c.heads(ctx, keys, attempt)
@@ -259,17 +259,13 @@ func (c *Committer) tryUpdate(ctx context.Context, b *batch, pending groups, att
 	again := groups{}
 	var writing []*update
 	for _, u := range updates {
-		switch {
-		case u.err != nil:
+		switch _, unread := recent[u.head.Key]; {
+		case u.err != nil && !unread:
 			b.failAll(pending.only(u.head.Key), u.err)
-		case u.marks:
-			again[u.head.Key] = pending[u.head.Key]
-		case u.needed || u.user != u.head.User:
+		case u.err == nil && !u.marks && (u.needed || u.user != u.head.User):
 			writing = append(writing, u)
-		default:
-			if _, ok := recent[u.head.Key]; ok {
-				again[u.head.Key] = pending[u.head.Key]
-			}
+		case u.marks || unread:
+			again[u.head.Key] = pending[u.head.Key]
 		}
 	}
 	written, changed := c.write(ctx, names, b, pending, writing)

@@ -30,7 +30,7 @@ func (r remembering) Recent(keys []string) map[string]store.Head {
 // What was remembered of records may be out of date.
 func TestRecentHeads(t *testing.T) {
 	t.Parallel()
-	first, second, third := storetest.Entry("sub_1", "evt_1", "updated", 1, "active"),
+	early, first, second, third := storetest.Entry("sub_1", "evt_0", "updated", 0, "active"), storetest.Entry("sub_1", "evt_1", "updated", 1, "active"),
 		storetest.Entry("sub_1", "evt_2", "updated", 2, "past_due"), storetest.Entry("sub_1", "evt_3", "updated", 3, "unpaid")
 	for name, tt := range map[string]struct {
 		meanwhile func(server *storetest.Memory)
@@ -39,12 +39,13 @@ func TestRecentHeads(t *testing.T) {
 		effect    store.Effect
 		reads     int // of the record
 	}{
-		"nothing has changed":                      {func(*storetest.Memory) {}, []store.Entry{second}, "evt_2", store.Applied, 0},
-		"nothing is new":                           {func(*storetest.Memory) {}, []store.Entry{first}, "evt_1", store.Duplicate, 1},
-		"another writer has added an event":        {func(server *storetest.Memory) { commit(t, server, second) }, []store.Entry{third}, "evt_3", store.Applied, 1},
-		"another writer has added a later event":   {func(server *storetest.Memory) { commit(t, server, third) }, []store.Entry{second}, "evt_3", store.Recorded, 1},
-		"another writer has added the same event":  {func(server *storetest.Memory) { commit(t, server, second) }, []store.Entry{second}, "evt_2", store.Duplicate, 1},
-		"the record is gone, and an event repeats": {func(server *storetest.Memory) { server.Delete("", kit.Key("sub_1")) }, []store.Entry{first}, "evt_1", store.Applied, 1},
+		"nothing has changed":                        {func(*storetest.Memory) {}, []store.Entry{second}, "evt_2", store.Applied, 0},
+		"nothing is new":                             {func(*storetest.Memory) {}, []store.Entry{first}, "evt_1", store.Duplicate, 1},
+		"another writer has added an event":          {func(server *storetest.Memory) { commit(t, server, second) }, []store.Entry{third}, "evt_3", store.Applied, 1},
+		"another writer has added a later event":     {func(server *storetest.Memory) { commit(t, server, third) }, []store.Entry{second}, "evt_3", store.Recorded, 1},
+		"another writer has added the same event":    {func(server *storetest.Memory) { commit(t, server, second) }, []store.Entry{second}, "evt_2", store.Duplicate, 1},
+		"the database is gone, and an event is late": {func(server *storetest.Memory) { server.Drop() }, []store.Entry{early}, "evt_0", store.Applied, 1},
+		"the record is gone, and an event repeats":   {func(server *storetest.Memory) { server.Delete("", kit.Key("sub_1")) }, []store.Entry{first}, "evt_1", store.Applied, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

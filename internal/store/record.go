@@ -93,7 +93,7 @@ type Records interface {
 	// Recent returns heads of records, among the keys, as this process has written them
 	// lately. Only a database that is slow to read has any. They can be out of date, which
 	// writing notices by the revision: so from them it never follows that nothing has to
-	// be written.
+	// be written, or that something cannot be.
 	Recent(keys []string) map[string]Head
 	// Replace writes records with different keys and returns the outcome of each,
 	// at the same index. A record of revision n replaces the one of revision n-1;
