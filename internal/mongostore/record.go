@@ -176,19 +176,22 @@ func (db database) Replace(ctx context.Context, records []store.Record) []error 
 		}
 	}
 	inserts.report(failures, "inserting records", insert(ctx, db.subscriptions, inserts.docs))
-	if db.server.isMongoDB(ctx) {
+	isMongoDB, err := db.server.ask(ctx)
+	if isMongoDB {
 		replacements.report(failures, "replacing records", replaceRevisions(ctx, db.subscriptions, replacements.replaced, replacements.docs))
 		return failures
 	}
+	remember := func(w writes, k int) {
+		if err == nil && failures[w.of[k]] == nil {
+			db.recent.put(w.docs[k].(bson.Raw))
+		}
+	}
+	for k := range inserts.of {
+		remember(inserts, k)
+	}
 	for k, i := range replacements.of {
 		failures[i] = db.replaceRevision(ctx, db.subscriptions, replacements.replaced[k], replacements.docs[k].(bson.Raw), "replacing record")
-	}
-	for _, written := range []writes{inserts, replacements} {
-		for k, i := range written.of {
-			if failures[i] == nil {
-				db.recent.put(written.docs[k].(bson.Raw))
-			}
-		}
+		remember(replacements, k)
 	}
 	return failures
 }

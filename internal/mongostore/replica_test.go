@@ -216,6 +216,10 @@ func TestTheServerComparesTheRevision(t *testing.T) {
 		entry := storetest.Entry("sub_1", "evt_1", "updated", 1, "active")
 		head := store.Head{Key: "record", Revision: 4}
 		s.Replace(t.Context(), []store.Record{head.Next(store.Decision{Winner: entry.Message}, now())})
+		s.Replace(t.Context(), []store.Record{store.Head{Key: "new"}.Next(store.Decision{Winner: entry.Message}, now())})
+		if heads := s.Recent([]string{"record", "new"}); len(heads) > 0 {
+			t.Errorf("%s: remembered %v, although another process may write", name, heads)
+		}
 		for _, err := range []error{
 			s.Mark(t.Context(), head),
 			s.SetUsers(t.Context(), []store.Head{{Key: "user", Revision: 6}})[0],

@@ -85,7 +85,7 @@ type database struct {
 	scanned struct{ events, subscriptions *mongo.Collection }
 	server  *server
 	names   directories
-	recent  *recentHeads // none if the server is MongoDB
+	recent  *recentHeads // none unless the server says that it is the embedded database
 	now     func() time.Time
 }
 
