@@ -26,8 +26,9 @@ const maxSteps = 20_000
 // order, some more than once, some in several API versions, and some in several readings: not
 // admitted, admitted, and read again with another result. One worker runs at a time, up
 // to its next operation on the database. Operations fail, with and without effect. The
-// server loses what is not durable. Workers die, and acknowledgements get lost. Others of them sweep what events of products and prices have changed. The seed
-// determines all of it.
+// server loses what is not durable. Workers die, and acknowledgements get lost. Others of them
+// sweep what events of products and prices have changed. In half of the schedules, processes
+// remember what they have written. The seed determines all of it.
 func Simulate(seed uint64) error {
 	s := newSimulation(rand.New(rand.NewPCG(seed, 0)))
 	for range maxSteps {
@@ -63,8 +64,12 @@ func newSimulation(random *rand.Rand) *simulation {
 		rarity: []int{4, 12, 60}[random.IntN(3)], failures: random.IntN(40), keys: map[string]bool{},
 	}
 	for range 1 + random.IntN(3) {
+		var written map[string]store.Head
+		if s.workers%2 == 0 {
+			written = map[string]store.Head{}
+		}
 		client := s.server.Connect(Hooks{Before: s.pause, Written: s.pause})
-		s.clients = append(s.clients, store.NewCommitter(checked{client, s}, noon))
+		s.clients = append(s.clients, store.NewCommitter(checked{client, s, written}, noon))
 	}
 	for i := range 1 + random.IntN(3) {
 		entries := Generate(random, fmt.Sprintf("sub_%d", i), random.IntN(12))
@@ -283,7 +288,8 @@ func (s *simulation) entitled(m events.Message, e store.Entry) error {
 // checked is a client that checks that no record is ahead of the audit trail.
 type checked struct {
 	*Client
-	s *simulation
+	s       *simulation
+	written map[string]store.Head // by this process; nil if it does not remember that
 }
 
 func (c checked) Replace(ctx context.Context, records []store.Record) []error {
@@ -294,7 +300,24 @@ func (c checked) Replace(ctx context.Context, records []store.Record) []error {
 			}
 		}
 	}
-	return c.Client.Replace(ctx, records)
+	failures := c.Client.Replace(ctx, records)
+	for i, record := range records {
+		if failures[i] == nil && c.written != nil {
+			c.written[record.Key] = decode[store.Record](recordDocument(record).raw).Head
+		}
+	}
+	return failures
+}
+
+// Recent returns heads as this process has written them, however long ago that was.
+func (c checked) Recent(keys []string) map[string]store.Head {
+	found := map[string]store.Head{}
+	for _, key := range keys {
+		if head, ok := c.written[key]; ok {
+			found[key] = head
+		}
+	}
+	return found
 }
 
 // finish compares what is durable with what should be.
