@@ -36,7 +36,7 @@ func limitMemory(log *slog.Logger, container memlimit.Provider) {
 // smallHeap is the size up to which a heap may grow before garbage is collected. Go starts at
 // 4 MiB, and then at twice what is in use. The programs use little and have much garbage:
 // they would spend a sixth of their time on collecting it.
-const smallHeap = 24 << 20
+const smallHeap = 20 << 20
 
 // relaxCollector sets, after each collection, the size of the heap at which the next begins.
 func relaxCollector() {

@@ -72,7 +72,7 @@ func TestPercentFor(t *testing.T) {
 		want        int
 	}{
 		{0, 1 << 10, 300},
-		{6 << 20, 2 << 20, 225},
+		{6 << 20, 2 << 20, 175},
 		{11 << 20, 2 << 20, 100}, // twice what is in use
 		{smallHeap, 0, 100},
 		{1 << 40, 1 << 40, 100},
