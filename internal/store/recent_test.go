@@ -11,22 +11,6 @@ import (
 	"github.com/billbus/billbus/test/storetest"
 )
 
-// remembering has the heads of records as they were at some time.
-type remembering struct {
-	store.Database
-	heads map[string]store.Head
-}
-
-func (r remembering) Recent(keys []string) map[string]store.Head {
-	found := map[string]store.Head{}
-	for _, key := range keys {
-		if head, ok := r.heads[key]; ok {
-			found[key] = head
-		}
-	}
-	return found
-}
-
 // What was remembered of records may be out of date.
 func TestRecentHeads(t *testing.T) {
 	t.Parallel()
@@ -51,7 +35,7 @@ func TestRecentHeads(t *testing.T) {
 			t.Parallel()
 			server, reads := storetest.NewMemory(), 0
 			commit(t, server, first)
-			heads := map[string]store.Head{kit.Key("sub_1"): record(server, "sub_1").Head}
+			remembered := map[string]store.Head{kit.Key("sub_1"): record(server, "sub_1").Head}
 			tt.meanwhile(server)
 			client := server.Connect(storetest.Hooks{Before: func(_ context.Context, op storetest.Operation) error {
 				if op == storetest.Heads {
@@ -59,7 +43,8 @@ func TestRecentHeads(t *testing.T) {
 				}
 				return nil
 			}})
-			results := store.NewCommitter(remembering{client, heads}, now).Commit(t.Context(), tt.commits)
+			client.Remembered = remembered
+			results := store.NewCommitter(client, now).Commit(t.Context(), tt.commits)
 			if diff := cmp.Diff([]store.Result{{Effect: tt.effect}}, results); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}

@@ -58,10 +58,13 @@ type Hooks struct {
 type Client struct {
 	server *Memory
 	hooks  Hooks
+	// Remembered, if not nil, are the heads that Recent returns, however old: those of the
+	// records that the process has written.
+	Remembered map[string]store.Head
 }
 
 // Connect returns a client.
-func (m *Memory) Connect(hooks Hooks) *Client { return &Client{m, hooks} }
+func (m *Memory) Connect(hooks Hooks) *Client { return &Client{server: m, hooks: hooks} }
 
 var _ Store = (*Client)(nil)
 
@@ -109,9 +112,15 @@ func (c *Client) Prefer(ctx context.Context, e store.Entry) (events.Message, boo
 // Replace is one command for each record, all at the same time. So any of them can fail, which
 // includes what can happen to one command for all.
 func (c *Client) Replace(ctx context.Context, records []store.Record) []error {
-	return c.each(ctx, Replace, len(records), func(i int) error {
+	failures := c.each(ctx, Replace, len(records), func(i int) error {
 		return c.server.replace(records[i], records[i].Revision-1)
 	})
+	for i, record := range records {
+		if failures[i] == nil && c.Remembered != nil {
+			c.Remembered[record.Key] = decode[store.Record](recordDocument(record).raw).Head
+		}
+	}
+	return failures
 }
 
 // SetUsers is one command for each record, all at the same time.
@@ -234,7 +243,15 @@ func (d document) audited() store.Audited {
 }
 
 // Recent implements [store.Records].
-func (c *Client) Recent([]string) map[string]store.Head { return nil }
+func (c *Client) Recent(keys []string) map[string]store.Head {
+	found := map[string]store.Head{}
+	for _, key := range keys {
+		if head, ok := c.Remembered[key]; ok {
+			found[key] = head
+		}
+	}
+	return found
+}
 
 // Heads implements [store.Records].
 func (c *Client) Heads(ctx context.Context, keys []string) (map[string]store.Head, error) {

@@ -64,12 +64,11 @@ func newSimulation(random *rand.Rand) *simulation {
 		rarity: []int{4, 12, 60}[random.IntN(3)], failures: random.IntN(40), keys: map[string]bool{},
 	}
 	for range 1 + random.IntN(3) {
-		var written map[string]store.Head
-		if s.workers%2 == 0 {
-			written = map[string]store.Head{}
-		}
 		client := s.server.Connect(Hooks{Before: s.pause, Written: s.pause})
-		s.clients = append(s.clients, store.NewCommitter(checked{client, s, written}, noon))
+		if s.workers%2 == 0 {
+			client.Remembered = map[string]store.Head{}
+		}
+		s.clients = append(s.clients, store.NewCommitter(checked{client, s}, noon))
 	}
 	for i := range 1 + random.IntN(3) {
 		entries := Generate(random, fmt.Sprintf("sub_%d", i), random.IntN(12))
@@ -288,8 +287,7 @@ func (s *simulation) entitled(m events.Message, e store.Entry) error {
 // checked is a client that checks that no record is ahead of the audit trail.
 type checked struct {
 	*Client
-	s       *simulation
-	written map[string]store.Head // by this process; nil if it does not remember that
+	s *simulation
 }
 
 func (c checked) Replace(ctx context.Context, records []store.Record) []error {
@@ -300,24 +298,7 @@ func (c checked) Replace(ctx context.Context, records []store.Record) []error {
 			}
 		}
 	}
-	failures := c.Client.Replace(ctx, records)
-	for i, record := range records {
-		if failures[i] == nil && c.written != nil {
-			c.written[record.Key] = decode[store.Record](recordDocument(record).raw).Head
-		}
-	}
-	return failures
-}
-
-// Recent returns heads as this process has written them, however long ago that was.
-func (c checked) Recent(keys []string) map[string]store.Head {
-	found := map[string]store.Head{}
-	for _, key := range keys {
-		if head, ok := c.written[key]; ok {
-			found[key] = head
-		}
-	}
-	return found
+	return c.Client.Replace(ctx, records)
 }
 
 // finish compares what is durable with what should be.
